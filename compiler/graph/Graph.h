@@ -1,0 +1,25 @@
+// The graph dialect (Graph.td) and the passes of the room.
+#pragma once
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "compiler/graph/GraphDialect.h.inc"
+#define GET_OP_CLASSES
+#include "compiler/graph/GraphOps.h.inc"
+
+namespace eyrie::graph {
+
+/// Names of the attributes that tie dynamic dimensions of an executable's tensors to its index arguments.
+inline constexpr llvm::StringLiteral kArgDims = "graph.arg_dims";
+inline constexpr llvm::StringLiteral kResultDims = "graph.result_dims";
+
+/// The sizes of `value` as seen by the host program: static sizes as attributes, dynamic ones as index values found
+/// through its producer, or as `tensor.dim` when the producer is a function argument.
+llvm::SmallVector<mlir::OpFoldResult> getHostSizes(mlir::OpBuilder &b, mlir::Value value);
+
+} // namespace eyrie::graph

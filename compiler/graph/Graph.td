@@ -1,0 +1,114 @@
+// The graph dialect: what linalg on tensors lacks to describe a whole model.
+#ifndef EYRIE_GRAPH_TD
+#define EYRIE_GRAPH_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def GraphDialect : Dialect {
+  let name = "graph";
+  let cppNamespace = "::eyrie::graph";
+  let summary = "Whole-model program: globals, reshapes, executables and their dispatches.";
+  let useDefaultTypePrinterParser = 0;
+}
+
+class Graph_Op<string mnemonic, list<Trait> traits = []> : Op<GraphDialect, mnemonic, traits>;
+
+def Graph_GlobalOp : Graph_Op<"global", [Symbol]> {
+  let summary = "A weight or other tensor that lives as long as the module.";
+  let description = [{
+    `value` is a dense_resource whose blob refers to the mapped model file (never a copy), or a dense attribute for
+    small data. A global without a value is filled by the module's `@__initialize` function, which the compiler runs
+    at compile time.
+
+    Example: `graph.global @conv1.weight = dense<1.0> : tensor<2x2xf32> : tensor<2x2xf32>`
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, OptionalAttr<ElementsAttr>:$value);
+  let assemblyFormat = "$sym_name (`=` $value^)? attr-dict `:` $type";
+  let hasVerifier = 1;
+}
+
+def Graph_LoadGlobalOp : Graph_Op<"load_global", [Pure]> {
+  let summary = "The value of a global.";
+  let description = "Example: `%w = graph.load_global @conv1.weight : tensor<2x2xf32>`";
+  let arguments = (ins FlatSymbolRefAttr:$global);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$global attr-dict `:` type($result)";
+}
+
+def Graph_StoreGlobalOp : Graph_Op<"store_global"> {
+  let summary = "Gives a global its value; only inside `@__initialize`.";
+  let description = "Example: `graph.store_global @w.packed, %0 : tensor<2x2xf32>`";
+  let arguments = (ins FlatSymbolRefAttr:$global, AnyRankedTensor:$value);
+  let assemblyFormat = "$global `,` $value attr-dict `:` type($value)";
+}
+
+def Graph_ReshapeOp : Graph_Op<"reshape", [Pure,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
+  let summary = "The same elements in the same row-major order under another shape; costs nothing.";
+  let description = [{
+    C1: both types have one element type. C2: as many `dims` as the result has dynamic dimensions.
+    C3: when both shapes are static, their element counts are equal.
+
+    Example: `%r = graph.reshape %x [%n] : tensor<?x4x2xf32> -> tensor<?x8xf32>`
+  }];
+  let arguments = (ins AnyRankedTensor:$source, Variadic<Index>:$dims);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$source (`[` $dims^ `]`)? attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+def Graph_ReadScalarOp : Graph_Op<"read_scalar"> {
+  let summary = "Reads one element of a tensor on the host; waits for the device.";
+  let description = "Example: `%c = graph.read_scalar %t[%i] : tensor<4xi1>`. Integers and booleans only.";
+  let arguments = (ins AnyRankedTensor:$source, Variadic<Index>:$indices);
+  let results = (outs AnySignlessInteger:$result);
+  let assemblyFormat = "$source `[` $indices `]` attr-dict `:` type($source) `->` type($result)";
+}
+
+def Graph_ExecutableOp : Graph_Op<"executable", [IsolatedFromAbove, SymbolTable, Symbol, NoTerminator,
+    SingleBlock]> {
+  let summary = "One kernel: a function on tensors and, once a target has compiled it, its code.";
+  let description = [{
+    Holds `func.func @<name>` on tensors and index scalars (attributes `graph.arg_dims` and `graph.result_dims` say
+    which scalar holds each dynamic dimension). A target adds `func.func @<name>_workgroups` and the attributes
+    `target`, `object` and `local_memory`.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
+  let skipDefaultBuilders = 1;
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name)>];
+}
+
+def Graph_DispatchOp : Graph_Op<"dispatch", [Pure,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
+  let summary = "Runs an executable on tensors; index operands are its push constants.";
+  let description = [{
+    C1: tensors come before index operands. C2: `arg_dims` and `result_dims` name, for every dynamic dimension of every
+    tensor, the index operand that holds it.
+
+    Example: `%r = graph.dispatch @add_0(%a, %b, %n) {arg_dims = [[0], []], result_dims = [[0]]}
+       : (tensor<?x8xf32>, tensor<8xf32>, index) -> tensor<?x8xf32>`
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$executable, Variadic<AnyType>:$operands, ArrayAttr:$arg_dims,
+                       ArrayAttr:$result_dims);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = "$executable `(` $operands `)` attr-dict `:` functional-type($operands, $results)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    unsigned getNumTensorOperands();
+    ::mlir::OperandRange getTensors() { return getOperands().take_front(getNumTensorOperands()); }
+    ::mlir::OperandRange getConstants() { return getOperands().drop_front(getNumTensorOperands()); }
+    /// The sizes of tensor operand / result `i`, static ones as attributes.
+    ::llvm::SmallVector<::mlir::OpFoldResult> getOperandSizes(unsigned i);
+    ::llvm::SmallVector<::mlir::OpFoldResult> getResultSizes(unsigned i);
+  }];
+}
+
+#endif

@@ -1,0 +1,159 @@
+#include "compiler/graph/Graph.h"
+
+using namespace mlir;
+using namespace eyrie::graph;
+
+#include "compiler/graph/GraphDialect.cpp.inc"
+#define GET_OP_CLASSES
+#include "compiler/graph/GraphOps.cpp.inc"
+
+void GraphDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "compiler/graph/GraphOps.cpp.inc"
+      >();
+}
+
+LogicalResult GlobalOp::verify() {
+  if (auto value = getValue(); value && value->getShapedType() != getType())
+    return emitOpError("has value of type ") << value->getShapedType() << ", expected " << getType();
+  return success();
+}
+
+//===- reshape ------------------------------------------------------------------------------------------------------===
+
+LogicalResult ReshapeOp::verify() {
+  auto from = cast<RankedTensorType>(getSource().getType()), to = cast<RankedTensorType>(getResult().getType());
+  if (from.getElementType() != to.getElementType())
+    return emitOpError("C1: changes the element type from ") << from.getElementType() << " to " << to.getElementType();
+  if (static_cast<size_t>(to.getNumDynamicDims()) != getDims().size())
+    return emitOpError("C2: expected ") << to.getNumDynamicDims() << " dims, found " << getDims().size();
+  if (from.hasStaticShape() && to.hasStaticShape() && from.getNumElements() != to.getNumElements())
+    return emitOpError("C3: has ") << from.getNumElements() << " elements before and " << to.getNumElements()
+                                   << " after";
+  return success();
+}
+
+static SmallVector<OpFoldResult> mixedSizes(RankedTensorType type, ValueRange dynamic) {
+  Builder b(type.getContext());
+  SmallVector<OpFoldResult> sizes;
+  unsigned next = 0;
+  for (int64_t size : type.getShape())
+    sizes.push_back(ShapedType::isDynamic(size) ? OpFoldResult(dynamic[next++]) : OpFoldResult(b.getIndexAttr(size)));
+  return sizes;
+}
+
+LogicalResult ReshapeOp::reifyResultShapes(OpBuilder &, ReifiedRankedShapedTypeDims &shapes) {
+  shapes.push_back(mixedSizes(cast<RankedTensorType>(getResult().getType()), getDims()));
+  return success();
+}
+
+OpFoldResult ReshapeOp::fold(FoldAdaptor adaptor) {
+  auto from = cast<RankedTensorType>(getSource().getType()), to = cast<RankedTensorType>(getResult().getType());
+  // One dynamic dimension at the same place of equal static rest is that same dimension.
+  if (from == to && from.getNumDynamicDims() <= 1)
+    return getSource();
+  if (auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getSource()); splat && to.hasStaticShape())
+    return splat.resizeSplat(to);
+  return {};
+}
+
+namespace {
+struct MergeReshapes : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
+    auto before = op.getSource().getDefiningOp<ReshapeOp>();
+    if (!before)
+      return failure();
+    rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), before.getSource(), op.getDims());
+    return success();
+  }
+};
+
+/// A dynamic dimension given by a constant becomes static.
+struct MakeReshapeStatic : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
+    auto type = cast<RankedTensorType>(op.getType());
+    SmallVector<int64_t> shape(type.getShape());
+    SmallVector<Value> dims;
+    unsigned next = 0;
+    for (int64_t &size : shape) {
+      if (!ShapedType::isDynamic(size))
+        continue;
+      Value dim = op.getDims()[next++];
+      if (auto known = getConstantIntValue(dim); known && *known >= 0)
+        size = *known;
+      else
+        dims.push_back(dim);
+    }
+    if (dims.size() == op.getDims().size())
+      return failure();
+    Value reshaped = ReshapeOp::create(rewriter, op.getLoc(), type.clone(shape), op.getSource(), dims);
+    rewriter.replaceOpWithNewOp<tensor::CastOp>(op, type, reshaped);
+    return success();
+  }
+};
+} // namespace
+
+void ReshapeOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<MergeReshapes, MakeReshapeStatic>(context);
+}
+
+//===- executable and dispatch --------------------------------------------------------------------------------------===
+
+void ExecutableOp::build(OpBuilder &builder, OperationState &state, StringRef name) {
+  state.addAttribute(mlir::SymbolTable::getSymbolAttrName(), builder.getStringAttr(name));
+  state.addRegion()->emplaceBlock();
+}
+
+unsigned DispatchOp::getNumTensorOperands() {
+  unsigned n = 0;
+  while (n < getOperands().size() && isa<RankedTensorType>(getOperands()[n].getType()))
+    ++n;
+  return n;
+}
+
+static LogicalResult verifyDims(DispatchOp op, ArrayAttr table, TypeRange tensors, unsigned numConstants,
+                                StringRef what) {
+  if (table.size() != tensors.size())
+    return op.emitOpError("C2: ") << what << " has " << table.size() << " entries for " << tensors.size()
+                                  << " tensors";
+  for (auto [entry, type] : llvm::zip(table, tensors)) {
+    auto dims = dyn_cast<ArrayAttr>(entry);
+    if (!dims || dims.size() != static_cast<size_t>(cast<RankedTensorType>(type).getNumDynamicDims()))
+      return op.emitOpError("C2: ") << what << " does not name every dynamic dimension of " << type;
+    for (Attribute dim : dims)
+      if (auto index = dyn_cast<IntegerAttr>(dim); !index || index.getInt() < 0 || index.getInt() >= numConstants)
+        return op.emitOpError("C2: ") << what << " names a scalar operand that does not exist: " << dim;
+  }
+  return success();
+}
+
+LogicalResult DispatchOp::verify() {
+  for (Value constant : getConstants())
+    if (!constant.getType().isIndex())
+      return emitOpError("C1: expected index operands after the tensors, found ") << constant.getType();
+  if (failed(verifyDims(*this, getArgDims(), getTensors().getTypes(), getConstants().size(), "arg_dims")))
+    return failure();
+  return verifyDims(*this, getResultDims(), getResultTypes(), getConstants().size(), "result_dims");
+}
+
+static SmallVector<OpFoldResult> sizesFrom(DispatchOp op, Type type, Attribute entry) {
+  SmallVector<Value> dynamic;
+  for (Attribute dim : cast<ArrayAttr>(entry))
+    dynamic.push_back(op.getConstants()[cast<IntegerAttr>(dim).getInt()]);
+  return mixedSizes(cast<RankedTensorType>(type), dynamic);
+}
+SmallVector<OpFoldResult> DispatchOp::getOperandSizes(unsigned i) {
+  return sizesFrom(*this, getOperands()[i].getType(), getArgDims()[i]);
+}
+SmallVector<OpFoldResult> DispatchOp::getResultSizes(unsigned i) {
+  return sizesFrom(*this, getResultTypes()[i], getResultDims()[i]);
+}
+
+LogicalResult DispatchOp::reifyResultShapes(OpBuilder &, ReifiedRankedShapedTypeDims &shapes) {
+  for (unsigned i = 0; i < getNumResults(); ++i)
+    shapes.push_back(getResultSizes(i));
+  return success();
+}
