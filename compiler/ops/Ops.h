@@ -1,0 +1,204 @@
+// The operation library: one function builds one model operation as core IR (linalg on tensors), for every importer.
+// Each infers the result's shape (static or symbolic), folds when the operands' elements are known, and otherwise emits
+// IR at the builder's insertion point. A wrong model gives an error at the builder's location and failure.
+// Operands given by pointer are optional (null: absent). Axes may be negative everywhere.
+#pragma once
+#include "compiler/ops/Tensor.h"
+
+namespace eyrie::ops {
+
+//===- elementwise --------------------------------------------------------------------------------------------------===
+
+enum class Unary {
+  Neg, Abs, Exp, Log, Sqrt, Rsqrt, Reciprocal, Erf, Tanh, Sigmoid, Relu, LeakyRelu /*alpha*/, Elu /*alpha*/,
+  Selu /*alpha, beta = gamma*/, Celu /*alpha*/, Gelu, GeluTanh, HardSigmoid /*alpha, beta*/, HardSwish, Softplus,
+  Softsign, Mish, Swish /*alpha*/, ThresholdedRelu /*alpha*/, Shrink /*alpha = lambd, beta = bias*/, Floor, Ceil,
+  Round /*half to even*/, Sign, Not /*bool*/, BitwiseNot, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh,
+  Atanh, IsNan
+};
+FailureOr<Tensor> unary(Builder &b, Unary kind, const Tensor &x, double alpha = 0, double beta = 0);
+FailureOr<Tensor> isInf(Builder &b, const Tensor &x, bool detectPositive, bool detectNegative);
+
+/// With numpy's broadcasting. Operands have one element type, except Pow (the exponent's may differ).
+/// Div truncates on integers; Mod has the divisor's sign, Fmod the dividend's; Min and Max propagate NaN.
+enum class Binary {
+  Add, Sub, Mul, Div, Pow, Mod, Fmod, Min, Max, Equal, Less, LessOrEqual, Greater, GreaterOrEqual, And, Or, Xor,
+  BitwiseAnd, BitwiseOr, BitwiseXor, ShiftLeft, ShiftRight, PRelu
+};
+FailureOr<Tensor> binary(Builder &b, Binary kind, const Tensor &x, const Tensor &y);
+/// Left to right over one or more operands (Sum = Add, Min, Max).
+FailureOr<Tensor> variadic(Builder &b, Binary kind, ArrayRef<Tensor> xs);
+FailureOr<Tensor> mean(Builder &b, ArrayRef<Tensor> xs);
+FailureOr<Tensor> where(Builder &b, const Tensor &condition, const Tensor &x, const Tensor &y);
+FailureOr<Tensor> clip(Builder &b, const Tensor &x, const Tensor *min, const Tensor *max);
+/// Float to integer truncates and saturates; to boolean is != 0.
+FailureOr<Tensor> cast(Builder &b, const Tensor &x, mlir::Type elementType, bool isUnsigned);
+
+FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
+                                 int64_t axis, mlir::Type elementType, bool isUnsigned);
+FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
+                                   int64_t axis);
+
+//===- contractions -------------------------------------------------------------------------------------------------===
+
+/// numpy's matmul: 1-D operands, broadcast batch dimensions.
+FailureOr<Tensor> matmul(Builder &b, const Tensor &x, const Tensor &y);
+/// alpha * op(x) op(y) + beta * c
+FailureOr<Tensor> gemm(Builder &b, const Tensor &x, const Tensor &y, const Tensor *c, double alpha, double beta,
+                       bool transX, bool transY);
+/// Any explicit or implicit equation over the operands, with repeated indices (diagonals) and ellipsis.
+FailureOr<Tensor> einsum(Builder &b, llvm::StringRef equation, ArrayRef<Tensor> xs);
+
+enum class AutoPad { NotSet, Valid, SameUpper, SameLower };
+/// Attributes of a sliding window over the spatial dimensions (1, 2 or 3 of them). Empty lists mean the defaults
+/// (strides and dilations 1, pads 0; kernel from the filter's shape). Pads: all begins, then all ends.
+struct WindowAttrs {
+  SmallVector<int64_t> kernel, strides, dilations, pads;
+  AutoPad autoPad = AutoPad::NotSet;
+};
+/// x [N, C, spatial...], filter [CO, C/groups, kernel...], bias [CO].
+FailureOr<Tensor> conv(Builder &b, const Tensor &x, const Tensor &filter, const Tensor *bias,
+                       const WindowAttrs &attrs, int64_t groups);
+/// x [N, C, spatial...], filter [C, CO/groups, kernel...], bias [CO]. Empty outputPadding and outputShape: absent.
+FailureOr<Tensor> convTranspose(Builder &b, const Tensor &x, const Tensor &filter, const Tensor *bias,
+                                const WindowAttrs &attrs, int64_t groups, ArrayRef<int64_t> outputPadding,
+                                ArrayRef<int64_t> outputShape);
+
+//===- pooling ------------------------------------------------------------------------------------------------------===
+
+struct PoolAttrs : WindowAttrs {
+  bool ceilMode = false;
+  bool countIncludePad = false; // average
+  int64_t p = 2;                // lp
+  bool columnMajor = false;     // order of the indices of maxPool
+};
+enum class Pool { Max, Average, Lp };
+FailureOr<Tensor> pool(Builder &b, Pool kind, const Tensor &x, const PoolAttrs &attrs);
+/// Max pooling with the second result: flat positions in the whole input (i64).
+FailureOr<SmallVector<Tensor>> maxPoolWithIndices(Builder &b, const Tensor &x, const PoolAttrs &attrs);
+/// Over all spatial dimensions, kept as ones.
+FailureOr<Tensor> globalPool(Builder &b, Pool kind, const Tensor &x, int64_t p = 2);
+
+//===- reductions and normalisation ---------------------------------------------------------------------------------===
+
+enum class Reduce { Sum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare };
+/// No axes: all of them, or none when `noopWithEmptyAxes`.
+FailureOr<Tensor> reduce(Builder &b, Reduce kind, const Tensor &x, ArrayRef<int64_t> axes, bool keepDims,
+                         bool noopWithEmptyAxes = false);
+/// i64 positions. `lastIndex`: of equal values the last one wins.
+FailureOr<Tensor> argReduce(Builder &b, bool isMax, const Tensor &x, int64_t axis, bool keepDims, bool lastIndex);
+FailureOr<Tensor> cumSum(Builder &b, const Tensor &x, int64_t axis, bool exclusive, bool reverse);
+
+/// Over one axis; `flattened` (opset < 13): over all axes from `axis` on, together.
+FailureOr<Tensor> softmax(Builder &b, const Tensor &x, int64_t axis, bool flattened = false);
+FailureOr<Tensor> logSoftmax(Builder &b, const Tensor &x, int64_t axis, bool flattened = false);
+FailureOr<Tensor> hardmax(Builder &b, const Tensor &x, int64_t axis, bool flattened = false);
+
+/// Results: y, mean, 1/stddev (the two with the normalised axes as ones).
+FailureOr<SmallVector<Tensor>> layerNorm(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *bias,
+                                         int64_t axis, double epsilon);
+FailureOr<Tensor> rmsNorm(Builder &b, const Tensor &x, const Tensor &scale, int64_t axis, double epsilon);
+FailureOr<Tensor> instanceNorm(Builder &b, const Tensor &x, const Tensor &scale, const Tensor &bias, double epsilon);
+/// scale and bias: one per channel, or one per group when `perGroup` (opset 18).
+FailureOr<Tensor> groupNorm(Builder &b, const Tensor &x, const Tensor &scale, const Tensor &bias, int64_t groups,
+                            double epsilon, bool perGroup = false);
+FailureOr<Tensor> batchNorm(Builder &b, const Tensor &x, const Tensor &scale, const Tensor &bias, const Tensor &mean,
+                            const Tensor &variance, double epsilon);
+FailureOr<Tensor> lrn(Builder &b, const Tensor &x, int64_t size, double alpha, double beta, double bias);
+FailureOr<Tensor> meanVarianceNorm(Builder &b, const Tensor &x, ArrayRef<int64_t> axes);
+FailureOr<Tensor> lpNorm(Builder &b, const Tensor &x, int64_t axis, int64_t p);
+
+//===- movement -----------------------------------------------------------------------------------------------------===
+
+/// Empty permutation: reversed.
+FailureOr<Tensor> transpose(Builder &b, const Tensor &x, ArrayRef<int64_t> permutation);
+/// Elements of `shape`: a size, -1 (inferred, at most one), 0 (copied from x unless `allowZero`).
+FailureOr<Tensor> reshape(Builder &b, const Tensor &x, const Tensor &shape, bool allowZero = false);
+FailureOr<Tensor> flatten(Builder &b, const Tensor &x, int64_t axis);
+/// No axes: all dimensions of size 1.
+FailureOr<Tensor> squeeze(Builder &b, const Tensor &x, ArrayRef<int64_t> axes);
+FailureOr<Tensor> unsqueeze(Builder &b, const Tensor &x, ArrayRef<int64_t> axes);
+FailureOr<Tensor> expand(Builder &b, const Tensor &x, const Tensor &shape);
+FailureOr<Tensor> tile(Builder &b, const Tensor &x, const Tensor &repeats);
+FailureOr<Tensor> concat(Builder &b, ArrayRef<Tensor> xs, int64_t axis);
+/// Parts of the given sizes (constants or symbolic).
+FailureOr<SmallVector<Tensor>> split(Builder &b, const Tensor &x, int64_t axis, ArrayRef<Dim> sizes);
+/// Equal parts, the last one smaller when they do not fit.
+FailureOr<SmallVector<Tensor>> splitEqually(Builder &b, const Tensor &x, int64_t axis, int64_t parts);
+/// ONNX's Slice: starts and ends are clamped; steps may be negative and must be known. Null axes: the first ones.
+FailureOr<Tensor> slice(Builder &b, const Tensor &x, const Tensor &starts, const Tensor &ends, const Tensor *axes,
+                        const Tensor *steps);
+enum class PadMode { Constant, Reflect, Edge, Wrap };
+/// `pads`: all begins, then all ends (of `axes`, or of all dimensions); negative ones crop.
+FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode mode, const Tensor *value,
+                      const Tensor *axes = nullptr);
+FailureOr<Tensor> depthToSpace(Builder &b, const Tensor &x, int64_t blockSize, bool columnRowDepth);
+FailureOr<Tensor> spaceToDepth(Builder &b, const Tensor &x, int64_t blockSize);
+FailureOr<Tensor> reverseSequence(Builder &b, const Tensor &x, const Tensor &lengths, int64_t timeAxis,
+                                  int64_t batchAxis);
+
+FailureOr<Tensor> gather(Builder &b, const Tensor &x, const Tensor &indices, int64_t axis);
+FailureOr<Tensor> gatherElements(Builder &b, const Tensor &x, const Tensor &indices, int64_t axis);
+FailureOr<Tensor> gatherND(Builder &b, const Tensor &x, const Tensor &indices, int64_t batchDims);
+FailureOr<Tensor> oneHot(Builder &b, const Tensor &indices, const Tensor &depth, const Tensor &values, int64_t axis);
+FailureOr<Tensor> trilu(Builder &b, const Tensor &x, const Tensor *k, bool upper);
+
+//===- shapes and made-up tensors -----------------------------------------------------------------------------------===
+
+FailureOr<Tensor> shape(Builder &b, const Tensor &x, int64_t start = 0, std::optional<int64_t> end = std::nullopt);
+FailureOr<Tensor> size(Builder &b, const Tensor &x);
+FailureOr<Tensor> range(Builder &b, const Tensor &start, const Tensor &limit, const Tensor &delta);
+/// `value`: one element of the result's type.
+FailureOr<Tensor> constantOfShape(Builder &b, const Tensor &shape, mlir::DenseElementsAttr value,
+                                  bool isUnsigned = false);
+FailureOr<Tensor> eyeLike(Builder &b, const Tensor &x, int64_t k, mlir::Type elementType, bool isUnsigned);
+
+//===- resize -------------------------------------------------------------------------------------------------------===
+
+enum class ResizeMode { Nearest, Linear, Cubic };
+enum class CoordinateMode {
+  HalfPixel, HalfPixelSymmetric, PytorchHalfPixel, AlignCorners, Asymmetric, TfHalfPixelForNn, TfCropAndResize
+};
+enum class NearestMode { RoundPreferFloor, RoundPreferCeil, Floor, Ceil };
+enum class AspectPolicy { Stretch, NotLarger, NotSmaller };
+struct ResizeAttrs {
+  ResizeMode mode = ResizeMode::Nearest;
+  CoordinateMode coordinates = CoordinateMode::HalfPixel;
+  NearestMode nearest = NearestMode::RoundPreferFloor;
+  AspectPolicy policy = AspectPolicy::Stretch;
+  double cubicCoefficient = -0.75;
+  bool excludeOutside = false;
+  bool antialias = false; // not supported: an error
+  double extrapolationValue = 0;
+  SmallVector<int64_t> axes; // empty: all
+};
+/// Exactly one of scales (known numbers) and sizes; roi only for TfCropAndResize (known numbers).
+FailureOr<Tensor> resize(Builder &b, const Tensor &x, const Tensor *roi, const Tensor *scales, const Tensor *sizes,
+                         const ResizeAttrs &attrs);
+
+//===- recurrent ----------------------------------------------------------------------------------------------------===
+
+enum class Cell { Rnn, Gru, Lstm };
+enum class Direction { Forward, Reverse, Bidirectional };
+struct RecurrentAttrs {
+  Direction direction = Direction::Forward;
+  int64_t hiddenSize = 0;
+  /// Per direction (Rnn 1, Gru 2, Lstm 3 each); empty: the defaults.
+  struct Activation {
+    Unary kind;
+    double alpha = 0, beta = 0;
+  };
+  SmallVector<Activation> activations;
+  std::optional<double> clip;
+  bool linearBeforeReset = false; // gru
+  bool inputForget = false;       // lstm
+  bool batchFirst = false;        // layout = 1
+};
+/// Operands as in ONNX: x [T, N, I], w [D, G*H, I], r [D, G*H, H], bias [D, 2*G*H], sequence lengths, h0 [D, N, H],
+/// c0 (lstm), peephole (lstm). Results: y [T, D, N, H], yH [D, N, H], and for lstm yC. The gates of an ONNX order.
+/// T must be static.
+FailureOr<SmallVector<Tensor>> recurrent(Builder &b, Cell cell, const Tensor &x, const Tensor &w, const Tensor &r,
+                                         const Tensor *bias, const Tensor *sequenceLengths, const Tensor *h0,
+                                         const Tensor *c0, const Tensor *peephole, const RecurrentAttrs &attrs);
+
+} // namespace eyrie::ops
