@@ -1,0 +1,456 @@
+// Groups operations into dispatches and outlines each as an executable.
+//
+//   %0 = linalg.generic {matmul} ins(%x, %w)          %1 = graph.dispatch @fc(%x, %w, %b, %n) …
+//   %1 = linalg.generic {add, relu} ins(%0, %b)  ──►  graph.executable @fc { func.func @fc(%x, %w, %b, %n) … }
+//
+// Two kinds of groups are formed around an elementwise operation: a contraction, convolution, pooling or other
+// reduction whose result it alone uses, element by element (an epilogue), and the reductions along trailing
+// dimensions whose results only the group uses (softmax, layer normalisation: a row at a time). Every other operation
+// is a dispatch of its own. Fills, slices, literals and unpacks are cloned into the dispatches that read them.
+//
+// Invariant left: no tensor computation outside executables but graph.load_global, graph.reshape and graph.dispatch.
+#include "compiler/graph/Graph.h"
+#include "compiler/graph/Passes.h"
+#include "mlir/Analysis/TopologicalSortUtils.h"
+#include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+#include "mlir/IR/Iterators.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace eyrie::graph;
+
+namespace {
+/// The name of the model's node behind a location, or empty.
+StringRef nodeName(Location loc) {
+  if (auto name = dyn_cast<NameLoc>(loc))
+    return name.getName();
+  if (auto fused = dyn_cast<FusedLoc>(loc))
+    for (Location part : fused.getLocations())
+      if (StringRef name = nodeName(part); !name.empty())
+        return name;
+  if (auto call = dyn_cast<CallSiteLoc>(loc))
+    return nodeName(call.getCallee());
+  return {};
+}
+
+/// Cloned into every dispatch that uses it, rather than computed by one of its own.
+bool isCloned(Operation *op) {
+  return isa<tensor::EmptyOp, linalg::FillOp, arith::ConstantOp, tensor::ExtractSliceOp, linalg::UnPackOp>(op);
+}
+
+bool computesTensor(Operation *op) {
+  return llvm::any_of(op->getResultTypes(), [](Type type) { return isa<RankedTensorType>(type); }) &&
+         !isa<LoadGlobalOp, ReshapeOp, DispatchOp, scf::IfOp, scf::ForOp, scf::WhileOp, arith::SelectOp>(op);
+}
+
+bool isElementwise(Operation *op) {
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  return generic && generic.getNumParallelLoops() == generic.getNumLoops() &&
+         llvm::all_of(generic.getDpsInitsMutable(), [&](OpOperand &init) {
+           return generic.getMatchingIndexingMap(&init).isIdentity();
+         });
+}
+
+bool isReduction(Operation *op) {
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  return generic && generic.getNumReductionLoops() > 0 && generic.getNumResults() == 1;
+}
+
+/// A reduction of rows: reads each element once, through plain maps.
+bool isRowReduction(Operation *op) {
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  return isReduction(op) && llvm::all_of(generic.getIndexingMapsArray(), [](AffineMap map) {
+           return map.isProjectedPermutation(/*allowZeroInResults=*/true);
+         }) &&
+         llvm::any_of(generic.getDpsInputOperands(), [&](OpOperand *input) {
+           return generic.getMatchingIndexingMap(input).getNumResults() == generic.getNumLoops();
+         });
+}
+
+struct Group {
+  linalg::GenericOp last; // null if the group is one operation of another kind
+  SetVector<Operation *> ops;
+  bool hasRoot = false; // a reduction that is computed as a whole, with `last` as its epilogue
+  bool hasRows = false;
+};
+
+class Grouping {
+public:
+  explicit Grouping(Block &block) {
+    for (Operation &op : llvm::reverse(block)) {
+      if (!computesTensor(&op) || isCloned(&op) || groupOf.count(&op))
+        continue;
+      groups.emplace_back();
+      add(groups.size() - 1, &op);
+      if (isElementwise(&op)) {
+        groups.back().last = cast<linalg::GenericOp>(op);
+        pullProducers(groups.size() - 1);
+      }
+    }
+    std::reverse(groups.begin(), groups.end());
+  }
+  SmallVector<Group> groups;
+
+private:
+  void add(unsigned index, Operation *op) {
+    groups[index].ops.insert(op);
+    groupOf[op] = index;
+  }
+
+  void pullProducers(unsigned index) {
+    for (unsigned i = 0; i < groups[index].ops.size(); ++i) {
+      auto consumer = cast<linalg::GenericOp>(groups[index].ops[i]);
+      for (OpOperand *use : consumer.getDpsInputOperands()) {
+        Operation *producer = use->get().getDefiningOp();
+        if (!producer || groupOf.count(producer) || producer->getBlock() != consumer->getBlock())
+          continue;
+        Group &group = groups[index];
+        if (canBeRoot(group, consumer, use, producer)) {
+          group.hasRoot = true;
+          add(index, producer);
+        } else if (canBeRow(group, producer)) {
+          group.hasRows = true;
+          add(index, producer);
+        }
+      }
+    }
+  }
+
+  static bool canBeRoot(const Group &group, linalg::GenericOp consumer, OpOperand *use, Operation *producer) {
+    return isReduction(producer) && !group.hasRoot && !group.hasRows && consumer == group.last &&
+           llvm::all_of(producer->getUses(),
+                        [&](OpOperand &other) {
+                          return other.getOwner() == consumer && consumer.getMatchingIndexingMap(&other).isIdentity();
+                        }) &&
+           consumer.getMatchingIndexingMap(use).isIdentity();
+  }
+
+  /// All users are in the group and read one value per row, a row being the trailing dimensions of the last operation.
+  static bool canBeRow(Group &group, Operation *producer) {
+    if (group.hasRoot || !isRowReduction(producer))
+      return false;
+    for (OpOperand &use : producer->getUses()) {
+      auto user = dyn_cast<linalg::GenericOp>(use.getOwner());
+      if (!user || !group.ops.contains(user))
+        return false;
+      AffineMap map = user.getMatchingIndexingMap(&use);
+      unsigned rows = 0;
+      for (AffineExpr expr : map.getResults())
+        if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
+          if (dim.getPosition() != rows++)
+            return false;
+        } else if (!isa<AffineConstantExpr>(expr)) {
+          return false;
+        }
+      if (rows >= group.last.getNumLoops())
+        return false;
+    }
+    return true;
+  }
+
+  DenseMap<Operation *, unsigned> groupOf;
+};
+
+/// Builds the executable of one group and the dispatch in the group's place.
+class Outliner {
+public:
+  Outliner(SymbolTable &symbols, const Group &group) : symbols(symbols), group(group), last(group.ops.front()) {}
+
+  void run() {
+    SetVector<Operation *> body(group.ops.begin(), group.ops.end());
+    for (unsigned i = 0; i < body.size(); ++i)
+      collect(body[i], body);
+    body = topologicalSort(body);
+    OpBuilder b(last);
+    for (unsigned i = 0, n = tensors.size(); i < n; ++i)
+      argDims.push_back(dimsOf(b, getHostSizes(b, tensors[i])));
+    SmallVector<Attribute> resultDims;
+    for (Value result : last->getResults())
+      resultDims.push_back(dimsOf(b, resultSizes(b, result)));
+
+    SmallVector<Value> operands(tensors.begin(), tensors.end());
+    llvm::append_range(operands, scalars);
+    ExecutableOp executable = outline(body, operands, b.getArrayAttr(resultDims));
+    SmallVector<Location> locs;
+    for (Operation *op : group.ops)
+      locs.push_back(op->getLoc());
+    auto dispatch = DispatchOp::create(b, b.getFusedLoc(locs), last->getResultTypes(), executable.getSymName(), operands,
+                                       b.getArrayAttr(argDims), b.getArrayAttr(resultDims));
+    last->replaceAllUsesWith(dispatch->getResults());
+    for (Operation *op : group.ops)
+      op->erase();
+  }
+
+private:
+  /// Adds what `op` reads to the body (if cloned) or to the operands.
+  void collect(Operation *op, SetVector<Operation *> &body) {
+    op->walk([&](Operation *inner) {
+      for (Value operand : inner->getOperands()) {
+        Operation *def = operand.getDefiningOp();
+        if (def ? op->isAncestor(def) : op->isAncestor(operand.getParentBlock()->getParentOp()))
+          continue;
+        if (def && (isCloned(def) || group.ops.contains(def)))
+          body.insert(def);
+        else if (isa<RankedTensorType>(operand.getType()))
+          tensors.insert(operand);
+        else
+          scalars.insert(operand);
+      }
+    });
+  }
+
+  Attribute dimsOf(OpBuilder &b, ArrayRef<OpFoldResult> sizes) {
+    SmallVector<Attribute> dims;
+    for (OpFoldResult size : sizes)
+      if (auto value = dyn_cast<Value>(size)) {
+        scalars.insert(value);
+        dims.push_back(b.getI64IntegerAttr(llvm::find(scalars, value) - scalars.begin()));
+      }
+    return b.getArrayAttr(dims);
+  }
+
+  SmallVector<OpFoldResult> resultSizes(OpBuilder &b, Value result) {
+    auto type = cast<RankedTensorType>(result.getType());
+    if (type.hasStaticShape())
+      return getAsIndexOpFoldResult(b.getContext(), type.getShape());
+    ReifiedRankedShapedTypeDims shapes;
+    LogicalResult reified = reifyResultShapes(b, last, shapes);
+    assert(succeeded(reified) && "an operation with dynamic results must reify their shapes");
+    (void)reified;
+    SmallVector<OpFoldResult> sizes = shapes[cast<OpResult>(result).getResultNumber()];
+    for (auto [i, size] : llvm::enumerate(sizes))
+      if (!type.isDynamicDim(i))
+        size = b.getIndexAttr(type.getDimSize(i));
+    return resolveDims(b, sizes);
+  }
+
+  /// Replaces `tensor.dim` of a value that has a producer by that producer's size.
+  static SmallVector<OpFoldResult> resolveDims(OpBuilder &b, SmallVector<OpFoldResult> sizes) {
+    for (OpFoldResult &size : sizes)
+      if (auto dim = dyn_cast_if_present<tensor::DimOp>(dyn_cast<Value>(size) ? cast<Value>(size).getDefiningOp() : nullptr))
+        if (auto index = dim.getConstantIndex(); index && !isa<BlockArgument>(dim.getSource()))
+          size = getHostSizes(b, dim.getSource())[*index];
+    return sizes;
+  }
+
+  ExecutableOp outline(const SetVector<Operation *> &body, ArrayRef<Value> operands, ArrayAttr resultDims) {
+    OpBuilder detached(last->getContext());
+    auto executable = ExecutableOp::create(detached, last->getLoc(), executableName());
+    symbols.insert(executable, Block::iterator(last->getParentOfType<func::FuncOp>()));
+    OpBuilder b = OpBuilder::atBlockBegin(&executable.getBody().front());
+    auto type = b.getFunctionType(ValueRange(operands).getTypes(), last->getResultTypes());
+    auto func = func::FuncOp::create(b, last->getLoc(), executable.getSymName(), type);
+    func->setAttr(kArgDims, b.getArrayAttr(argDims));
+    func->setAttr(kResultDims, resultDims);
+    Block *entry = func.addEntryBlock();
+    b.setInsertionPointToStart(entry);
+    IRMapping mapping;
+    for (auto [operand, arg] : llvm::zip(operands, entry->getArguments()))
+      mapping.map(operand, arg);
+    for (Operation *op : body)
+      b.clone(*op, mapping);
+    SmallVector<Value> results;
+    for (Value result : last->getResults())
+      results.push_back(mapping.lookup(result));
+    func::ReturnOp::create(b, last->getLoc(), results);
+    return executable;
+  }
+
+  std::string executableName() {
+    Operation *root = last;
+    for (Operation *op : group.ops)
+      if (isReduction(op))
+        root = op;
+    StringRef node = nodeName(root->getLoc());
+    std::string name;
+    for (char c : node.take_back(48))
+      name += llvm::isAlnum(c) ? c : '_';
+    while (!name.empty() && name.front() == '_')
+      name.erase(name.begin());
+    if (name.empty())
+      name = root->getName().stripDialect().str();
+    return llvm::isDigit(name.front()) ? "node_" + name : name;
+  }
+
+  SymbolTable &symbols;
+  const Group &group;
+  Operation *last;
+  SetVector<Value> tensors, scalars;
+  SmallVector<Attribute> argDims;
+};
+
+struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(FormDispatchesPass)
+  StringRef getArgument() const override { return "graph-form-dispatches"; }
+  StringRef getDescription() const override { return "Group operations into dispatches and outline them"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<GraphDialect, func::FuncDialect, linalg::LinalgDialect, tensor::TensorDialect,
+                    arith::ArithDialect>();
+  }
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    SymbolTable symbols(module);
+    SmallVector<func::FuncOp> funcs(module.getOps<func::FuncOp>());
+    for (func::FuncOp func : funcs) {
+      normalise(func, symbols);
+      SmallVector<Block *> blocks;
+      func.walk<WalkOrder::PreOrder>([&](Operation *op) {
+        if (op != func && !isa<scf::IfOp, scf::ForOp, scf::WhileOp>(op))
+          return op->getNumRegions() ? WalkResult::skip() : WalkResult::advance();
+        for (Region &region : op->getRegions())
+          for (Block &block : region)
+            blocks.push_back(&block);
+        return WalkResult::advance();
+      });
+      for (Block *block : blocks) {
+        materialiseClonedResults(*block);
+        Grouping grouping(*block);
+        for (const Group &group : grouping.groups)
+          Outliner(symbols, group).run();
+      }
+      eraseDead(func);
+    }
+  }
+
+  /// Brings the function to the few operations that grouping knows.
+  static void normalise(func::FuncOp func, SymbolTable &symbols) {
+    func.walk([&](Operation *op) {
+      OpBuilder b(op);
+      if (auto transpose = dyn_cast<linalg::TransposeOp>(op)) {
+        unsigned rank = transpose.getPermutation().size();
+        SmallVector<AffineExpr> in(rank);
+        for (auto [to, from] : llvm::enumerate(transpose.getPermutation()))
+          in[from] = b.getAffineDimExpr(to);
+        auto copy = linalg::GenericOp::create(
+            b, op->getLoc(), op->getResultTypes(), transpose.getInput(), transpose.getInit(),
+            {AffineMap::get(rank, 0, in, b.getContext()), b.getMultiDimIdentityMap(rank)},
+            SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
+            [](OpBuilder &nested, Location loc, ValueRange args) { linalg::YieldOp::create(nested, loc, args[0]); });
+        op->replaceAllUsesWith(copy);
+        op->erase();
+      } else if (auto cast = dyn_cast<tensor::CastOp>(op)) {
+        auto to = llvm::cast<RankedTensorType>(cast.getType());
+        SmallVector<Value> dims;
+        for (auto [i, size] : llvm::enumerate(getHostSizes(b, cast.getSource())))
+          if (to.isDynamicDim(i))
+            dims.push_back(getValueOrCreateConstantIndexOp(b, op->getLoc(), size));
+        op->replaceAllUsesWith(ReshapeOp::create(b, op->getLoc(), to, cast.getSource(), dims));
+        op->erase();
+      } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+        auto elements = dyn_cast<ElementsAttr>(constant.getValue());
+        if (!elements || isa<linalg::GenericOp>(op->getParentOp()))
+          return;
+        auto type = llvm::cast<RankedTensorType>(constant.getType());
+        Value value;
+        if (auto splat = dyn_cast<SplatElementsAttr>(elements)) {
+          Value scalar = arith::ConstantOp::create(b, op->getLoc(), splat.getSplatValue<TypedAttr>());
+          Value empty = tensor::EmptyOp::create(b, op->getLoc(), type.getShape(), type.getElementType());
+          value = linalg::FillOp::create(b, op->getLoc(), scalar, empty)->getResult(0);
+        } else {
+          OpBuilder atModule(func);
+          auto global = GlobalOp::create(atModule, op->getLoc(), "constant", type, elements);
+          symbols.insert(global, Block::iterator(func));
+          value = LoadGlobalOp::create(b, op->getLoc(), type, global.getSymName());
+        }
+        op->replaceAllUsesWith(ValueRange(value));
+        op->erase();
+      }
+    });
+    RewritePatternSet patterns(func.getContext());
+    memref::populateResolveRankedShapedTypeResultDimsPatterns(patterns);
+    tensor::DimOp::getCanonicalizationPatterns(patterns, func.getContext());
+    tensor::ExtractSliceOp::getCanonicalizationPatterns(patterns, func.getContext());
+    (void)applyPatternsGreedily(func, std::move(patterns));
+  }
+
+  /// A fill, a slice or an unpack whose value leaves the dispatches (it is returned, reshaped or read by the host)
+  /// is copied by a dispatch of its own.
+  static void materialiseClonedResults(Block &block) {
+    for (Operation &op : llvm::make_early_inc_range(block)) {
+      if (!isCloned(&op) || !computesTensor(&op) || isa<tensor::EmptyOp>(op))
+        continue;
+      bool leaves = llvm::any_of(op.getUsers(), [&](Operation *user) {
+        Operation *here = block.findAncestorOpInBlock(*user);
+        return !here || here != user || !computesTensor(user);
+      });
+      if (!leaves)
+        continue;
+      Value value = op.getResult(0);
+      OpBuilder b(op.getContext());
+      b.setInsertionPointAfter(&op);
+      auto type = cast<RankedTensorType>(value.getType());
+      SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, op.getLoc(), value);
+      ReifiedRankedShapedTypeDims shapes;
+      if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op); slice && slice.getDroppedDims().none())
+        sizes = slice.getMixedSizes();
+      else if (!type.hasStaticShape() && succeeded(reifyResultShapes(b, &op, shapes)))
+        sizes = shapes[0];
+      Value init = tensor::EmptyOp::create(b, op.getLoc(), sizes, type.getElementType());
+      SmallVector<AffineMap> maps(2, b.getMultiDimIdentityMap(type.getRank()));
+      auto copy = linalg::GenericOp::create(
+          b, op.getLoc(), init.getType(), value, init, maps,
+          SmallVector<utils::IteratorType>(type.getRank(), utils::IteratorType::parallel),
+          [](OpBuilder &nested, Location loc, ValueRange args) { linalg::YieldOp::create(nested, loc, args[0]); });
+      Value result = copy->getResult(0);
+      if (result.getType() != type)
+        result = tensor::CastOp::create(b, op.getLoc(), type, result);
+      value.replaceUsesWithIf(result, [&](OpOperand &use) {
+        Operation *user = use.getOwner();
+        return user != copy && (user->getBlock() != &block || !computesTensor(user));
+      });
+    }
+  }
+
+  static void eraseDead(func::FuncOp func) {
+    bool changed = true;
+    while (changed) {
+      changed = false;
+      func.walk<WalkOrder::PostOrder, mlir::ReverseIterator>([&](Operation *op) {
+        if (op != func && isOpTriviallyDead(op)) {
+          op->erase();
+          changed = true;
+        }
+      });
+    }
+  }
+};
+} // namespace
+
+SmallVector<OpFoldResult> eyrie::graph::getHostSizes(OpBuilder &b, Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.hasStaticShape())
+    return getAsIndexOpFoldResult(b.getContext(), type.getShape());
+  Operation *op = value.getDefiningOp();
+  ReifiedRankedShapedTypeDims shapes;
+  if (op && succeeded(reifyResultShapes(b, op, shapes)))
+    return shapes[cast<OpResult>(value).getResultNumber()];
+  if (auto conditional = dyn_cast_if_present<scf::IfOp>(op)) {
+    // Both branches yield one shape, and the importer made its sizes computable outside of them.
+    Value yielded = conditional.thenYield().getOperand(cast<OpResult>(value).getResultNumber());
+    OpBuilder inside(conditional.thenYield());
+    SmallVector<OpFoldResult> sizes = getHostSizes(inside, yielded);
+    IRMapping mapping;
+    std::function<Value(Value)> hoist = [&](Value size) -> Value {
+      Operation *def = size.getDefiningOp();
+      if (!def || !conditional->isProperAncestor(def))
+        return size;
+      for (Value operand : def->getOperands())
+        mapping.map(operand, hoist(operand));
+      OpBuilder before(conditional);
+      return before.clone(*def, mapping)->getResult(cast<OpResult>(size).getResultNumber());
+    };
+    for (OpFoldResult &size : sizes)
+      if (auto dynamic = dyn_cast<Value>(size))
+        size = hoist(dynamic);
+    return sizes;
+  }
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    sizes.push_back(type.isDynamicDim(i)
+                        ? OpFoldResult(tensor::DimOp::create(b, value.getLoc(), value, i).getResult())
+                        : OpFoldResult(b.getIndexAttr(type.getDimSize(i))));
+  return sizes;
+}
+
+std::unique_ptr<Pass> eyrie::graph::createFormDispatchesPass() { return std::make_unique<FormDispatchesPass>(); }

@@ -1,0 +1,108 @@
+// Fuses elementwise operations into their consumers, so that a chain of them passes over memory once.
+//
+// A producer with one use always fuses, except into a contraction (which reads each element many times). A producer
+// with several uses is computed again in each of them only where that is cheap and reads no more than it saves: at
+// most two cheap operations, and at most one input as large as the result.
+//
+// Invariant left: between two elementwise operations there is no single-use edge.
+#include "compiler/graph/Graph.h"
+#include "compiler/graph/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+
+using namespace mlir;
+using namespace eyrie::graph;
+
+namespace {
+
+/// Reads elements of its inputs many times over: computing an input again at each read would be ruinous.
+bool rereadsInputs(linalg::GenericOp op) {
+  return op.getNumReductionLoops() > 0 && (op.getNumDpsInputs() > 1 || llvm::any_of(op.getIndexingMapsArray(), [](AffineMap map) {
+           return !map.isProjectedPermutation(/*allowZeroInResults=*/true);
+         }));
+}
+
+bool isCheap(Operation &op) {
+  return isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::NegFOp, arith::AddIOp, arith::SubIOp, arith::MulIOp,
+             arith::ConstantOp, arith::MaximumFOp, arith::MinimumFOp, arith::CmpFOp, arith::CmpIOp, arith::SelectOp,
+             arith::ExtFOp, arith::TruncFOp, arith::SIToFPOp, arith::ExtUIOp, arith::ExtSIOp, arith::TruncIOp>(op);
+}
+
+bool isWorthRecomputing(linalg::GenericOp producer) {
+  unsigned operations = 0, largeInputs = 0;
+  for (Operation &op : producer.getBlock()->without_terminator()) {
+    if (!isCheap(op))
+      return false;
+    operations += !isa<arith::ConstantOp>(op);
+  }
+  for (OpOperand *input : producer.getDpsInputOperands())
+    largeInputs += producer.getMatchingIndexingMap(input).getNumResults() == producer.getNumLoops();
+  return operations <= 2 && largeInputs <= 1;
+}
+
+bool shouldFuse(OpOperand *use) {
+  auto producer = use->get().getDefiningOp<linalg::GenericOp>();
+  auto consumer = dyn_cast<linalg::GenericOp>(use->getOwner());
+  if (!producer || !consumer || producer->getBlock() != consumer->getBlock() || rereadsInputs(consumer))
+    return false;
+  // Gathers stay apart from reductions and wide bodies small enough for the vectoriser's patience.
+  if (consumer.getBlock()->getOperations().size() + producer.getBlock()->getOperations().size() > 120)
+    return false;
+  auto users = producer->getUsers();
+  bool oneUser = llvm::all_of(users, [&](Operation *user) { return user == consumer.getOperation(); });
+  if (oneUser)
+    return true;
+  return isWorthRecomputing(producer) && llvm::range_size(users) <= 4 && llvm::all_of(users, [](Operation *user) {
+    auto generic = dyn_cast<linalg::GenericOp>(user);
+    return generic && !rereadsInputs(generic);
+  });
+}
+
+/// Values that are one number everywhere become that number in the body.
+struct InlineScalarConstants : OpRewritePattern<linalg::GenericOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(linalg::GenericOp op, PatternRewriter &rewriter) const override {
+    for (OpOperand *operand : op.getDpsInputOperands()) {
+      Attribute scalar;
+      if (auto fill = operand->get().getDefiningOp<linalg::FillOp>())
+        matchPattern(fill.getInputs()[0], m_Constant(&scalar));
+      else if (SplatElementsAttr splat; matchPattern(operand->get(), m_Constant(&splat)))
+        scalar = splat.getSplatValue<Attribute>();
+      auto typed = dyn_cast_or_null<TypedAttr>(scalar);
+      if (!typed || !isa<FloatType, IntegerType>(typed.getType()))
+        continue;
+      BlockArgument arg = op.getBlock()->getArgument(operand->getOperandNumber());
+      if (arg.use_empty())
+        continue;
+      rewriter.setInsertionPointToStart(op.getBlock());
+      Value constant = arith::ConstantOp::create(rewriter, op.getLoc(), typed);
+      rewriter.replaceAllUsesWith(arg, constant);
+      return success();
+    }
+    return failure();
+  }
+};
+
+struct FuseElementwisePass : PassWrapper<FuseElementwisePass, OperationPass<func::FuncOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(FuseElementwisePass)
+  StringRef getArgument() const override { return "graph-fuse-elementwise"; }
+  StringRef getDescription() const override { return "Fuse elementwise producers into their consumers"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<linalg::LinalgDialect, arith::ArithDialect, tensor::TensorDialect, GraphDialect>();
+  }
+  void runOnOperation() override {
+    MLIRContext *context = &getContext();
+    RewritePatternSet patterns(context);
+    linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
+    patterns.add<InlineScalarConstants>(context);
+    linalg::populateEraseUnusedOperandsAndResultsPatterns(patterns);
+    linalg::GenericOp::getCanonicalizationPatterns(patterns, context);
+    tensor::EmptyOp::getCanonicalizationPatterns(patterns, context);
+    memref::populateResolveRankedShapedTypeResultDimsPatterns(patterns);
+    ReshapeOp::getCanonicalizationPatterns(patterns, context);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+} // namespace
+
+std::unique_ptr<Pass> eyrie::graph::createFuseElementwisePass() { return std::make_unique<FuseElementwisePass>(); }

@@ -1,0 +1,130 @@
+// Moves what is computed from constants alone out of the model's functions.
+//
+//   %w = graph.load_global @w                          func.func private @__initialize() {
+//   %p = linalg.pack %w …                    ──►         %w = graph.load_global @w
+//   %r = linalg.generic ins(%x, %p)                      %p = linalg.pack %w …
+//                                                        graph.store_global @w.0, %p
+//                                                      }
+//                                                      %p = graph.load_global @w.0
+//
+// The pipeline compiles `@__initialize` with Eyrie itself, runs it once, and gives the new globals its results. An
+// expression much larger than what it is made of (a broadcast constant) stays where it is.
+#include "compiler/graph/Constants.h"
+#include "compiler/graph/Graph.h"
+#include "compiler/graph/Passes.h"
+#include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/Analysis/TopologicalSortUtils.h"
+
+using namespace mlir;
+using namespace eyrie::graph;
+
+namespace {
+int64_t sizeBytes(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor || !tensor.hasStaticShape())
+    return 0;
+  unsigned bits = tensor.getElementType().isIntOrFloat() ? tensor.getElementTypeBitWidth() : 64;
+  return tensor.getNumElements() * ((bits + 7) / 8);
+}
+
+struct HoistConstantsPass : PassWrapper<HoistConstantsPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(HoistConstantsPass)
+  StringRef getArgument() const override { return "graph-hoist-constants"; }
+  StringRef getDescription() const override { return "Move constant expressions into @__initialize"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<GraphDialect, func::FuncDialect>();
+  }
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    SymbolTable symbols(module);
+    SmallVector<Value> leaves;
+    for (auto func : module.getOps<func::FuncOp>())
+      if (func.isPublic())
+        func.walk([&](Operation *op) {
+          for (Value result : op->getResults())
+            if (isLeaf(result))
+              leaves.push_back(result);
+        });
+    if (leaves.empty())
+      return;
+    OpBuilder b(module.getBodyRegion());
+    b.setInsertionPointToEnd(module.getBody());
+    auto init = func::FuncOp::create(b, module.getLoc(), "__initialize", b.getFunctionType({}, {}));
+    init.setPrivate();
+    symbols.insert(init);
+    b.setInsertionPointToStart(init.addEntryBlock());
+    func::ReturnOp::create(b, module.getLoc());
+
+    IRMapping mapping;
+    for (Value leaf : leaves) {
+      b.setInsertionPoint(init.getBody().front().getTerminator());
+      Value value = cloneExpression(b, leaf, mapping);
+      OpBuilder atStart = OpBuilder::atBlockBegin(module.getBody());
+      std::string name = originName(leaf);
+      auto global = GlobalOp::create(atStart, leaf.getLoc(), name, leaf.getType(), ElementsAttr());
+      symbols.insert(global);
+      StoreGlobalOp::create(b, leaf.getLoc(), global.getSymName(), value);
+      OpBuilder here(leaf.getDefiningOp());
+      leaf.replaceAllUsesWith(LoadGlobalOp::create(here, leaf.getLoc(), leaf.getType(), global.getSymName()));
+    }
+  }
+
+  /// A tensor worth storing: constant, used by something that is not, and computed rather than loaded or reshaped.
+  bool isLeaf(Value value) {
+    Operation *op = value.getDefiningOp();
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (!type || !type.hasStaticShape() || type.getNumElements() == 0 ||
+        isa<LoadGlobalOp, ReshapeOp, tensor::EmptyOp, linalg::FillOp, arith::ConstantOp, linalg::UnPackOp>(op) ||
+        !isConstantExpression(value))
+      return false;
+    int64_t inputs = 0;
+    for (Value operand : op->getOperands())
+      if (!operand.getDefiningOp<tensor::EmptyOp>() && !operand.getDefiningOp<linalg::FillOp>())
+        inputs += sizeBytes(operand.getType());
+    if (sizeBytes(type) > 4 * inputs + 4096)
+      return false;
+    return llvm::any_of(value.getUsers(), [&](Operation *user) { return !feedsConstant(user); });
+  }
+
+  bool feedsConstant(Operation *user) {
+    while (!user->hasTrait<OpTrait::IsTerminator>() && user->getNumResults() == 0 && user->getParentOp())
+      user = user->getParentOp();
+    if (isa<ReshapeOp>(user) && user->getNumResults() == 1 && isConstantExpression(user->getResult(0)))
+      return llvm::all_of(user->getUsers(), [&](Operation *next) { return feedsConstant(next); });
+    return user->getNumResults() > 0 && isConstantExpression(user->getResult(0)) &&
+           (isLeaf(user->getResult(0)) ||
+            llvm::all_of(user->getUsers(), [&](Operation *next) { return feedsConstant(next); }));
+  }
+
+  static Value cloneExpression(OpBuilder &b, Value value, IRMapping &mapping) {
+    if (Value known = mapping.lookupOrNull(value))
+      return known;
+    Operation *op = value.getDefiningOp();
+    SetVector<Operation *> slice;
+    BackwardSliceOptions options;
+    options.inclusive = true;
+    options.omitUsesFromAbove = false;
+    (void)getBackwardSlice(value, &slice, options);
+    slice.insert(op);
+    for (Operation *step : topologicalSort(slice))
+      if (!mapping.contains(step) && step->getParentOp() == op->getParentOp())
+        b.clone(*step, mapping);
+    return mapping.lookup(value);
+  }
+
+  /// The name of the first global in the expression: the weight that the new one is made of.
+  static std::string originName(Value value) {
+    SetVector<Operation *> slice;
+    BackwardSliceOptions options;
+    options.omitUsesFromAbove = false;
+    (void)getBackwardSlice(value, &slice, options);
+    for (Operation *op : slice)
+      if (auto load = dyn_cast<LoadGlobalOp>(op))
+        return load.getGlobal().str();
+    return "constant";
+  }
+};
+} // namespace
+
+std::unique_ptr<Pass> eyrie::graph::createHoistConstantsPass() { return std::make_unique<HoistConstantsPass>(); }

@@ -1,0 +1,64 @@
+// Packs the constant operands of contractions in the order in which the target's kernels read them.
+//
+//   %r = linalg.generic {matmul} ins(%x, %w)   ──►   %p = linalg.pack %w inner_dims_pos = [1] inner_tiles = [32] …
+//                                                    %u = linalg.unpack %p …
+//                                                    %r = linalg.generic {matmul} ins(%x, %u)
+//
+// The pack is a constant expression and is computed at compile time; the unpack stays with the contraction, whose
+// kernel reads the packed tensor directly. The target chooses the packing; a weight that it does not choose stays.
+#include "compiler/graph/Constants.h"
+#include "compiler/graph/Graph.h"
+#include "compiler/graph/Passes.h"
+
+using namespace mlir;
+using namespace eyrie::graph;
+
+namespace {
+struct PackWeightsPass : PassWrapper<PackWeightsPass, OperationPass<func::FuncOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PackWeightsPass)
+  explicit PackWeightsPass(ChoosePacking choose) : choose(std::move(choose)) {}
+  StringRef getArgument() const override { return "graph-pack-weights"; }
+  StringRef getDescription() const override { return "Pack constant operands of contractions for the target"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<linalg::LinalgDialect, tensor::TensorDialect, arith::ArithDialect>();
+  }
+
+  void runOnOperation() override {
+    SmallVector<linalg::GenericOp> contractions;
+    getOperation().walk([&](linalg::GenericOp op) {
+      if (op.getNumReductionLoops() > 0)
+        contractions.push_back(op);
+    });
+    for (linalg::GenericOp op : contractions) {
+      auto packing = choose ? choose(op) : std::nullopt;
+      if (packing && isConstantExpression(op.getDpsInputOperand(packing->operand)->get()))
+        pack(op, *packing);
+    }
+  }
+
+  void pack(linalg::GenericOp op, const WeightPacking &packing) {
+    OpBuilder b(op);
+    Location loc = op.getLoc();
+    OpOperand *operand = op.getDpsInputOperand(packing.operand);
+    auto type = cast<RankedTensorType>(operand->get().getType());
+    if (!type.hasStaticShape() || type.getNumElements() == 0)
+      return;
+    SmallVector<OpFoldResult> tiles = getAsIndexOpFoldResult(b.getContext(), packing.innerTiles);
+    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
+    Value packedInit = linalg::PackOp::createDestinationTensor(b, loc, operand->get(), tiles, packing.innerDimsPos,
+                                                               packing.outerDimsPerm);
+    Value packed = linalg::PackOp::create(b, loc, operand->get(), packedInit, packing.innerDimsPos, tiles, zero,
+                                          packing.outerDimsPerm)
+                       ->getResult(0);
+    Value init = tensor::EmptyOp::create(b, loc, type.getShape(), type.getElementType());
+    operand->set(linalg::UnPackOp::create(b, loc, packed, init, packing.innerDimsPos, tiles, packing.outerDimsPerm)
+                     ->getResult(0));
+  }
+
+  ChoosePacking choose;
+};
+} // namespace
+
+std::unique_ptr<Pass> eyrie::graph::createPackWeightsPass(ChoosePacking choose) {
+  return std::make_unique<PackWeightsPass>(std::move(choose));
+}

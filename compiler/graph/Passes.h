@@ -1,0 +1,33 @@
+// The passes of the graph room, in the order in which the pipeline runs them.
+#pragma once
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Pass/Pass.h"
+#include <functional>
+#include <memory>
+#include <optional>
+
+namespace eyrie::graph {
+
+/// How a target wants one constant operand of a contraction packed (the arguments of `linalg.pack`).
+struct WeightPacking {
+  unsigned operand;
+  llvm::SmallVector<int64_t> innerDimsPos, innerTiles, outerDimsPerm;
+};
+using ChoosePacking = std::function<std::optional<WeightPacking>(mlir::linalg::GenericOp)>;
+
+/// Folds transposes into the indexing maps of their consumers and sinks what remains towards the results.
+std::unique_ptr<mlir::Pass> createPropagateLayoutPass();
+/// Packs the constant operands of contractions as the target reads them: `unpack(pack(w))`.
+std::unique_ptr<mlir::Pass> createPackWeightsPass(ChoosePacking choose);
+/// Moves expressions of constants into `@__initialize`, leaving new globals in their place.
+std::unique_ptr<mlir::Pass> createHoistConstantsPass();
+/// Fuses elementwise producers into their consumers.
+std::unique_ptr<mlir::Pass> createFuseElementwisePass();
+/// Groups operations into dispatches and outlines each as a graph.executable.
+std::unique_ptr<mlir::Pass> createFormDispatchesPass();
+/// Makes dispatches of equal executables share one.
+std::unique_ptr<mlir::Pass> createMergeExecutablesPass();
+
+void registerGraphPasses();
+
+} // namespace eyrie::graph

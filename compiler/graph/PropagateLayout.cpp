@@ -1,0 +1,289 @@
+// Folds transposes into the indexing maps of their consumers, and sinks the rest towards the results, until they cancel.
+//
+//   %t = linalg.transpose %conv [0, 3, 1, 2]            %0 = linalg.generic {identity, identity} ins(%conv)
+//   %0 = linalg.generic {identity} ins(%t)       ──►    %1 = linalg.transpose %0 [0, 3, 1, 2]
+//
+// Every result of a generic can be produced in any order of its dimensions, and every operand read through any
+// permutation, so a model whose convolutions were imported channels-last between two transposes runs channels-last
+// from its first convolution to its last. Transposes only ever move down, so the rewriting ends.
+#include "compiler/graph/Constants.h"
+#include "compiler/graph/Graph.h"
+#include "compiler/graph/Passes.h"
+#include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+
+using namespace mlir;
+using namespace eyrie::graph;
+
+namespace {
+using Permutation = SmallVector<int64_t>;
+
+Permutation inverse(ArrayRef<int64_t> permutation) { return invertPermutationVector(permutation); }
+
+/// A transpose worth moving: of something computed, since that of a constant is computed once at compile time.
+linalg::TransposeOp movableTranspose(Value value) {
+  auto op = value.getDefiningOp<linalg::TransposeOp>();
+  return op && !isConstantExpression(op.getInput()) ? op : linalg::TransposeOp();
+}
+
+template <typename T> SmallVector<T> permuted(ArrayRef<T> values, ArrayRef<int64_t> permutation) {
+  SmallVector<T> result;
+  for (int64_t from : permutation)
+    result.push_back(values[from]);
+  return result;
+}
+
+Value transpose(OpBuilder &b, Location loc, Value value, ArrayRef<int64_t> permutation) {
+  auto sizes = tensor::getMixedSizes(b, loc, value);
+  Value init = tensor::EmptyOp::create(b, loc, permuted<OpFoldResult>(sizes, permutation),
+                                       cast<RankedTensorType>(value.getType()).getElementType());
+  return linalg::TransposeOp::create(b, loc, value, init, permutation)->getResult(0);
+}
+
+/// `%x` such that `transpose(%x, permutation)` is `value`: without a new operation where `value` is that transpose.
+Value untranspose(OpBuilder &b, Location loc, Value value, ArrayRef<int64_t> permutation) {
+  if (auto op = value.getDefiningOp<linalg::TransposeOp>(); op && op.getPermutation() == permutation)
+    return op.getInput();
+  return transpose(b, loc, value, inverse(permutation));
+}
+
+/// transpose(transpose(x)) is one transpose; the identity, and one that moves only unit dimensions, is a reshape.
+struct SimplifyTranspose : OpRewritePattern<linalg::TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(linalg::TransposeOp op, PatternRewriter &rewriter) const override {
+    ArrayRef<int64_t> permutation = op.getPermutation();
+    if (isIdentityPermutation(permutation)) {
+      rewriter.replaceOp(op, op.getInput());
+      return success();
+    }
+    if (auto before = op.getInput().getDefiningOp<linalg::TransposeOp>()) {
+      Permutation both = permuted<int64_t>(before.getPermutation(), permutation);
+      rewriter.replaceOp(op, transpose(rewriter, op.getLoc(), before.getInput(), both));
+      return success();
+    }
+    auto from = cast<RankedTensorType>(op.getInput().getType()), to = cast<RankedTensorType>(op->getResult(0).getType());
+    int64_t last = -1;
+    for (int64_t dim : permutation) {
+      if (from.getDimSize(dim) == 1)
+        continue;
+      if (dim < last)
+        return failure();
+      last = dim;
+    }
+    auto sizes = tensor::getMixedSizes(rewriter, op.getLoc(), op.getInput());
+    SmallVector<Value> dims;
+    for (int64_t dim : permutation)
+      if (from.isDynamicDim(dim))
+        dims.push_back(getValueOrCreateConstantIndexOp(rewriter, op.getLoc(), sizes[dim]));
+    rewriter.replaceOpWithNewOp<ReshapeOp>(op, to, op.getInput(), dims);
+    return success();
+  }
+};
+
+/// Reads the source of a transpose through a permuted map.
+struct FoldIntoOperand : OpRewritePattern<linalg::GenericOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(linalg::GenericOp op, PatternRewriter &rewriter) const override {
+    auto maps = op.getIndexingMapsArray();
+    SmallVector<std::pair<OpOperand *, Value>> folded;
+    for (OpOperand *operand : op.getDpsInputOperands()) {
+      auto source = movableTranspose(operand->get());
+      if (!source)
+        continue;
+      AffineMap &map = maps[operand->getOperandNumber()];
+      map = AffineMap::get(map.getNumDims(), 0,
+                           permuted<AffineExpr>(map.getResults(), inverse(source.getPermutation())), op.getContext());
+      folded.push_back({operand, source.getInput()});
+    }
+    if (folded.empty())
+      return failure();
+    rewriter.modifyOpInPlace(op, [&] {
+      for (auto [operand, value] : folded)
+        operand->set(value);
+      op.setIndexingMapsAttr(rewriter.getAffineMapArrayAttr(maps));
+    });
+    return success();
+  }
+};
+
+/// The same for elements that a generic picks by index: extract(transpose(x), i…) = extract(x, permuted i…).
+struct FoldIntoExtract : OpRewritePattern<tensor::ExtractOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tensor::ExtractOp op, PatternRewriter &rewriter) const override {
+    auto source = movableTranspose(op.getTensor());
+    if (!source)
+      return failure();
+    SmallVector<Value> indices(op.getIndices());
+    rewriter.replaceOpWithNewOp<tensor::ExtractOp>(
+        op, source.getInput(), permuted<Value>(indices, inverse(source.getPermutation())));
+    return success();
+  }
+};
+
+/// The order of the loops in which `op` reads its first input of full rank, or empty where that is their own order.
+Permutation readingOrder(linalg::GenericOp op) {
+  unsigned rank = op.getNumLoops();
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    if (!map.isPermutation() || map.getNumResults() != rank || isConstantExpression(operand->get()))
+      continue;
+    if (map.isIdentity())
+      return {};
+    Permutation order;
+    for (AffineExpr dim : map.getResults())
+      order.push_back(cast<AffineDimExpr>(dim).getPosition());
+    return order;
+  }
+  // Without such an input (a gather): the order in which the picked elements' indices follow the loops.
+  Permutation order;
+  op.walk([&](tensor::ExtractOp extract) {
+    if (extract.getIndices().size() != rank || !order.empty() || isConstantExpression(extract.getTensor()))
+      return;
+    Permutation found;
+    llvm::SmallBitVector seen(rank);
+    for (Value index : extract.getIndices()) {
+      llvm::SmallSetVector<int64_t, 4> loops;
+      SetVector<Operation *> slice;
+      BackwardSliceOptions options;
+      options.filter = [&](Operation *o) { return o->getParentOp() == op; };
+      options.omitBlockArguments = true;
+      (void)getBackwardSlice(index, &slice, options);
+      if (Operation *def = index.getDefiningOp())
+        slice.insert(def);
+      for (Operation *o : slice)
+        if (auto loop = dyn_cast<linalg::IndexOp>(o))
+          loops.insert(loop.getDim());
+      if (loops.size() != 1 || seen.test(loops.front()))
+        return;
+      seen.set(loops.front());
+      found.push_back(loops.front());
+    }
+    order = found;
+  });
+  if (isIdentityPermutation(order))
+    return {};
+  return order;
+}
+
+/// Produces the results of an elementwise operation in the order in which it reads its input.
+struct SinkThroughElementwise : OpRewritePattern<linalg::GenericOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(linalg::GenericOp op, PatternRewriter &rewriter) const override {
+    if (op.getNumParallelLoops() != op.getNumLoops() || op.getNumLoops() < 2)
+      return failure();
+    for (OpOperand &init : op.getDpsInitsMutable())
+      if (!op.getMatchingIndexingMap(&init).isIdentity() || !init.get().getDefiningOp<tensor::EmptyOp>())
+        return failure();
+    // A pure transpose has nothing to compute in the other order: its own copy is the transpose.
+    Block *body = op.getBlock();
+    if (body->getOperations().size() == 1)
+      return failure();
+    Permutation order = readingOrder(op);
+    if (order.empty())
+      return failure();
+    Location loc = op.getLoc();
+    auto maps = op.getIndexingMapsArray();
+    SmallVector<Value> inits;
+    SmallVector<Type> types;
+    for (OpOperand &init : op.getDpsInitsMutable()) {
+      auto sizes = tensor::getMixedSizes(rewriter, loc, init.get());
+      inits.push_back(tensor::EmptyOp::create(rewriter, loc, permuted<OpFoldResult>(sizes, order),
+                                              getElementTypeOrSelf(init.get().getType())));
+      types.push_back(inits.back().getType());
+      maps[init.getOperandNumber()] =
+          AffineMap::get(op.getNumLoops(), 0,
+                         permuted<AffineExpr>(maps[init.getOperandNumber()].getResults(), order), op.getContext());
+    }
+    // Renumber the loops so that the results' maps are identities again.
+    SmallVector<AffineExpr> renumbered(op.getNumLoops());
+    for (auto [newLoop, oldLoop] : llvm::enumerate(order))
+      renumbered[oldLoop] = rewriter.getAffineDimExpr(newLoop);
+    for (AffineMap &map : maps)
+      map = map.replaceDimsAndSymbols(renumbered, {}, op.getNumLoops(), 0);
+    auto moved = linalg::GenericOp::create(rewriter, loc, types, op.getInputs(), inits, maps, op.getIteratorTypesArray());
+    rewriter.inlineRegionBefore(op.getRegion(), moved.getRegion(), moved.getRegion().begin());
+    Permutation newLoopOf = inverse(order);
+    moved.walk([&](linalg::IndexOp index) { index.setDim(newLoopOf[index.getDim()]); });
+    SmallVector<Value> results;
+    for (Value result : moved.getResults())
+      results.push_back(transpose(rewriter, loc, result, inverse(order)));
+    rewriter.replaceOp(op, results);
+    return success();
+  }
+};
+
+struct SinkThroughPad : OpRewritePattern<tensor::PadOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tensor::PadOp op, PatternRewriter &rewriter) const override {
+    auto source = movableTranspose(op.getSource());
+    Value value = op.getConstantPaddingValue();
+    if (!source || !value)
+      return failure();
+    Permutation back = inverse(source.getPermutation());
+    auto low = permuted<OpFoldResult>(op.getMixedLowPad(), back), high = permuted<OpFoldResult>(op.getMixedHighPad(), back);
+    auto shape = permuted<int64_t>(op.getResultType().getShape(), back);
+    Value padded = tensor::PadOp::create(rewriter, op.getLoc(), op.getResultType().clone(shape), source.getInput(), low,
+                                         high, value, op.getNofold());
+    rewriter.replaceOp(op, transpose(rewriter, op.getLoc(), padded, source.getPermutation()));
+    return success();
+  }
+};
+
+struct SinkThroughSlice : OpRewritePattern<tensor::ExtractSliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tensor::ExtractSliceOp op, PatternRewriter &rewriter) const override {
+    auto source = movableTranspose(op.getSource());
+    if (!source || op.getType().getRank() != op.getSourceType().getRank())
+      return failure();
+    Permutation back = inverse(source.getPermutation());
+    Value slice = tensor::ExtractSliceOp::create(
+        rewriter, op.getLoc(), op.getType().clone(permuted<int64_t>(op.getType().getShape(), back)), source.getInput(),
+        permuted<OpFoldResult>(op.getMixedOffsets(), back), permuted<OpFoldResult>(op.getMixedSizes(), back),
+        permuted<OpFoldResult>(op.getMixedStrides(), back));
+    rewriter.replaceOp(op, transpose(rewriter, op.getLoc(), slice, source.getPermutation()));
+    return success();
+  }
+};
+
+struct SinkThroughConcat : OpRewritePattern<tensor::ConcatOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tensor::ConcatOp op, PatternRewriter &rewriter) const override {
+    linalg::TransposeOp source;
+    for (Value input : op.getInputs())
+      if (!source)
+        source = movableTranspose(input);
+    if (!source)
+      return failure();
+    Permutation permutation(source.getPermutation());
+    SmallVector<Value> inputs;
+    for (Value input : op.getInputs())
+      inputs.push_back(untranspose(rewriter, op.getLoc(), input, permutation));
+    Value joined = tensor::ConcatOp::create(rewriter, op.getLoc(), permutation[op.getDim()], inputs);
+    Value result = transpose(rewriter, op.getLoc(), joined, permutation);
+    if (result.getType() != op.getType())
+      result = tensor::CastOp::create(rewriter, op.getLoc(), op.getType(), result);
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+};
+
+struct PropagateLayoutPass : PassWrapper<PropagateLayoutPass, OperationPass<func::FuncOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PropagateLayoutPass)
+  StringRef getArgument() const override { return "graph-propagate-layout"; }
+  StringRef getDescription() const override { return "Fold transposes into consumers and sink the rest"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<GraphDialect, linalg::LinalgDialect, tensor::TensorDialect, arith::ArithDialect>();
+  }
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<SimplifyTranspose, FoldIntoOperand, FoldIntoExtract, SinkThroughElementwise, SinkThroughPad,
+                 SinkThroughSlice, SinkThroughConcat>(&getContext());
+    memref::populateResolveRankedShapedTypeResultDimsPatterns(patterns);
+    tensor::EmptyOp::getCanonicalizationPatterns(patterns, &getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+} // namespace
+
+std::unique_ptr<Pass> eyrie::graph::createPropagateLayoutPass() { return std::make_unique<PropagateLayoutPass>(); }
