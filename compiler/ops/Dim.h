@@ -59,6 +59,8 @@ private:
 
 /// Rounds to minus infinity; the divisor must not be zero (a constant zero divisor gives 0).
 Dim floorDiv(Dim a, Dim b);
+/// a / b when it is exact as polynomials.
+std::optional<Dim> divideExactly(Dim a, Dim b);
 Dim ceilDiv(Dim a, Dim b);
 /// a - b * floorDiv(a, b): has the sign of b.
 Dim floorMod(Dim a, Dim b);

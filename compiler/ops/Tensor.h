@@ -107,7 +107,21 @@ public:
   Tensor pad(const Tensor &t, ArrayRef<Dim> low, ArrayRef<Dim> high, mlir::TypedAttr value);
   /// A part of `t`; steps must be positive.
   Tensor extract(const Tensor &t, ArrayRef<Dim> offsets, ArrayRef<Dim> sizes, ArrayRef<int64_t> strides);
+  /// `t` with another type for the same sizes: a dimension known in `shape` becomes static, and the other way round.
+  mlir::Value withShape(mlir::Value v, ArrayRef<Dim> shape);
+  mlir::Value scalar(mlir::OpBuilder &b, mlir::Type type, double value);
+
+private:
+  mlir::Value constantValue(mlir::DenseElementsAttr attr);
+  mlir::Value contentsValue(const Tensor &t);
+  unsigned nextGlobal = 0;
+  llvm::DenseMap<mlir::Attribute, mlir::StringAttr> globals;
 };
+
+/// `value` as an attribute of a float or integer type (integers saturate).
+mlir::TypedAttr numberAttr(mlir::Type type, double value, bool isUnsigned = false);
+/// The only element of a splat or one-element constant as a number, if it is known.
+std::optional<double> splatValue(const Tensor &t);
 
 /// numpy's broadcasting of shapes; an error names both.
 FailureOr<Dims> broadcastShapes(Builder &b, ArrayRef<Dim> x, ArrayRef<Dim> y);

@@ -1,0 +1,161 @@
+// Conversion between element types, and quantisation.
+#include "compiler/ops/Scalar.h"
+
+using namespace mlir;
+
+namespace eyrie::ops {
+
+static Tensor castContents(const Tensor &x, Type type, bool isUnsigned) {
+  Dims result;
+  for (Dim d : *x.contents) {
+    if (type.isInteger(1))
+      result.push_back(isEqual(d, 0).value_or(false) ? 0 : 1);
+    else if (d.isConstant()) {
+      APInt narrow = APInt(64, d.constant(), true).trunc(type.getIntOrFloatBitWidth());
+      result.push_back(isUnsigned ? static_cast<int64_t>(narrow.getZExtValue()) : narrow.getSExtValue());
+    } else {
+      result.push_back(d); // sizes fit
+    }
+  }
+  return fromContents(type, x.shape, result, isUnsigned);
+}
+
+/// Known numbers to floats.
+static std::optional<Tensor> castToFloat(const Tensor &x, FloatType type) {
+  auto convert = [&](APFloat v) {
+    bool lost;
+    v.convert(type.getFloatSemantics(), APFloat::rmNearestTiesToEven, &lost);
+    return v;
+  };
+  SmallVector<APFloat> values;
+  auto shape = x.type().clone(Type(type));
+  if (x.constant && x.isFloat()) {
+    if (x.constant.isSplat())
+      return fromConstant(DenseElementsAttr::get(cast<ShapedType>(shape), convert(x.constant.getSplatValue<APFloat>())));
+    if (x.constant.getNumElements() > kMaxContents)
+      return std::nullopt;
+    for (const APFloat &v : x.constant.getValues<APFloat>())
+      values.push_back(convert(v));
+  } else if (x.contents) {
+    for (Dim d : *x.contents) {
+      if (!d.isConstant())
+        return std::nullopt;
+      APFloat v(type.getFloatSemantics());
+      v.convertFromAPInt(APInt(64, d.constant(), true), !x.isUnsigned && !x.isBool(), APFloat::rmNearestTiesToEven);
+      values.push_back(v);
+    }
+  } else {
+    return std::nullopt;
+  }
+  return fromConstant(DenseElementsAttr::get(cast<ShapedType>(shape), ArrayRef<APFloat>(values)));
+}
+
+static std::optional<Tensor> castFloatToInteger(const Tensor &x, Type type, bool isUnsigned) {
+  if (!x.constant || !x.isFloat() || x.rank() > 1 || x.constant.getNumElements() > kMaxContents)
+    return std::nullopt;
+  Dims result;
+  for (const APFloat &v : x.constant.getValues<APFloat>()) {
+    if (type.isInteger(1)) {
+      result.push_back(v.isZero() ? 0 : 1);
+      continue;
+    }
+    APSInt integer(type.getIntOrFloatBitWidth(), isUnsigned);
+    bool isExact;
+    v.convertToInteger(integer, APFloat::rmTowardZero, &isExact);
+    result.push_back(isUnsigned ? static_cast<int64_t>(integer.getZExtValue()) : integer.getSExtValue());
+  }
+  return fromContents(type, x.shape, result, isUnsigned);
+}
+
+FailureOr<Tensor> cast(Builder &b, const Tensor &x, Type type, bool isUnsigned) {
+  if (x.elementType == type) {
+    Tensor same = x;
+    same.isUnsigned = isUnsigned;
+    return same;
+  }
+  auto floatType = dyn_cast<FloatType>(type);
+  if (!floatType && x.contents && (!type.isInteger(1) || llvm::all_of(*x.contents, [](Dim d) {
+                                     return isEqual(d, 0).has_value();
+                                   })))
+    return castContents(x, type, isUnsigned);
+  if (floatType)
+    if (auto folded = castToFloat(x, floatType))
+      return *folded;
+  if (!floatType)
+    if (auto folded = castFloatToInteger(x, type, isUnsigned))
+      return *folded;
+  return elementwise(b, x.shape, type, x, isUnsigned, [&](const Scalar &s, ValueRange args) {
+    return scalarCast(s, args[0], x.isUnsigned, type, isUnsigned);
+  });
+}
+
+/// How scale and zero point are read in the loop nest over x: one number, or one per index of `axis`.
+static FailureOr<Tensor> alongAxis(Builder &b, const Tensor &x, const Tensor &scale, int64_t axis) {
+  if (scale.numElements().is(1))
+    return b.reshape(scale, {});
+  if (scale.rank() != 1)
+    return b.error() << "blocked quantisation is not supported yet: expected one scale or one per channel, found "
+                     << scale.str();
+  auto position = normalizeAxis(b, axis, x.rank());
+  if (failed(position))
+    return failure();
+  Dims shape(x.rank() - *position, Dim(1));
+  shape[0] = scale.shape[0];
+  return b.reshape(scale, shape);
+}
+
+FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
+                                 int64_t axis, Type type, bool isUnsigned) {
+  auto step = alongAxis(b, x, scale, axis);
+  if (failed(step))
+    return failure();
+  SmallVector<Tensor> operands{x, *step};
+  if (zeroPoint) {
+    auto zero = alongAxis(b, x, *zeroPoint, axis);
+    if (failed(zero))
+      return failure();
+    operands.push_back(*zero);
+  }
+  return elementwise(b, x.shape, type, operands, isUnsigned, [&](const Scalar &s, ValueRange args) {
+    Type wide = computeType(x.isFloat() ? x.elementType : scale.elementType);
+    Value scaled = s.divF(scalarCast(s, args[0], x.isUnsigned, wide, false), scalarCast(s, args[1], false, wide, false));
+    if (isa<FloatType>(type))
+      return scalarCast(s, scaled, false, type, false);
+    Value rounded = s.op<math::RoundEvenOp>(scaled);
+    if (zeroPoint)
+      rounded = s.add(rounded, scalarCast(s, args[2], isUnsigned, wide, false));
+    return scalarCast(s, rounded, false, type, isUnsigned);
+  });
+}
+
+FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
+                                   int64_t axis) {
+  auto step = alongAxis(b, x, scale, axis);
+  if (failed(step))
+    return failure();
+  SmallVector<Tensor> operands{x, *step};
+  if (zeroPoint) {
+    auto zero = alongAxis(b, x, *zeroPoint, axis);
+    if (failed(zero))
+      return failure();
+    operands.push_back(*zero);
+  }
+  Type type = scale.elementType, wide = computeType(type);
+  return elementwise(b, x.shape, type, operands, false, [&](const Scalar &s, ValueRange args) {
+    Value value;
+    if (x.isInteger() && x.elementType.getIntOrFloatBitWidth() <= 16) {
+      Type i32 = s.b.getI32Type();
+      value = scalarCast(s, args[0], x.isUnsigned, i32, false);
+      if (zeroPoint)
+        value = s.sub(value, scalarCast(s, args[2], x.isUnsigned, i32, false));
+      value = scalarCast(s, value, false, wide, false);
+    } else {
+      value = scalarCast(s, args[0], x.isUnsigned, wide, false);
+      if (zeroPoint)
+        value = s.sub(value, scalarCast(s, args[2], x.isUnsigned, wide, false));
+    }
+    return scalarCast(s, s.mul(value, scalarCast(s, args[1], false, wide, false)), false, type, false);
+  });
+}
+
+} // namespace eyrie::ops

@@ -1,0 +1,390 @@
+#include "compiler/ops/Dim.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace eyrie::ops {
+
+using Term = DimNode::Term;
+
+static int64_t wrapMul(int64_t a, int64_t b) { return static_cast<int64_t>(uint64_t(a) * uint64_t(b)); }
+static int64_t wrapAdd(int64_t a, int64_t b) { return static_cast<int64_t>(uint64_t(a) + uint64_t(b)); }
+static int64_t floorDivide(int64_t a, int64_t b) {
+  if (b == 0)
+    return 0;
+  if (b == -1)
+    return wrapMul(a, -1);
+  int64_t q = a / b;
+  return a % b != 0 && ((a < 0) != (b < 0)) ? q - 1 : q;
+}
+
+/// Higher degrees first, then by atoms: an order that multiplication keeps, as the long division below needs.
+static bool isBefore(const Term &x, const Term &y) {
+  if (x.atoms.size() != y.atoms.size())
+    return x.atoms.size() > y.atoms.size();
+  return std::lexicographical_compare(x.atoms.begin(), x.atoms.end(), y.atoms.begin(), y.atoms.end());
+}
+
+static std::vector<Term> termsOf(Dim d) {
+  if (d.isSymbolic())
+    return d.getNode()->terms;
+  if (d.constant() == 0)
+    return {};
+  return {Term{d.constant(), {}}};
+}
+
+static DimContext *contextOf(Dim a, Dim b = 0) {
+  if (a.isSymbolic())
+    return a.getNode()->context;
+  return b.isSymbolic() ? b.getNode()->context : nullptr;
+}
+
+int64_t Dim::typeSize() const { return node ? ShapedType::kDynamic : value; }
+
+Dim operator+(Dim a, Dim b) {
+  if (a.isConstant() && b.isConstant())
+    return wrapAdd(a.constant(), b.constant());
+  std::vector<Term> terms = termsOf(a);
+  llvm::append_range(terms, termsOf(b));
+  return contextOf(a, b)->fromTerms(std::move(terms));
+}
+
+Dim operator-(Dim a, Dim b) { return a + Dim(-1) * b; }
+
+Dim operator*(Dim a, Dim b) {
+  if (a.isConstant() && b.isConstant())
+    return wrapMul(a.constant(), b.constant());
+  std::vector<Term> terms;
+  for (const Term &x : termsOf(a))
+    for (const Term &y : termsOf(b)) {
+      Term term{wrapMul(x.coefficient, y.coefficient), x.atoms};
+      term.atoms.append(y.atoms.begin(), y.atoms.end());
+      llvm::sort(term.atoms);
+      terms.push_back(std::move(term));
+    }
+  return contextOf(a, b)->fromTerms(std::move(terms));
+}
+
+/// x / y when it is a monomial with an integer coefficient.
+static std::optional<Term> divideTerm(const Term &x, const Term &y) {
+  if (x.coefficient % y.coefficient != 0)
+    return std::nullopt;
+  Term quotient{x.coefficient / y.coefficient, x.atoms};
+  for (unsigned atom : y.atoms) {
+    auto *it = llvm::find(quotient.atoms, atom);
+    if (it == quotient.atoms.end())
+      return std::nullopt;
+    quotient.atoms.erase(it);
+  }
+  return quotient;
+}
+
+// Polynomial long division.
+std::optional<Dim> divideExactly(Dim a, Dim b) {
+  if (a.isConstant() && b.isConstant())
+    return !b.is(0) && a.constant() % b.constant() == 0 ? std::optional(floorDiv(a, b)) : std::nullopt;
+  DimContext *context = contextOf(a, b);
+  std::vector<Term> divisor = termsOf(b);
+  if (divisor.empty() || divisor.front().coefficient == 0)
+    return std::nullopt;
+  Dim quotient = 0;
+  for (int step = 0; step < 32; ++step) {
+    std::vector<Term> rest = termsOf(a);
+    if (rest.empty())
+      return quotient;
+    std::optional<Term> term = divideTerm(rest.front(), divisor.front());
+    if (!term)
+      return std::nullopt;
+    Dim part = context->fromTerms({*term});
+    quotient += part;
+    a = a - part * b;
+  }
+  return std::nullopt;
+}
+
+/// For a constant divisor c > 0: a = c * q + r with every coefficient of r in [0, c).
+static Dim floorDivByConstant(Dim a, int64_t c) {
+  DimContext *context = a.getNode()->context;
+  std::vector<Term> quotient, rest;
+  for (const Term &term : a.getNode()->terms) {
+    int64_t q = floorDivide(term.coefficient, c);
+    quotient.push_back({q, term.atoms});
+    rest.push_back({term.coefficient - q * c, term.atoms});
+  }
+  Dim whole = context->fromTerms(quotient), part = context->fromTerms(rest);
+  if (part.isConstant())
+    return whole;
+  // floor((floor(x / d) + k) / c) = floor((x + k * d) / (d * c))
+  const auto &terms = part.getNode()->terms;
+  if (terms.front().coefficient == 1 && terms.front().atoms.size() == 1 &&
+      (terms.size() == 1 || (terms.size() == 2 && terms[1].atoms.empty()))) {
+    const DimAtom &atom = context->getAtom(terms.front().atoms.front());
+    int64_t k = terms.size() == 2 ? terms[1].coefficient : 0;
+    if (atom.kind == DimAtom::Kind::FloorDiv && atom.b.isConstant() && atom.b.constant() > 0)
+      return whole + floorDiv(atom.a + Dim(k) * atom.b, atom.b * Dim(c));
+  }
+  return whole + context->atom(DimAtom::Kind::FloorDiv, part, c);
+}
+
+Dim floorDiv(Dim a, Dim b) {
+  if (a.isConstant() && b.isConstant())
+    return floorDivide(a.constant(), b.constant());
+  if (a.is(0) || b.is(0))
+    return 0;
+  if (b.is(1))
+    return a;
+  if (a == b)
+    return 1;
+  if (b.isConstant())
+    return b.constant() < 0 ? floorDivByConstant(-a, -b.constant()) : floorDivByConstant(a, b.constant());
+  if (auto exact = divideExactly(a, b))
+    return *exact;
+  return contextOf(a, b)->atom(DimAtom::Kind::FloorDiv, a, b);
+}
+
+Dim ceilDiv(Dim a, Dim b) { return floorDiv(a + b - 1, b); }
+Dim floorMod(Dim a, Dim b) { return a - b * floorDiv(a, b); }
+
+Dim min(Dim a, Dim b) {
+  if (auto less = isLess(a, b))
+    return *less ? a : b;
+  if (auto less = isLess(b, a))
+    return *less ? b : a;
+  return contextOf(a, b)->atom(DimAtom::Kind::Min, a, b);
+}
+
+Dim max(Dim a, Dim b) {
+  if (auto less = isLess(a, b))
+    return *less ? b : a;
+  if (auto less = isLess(b, a))
+    return *less ? a : b;
+  return contextOf(a, b)->atom(DimAtom::Kind::Max, a, b);
+}
+
+Dim product(llvm::ArrayRef<Dim> dims) {
+  Dim result = 1;
+  for (Dim d : dims)
+    result *= d;
+  return result;
+}
+
+static std::optional<int64_t> lowerBoundOfAtom(const DimAtom &atom) {
+  std::optional<int64_t> a, b;
+  switch (atom.kind) {
+  case DimAtom::Kind::Symbol:
+    return atom.lower;
+  case DimAtom::Kind::FloorDiv:
+    a = lowerBound(atom.a);
+    if (!a)
+      return std::nullopt;
+    if (atom.b.isConstant())
+      return atom.b.constant() > 0 ? std::optional(floorDivide(*a, atom.b.constant())) : std::nullopt;
+    b = lowerBound(atom.b);
+    return *a >= 0 && b && *b >= 0 ? std::optional<int64_t>(0) : std::nullopt;
+  case DimAtom::Kind::Min:
+    a = lowerBound(atom.a), b = lowerBound(atom.b);
+    return a && b ? std::optional(std::min(*a, *b)) : std::nullopt;
+  case DimAtom::Kind::Max:
+    a = lowerBound(atom.a), b = lowerBound(atom.b);
+    return a && b ? std::optional(std::max(*a, *b)) : a ? a : b;
+  }
+  return std::nullopt;
+}
+
+std::optional<int64_t> lowerBound(Dim a) {
+  if (a.isConstant())
+    return a.constant();
+  int64_t bound = 0;
+  for (const Term &term : a.getNode()->terms) {
+    int64_t least = term.coefficient;
+    if (term.coefficient < 0 && !term.atoms.empty())
+      return std::nullopt;
+    for (unsigned id : term.atoms) {
+      auto lower = lowerBoundOfAtom(a.getNode()->context->getAtom(id));
+      if (!lower || *lower < 0 || llvm::MulOverflow(least, *lower, least))
+        // A single atom of either sign still has a bound.
+        if (!lower || term.atoms.size() != 1 || llvm::MulOverflow(term.coefficient, *lower, least))
+          return std::nullopt;
+    }
+    if (llvm::AddOverflow(bound, least, bound))
+      return std::nullopt;
+  }
+  return bound;
+}
+
+std::optional<bool> isEqual(Dim a, Dim b) {
+  if (a == b)
+    return true;
+  Dim difference = a - b;
+  if (difference.isConstant())
+    return difference.is(0);
+  if (auto low = lowerBound(difference); low && *low > 0)
+    return false;
+  if (auto low = lowerBound(-difference); low && *low > 0)
+    return false;
+  return std::nullopt;
+}
+
+std::optional<bool> isLess(Dim a, Dim b) {
+  Dim difference = b - a;
+  if (difference.isConstant())
+    return difference.constant() > 0;
+  if (auto low = lowerBound(difference); low && *low > 0)
+    return true;
+  if (auto low = lowerBound(-difference); low && *low >= 0)
+    return false;
+  return std::nullopt;
+}
+
+static std::string atomString(const DimAtom &atom) {
+  switch (atom.kind) {
+  case DimAtom::Kind::Symbol:
+    return atom.name;
+  case DimAtom::Kind::FloorDiv:
+    return "floordiv(" + atom.a.str() + ", " + atom.b.str() + ")";
+  case DimAtom::Kind::Min:
+    return "min(" + atom.a.str() + ", " + atom.b.str() + ")";
+  case DimAtom::Kind::Max:
+    return "max(" + atom.a.str() + ", " + atom.b.str() + ")";
+  }
+  return "";
+}
+
+std::string Dim::str() const {
+  if (!node)
+    return std::to_string(value);
+  std::string text;
+  for (const Term &term : node->terms) {
+    int64_t c = term.coefficient;
+    if (!text.empty())
+      text += c < 0 ? " - " : " + ";
+    else if (c < 0)
+      text += "-";
+    c = c < 0 ? wrapMul(c, -1) : c;
+    std::string factors;
+    for (unsigned id : term.atoms)
+      factors += (factors.empty() ? "" : "*") + atomString(node->context->getAtom(id));
+    if (factors.empty())
+      text += std::to_string(c);
+    else
+      text += c == 1 ? factors : std::to_string(c) + "*" + factors;
+  }
+  return text;
+}
+
+//===- context ------------------------------------------------------------------------------------------------------===
+
+static std::string keyOf(Dim d) {
+  return d.isConstant() ? std::to_string(d.constant())
+                        : "p" + std::to_string(reinterpret_cast<uintptr_t>(d.getNode()));
+}
+
+Dim DimContext::fromTerms(std::vector<Term> terms) {
+  llvm::sort(terms, isBefore);
+  std::vector<Term> merged;
+  for (Term &term : terms) {
+    if (!merged.empty() && merged.back().atoms == term.atoms)
+      merged.back().coefficient = wrapAdd(merged.back().coefficient, term.coefficient);
+    else
+      merged.push_back(std::move(term));
+  }
+  llvm::erase_if(merged, [](const Term &term) { return term.coefficient == 0; });
+  if (merged.empty())
+    return 0;
+  if (merged.size() == 1 && merged.front().atoms.empty())
+    return merged.front().coefficient;
+  std::string key;
+  for (const Term &term : merged) {
+    key += std::to_string(term.coefficient);
+    for (unsigned id : term.atoms)
+      key += "*" + std::to_string(id);
+    key += "+";
+  }
+  std::unique_ptr<DimNode> &node = nodes[key];
+  if (!node)
+    node = std::make_unique<DimNode>(DimNode{this, std::move(merged)});
+  return Dim(node.get());
+}
+
+Dim DimContext::atom(DimAtom::Kind kind, Dim a, Dim b) {
+  std::string x = keyOf(a), y = keyOf(b);
+  bool isCommutative = kind != DimAtom::Kind::FloorDiv;
+  if (isCommutative && atomIds.count(std::to_string(static_cast<int>(kind)) + ":" + y + "," + x))
+    std::swap(x, y), std::swap(a, b);
+  std::string key = std::to_string(static_cast<int>(kind)) + ":" + x + "," + y;
+  auto [it, isNew] = atomIds.try_emplace(key, atoms.size());
+  if (isNew)
+    atoms.push_back(std::make_unique<DimAtom>(DimAtom{kind, it->second, "", {}, std::nullopt, a, b}));
+  return fromTerms({Term{1, {it->second}}});
+}
+
+Dim DimContext::symbol(llvm::StringRef name, std::optional<int64_t> lower) {
+  auto [it, isNew] = atomIds.try_emplace("s:" + name.str(), atoms.size());
+  if (isNew)
+    atoms.push_back(
+        std::make_unique<DimAtom>(DimAtom{DimAtom::Kind::Symbol, it->second, name.str(), {}, lower, {}, {}}));
+  return fromTerms({Term{1, {it->second}}});
+}
+
+Dim DimContext::opaque(Value value, llvm::StringRef hint, std::optional<int64_t> lower) {
+  Dim dim = symbol(("%" + hint + std::to_string(atoms.size())).str(), lower);
+  setValue(dim, value);
+  return dim;
+}
+
+void DimContext::setValue(Dim dim, Value value) {
+  assert(dim.isSymbolic() && dim.getNode()->terms.size() == 1 && dim.getNode()->terms[0].atoms.size() == 1);
+  DimAtom &atom = *atoms[dim.getNode()->terms[0].atoms[0]];
+  assert(atom.kind == DimAtom::Kind::Symbol && "only a plain symbol can be given a value");
+  atom.value = value;
+}
+
+void DimContext::assumeEqual(Dim a, Dim b) {
+  if (a != b && !llvm::is_contained(assumptions, std::pair(a, b)) && !llvm::is_contained(assumptions, std::pair(b, a)))
+    assumptions.emplace_back(a, b);
+}
+
+Value DimContext::materializeAtom(OpBuilder &b, Location loc, unsigned id) {
+  const DimAtom &atom = getAtom(id);
+  if (atom.kind == DimAtom::Kind::Symbol) {
+    assert(atom.value && "a symbol is used before it has a value");
+    return atom.value;
+  }
+  Value x = materialize(b, loc, atom.a), y = materialize(b, loc, atom.b);
+  if (atom.kind == DimAtom::Kind::Min)
+    return arith::MinSIOp::create(b, loc, x, y);
+  if (atom.kind == DimAtom::Kind::Max)
+    return arith::MaxSIOp::create(b, loc, x, y);
+  if (auto low = lowerBound(atom.a); low && *low >= 0)
+    return arith::DivSIOp::create(b, loc, x, y);
+  return arith::FloorDivSIOp::create(b, loc, x, y);
+}
+
+Value DimContext::materialize(OpBuilder &b, Location loc, Dim dim) {
+  if (dim.isConstant())
+    return arith::ConstantIndexOp::create(b, loc, dim.constant());
+  Value sum;
+  for (const Term &term : dim.getNode()->terms) {
+    Value product;
+    for (unsigned id : term.atoms) {
+      Value factor = materializeAtom(b, loc, id);
+      product = product ? Value(arith::MulIOp::create(b, loc, product, factor)) : factor;
+    }
+    if (!product || term.coefficient != 1) {
+      Value c = arith::ConstantIndexOp::create(b, loc, term.coefficient);
+      product = product ? Value(arith::MulIOp::create(b, loc, product, c)) : c;
+    }
+    sum = sum ? Value(arith::AddIOp::create(b, loc, sum, product)) : product;
+  }
+  return sum;
+}
+
+OpFoldResult DimContext::materializeFold(OpBuilder &b, Location loc, Dim dim) {
+  if (dim.isConstant())
+    return b.getIndexAttr(dim.constant());
+  return materialize(b, loc, dim);
+}
+
+} // namespace eyrie::ops

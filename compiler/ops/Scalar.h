@@ -1,0 +1,86 @@
+// Scalar arithmetic inside the bodies of generics. Private to the room.
+#pragma once
+#include "compiler/ops/Ops.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+namespace eyrie::ops {
+
+/// Short names for arithmetic on floats or integers of one type.
+struct Scalar {
+  mlir::OpBuilder &b;
+  mlir::Location loc;
+
+  using Value = mlir::Value;
+  template <typename Op, typename... Args> Value op(Args &&...args) const {
+    return Op::create(b, loc, std::forward<Args>(args)...);
+  }
+  static bool isFloat(Value x) { return mlir::isa<mlir::FloatType>(x.getType()); }
+  Value number(mlir::Type type, double v) const { return op<mlir::arith::ConstantOp>(numberAttr(type, v)); }
+  Value like(Value x, double v) const { return number(x.getType(), v); }
+  Value index(int64_t v) const { return op<mlir::arith::ConstantIndexOp>(v); }
+
+  Value add(Value x, Value y) const {
+    return isFloat(x) ? op<mlir::arith::AddFOp>(x, y) : op<mlir::arith::AddIOp>(x, y);
+  }
+  Value sub(Value x, Value y) const {
+    return isFloat(x) ? op<mlir::arith::SubFOp>(x, y) : op<mlir::arith::SubIOp>(x, y);
+  }
+  Value mul(Value x, Value y) const {
+    return isFloat(x) ? op<mlir::arith::MulFOp>(x, y) : op<mlir::arith::MulIOp>(x, y);
+  }
+  Value divF(Value x, Value y) const { return op<mlir::arith::DivFOp>(x, y); }
+  Value add(Value x, double y) const { return add(x, like(x, y)); }
+  Value mul(Value x, double y) const { return mul(x, like(x, y)); }
+  /// NaN wins.
+  Value max(Value x, Value y, bool isUnsigned = false) const {
+    if (isFloat(x))
+      return op<mlir::arith::MaximumFOp>(x, y);
+    return isUnsigned ? op<mlir::arith::MaxUIOp>(x, y) : op<mlir::arith::MaxSIOp>(x, y);
+  }
+  Value min(Value x, Value y, bool isUnsigned = false) const {
+    if (isFloat(x))
+      return op<mlir::arith::MinimumFOp>(x, y);
+    return isUnsigned ? op<mlir::arith::MinUIOp>(x, y) : op<mlir::arith::MinSIOp>(x, y);
+  }
+  Value neg(Value x) const { return isFloat(x) ? op<mlir::arith::NegFOp>(x) : sub(like(x, 0), x); }
+  Value cmp(mlir::arith::CmpFPredicate predicate, Value x, Value y) const {
+    return op<mlir::arith::CmpFOp>(predicate, x, y);
+  }
+  Value cmp(mlir::arith::CmpIPredicate predicate, Value x, Value y) const {
+    return op<mlir::arith::CmpIOp>(predicate, x, y);
+  }
+  /// x < y; false for NaN.
+  Value less(Value x, Value y, bool isUnsigned = false) const {
+    if (isFloat(x))
+      return cmp(mlir::arith::CmpFPredicate::OLT, x, y);
+    return cmp(isUnsigned ? mlir::arith::CmpIPredicate::ult : mlir::arith::CmpIPredicate::slt, x, y);
+  }
+  Value select(Value c, Value x, Value y) const { return op<mlir::arith::SelectOp>(c, x, y); }
+  Value exp(Value x) const { return op<mlir::math::ExpOp>(x); }
+};
+
+/// One element of `unary` (of a float type of at least 32 bits, or an integer type).
+mlir::Value scalarUnary(const Scalar &s, Unary kind, mlir::Value x, double alpha, double beta, bool isUnsigned = false);
+/// One element of `binary`; both operands have one type.
+mlir::Value scalarBinary(const Scalar &s, Binary kind, mlir::Value x, mlir::Value y, bool isUnsigned);
+/// One element of `cast`.
+mlir::Value scalarCast(const Scalar &s, mlir::Value x, bool fromUnsigned, mlir::Type to, bool toUnsigned);
+/// f32 for the narrower floats, in which sums and transcendental functions are computed; else the type itself.
+inline mlir::Type computeType(mlir::Type type) {
+  if (mlir::isa<mlir::FloatType>(type) && type.getIntOrFloatBitWidth() < 32)
+    return mlir::Float32Type::get(type.getContext());
+  return type;
+}
+/// The lowest (or highest) value of a type; infinities for floats.
+mlir::TypedAttr extremeAttr(mlir::Type type, bool isUnsigned, bool lowest);
+/// Elementwise over operands that broadcast to `shape`; the body's result has `type`.
+Tensor elementwise(Builder &b, ArrayRef<Dim> shape, mlir::Type type, ArrayRef<Tensor> xs, bool isUnsigned,
+                   llvm::function_ref<mlir::Value(const Scalar &, mlir::ValueRange)> body);
+/// The same, computed in computeType and rounded at the end.
+Tensor elementwiseWide(Builder &b, ArrayRef<Dim> shape, ArrayRef<Tensor> xs,
+                       llvm::function_ref<mlir::Value(const Scalar &, mlir::ValueRange)> body);
+/// Reads along `dims` of the loop nest: result i of the map is loop dims[i].
+mlir::AffineMap projection(Builder &b, unsigned loops, ArrayRef<int64_t> dims);
+
+} // namespace eyrie::ops
