@@ -1,0 +1,90 @@
+// The interface between the compiler and a kind of device. A target is a folder of compiler/target with a class derived
+// from Target, one `eyrie_target(<name>)` line in its CMakeLists.txt, and nothing anywhere else that knows its name.
+//
+// A target turns the function of one graph.executable into code:
+//   compileExecutable copies the function into a module of its own (`builtin.module` with `func.func @<name>` on tensors),
+//   runs the target's pipeline on it, has it serialised, and stores the result in attributes of the executable.
+// All of that happens for many executables at once on several threads: a Target has no mutable state.
+#pragma once
+#include "compiler/graph/Graph.h"
+#include "compiler/graph/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/PassManager.h"
+
+namespace eyrie::target {
+
+struct TargetOptions {
+  /// Name of the target, as registered.
+  std::string target = "cpu";
+  /// "native", a name that the target knows ("x86-64-v3"), or such a name and features ("x86-64-v3,+avx512f").
+  std::string cpu = "native";
+  /// 0 to 3.
+  int optLevel = 3;
+};
+
+/// The code of one executable.
+struct CompiledKernel {
+  /// A complete object (an ELF shared object for the processor).
+  llvm::SmallVector<char, 0> object;
+};
+
+/// What the pipeline leaves on the kernel's module for compileExecutable:
+/// bytes of workgroup-private memory (i64; absent means none).
+inline constexpr llvm::StringLiteral kLocalMemory = "local_memory";
+
+class Target {
+public:
+  virtual ~Target() = default;
+
+  virtual llvm::StringRef name() const = 0;
+  virtual llvm::StringRef description() const = 0;
+
+  /// Registers the dialects and interfaces that the pipeline needs, before any context is created or frozen.
+  virtual void registerDialects(mlir::DialectRegistry &registry) const = 0;
+
+  /// An error text if `options` cannot be met (an unknown processor); empty if they can.
+  virtual std::string checkOptions(const TargetOptions &options) const = 0;
+
+  /// Appends the passes that lower the kernel's module (see above). They leave in it what `serialize` takes, and a
+  /// function `@<name>_workgroups(index...) -> (index, index, index)` of the executable's index arguments alone.
+  virtual void buildPipeline(mlir::OpPassManager &module, const TargetOptions &options) const = 0;
+
+  /// Translates a lowered kernel's module, from which `@<name>_workgroups` has been taken out. `name` is the symbol to
+  /// export. Emits the error itself.
+  virtual mlir::FailureOr<CompiledKernel> serialize(mlir::ModuleOp module, llvm::StringRef name,
+                                                    const TargetOptions &options) const = 0;
+
+  /// How a constant operand of `op` should be packed, if at all.
+  virtual std::optional<graph::WeightPacking> choosePacking(mlir::linalg::GenericOp op,
+                                                            const TargetOptions &options) const {
+    return std::nullopt;
+  }
+
+  /// The format of the objects, as in the module file ("elf-x86_64").
+  virtual std::string format(const TargetOptions &options) const = 0;
+  /// What the code requires of the processor: bits of abi/cpu_features.def.
+  virtual uint64_t requiredFeatures(const TargetOptions &options) const = 0;
+};
+
+/// All targets of this build, in alphabetical order.
+llvm::ArrayRef<const Target *> targets();
+/// Null if there is none of that name.
+const Target *findTarget(llvm::StringRef name);
+/// Registers the dialects of all targets.
+void registerTargetDialects(mlir::DialectRegistry &registry);
+
+/// Compiles one executable with the target of `options`, inside a pass on it: nested pipelines run through
+/// `runPipeline`. Sets the attributes target, format, features, object, local_memory and adds `@<name>_workgroups`.
+mlir::LogicalResult compileExecutable(
+    graph::ExecutableOp executable, const Target &target, const TargetOptions &options,
+    llvm::function_ref<mlir::LogicalResult(mlir::OpPassManager &, mlir::Operation *)> runPipeline);
+
+/// The pass `target-compile-executables`, nested on graph.executable, so that executables compile in parallel.
+std::unique_ptr<mlir::Pass> createCompileExecutablesPass(TargetOptions options = {});
+/// Packing as the target of `options` wants it, for graph::createPackWeightsPass.
+graph::ChoosePacking packingOf(const TargetOptions &options);
+
+void registerTargetPasses();
+
+} // namespace eyrie::target
