@@ -30,6 +30,17 @@ function(eyrie_room name)
   set_property(GLOBAL APPEND PROPERTY EYRIE_ROOMS eyrie_${name})
 endfunction()
 
+# eyrie_compiler_executable(name SOURCES ... LINK rooms...): a program that uses MLIR, with the shared header.
+function(eyrie_compiler_executable name)
+  cmake_parse_arguments(EXE "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${EXE_SOURCES})
+  # The header was compiled as -fPIC; an executable's own -fPIE would not accept it.
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${name} PRIVATE -fPIC)
+  target_precompile_headers(${name} REUSE_FROM eyrie_pch)
+  target_link_libraries(${name} PRIVATE ${EXE_LINK})
+endfunction()
+
 # eyrie_tablegen(file.td output.inc -gen-... [more pairs]): runs mlir-tblgen into the build tree, same relative path.
 function(eyrie_tablegen_file td)
   file(RELATIVE_PATH here ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})

@@ -13,7 +13,9 @@
 #include "compiler/graph/Passes.h"
 #include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+#include "mlir/IR/Dominance.h"
 #include "mlir/IR/Iterators.h"
+#include "mlir/Transforms/CSE.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
@@ -166,7 +168,7 @@ public:
       argDims.push_back(dimsOf(b, getHostSizes(b, tensors[i])));
     SmallVector<Attribute> resultDims;
     for (Value result : last->getResults())
-      resultDims.push_back(dimsOf(b, resultSizes(b, result)));
+      resultDims.push_back(dimsOf(b, getHostSizes(b, result)));
 
     SmallVector<Value> operands(tensors.begin(), tensors.end());
     llvm::append_range(operands, scalars);
@@ -177,8 +179,10 @@ public:
     auto dispatch = DispatchOp::create(b, b.getFusedLoc(locs), last->getResultTypes(), executable.getSymName(), operands,
                                        b.getArrayAttr(argDims), b.getArrayAttr(resultDims));
     last->replaceAllUsesWith(dispatch->getResults());
-    for (Operation *op : group.ops)
+    for (Operation *op : group.ops) {
+      assert(op->use_empty() && "a group's inner results are used by the group alone");
       op->erase();
+    }
   }
 
 private:
@@ -207,30 +211,6 @@ private:
         dims.push_back(b.getI64IntegerAttr(llvm::find(scalars, value) - scalars.begin()));
       }
     return b.getArrayAttr(dims);
-  }
-
-  SmallVector<OpFoldResult> resultSizes(OpBuilder &b, Value result) {
-    auto type = cast<RankedTensorType>(result.getType());
-    if (type.hasStaticShape())
-      return getAsIndexOpFoldResult(b.getContext(), type.getShape());
-    ReifiedRankedShapedTypeDims shapes;
-    LogicalResult reified = reifyResultShapes(b, last, shapes);
-    assert(succeeded(reified) && "an operation with dynamic results must reify their shapes");
-    (void)reified;
-    SmallVector<OpFoldResult> sizes = shapes[cast<OpResult>(result).getResultNumber()];
-    for (auto [i, size] : llvm::enumerate(sizes))
-      if (!type.isDynamicDim(i))
-        size = b.getIndexAttr(type.getDimSize(i));
-    return resolveDims(b, sizes);
-  }
-
-  /// Replaces `tensor.dim` of a value that has a producer by that producer's size.
-  static SmallVector<OpFoldResult> resolveDims(OpBuilder &b, SmallVector<OpFoldResult> sizes) {
-    for (OpFoldResult &size : sizes)
-      if (auto dim = dyn_cast_if_present<tensor::DimOp>(dyn_cast<Value>(size) ? cast<Value>(size).getDefiningOp() : nullptr))
-        if (auto index = dim.getConstantIndex(); index && !isa<BlockArgument>(dim.getSource()))
-          size = getHostSizes(b, dim.getSource())[*index];
-    return sizes;
   }
 
   ExecutableOp outline(const SetVector<Operation *> &body, ArrayRef<Value> operands, ArrayAttr resultDims) {
@@ -309,8 +289,71 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
         for (const Group &group : grouping.groups)
           Outliner(symbols, group).run();
       }
+      func.walk([](tensor::DimOp dim) { dim->removeAttr("graph.entry"); });
+      IRRewriter rewriter(func.getContext());
+      DominanceInfo dominance(func);
+      eliminateCommonSubExpressions(rewriter, dominance, func);
+      eraseDead(func);
+      func.walk([&](DispatchOp dispatch) { simplifyConstants(dispatch, symbols); });
       eraseDead(func);
     }
+  }
+
+  /// Makes the push constants of a dispatch distinct, and known ones literals of its executable. The executable is
+  /// still the dispatch's own: executables are merged later.
+  static void simplifyConstants(DispatchOp dispatch, SymbolTable &symbols) {
+    auto executable = symbols.lookup<ExecutableOp>(dispatch.getExecutable());
+    auto func = *executable.getOps<func::FuncOp>().begin();
+    Block &entry = func.getBody().front();
+    unsigned first = dispatch.getNumTensorOperands();
+    SmallVector<int64_t> newNumber;
+    SmallVector<Value> kept;
+    llvm::BitVector erased(entry.getNumArguments());
+    OpBuilder b = OpBuilder::atBlockBegin(&entry);
+    // A scalar that gives a dynamic dimension stays an operand even where its value is known.
+    llvm::SmallDenseSet<int64_t> dims;
+    for (ArrayAttr table : {dispatch.getArgDims(), dispatch.getResultDims()})
+      for (Attribute row : table)
+        for (Attribute dim : cast<ArrayAttr>(row))
+          dims.insert(cast<IntegerAttr>(dim).getInt());
+    for (auto [i, constant] : llvm::enumerate(dispatch.getConstants())) {
+      BlockArgument arg = entry.getArgument(first + i);
+      auto known = getConstantIntValue(constant);
+      auto same = llvm::find(kept, constant);
+      if (known && !dims.contains(i)) {
+        arg.replaceAllUsesWith(arith::ConstantIndexOp::create(b, arg.getLoc(), *known));
+        newNumber.push_back(-1);
+        erased.set(first + i);
+      } else if (same != kept.end()) {
+        int64_t number = same - kept.begin();
+        newNumber.push_back(number);
+        arg.replaceAllUsesWith(entry.getArgument(first + (llvm::find(newNumber, number) - newNumber.begin())));
+        erased.set(first + i);
+      } else {
+        newNumber.push_back(kept.size());
+        kept.push_back(constant);
+      }
+    }
+    if (erased.none())
+      return;
+    auto renumber = [&](ArrayAttr table) {
+      SmallVector<Attribute> rows;
+      for (Attribute row : table) {
+        SmallVector<Attribute> numbers;
+        for (Attribute dim : cast<ArrayAttr>(row))
+          numbers.push_back(b.getI64IntegerAttr(newNumber[cast<IntegerAttr>(dim).getInt()]));
+        rows.push_back(b.getArrayAttr(numbers));
+      }
+      return b.getArrayAttr(rows);
+    };
+    dispatch.setArgDimsAttr(renumber(dispatch.getArgDims()));
+    dispatch.setResultDimsAttr(renumber(dispatch.getResultDims()));
+    SmallVector<Value> operands(dispatch.getTensors());
+    llvm::append_range(operands, kept);
+    dispatch.getOperandsMutable().assign(operands);
+    (void)func.eraseArguments(erased);
+    func->setAttr(kArgDims, dispatch.getArgDims());
+    func->setAttr(kResultDims, dispatch.getResultDims());
   }
 
   /// Brings the function to the few operations that grouping knows.
@@ -416,41 +459,5 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
   }
 };
 } // namespace
-
-SmallVector<OpFoldResult> eyrie::graph::getHostSizes(OpBuilder &b, Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  if (type.hasStaticShape())
-    return getAsIndexOpFoldResult(b.getContext(), type.getShape());
-  Operation *op = value.getDefiningOp();
-  ReifiedRankedShapedTypeDims shapes;
-  if (op && succeeded(reifyResultShapes(b, op, shapes)))
-    return shapes[cast<OpResult>(value).getResultNumber()];
-  if (auto conditional = dyn_cast_if_present<scf::IfOp>(op)) {
-    // Both branches yield one shape, and the importer made its sizes computable outside of them.
-    Value yielded = conditional.thenYield().getOperand(cast<OpResult>(value).getResultNumber());
-    OpBuilder inside(conditional.thenYield());
-    SmallVector<OpFoldResult> sizes = getHostSizes(inside, yielded);
-    IRMapping mapping;
-    std::function<Value(Value)> hoist = [&](Value size) -> Value {
-      Operation *def = size.getDefiningOp();
-      if (!def || !conditional->isProperAncestor(def))
-        return size;
-      for (Value operand : def->getOperands())
-        mapping.map(operand, hoist(operand));
-      OpBuilder before(conditional);
-      return before.clone(*def, mapping)->getResult(cast<OpResult>(size).getResultNumber());
-    };
-    for (OpFoldResult &size : sizes)
-      if (auto dynamic = dyn_cast<Value>(size))
-        size = hoist(dynamic);
-    return sizes;
-  }
-  SmallVector<OpFoldResult> sizes;
-  for (int64_t i = 0; i < type.getRank(); ++i)
-    sizes.push_back(type.isDynamicDim(i)
-                        ? OpFoldResult(tensor::DimOp::create(b, value.getLoc(), value, i).getResult())
-                        : OpFoldResult(b.getIndexAttr(type.getDimSize(i))));
-  return sizes;
-}
 
 std::unique_ptr<Pass> eyrie::graph::createFormDispatchesPass() { return std::make_unique<FormDispatchesPass>(); }
