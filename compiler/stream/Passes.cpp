@@ -1,0 +1,21 @@
+#include "compiler/stream/Stream.h"
+
+using namespace mlir;
+using namespace eyrie::stream;
+
+void eyrie::stream::buildStreamPipeline(OpPassManager &pm) {
+  pm.addPass(createConvertGraphPass());
+  pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
+  pm.addNestedPass<func::FuncOp>(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createSchedulePass());
+  pm.addNestedPass<func::FuncOp>(createPlanMemoryPass());
+  pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
+  pm.addNestedPass<func::FuncOp>(createCSEPass());
+}
+
+void eyrie::stream::registerStreamPasses() {
+  registerPass(createConvertGraphPass);
+  registerPass(createSchedulePass);
+  registerPass(createPlanMemoryPass);
+  PassPipelineRegistration<>("stream-pipeline", "All passes of the stream room", buildStreamPipeline);
+}

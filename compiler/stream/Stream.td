@@ -1,0 +1,153 @@
+// The stream dialect: the host program of a model, on resources with a lifetime instead of tensors.
+#ifndef EYRIE_STREAM_TD
+#define EYRIE_STREAM_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def StreamDialect : Dialect {
+  let name = "stream";
+  let cppNamespace = "::eyrie::stream";
+  let summary = "Host programs: memory with a lifetime and the commands that work on it.";
+  let useDefaultTypePrinterParser = 1;
+}
+
+def Stream_Lifetime : I32EnumAttr<"Lifetime", "who owns a resource and for how long", [
+    I32EnumAttrCase<"Constant", 0, "constant">,      // the module's weights
+    I32EnumAttrCase<"External", 1, "external">,      // an argument or a result of the call
+    I32EnumAttrCase<"Transient", 2, "transient">,    // the call's arena, or a part of it that is not placed yet
+    I32EnumAttrCase<"Variable", 3, "variable">]> {   // state that outlives the call
+  let cppNamespace = "::eyrie::stream";
+  let genSpecializedAttr = 0;
+}
+
+def Stream_ResourceType : TypeDef<StreamDialect, "Resource"> {
+  let mnemonic = "resource";
+  let summary = "Bytes without a shape.";
+  let parameters = (ins EnumParameter<Stream_Lifetime>:$lifetime);
+  let assemblyFormat = "`<` $lifetime `>`";
+}
+
+class Stream_Op<string mnemonic, list<Trait> traits = []> : Op<StreamDialect, mnemonic, traits>;
+
+//===- resources ----------------------------------------------------------------------------------------------------===
+
+def Stream_ImportOp : Stream_Op<"import", [Pure]> {
+  let summary = "The bytes of a function argument; read-only.";
+  let description = "Example: `%r = stream.import %x : tensor<?x8xf32> -> !stream.resource<external>`";
+  let arguments = (ins AnyRankedTensor:$source);
+  let results = (outs Stream_ResourceType:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
+}
+
+def Stream_ConstantsOp : Stream_Op<"constants", [Pure]> {
+  let summary = "The module's weights section; read-only. Where each global lies in it is its `stream.offset`.";
+  let description = "Example: `%w = stream.constants : !stream.resource<constant>`";
+  let results = (outs Stream_ResourceType:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
+def Stream_OutputOp : Stream_Op<"output"> {
+  let summary = "Allocates a result of the function; `sizes` are all dimensions of its type.";
+  let description = [{
+    At most once for each result.
+
+    Example: `%r = stream.output 0 [%n, %c8] : !stream.resource<external>`
+  }];
+  let arguments = (ins I64Attr:$index, Variadic<Index>:$sizes);
+  let results = (outs Stream_ResourceType:$result);
+  let assemblyFormat = "$index `[` $sizes `]` attr-dict `:` type($result)";
+}
+
+def Stream_AllocOp : Stream_Op<"alloc"> {
+  let summary = "One transient tensor of `bytes` bytes, not yet placed in the arena.";
+  let description = [{
+    `name` is the model's node that writes it. `stream-plan-memory` replaces every one of them by the arena.
+
+    Example: `%t = stream.alloc %bytes {name = "conv1"} : !stream.resource<transient>`
+  }];
+  let arguments = (ins Index:$bytes, DefaultValuedAttr<StrAttr, "\"\"">:$name);
+  let results = (outs Stream_ResourceType:$result);
+  let assemblyFormat = "$bytes attr-dict `:` type($result)";
+}
+
+def Stream_ArenaOp : Stream_Op<"arena"> {
+  let summary = "The call's transient memory, at least `bytes` bytes, 64-byte aligned; at most once in a function.";
+  let description = "Example: `%a = stream.arena %bytes : !stream.resource<transient>`";
+  let arguments = (ins Index:$bytes);
+  let results = (outs Stream_ResourceType:$result);
+  let assemblyFormat = "$bytes attr-dict `:` type($result)";
+}
+
+//===- commands -----------------------------------------------------------------------------------------------------===
+
+def Stream_DispatchOp : Stream_Op<"dispatch", [AttrSizedOperandSegments]> {
+  let summary = "Records a run of an executable.";
+  let description = [{
+    The bindings are the executable's tensors: `ins` are only read, `outs` only written. No byte of an `outs` lies in
+    another binding. `workgroups` is empty until `vm-inline-workgroups` fills it in.
+    C1: as many resources as offsets and lengths. C2: `reads` is at most the number of bindings.
+    C3: none or three workgroup counts.
+
+    Example: `stream.dispatch @add_0 (%n) ins(%a[%c0 for %len]) outs(%b[%c64 for %len])
+       : !stream.resource<external>, !stream.resource<transient>`
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$executable, Variadic<Index>:$workgroups, Variadic<Index>:$constants,
+                       Variadic<Stream_ResourceType>:$resources, Variadic<Index>:$offsets, Variadic<Index>:$lengths,
+                       I64Attr:$reads);
+  let assemblyFormat = [{
+    $executable (`workgroups` `(` $workgroups^ `)`)? `(` $constants `)`
+    custom<Bindings>($resources, type($resources), $offsets, $lengths, $reads) attr-dict
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    bool isWrite(unsigned binding) { return static_cast<int64_t>(binding) >= static_cast<int64_t>(getReads()); }
+  }];
+}
+
+def Stream_CopyOp : Stream_Op<"copy"> {
+  let summary = "Records a copy of bytes between ranges that do not overlap.";
+  let description = [{
+    Example: `stream.copy %a[%o1], %b[%o2] for %length : !stream.resource<external>, !stream.resource<transient>`
+  }];
+  let arguments = (ins Stream_ResourceType:$source, Index:$source_offset, Stream_ResourceType:$target,
+                       Index:$target_offset, Index:$length);
+  let assemblyFormat = [{
+    $source `[` $source_offset `]` `,` $target `[` $target_offset `]` `for` $length attr-dict
+    `:` type($source) `,` type($target)
+  }];
+}
+
+def Stream_FillOp : Stream_Op<"fill"> {
+  let summary = "Records filling bytes with the low `width` bytes of `pattern`; `width` is 1, 2, 4 or 8.";
+  let description = "Example: `stream.fill %a[%o for %length] with 0 width 4 : !stream.resource<transient>`";
+  let arguments = (ins Stream_ResourceType:$target, Index:$offset, Index:$length, I64Attr:$pattern, I64Attr:$width);
+  let assemblyFormat = [{
+    $target `[` $offset `for` $length `]` `with` $pattern `width` $width attr-dict `:` type($target)
+  }];
+}
+
+def Stream_BarrierOp : Stream_Op<"barrier"> {
+  let summary = "Commands after it see what those before it wrote; commands without one in between may run together.";
+  let description = "Example: `stream.barrier`";
+  let assemblyFormat = "attr-dict";
+}
+
+def Stream_ReadScalarOp : Stream_Op<"read_scalar"> {
+  let summary = "Runs all recorded commands, waits, and reads one integer at a byte offset.";
+  let description = "Example: `%c = stream.read_scalar %a[%o] : !stream.resource<transient> -> i1`";
+  let arguments = (ins Stream_ResourceType:$source, Index:$offset);
+  let results = (outs AnySignlessInteger:$result);
+  let assemblyFormat = "$source `[` $offset `]` attr-dict `:` type($source) `->` type($result)";
+}
+
+def Stream_ReturnOp : Stream_Op<"return", [Terminator]> {
+  let summary = "Runs all recorded commands, waits, and ends the call; the results are the function's `stream.output`s.";
+  let description = "Example: `stream.return`";
+  let assemblyFormat = "attr-dict";
+}
+
+#endif

@@ -1,0 +1,36 @@
+// Bytecode before registers are assigned: instructions over any number of virtual registers.
+#pragma once
+#include "abi/vm_encoding.h"
+#include "compiler/vm/Vm.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
+
+namespace eyrie::vm {
+
+struct Instruction {
+  abi::VmOp op;
+  /// The operand words after the opcode, as in abi/vm_encoding.h, but with virtual registers for registers and labels
+  /// for blocks.
+  llvm::SmallVector<uint32_t, 8> words;
+};
+
+/// Code in the order in which it will lie. Virtual registers are numbered from 0 in each bank. Blocks appear in order
+/// and branches only go forward, so a virtual register lives from its first to its last mention.
+struct Code {
+  std::vector<Instruction> instructions;
+  std::vector<uint32_t> labelBlocks; // label -> number of its block
+  std::vector<uint32_t> blockStarts; // block -> number of its first instruction
+  uint32_t numInts = 0, numBuffers = 0;
+};
+
+/// What an operand word of an instruction is.
+enum class WordKind { IntUse, IntDef, BufferUse, BufferDef, Label, Other };
+
+/// Calls `visit(kind, word)` for every operand word of the instruction.
+void visitWords(Instruction &instruction, llvm::function_ref<void(WordKind, uint32_t &)> visit);
+
+/// Linear scan: replaces virtual registers by as few real ones as lifetimes allow, labels by block numbers, and
+/// appends the encoded function to `program`. Returns false if a limit of the format is exceeded.
+bool encode(Code code, llvm::StringRef name, Program &program);
+
+} // namespace eyrie::vm

@@ -1,0 +1,347 @@
+// From the host program's ops to bytecode over virtual registers (Code.h); encode() then assigns registers.
+//
+// Integers narrower than 64 bits are held sign-extended, booleans as 0 or 1. Constants are made once, before the first
+// op of the function's body (not of a branch) that needs them.
+#include "abi/element_types.h"
+#include "compiler/graph/Graph.h"
+#include "compiler/stream/Stream.h"
+#include "compiler/vm/Code.h"
+#include "eyrie/runtime.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+
+using namespace mlir;
+using namespace eyrie;
+using namespace eyrie::vm;
+using abi::VmOp;
+
+namespace {
+
+/// How an arithmetic op on integers maps to an instruction.
+struct ArithRule {
+  StringRef name;
+  VmOp op;
+  bool wraps;    // the result may leave its type's range
+  bool unsignedInputs; // the inputs must be zero-extended
+};
+
+const ArithRule kArithRules[] = {
+    {"addi", VmOp::kAdd, true, false},           {"subi", VmOp::kSub, true, false},
+    {"muli", VmOp::kMul, true, false},           {"divsi", VmOp::kDivS, true, false},
+    {"divui", VmOp::kDivU, true, true},          {"ceildivsi", VmOp::kDivCeil, true, false},
+    {"floordivsi", VmOp::kDivFloor, true, false}, {"remsi", VmOp::kRemS, true, false},
+    {"remui", VmOp::kRemU, true, true},          {"minsi", VmOp::kMinS, false, false},
+    {"maxsi", VmOp::kMaxS, false, false},        {"minui", VmOp::kMinU, false, false},
+    {"maxui", VmOp::kMaxU, false, false},        {"andi", VmOp::kAnd, false, false},
+    {"ori", VmOp::kOr, false, false},            {"xori", VmOp::kXor, false, false},
+    {"shli", VmOp::kShl, true, false},           {"shrsi", VmOp::kShrS, false, false},
+    {"shrui", VmOp::kShrU, true, true},
+};
+
+VmOp getCompare(arith::CmpIPredicate predicate) {
+  switch (predicate) {
+  case arith::CmpIPredicate::eq:
+    return VmOp::kCmpEq;
+  case arith::CmpIPredicate::ne:
+    return VmOp::kCmpNe;
+  case arith::CmpIPredicate::slt:
+    return VmOp::kCmpLtS;
+  case arith::CmpIPredicate::sle:
+    return VmOp::kCmpLeS;
+  case arith::CmpIPredicate::sgt:
+    return VmOp::kCmpGtS;
+  case arith::CmpIPredicate::sge:
+    return VmOp::kCmpGeS;
+  case arith::CmpIPredicate::ult:
+    return VmOp::kCmpLtU;
+  case arith::CmpIPredicate::ule:
+    return VmOp::kCmpLeU;
+  case arith::CmpIPredicate::ugt:
+    return VmOp::kCmpGtU;
+  case arith::CmpIPredicate::uge:
+    return VmOp::kCmpGeU;
+  }
+  llvm_unreachable("covered switch");
+}
+
+unsigned getBits(Type type) { return type.isIndex() ? 64 : type.getIntOrFloatBitWidth(); }
+
+/// The type that buf.load extends the way registers hold it; kInvalid if there is none.
+abi::ElementType getLoadType(Type type) {
+  switch (getBits(type)) {
+  case 1:
+    return abi::ElementType::kBool;
+  case 8:
+    return abi::ElementType::kI8;
+  case 16:
+    return abi::ElementType::kI16;
+  case 32:
+    return abi::ElementType::kI32;
+  case 64:
+    return abi::ElementType::kI64;
+  }
+  return abi::ElementType::kInvalid;
+}
+
+class FunctionEmitter {
+public:
+  FunctionEmitter(func::FuncOp func, const DenseMap<StringAttr, uint32_t> &exports, Program &program)
+      : func(func), exports(exports), program(program) {}
+
+  LogicalResult run() {
+    startBlock(newLabel());
+    Block &body = func.getBody().front();
+    for (Operation &op : body) {
+      makeConstants(&op);
+      if (failed(emitOp(&op)))
+        return failure();
+    }
+    if (!encode(std::move(code), func.getName(), program))
+      return func.emitOpError("is too large for the module format");
+    return success();
+  }
+
+private:
+  LogicalResult emitOp(Operation *op);
+  LogicalResult emitArith(Operation *op);
+  LogicalResult emitCast(Operation *op);
+  LogicalResult emitIf(scf::IfOp op);
+  LogicalResult emitDispatch(stream::DispatchOp op);
+  void makeConstants(Operation *op);
+
+  uint32_t newLabel() {
+    code.labelBlocks.push_back(0);
+    return code.labelBlocks.size() - 1;
+  }
+  void startBlock(uint32_t label) {
+    code.labelBlocks[label] = code.blockStarts.size();
+    code.blockStarts.push_back(code.instructions.size());
+  }
+  void emit(VmOp op, ArrayRef<uint32_t> words) {
+    code.instructions.push_back({op, SmallVector<uint32_t, 8>(words.begin(), words.end())});
+  }
+  uint32_t constant(int64_t value) {
+    auto [entry, isNew] = constants.try_emplace(value, code.numInts);
+    if (isNew) {
+      ++code.numInts;
+      emit(VmOp::kConst, {entry->second, uint32_t(value), uint32_t(uint64_t(value) >> 32)});
+    }
+    return entry->second;
+  }
+  uint32_t use(Value value) {
+    if (auto known = getConstantIntValue(value))
+      return constants.at(asHeld(value.getType(), *known));
+    return registers.at(value);
+  }
+  uint32_t define(Value value) { return registers[value] = code.numInts++; }
+  uint32_t useBuffer(Value value) { return buffers.at(value); }
+  uint32_t defineBuffer(Value value) { return buffers[value] = code.numBuffers++; }
+  static int64_t asHeld(Type type, int64_t value) { return type.isInteger(1) ? value & 1 : value; }
+  /// Appends count and registers.
+  void appendList(SmallVectorImpl<uint32_t> &words, ValueRange values) {
+    words.push_back(values.size());
+    for (Value value : values)
+      words.push_back(use(value));
+  }
+  /// The value in a new register, its low bits extended.
+  uint32_t extend(uint32_t from, unsigned bits, bool isSigned) {
+    uint32_t to = code.numInts++;
+    emit(isSigned ? VmOp::kExtS : VmOp::kExtU, {to, from, bits});
+    return to;
+  }
+
+  func::FuncOp func;
+  const DenseMap<StringAttr, uint32_t> &exports;
+  Program &program;
+  Code code;
+  DenseMap<Value, uint32_t> registers, buffers;
+  std::map<int64_t, uint32_t> constants;
+};
+
+void FunctionEmitter::makeConstants(Operation *op) {
+  op->walk<WalkOrder::PreOrder>([&](Operation *inner) {
+    for (Value operand : inner->getOperands())
+      if (auto value = getConstantIntValue(operand))
+        constant(asHeld(operand.getType(), *value));
+  });
+}
+
+LogicalResult FunctionEmitter::emitArith(Operation *op) {
+  StringRef name = op->getName().stripDialect();
+  auto rule = llvm::find_if(kArithRules, [&](const ArithRule &row) { return row.name == name; });
+  if (rule == std::end(kArithRules) || !op->getResult(0).getType().isIntOrIndex())
+    return op->emitOpError("has no instruction: it cannot run in the host program");
+  Type type = op->getResult(0).getType();
+  uint32_t a = use(op->getOperand(0)), c = use(op->getOperand(1));
+  bool isNarrow = getBits(type) < 64;
+  if (isNarrow && rule->unsignedInputs) {
+    a = extend(a, getBits(type), false);
+    c = extend(c, getBits(type), false);
+  }
+  uint32_t result = define(op->getResult(0));
+  if (!isNarrow || !rule->wraps) {
+    emit(rule->op, {result, a, c});
+    return success();
+  }
+  uint32_t wide = code.numInts++;
+  emit(rule->op, {wide, a, c});
+  emit(type.isInteger(1) ? VmOp::kExtU : VmOp::kExtS, {result, wide, getBits(type)});
+  return success();
+}
+
+LogicalResult FunctionEmitter::emitCast(Operation *op) {
+  Type from = op->getOperand(0).getType(), to = op->getResult(0).getType();
+  uint32_t source = use(op->getOperand(0));
+  bool isUnsigned = isa<arith::ExtUIOp, arith::IndexCastUIOp>(op);
+  unsigned fromBits = getBits(from), toBits = getBits(to);
+  if (toBits < fromBits)
+    emit(toBits == 1 ? VmOp::kExtU : VmOp::kExtS, {define(op->getResult(0)), source, toBits});
+  else if (fromBits == 1 && !isUnsigned && toBits > 1)
+    emit(VmOp::kExtS, {define(op->getResult(0)), source, 1});
+  else if (isUnsigned && fromBits > 1 && fromBits < toBits)
+    emit(VmOp::kExtU, {define(op->getResult(0)), source, fromBits});
+  else
+    registers[op->getResult(0)] = source;
+  return success();
+}
+
+LogicalResult FunctionEmitter::emitIf(scf::IfOp op) {
+  SmallVector<uint32_t> results;
+  for (Value result : op.getResults())
+    results.push_back(define(result));
+  bool hasElse = !op.getElseRegion().empty();
+  uint32_t thenLabel = newLabel(), after = newLabel(), elseLabel = hasElse ? newLabel() : after;
+  emit(VmOp::kCondBr, {use(op.getCondition()), thenLabel, elseLabel});
+  auto emitBranch = [&](uint32_t label, Block &block) -> LogicalResult {
+    startBlock(label);
+    for (Operation &inner : block.without_terminator())
+      if (failed(emitOp(&inner)))
+        return failure();
+    for (auto [result, value] : llvm::zip(results, block.getTerminator()->getOperands()))
+      emit(VmOp::kMov, {result, use(value)});
+    emit(VmOp::kBr, {after});
+    return success();
+  };
+  if (failed(emitBranch(thenLabel, op.getThenRegion().front())) ||
+      (hasElse && failed(emitBranch(elseLabel, op.getElseRegion().front()))))
+    return failure();
+  startBlock(after);
+  return success();
+}
+
+LogicalResult FunctionEmitter::emitDispatch(stream::DispatchOp op) {
+  auto number = exports.find(op.getExecutableAttr().getAttr());
+  if (number == exports.end())
+    return op.emitOpError("refers to the executable @") << op.getExecutable() << ", which does not exist";
+  if (op.getWorkgroups().empty())
+    return op.emitOpError("has no workgroup counts; run vm-inline-workgroups");
+  SmallVector<uint32_t> words = {number->second};
+  for (Value count : op.getWorkgroups())
+    words.push_back(use(count));
+  appendList(words, op.getConstants());
+  words.push_back(op.getResources().size());
+  for (auto [resource, offset, length] : llvm::zip(op.getResources(), op.getOffsets(), op.getLengths()))
+    words.append({useBuffer(resource), use(offset), use(length)});
+  emit(VmOp::kDispatch, words);
+  return success();
+}
+
+LogicalResult FunctionEmitter::emitOp(Operation *op) {
+  return TypeSwitch<Operation *, LogicalResult>(op)
+      .Case([&](stream::ImportOp op) {
+        emit(VmOp::kBufArg, {defineBuffer(op.getResult()), cast<BlockArgument>(op.getSource()).getArgNumber()});
+        return success();
+      })
+      .Case([&](stream::ConstantsOp op) {
+        emit(VmOp::kBufWeights, {defineBuffer(op.getResult())});
+        return success();
+      })
+      .Case([&](stream::ArenaOp op) {
+        uint32_t bytes = use(op.getBytes());
+        emit(VmOp::kBufArena, {defineBuffer(op.getResult()), bytes});
+        return success();
+      })
+      .Case([&](stream::OutputOp op) {
+        SmallVector<uint32_t> words = {defineBuffer(op.getResult()), uint32_t(op.getIndex())};
+        appendList(words, op.getSizes());
+        emit(VmOp::kBufResult, words);
+        return success();
+      })
+      .Case([&](stream::DispatchOp op) { return emitDispatch(op); })
+      .Case([&](stream::CopyOp op) {
+        emit(VmOp::kCopy, {useBuffer(op.getSource()), use(op.getSourceOffset()), useBuffer(op.getTarget()),
+                           use(op.getTargetOffset()), use(op.getLength())});
+        return success();
+      })
+      .Case([&](stream::FillOp op) {
+        uint32_t pattern = code.numInts++;
+        uint64_t bits = op.getPattern();
+        emit(VmOp::kConst, {pattern, uint32_t(bits), uint32_t(bits >> 32)});
+        emit(VmOp::kFill, {useBuffer(op.getTarget()), use(op.getOffset()), use(op.getLength()), pattern,
+                           uint32_t(op.getWidth())});
+        return success();
+      })
+      .Case([&](stream::BarrierOp) {
+        emit(VmOp::kBarrier, {});
+        return success();
+      })
+      .Case([&](stream::ReadScalarOp op) -> LogicalResult {
+        abi::ElementType type = getLoadType(op.getType());
+        if (type == abi::ElementType::kInvalid)
+          return op.emitOpError("cannot read an element of type ") << op.getType();
+        uint32_t buffer = useBuffer(op.getSource()), offset = use(op.getOffset());
+        emit(VmOp::kBufLoad, {define(op.getResult()), uint32_t(type), buffer, offset});
+        return success();
+      })
+      .Case([&](stream::ReturnOp) {
+        emit(VmOp::kSubmitWait, {});
+        emit(VmOp::kReturn, {});
+        return success();
+      })
+      .Case([&](tensor::DimOp op) -> LogicalResult {
+        auto argument = dyn_cast<BlockArgument>(op.getSource());
+        auto index = op.getConstantIndex();
+        if (!argument || !index)
+          return op.emitOpError("must be a constant dimension of an argument");
+        emit(VmOp::kArgDim, {define(op.getResult()), argument.getArgNumber(), uint32_t(*index)});
+        return success();
+      })
+      .Case([&](scf::IfOp op) { return emitIf(op); })
+      .Case([&](cf::AssertOp op) {
+        program.strings.push_back(op.getMsg().str());
+        emit(VmOp::kAssert,
+             {use(op.getArg()), uint32_t(EYRIE_INVALID_ARGUMENT), uint32_t(program.strings.size() - 1)});
+        return success();
+      })
+      .Case([&](arith::CmpIOp op) {
+        uint32_t a = use(op.getLhs()), c = use(op.getRhs());
+        emit(getCompare(op.getPredicate()), {define(op.getResult()), a, c});
+        return success();
+      })
+      .Case([&](arith::SelectOp op) {
+        uint32_t condition = use(op.getCondition()), a = use(op.getTrueValue()), c = use(op.getFalseValue());
+        emit(VmOp::kSelect, {define(op.getResult()), condition, a, c});
+        return success();
+      })
+      .Case<arith::ExtSIOp, arith::ExtUIOp, arith::TruncIOp, arith::IndexCastOp, arith::IndexCastUIOp>(
+          [&](Operation *op) { return emitCast(op); })
+      .Default([&](Operation *op) -> LogicalResult {
+        if (op->hasTrait<OpTrait::ConstantLike>())
+          return success();
+        if (op->getNumOperands() == 2 && op->getNumResults() == 1)
+          return emitArith(op);
+        return op->emitOpError("has no instruction: it cannot run in the host program");
+      });
+}
+
+} // namespace
+
+FailureOr<Program> vm::emitProgram(ModuleOp module) {
+  DenseMap<StringAttr, uint32_t> exports;
+  for (auto executable : module.getOps<graph::ExecutableOp>())
+    exports.try_emplace(executable.getSymNameAttr(), exports.size());
+  Program program;
+  for (auto func : module.getOps<func::FuncOp>())
+    if (func.isPublic() && !func.isExternal() && failed(FunctionEmitter(func, exports, program).run()))
+      return failure();
+  return program;
+}

@@ -1,0 +1,34 @@
+// Lowers the host program (stream ops and scalar arithmetic) to the runtime's bytecode.
+#pragma once
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
+#include <string>
+#include <vector>
+
+namespace eyrie::vm {
+
+/// One function of bytecode; see abi/vm_encoding.h.
+struct Function {
+  std::string name;
+  uint32_t codeOffset = 0, codeSize = 0; // in words of Program::code
+  uint32_t intRegisters = 0, bufferRegisters = 0;
+  std::vector<uint32_t> blocks; // word offsets from codeOffset
+};
+
+struct Program {
+  std::vector<uint32_t> code;
+  std::vector<Function> functions; // public ones of the module, in its order
+  std::vector<std::string> strings;
+};
+
+/// Emits the module's functions. Needs `stream-pipeline` and `vm-pipeline`; reads only. Exports are numbered by the
+/// order of the module's graph.executables. Deterministic. Reports at the op that cannot be expressed.
+mlir::FailureOr<Program> emitProgram(mlir::ModuleOp module);
+
+/// Gives every stream.dispatch its workgroup counts by inlining the executable's `@<name>_workgroups`; then lowers
+/// what is left of affine and simplifies.
+void buildVmPipeline(mlir::OpPassManager &pm);
+void registerVmPasses();
+std::unique_ptr<mlir::Pass> createInlineWorkgroupsPass();
+
+} // namespace eyrie::vm
