@@ -1,6 +1,8 @@
 // mlir-opt with Eyrie's dialects and passes: for development and for the rooms' lit tests.
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
+#include "compiler/stream/Stream.h"
+#include "compiler/vm/Vm.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -13,5 +15,8 @@ int main(int argc, char **argv) {
   mlir::registerAllPasses();
   registry.insert<eyrie::graph::GraphDialect>();
   eyrie::graph::registerGraphPasses();
+  eyrie::stream::registerStreamDialect(registry);
+  eyrie::stream::registerStreamPasses();
+  eyrie::vm::registerVmPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Eyrie's optimiser driver\n", registry));
 }
