@@ -118,7 +118,7 @@ typedef struct eyrie_module eyrie_module_t;
 /* The file is mapped: it must not be changed in place while the module lives (replacing it is fine). */
 EYRIE_API eyrie_status_t eyrie_module_load_file(eyrie_runtime_t *runtime, const char *path,
                                                 const eyrie_module_options_t *options, eyrie_module_t **module);
-/* The memory is the caller's and must outlive the module; best aligned to 64 bytes (copied if not to 8). */
+/* The memory is the caller's and must outlive the module; it is copied if not aligned to 64 bytes. */
 EYRIE_API eyrie_status_t eyrie_module_load_memory(eyrie_runtime_t *runtime, const void *data, size_t size,
                                                   const eyrie_module_options_t *options, eyrie_module_t **module);
 EYRIE_API void eyrie_module_destroy(eyrie_module_t *module); /* after its instances */
@@ -170,7 +170,7 @@ typedef struct eyrie_transient_info {
 
 typedef struct eyrie_executable_info {
   const char *name, *format;
-  const char *features; /* "avx2 fma ..." */
+  uint64_t features; /* bits: see eyrie_feature_name */
   uint64_t size;
   uint32_t export_count, first_export;
 } eyrie_executable_info_t;
@@ -195,6 +195,8 @@ EYRIE_API eyrie_status_t eyrie_module_transient(const eyrie_module_t *module, ui
                                                 eyrie_transient_info_t *info);
 EYRIE_API eyrie_status_t eyrie_module_executable(const eyrie_module_t *module, uint32_t index,
                                                  eyrie_executable_info_t *info);
+/* The name of a processor feature, as LLVM calls it; null if the format has none of this number. */
+EYRIE_API const char *eyrie_feature_name(const char *format, uint32_t bit);
 EYRIE_API eyrie_status_t eyrie_module_export(const eyrie_module_t *module, uint32_t index, eyrie_export_info_t *info);
 EYRIE_API const char *eyrie_module_export_node(const eyrie_module_t *module, uint32_t index, uint32_t node);
 /* Writes the function's bytecode as text, zero-terminated, cut at `capacity`; `needed` gets the whole size with the

@@ -1,0 +1,82 @@
+/* Eyrie's compiler: turns a model into a module file (.eyr). A stable C interface.
+ *
+ * A compile job is made, its options are set by name, and it is run. The options are a table that can be asked for, so
+ * that a caller needs no new version for a new option.
+ * Threads: jobs are independent of each other; one job is used by one thread at a time. A run starts threads of its own
+ * (option "jobs") and joins them before it returns.
+ * Errors: functions that can fail return a result; the job then holds a text for the person who has the model. Strings
+ * that are handed out live until the next call with the same job; those of the tables live for ever. */
+#ifndef EYRIE_COMPILER_H_
+#define EYRIE_COMPILER_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define EYRIE_COMPILER_API
+#else
+#define EYRIE_COMPILER_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The numbers are the command line's exit codes. */
+typedef enum eyrie_compile_result {
+  EYRIE_COMPILE_OK = 0,
+  EYRIE_COMPILE_FAILED = 1, /* the model cannot be compiled, or a file cannot be read or written */
+  EYRIE_COMPILE_USAGE = 2   /* an option does not exist or has a wrong value */
+} eyrie_compile_result_t;
+
+typedef enum eyrie_option_kind {
+  EYRIE_OPTION_STRING = 0,
+  EYRIE_OPTION_LEVEL = 1, /* 0 to 3 */
+  EYRIE_OPTION_COUNT = 2, /* a number from 0 */
+  EYRIE_OPTION_FLAG = 3,  /* "true" or "false" */
+  EYRIE_OPTION_SHAPE = 4  /* "NAME=1x3x224x224"; may be set many times, for different names */
+} eyrie_option_kind_t;
+
+typedef struct eyrie_option_info {
+  const char *name; /* "stop-after" */
+  eyrie_option_kind_t kind;
+  char letter;               /* of the command line's short form; 0: it has none */
+  const char *value_name;    /* "STAGE" */
+  const char *default_value; /* may be empty */
+  const char *help;          /* one sentence */
+} eyrie_option_info_t;
+
+typedef struct eyrie_stage_info {
+  const char *name;
+  const char *description;
+} eyrie_stage_info_t;
+
+EYRIE_COMPILER_API const char *eyrie_compiler_version(void);
+/* The table of options, and the stages that a model passes, in order. An index past the end gives null. */
+EYRIE_COMPILER_API const eyrie_option_info_t *eyrie_compiler_option(size_t index);
+EYRIE_COMPILER_API const eyrie_stage_info_t *eyrie_compiler_stage(size_t index);
+
+typedef struct eyrie_compile eyrie_compile_t;
+
+/* Null if there is no memory. */
+EYRIE_COMPILER_API eyrie_compile_t *eyrie_compile_create(void);
+EYRIE_COMPILER_API void eyrie_compile_destroy(eyrie_compile_t *job); /* null is fine */
+EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_set(eyrie_compile_t *job, const char *option,
+                                                            const char *value);
+/* Called at the beginning of every stage, in the thread of the run. `index` counts from 0. */
+typedef void (*eyrie_progress_t)(void *user, const char *stage, size_t index, size_t count);
+EYRIE_COMPILER_API void eyrie_compile_on_progress(eyrie_compile_t *job, eyrie_progress_t progress, void *user);
+/* Compiles the model and writes the module. The output appears whole or not at all: an older file of that name stays
+ * if the run fails. */
+EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model,
+                                                            const char *output);
+/* What went wrong, one error a line; after a good run, warnings; often empty. */
+EYRIE_COMPILER_API const char *eyrie_compile_message(const eyrie_compile_t *job);
+/* The table of stages and slowest passes, if the option "time" is set; otherwise empty. */
+EYRIE_COMPILER_API const char *eyrie_compile_report(const eyrie_compile_t *job);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* EYRIE_COMPILER_H_ */

@@ -1,0 +1,38 @@
+// A file mapped for reading.
+#ifndef EYRIE_RUNTIME_BASE_FILE_H_
+#define EYRIE_RUNTIME_BASE_FILE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "runtime/base/status.h"
+
+namespace eyrie::rt {
+
+class MappedFile {
+public:
+  MappedFile() = default;
+  MappedFile(MappedFile &&other)
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  MappedFile &operator=(MappedFile &&other) {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~MappedFile();
+
+  // Only regular files that are not empty.
+  static Result<MappedFile> Open(const char *path);
+
+  const uint8_t *data() const { return data_; }
+  size_t size() const { return size_; }
+
+private:
+  const uint8_t *data_ = nullptr;
+  size_t size_ = 0;
+};
+
+} // namespace eyrie::rt
+
+#endif // EYRIE_RUNTIME_BASE_FILE_H_

@@ -1,0 +1,25 @@
+// Bytecode as text, for people.
+#ifndef EYRIE_RUNTIME_VM_DISASSEMBLER_H_
+#define EYRIE_RUNTIME_VM_DISASSEMBLER_H_
+
+#include "runtime/base/text.h"
+#include "runtime/vm/program.h"
+
+namespace eyrie::rt::vm {
+
+// Names of a module's strings and exports, for comments.
+class Names {
+public:
+  virtual const char *String(uint32_t index) const = 0;
+  virtual const char *Export(uint32_t index) const = 0;
+
+protected:
+  ~Names() = default;
+};
+
+// `function` has been verified.
+void Disassemble(const Function &function, const Names &names, Text &text);
+
+} // namespace eyrie::rt::vm
+
+#endif // EYRIE_RUNTIME_VM_DISASSEMBLER_H_

@@ -1,0 +1,33 @@
+// Bytecode as the verifier, the interpreter and the disassembler see it: views into a module that must outlive them.
+#ifndef EYRIE_RUNTIME_VM_PROGRAM_H_
+#define EYRIE_RUNTIME_VM_PROGRAM_H_
+
+#include <cstdint>
+#include <span>
+
+namespace eyrie::rt::vm {
+
+struct Function {
+  const char *name = "";
+  std::span<const uint32_t> code;
+  std::span<const uint32_t> blocks; // word offsets
+  uint32_t int_registers = 0;
+  uint32_t buffer_registers = 0;
+  std::span<const uint32_t> argument_ranks;
+  std::span<const uint32_t> result_ranks;
+};
+
+struct ExportCounts {
+  uint32_t bindings;
+  uint32_t constants;
+};
+
+// What the code may refer to in its module.
+struct Program {
+  uint32_t string_count = 0;
+  std::span<const ExportCounts> exports;
+};
+
+} // namespace eyrie::rt::vm
+
+#endif // EYRIE_RUNTIME_VM_PROGRAM_H_
