@@ -1,0 +1,98 @@
+// RUN: eyrie-opt %s -split-input-file -graph-form-dispatches -canonicalize -cse | FileCheck %s
+
+#id = affine_map<(m, n) -> (m, n)>
+// A contraction takes its elementwise consumer as an epilogue.
+// CHECK-LABEL: graph.executable @generic
+// CHECK: func.func @generic(%{{.*}}: tensor<8xf32>, %{{.*}}: tensor<?x4xf32>, %{{.*}}: tensor<4x8xf32>, %[[N:.*]]: index)
+// CHECK-SAME: graph.arg_dims = {{\[\[}}], [0], []], graph.result_dims = {{\[\[}}0]]
+// CHECK: tensor.empty(%[[N]])
+// CHECK: arith.mulf
+// CHECK: arith.maximumf
+// CHECK-LABEL: func.func @matmul_with_epilogue
+// CHECK: %[[DIM:.*]] = tensor.dim
+// CHECK-NEXT: %[[R:.*]] = graph.dispatch @generic(%{{.*}}, %{{.*}}, %{{.*}}, %[[DIM]])
+// CHECK-NEXT: return %[[R]]
+func.func @matmul_with_epilogue(%x: tensor<?x4xf32>, %w: tensor<4x8xf32>, %b: tensor<8xf32>) -> tensor<?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant 0.0 : f32
+  %n = tensor.dim %x, %c0 : tensor<?x4xf32>
+  %e = tensor.empty(%n) : tensor<?x8xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<?x8xf32>) -> tensor<?x8xf32>
+  %mm = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>,
+                                         affine_map<(m, n, k) -> (m, n)>],
+                        iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<?x4xf32>, tensor<4x8xf32>) outs(%f : tensor<?x8xf32>) {
+  ^bb0(%a: f32, %c: f32, %o: f32):
+    %m = arith.mulf %a, %c : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<?x8xf32>
+  %r = linalg.generic {indexing_maps = [#id, affine_map<(m, n) -> (n)>, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%mm, %b : tensor<?x8xf32>, tensor<8xf32>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%a: f32, %c: f32, %o: f32):
+    %s = arith.addf %a, %c : f32
+    %t = arith.maximumf %s, %zero : f32
+    linalg.yield %t : f32
+  } -> tensor<?x8xf32>
+  return %r : tensor<?x8xf32>
+}
+
+// -----
+
+#id = affine_map<(m, n) -> (m, n)>
+#row = affine_map<(m, n) -> (m)>
+// The reductions of a softmax are computed with the rows that use them.
+// CHECK-COUNT-1: graph.executable
+// CHECK-NOT: graph.executable
+// CHECK-LABEL: func.func @rows_stay_together
+// CHECK-NEXT: graph.dispatch
+// CHECK-NEXT: return
+func.func @rows_stay_together(%x: tensor<4x16xf32>) -> tensor<4x16xf32> {
+  %zero = arith.constant 0.0 : f32
+  %re = tensor.empty() : tensor<4xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%re : tensor<4xf32>) -> tensor<4xf32>
+  %sum = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<4x16xf32>) outs(%f : tensor<4xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %e = math.exp %a : f32
+    %s = arith.addf %e, %o : f32
+    linalg.yield %s : f32
+  } -> tensor<4xf32>
+  %e = tensor.empty() : tensor<4x16xf32>
+  %r = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %sum : tensor<4x16xf32>, tensor<4xf32>) outs(%e : tensor<4x16xf32>) {
+  ^bb0(%a: f32, %s: f32, %o: f32):
+    %n = math.exp %a : f32
+    %d = arith.divf %n, %s : f32
+    linalg.yield %d : f32
+  } -> tensor<4x16xf32>
+  return %r : tensor<4x16xf32>
+}
+
+// -----
+
+#id = affine_map<(m, n) -> (m, n)>
+#row = affine_map<(m, n) -> (m)>
+// A reduction that something else reads too has to be stored: it is a dispatch of its own.
+// CHECK-COUNT-2: graph.executable
+// CHECK-LABEL: func.func @shared_reduction_is_stored
+// CHECK-COUNT-2: graph.dispatch
+func.func @shared_reduction_is_stored(%x: tensor<4x16xf32>) -> (tensor<4x16xf32>, tensor<4xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %re = tensor.empty() : tensor<4xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%re : tensor<4xf32>) -> tensor<4xf32>
+  %sum = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<4x16xf32>) outs(%f : tensor<4xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %s = arith.addf %a, %o : f32
+    linalg.yield %s : f32
+  } -> tensor<4xf32>
+  %e = tensor.empty() : tensor<4x16xf32>
+  %r = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %sum : tensor<4x16xf32>, tensor<4xf32>) outs(%e : tensor<4x16xf32>) {
+  ^bb0(%a: f32, %s: f32, %o: f32):
+    %d = arith.divf %a, %s : f32
+    linalg.yield %d : f32
+  } -> tensor<4x16xf32>
+  return %r, %sum : tensor<4x16xf32>, tensor<4xf32>
+}

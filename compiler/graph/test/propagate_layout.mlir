@@ -1,0 +1,45 @@
+// RUN: eyrie-opt %s -pass-pipeline='builtin.module(func.func(graph-propagate-layout,canonicalize))' | FileCheck %s
+
+#id = affine_map<(a, b, c, d) -> (a, b, c, d)>
+// The transpose in front of an elementwise operation sinks past it and meets its inverse.
+// CHECK-LABEL: func.func @transposes_cancel
+// CHECK-NOT: linalg.transpose
+// CHECK: linalg.generic {{.*}} ins(%arg0 : tensor<1x8x8x3xf32>)
+// CHECK-NOT: linalg.transpose
+// CHECK: return
+func.func @transposes_cancel(%x: tensor<1x8x8x3xf32>) -> tensor<1x8x8x3xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<1x3x8x8xf32>
+  %t = linalg.transpose ins(%x : tensor<1x8x8x3xf32>) outs(%e : tensor<1x3x8x8xf32>) permutation = [0, 3, 1, 2]
+  %r = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+      ins(%t : tensor<1x3x8x8xf32>) outs(%e : tensor<1x3x8x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %s = arith.maximumf %a, %zero : f32
+    linalg.yield %s : f32
+  } -> tensor<1x3x8x8xf32>
+  %b = tensor.empty() : tensor<1x8x8x3xf32>
+  %u = linalg.transpose ins(%r : tensor<1x3x8x8xf32>) outs(%b : tensor<1x8x8x3xf32>) permutation = [0, 2, 3, 1]
+  return %u : tensor<1x8x8x3xf32>
+}
+
+// A transpose that only moves dimensions of size one is a reshape.
+// CHECK-LABEL: func.func @unit_dimensions_are_reshaped
+// CHECK-NEXT: graph.reshape %arg0 : tensor<2x5x1x1xf32> -> tensor<2x1x1x5xf32>
+func.func @unit_dimensions_are_reshaped(%x: tensor<2x5x1x1xf32>) -> tensor<2x1x1x5xf32> {
+  %e = tensor.empty() : tensor<2x1x1x5xf32>
+  %t = linalg.transpose ins(%x : tensor<2x5x1x1xf32>) outs(%e : tensor<2x1x1x5xf32>) permutation = [0, 2, 3, 1]
+  return %t : tensor<2x1x1x5xf32>
+}
+
+// Joining along a dimension is joining along the permuted one.
+// CHECK-LABEL: func.func @sinks_through_concat
+// CHECK: tensor.concat dim(3) %arg0, %arg1
+// CHECK: linalg.transpose {{.*}} permutation = [0, 3, 1, 2]
+func.func @sinks_through_concat(%x: tensor<1x8x8x3xf32>, %y: tensor<1x8x8x5xf32>) -> tensor<1x8x8x8xf32> {
+  %e = tensor.empty() : tensor<1x3x8x8xf32>
+  %t = linalg.transpose ins(%x : tensor<1x8x8x3xf32>) outs(%e : tensor<1x3x8x8xf32>) permutation = [0, 3, 1, 2]
+  %f = tensor.empty() : tensor<1x5x8x8xf32>
+  %u = linalg.transpose ins(%y : tensor<1x8x8x5xf32>) outs(%f : tensor<1x5x8x8xf32>) permutation = [0, 3, 1, 2]
+  %r = tensor.concat dim(1) %t, %u : (tensor<1x3x8x8xf32>, tensor<1x5x8x8xf32>) -> tensor<1x8x8x8xf32>
+  return %r : tensor<1x8x8x8xf32>
+}

@@ -1,0 +1,174 @@
+// The C interface of the compiler (include/eyrie/compiler.h) over the pipeline.
+#include "compiler/pipeline/Pipeline.h"
+#include "eyrie/compiler.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include <new>
+
+using eyrie::pipeline::CompileOptions;
+using llvm::StringRef;
+
+struct eyrie_compile {
+  CompileOptions options;
+  std::string message, report;
+  eyrie_progress_t progress = nullptr;
+  void *user = nullptr;
+};
+
+namespace {
+
+using Shape = std::pair<std::string, std::vector<int64_t>>;
+
+constexpr eyrie_option_info_t optionTable[] = {
+#define EYRIE_COMPILE_OPTION(field, name, kind, letter, value, initial, help)                                          \
+  {name, EYRIE_OPTION_##kind, letter, value, initial, help},
+#include "compiler/pipeline/Options.def"
+};
+
+// One reader for each type of field: false, with what was expected, if `text` is not such a value.
+bool readValue(StringRef text, std::string &value, std::string &) {
+  value = text.str();
+  return true;
+}
+
+bool readValue(StringRef text, int &value, std::string &expected) {
+  expected = "0, 1, 2 or 3";
+  return !text.getAsInteger(10, value) && value >= 0 && value <= 3;
+}
+
+bool readValue(StringRef text, unsigned &value, std::string &expected) {
+  expected = "a number from 0 to 1024";
+  return !text.getAsInteger(10, value) && value <= 1024;
+}
+
+bool readValue(StringRef text, bool &value, std::string &expected) {
+  expected = "true or false";
+  value = text == "true";
+  return value || text == "false";
+}
+
+bool readValue(StringRef text, std::vector<Shape> &shapes, std::string &expected) {
+  expected = "NAME=DIMS with dimensions such as 1x3x224x224";
+  // The name of an input may itself contain '='.
+  auto [name, dims] = text.rsplit('=');
+  if (name.empty() || name.size() == text.size())
+    return false;
+  Shape shape{name.str(), {}};
+  llvm::SmallVector<StringRef> parts;
+  if (!dims.empty() && dims != "scalar")
+    dims.split(parts, 'x');
+  for (StringRef part : parts) {
+    int64_t dim;
+    if (part.getAsInteger(10, dim) || dim < 0)
+      return false;
+    shape.second.push_back(dim);
+  }
+  expected = "each name once";
+  if (llvm::any_of(shapes, [&](const Shape &other) { return other.first == shape.first; }))
+    return false;
+  shapes.push_back(std::move(shape));
+  return true;
+}
+
+std::string listNames(size_t count, llvm::function_ref<StringRef(size_t)> name) {
+  std::string text;
+  for (size_t i = 0; i < count; ++i)
+    text += (i ? ", " : "") + name(i).str();
+  return text;
+}
+
+// Checks what readers of single values cannot know.
+bool checkStage(StringRef stage, std::string &expected) {
+  auto stages = eyrie::pipeline::stages();
+  for (const auto &known : stages)
+    if (stage == known.name)
+      return true;
+  expected = "one of " + listNames(stages.size(), [&](size_t i) { return StringRef(stages[i].name); });
+  return false;
+}
+
+} // namespace
+
+extern "C" {
+
+const char *eyrie_compiler_version(void) { return EYRIE_VERSION; }
+
+const eyrie_option_info_t *eyrie_compiler_option(size_t index) {
+  return index < std::size(optionTable) ? &optionTable[index] : nullptr;
+}
+
+const eyrie_stage_info_t *eyrie_compiler_stage(size_t index) {
+  static const std::vector<eyrie_stage_info_t> table = [] {
+    std::vector<eyrie_stage_info_t> rows;
+    // The pipeline's table holds literals: their text ends with a zero byte.
+    for (const auto &stage : eyrie::pipeline::stages())
+      rows.push_back({StringRef(stage.name).data(), StringRef(stage.description).data()});
+    return rows;
+  }();
+  return index < table.size() ? &table[index] : nullptr;
+}
+
+eyrie_compile_t *eyrie_compile_create(void) { return new (std::nothrow) eyrie_compile; }
+
+void eyrie_compile_destroy(eyrie_compile_t *job) { delete job; }
+
+eyrie_compile_result_t eyrie_compile_set(eyrie_compile_t *job, const char *option, const char *value) {
+  job->message.clear();
+  StringRef name = option, text = value;
+  std::string expected;
+  bool found = false, good = false;
+#define EYRIE_COMPILE_OPTION(field, optionName, kind, letter, valueName, initial, help)                                \
+  if (name == optionName) {                                                                                            \
+    found = true;                                                                                                      \
+    good = readValue(text, job->options.field, expected);                                                              \
+  }
+#include "compiler/pipeline/Options.def"
+  if (!found) {
+    job->message = llvm::formatv("there is no option '{0}'; the options are {1}", name,
+                                 listNames(std::size(optionTable), [](size_t i) { return optionTable[i].name; }));
+    return EYRIE_COMPILE_USAGE;
+  }
+  if (good && name == "stop-after" && !text.empty())
+    good = checkStage(text, expected);
+  if (good)
+    return EYRIE_COMPILE_OK;
+  job->message = llvm::formatv("option '{0}' cannot be '{1}': expected {2}", name, text, expected);
+  return EYRIE_COMPILE_USAGE;
+}
+
+void eyrie_compile_on_progress(eyrie_compile_t *job, eyrie_progress_t progress, void *user) {
+  job->progress = progress;
+  job->user = user;
+}
+
+eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model, const char *output) {
+  job->message.clear();
+  job->report.clear();
+  if (llvm::sys::fs::is_directory(model)) {
+    job->message = llvm::formatv("cannot read '{0}': it is a directory", model);
+    return EYRIE_COMPILE_FAILED;
+  }
+  if (llvm::sys::fs::equivalent(model, output)) {
+    job->message = llvm::formatv("the output '{0}' is the model itself", output);
+    return EYRIE_COMPILE_FAILED;
+  }
+  if (job->progress)
+    job->options.progress = [job](StringRef stage, unsigned index, unsigned count) {
+      job->progress(job->user, stage.str().c_str(), index, count);
+    };
+  bool good = mlir::succeeded(
+      eyrie::pipeline::compileFile(model, output, job->options, job->message, job->report));
+  if (!good && job->message.empty())
+    job->message = "the compiler failed without saying why: this is a bug of Eyrie";
+  return good ? EYRIE_COMPILE_OK : EYRIE_COMPILE_FAILED;
+}
+
+const char *eyrie_compile_message(const eyrie_compile_t *job) { return job->message.c_str(); }
+
+const char *eyrie_compile_report(const eyrie_compile_t *job) { return job->report.c_str(); }
+
+} // extern "C"

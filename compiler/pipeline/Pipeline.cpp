@@ -1,0 +1,244 @@
+#include "compiler/pipeline/Pipeline.h"
+#include "compiler/graph/Graph.h"
+#include "compiler/graph/Passes.h"
+#include "compiler/import/onnx/Import.h"
+#include "compiler/module/Module.h"
+#include "compiler/pipeline/EvaluateConstants.h"
+#include "compiler/pipeline/Timing.h"
+#include "compiler/stream/Stream.h"
+#include "compiler/target/Target.h"
+#include "compiler/vm/Vm.h"
+
+#include "mlir/IR/AsmState.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/ThreadPool.h"
+
+using namespace mlir;
+using namespace eyrie;
+using namespace eyrie::pipeline;
+
+static constexpr Stage kStages[] = {
+    {"import", "reads the model file into linalg on tensors; weights stay in the mapped file"},
+    {"graph", "propagates layouts, packs and evaluates constants, fuses, and outlines dispatches"},
+    {"stream", "turns tensors into ranges of planned memory and orders the commands"},
+    {"target", "compiles every dispatch to native code, in parallel"},
+    {"vm", "lowers the host program to what bytecode can express"},
+    {"module", "emits the bytecode and writes the module file"},
+};
+
+llvm::ArrayRef<Stage> pipeline::stages() { return kStages; }
+
+namespace {
+
+/// Error text as a person reads it: one line a diagnostic, the model's node named.
+std::string render(Diagnostic &diagnostic) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  std::function<void(Location)> place = [&](Location loc) {
+    if (auto name = dyn_cast<NameLoc>(loc))
+      os << "node '" << name.getName().getValue() << "': ";
+    else if (auto file = dyn_cast<FileLineColLoc>(loc))
+      os << file.getFilename().getValue() << (file.getLine() ? ":" + std::to_string(file.getLine()) : "") << ": ";
+    else if (auto fused = dyn_cast<FusedLoc>(loc); fused && !fused.getLocations().empty())
+      place(fused.getLocations().front());
+  };
+  place(diagnostic.getLocation());
+  os << diagnostic.str();
+  for (Diagnostic &note : diagnostic.getNotes())
+    os << "\n  note: " << render(note);
+  return text;
+}
+
+class Compilation {
+public:
+  Compilation(const CompileOptions &options, std::string &diagnostics)
+      : options(options), diagnostics(diagnostics), context(registry(), MLIRContext::Threading::DISABLED) {
+    targetOptions.target = options.target;
+    targetOptions.cpu = options.cpu;
+    targetOptions.optLevel = options.optLevel;
+    if (options.jobs != 1) {
+      pool = std::make_unique<llvm::DefaultThreadPool>(llvm::hardware_concurrency(options.jobs));
+      context.setThreadPool(*pool);
+    }
+    context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
+      if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
+        if (!this->diagnostics.empty())
+          this->diagnostics += "\n";
+        this->diagnostics += render(diagnostic);
+      }
+      return success();
+    });
+  }
+
+  LogicalResult run(StringRef modelPath, StringRef outputPath) {
+    const target::Target *target = target::findTarget(options.target);
+    if (!target) {
+      std::string names;
+      for (const target::Target *known : target::targets())
+        names += (names.empty() ? "" : ", ") + known->name().str();
+      diagnostics = "there is no target '" + options.target + "'; the targets are " + names;
+      return failure();
+    }
+    if (diagnostics = target->checkOptions(targetOptions); !diagnostics.empty())
+      return failure();
+
+    for (auto [index, stage] : llvm::enumerate(kStages)) {
+      if (options.progress)
+        options.progress(stage.name, index, std::size(kStages));
+      Stopwatch watch;
+      LogicalResult result = runStage(stage.name, modelPath, outputPath);
+      timing.addStage(stage.name, watch.seconds());
+      if (failed(result))
+        return failure();
+      if (module && failed(dump(index, stage.name)))
+        return failure();
+      if (options.stopAfter == stage.name && stage.name != "module")
+        return writeText(outputPath);
+    }
+    return success();
+  }
+
+  Timing timing;
+
+private:
+  static DialectRegistry registry() {
+    DialectRegistry registry;
+    registry.insert<graph::GraphDialect, func::FuncDialect, linalg::LinalgDialect, tensor::TensorDialect,
+                    arith::ArithDialect, math::MathDialect, scf::SCFDialect, affine::AffineDialect>();
+    stream::registerStreamDialect(registry);
+    target::registerTargetDialects(registry);
+    return registry;
+  }
+
+  LogicalResult runStage(StringRef name, StringRef modelPath, StringRef outputPath) {
+    if (name == "import")
+      return import(modelPath);
+    if (name == "graph") {
+      if (failed(runPasses(*module, [&](OpPassManager &pm) { buildWholeModel(pm); })) ||
+          failed(evaluateConstants(*module, [&](ModuleOp program) { return compileForHost(program); })))
+        return failure();
+      return runPasses(*module, buildDispatches);
+    }
+    if (name == "stream")
+      return runPasses(*module, stream::buildStreamPipeline);
+    if (name == "target")
+      return runPasses(*module, [&](OpPassManager &pm) { buildTarget(pm, targetOptions); });
+    if (name == "vm")
+      return runPasses(*module, vm::buildVmPipeline);
+    return module::writeModuleFile(*module, outputPath, {.source = llvm::sys::path::filename(modelPath).str()});
+  }
+
+  LogicalResult import(StringRef modelPath) {
+    import::onnx::ImportOptions importOptions;
+    for (auto &[name, shape] : options.shapes)
+      importOptions.shapes.push_back({name, shape});
+    auto imported = import::onnx::importOnnx(context, modelPath, importOptions);
+    if (failed(imported))
+      return failure();
+    module = std::move(*imported);
+    return success();
+  }
+
+  /// What is done to the model as a whole, before its constants are evaluated.
+  void buildWholeModel(OpPassManager &pm) {
+    pm.addPass(createCanonicalizerPass());
+    pm.addPass(createCSEPass());
+    pm.addNestedPass<func::FuncOp>(graph::createPropagateLayoutPass());
+    pm.addPass(createCanonicalizerPass());
+    pm.addPass(createCSEPass());
+    pm.addNestedPass<func::FuncOp>(graph::createPackWeightsPass(target::packingOf(targetOptions)));
+    pm.addPass(graph::createHoistConstantsPass());
+    pm.addPass(createCSEPass());
+  }
+
+  /// From operations to dispatches of executables.
+  static void buildDispatches(OpPassManager &pm) {
+    pm.addNestedPass<func::FuncOp>(graph::createFuseElementwisePass());
+    pm.addPass(createCanonicalizerPass());
+    pm.addPass(createCSEPass());
+    pm.addPass(graph::createFormDispatchesPass());
+    pm.addPass(createCanonicalizerPass());
+    pm.addPass(createCSEPass());
+    pm.addPass(graph::createMergeExecutablesPass());
+  }
+
+  static void buildTarget(OpPassManager &pm, const target::TargetOptions &targetOptions) {
+    pm.addNestedPass<graph::ExecutableOp>(target::createCompileExecutablesPass(targetOptions));
+  }
+
+  /// Compiles a small program for this machine, to be run at once.
+  FailureOr<SmallVector<char, 0>> compileForHost(ModuleOp program) {
+    target::TargetOptions host;
+    host.optLevel = std::min(options.optLevel, 2);
+    SmallVector<char, 0> file;
+    llvm::raw_svector_ostream os(file);
+    if (failed(runPasses(program, [&](OpPassManager &pm) {
+          buildDispatches(pm);
+          stream::buildStreamPipeline(pm);
+          buildTarget(pm, host);
+          vm::buildVmPipeline(pm);
+        })) ||
+        failed(module::writeModule(program, os, {.source = "constants"})))
+      return failure();
+    return file;
+  }
+
+  LogicalResult runPasses(ModuleOp op, llvm::function_ref<void(OpPassManager &)> build) {
+    PassManager pm(&context, ModuleOp::getOperationName());
+    pm.enableVerifier();
+    if (options.time)
+      pm.addInstrumentation(timing.instrumentation());
+    build(pm);
+    return pm.run(op);
+  }
+
+  std::string text() {
+    std::string result;
+    llvm::raw_string_ostream os(result);
+    module->print(os, OpPrintingFlags().elideLargeElementsAttrs(32).elideLargeResourceString(32));
+    return result;
+  }
+
+  LogicalResult writeText(StringRef path) {
+    auto error = llvm::writeToOutput(path, [&](llvm::raw_ostream &os) {
+      os << text();
+      return llvm::Error::success();
+    });
+    if (!error)
+      return success();
+    diagnostics = "cannot write '" + path.str() + "': " + llvm::toString(std::move(error));
+    return failure();
+  }
+
+  LogicalResult dump(unsigned index, StringRef stage) {
+    if (options.dumpDir.empty())
+      return success();
+    if (std::error_code error = llvm::sys::fs::create_directories(options.dumpDir)) {
+      diagnostics = "cannot create the folder '" + options.dumpDir + "': " + error.message();
+      return failure();
+    }
+    SmallString<128> path(options.dumpDir);
+    llvm::sys::path::append(path, std::to_string(index + 1) + "-" + stage + ".mlir");
+    return writeText(path);
+  }
+
+  const CompileOptions &options;
+  std::string &diagnostics;
+  target::TargetOptions targetOptions;
+  std::unique_ptr<llvm::DefaultThreadPool> pool;
+  MLIRContext context;
+  OwningOpRef<ModuleOp> module;
+};
+
+} // namespace
+
+llvm::LogicalResult pipeline::compileFile(StringRef modelPath, StringRef outputPath, const CompileOptions &options,
+                                          std::string &diagnostics, std::string &report) {
+  Compilation compilation(options, diagnostics);
+  LogicalResult result = compilation.run(modelPath, outputPath);
+  if (options.time)
+    report = compilation.timing.table();
+  return result;
+}

@@ -1,0 +1,47 @@
+// The road of a model as one table of stages, and the function that walks it. The only room that sees all rooms.
+#pragma once
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/LogicalResult.h"
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace eyrie::pipeline {
+
+struct CompileOptions {
+  /// The processor to compile for, as the target names it; "native" is this machine's.
+  std::string cpu = "native";
+  /// 0 to 3.
+  int optLevel = 3;
+  /// Threads to compile with; 0 is one per processor. The output does not depend on it.
+  unsigned jobs = 0;
+  std::string target = "cpu";
+  /// The stage after which to stop and write the IR as text to the output; empty: none.
+  std::string stopAfter;
+  /// A folder for the IR after every stage; empty: none.
+  std::string dumpDir;
+  /// Whether to report how long stages and passes took.
+  bool time = false;
+  /// Shapes of inputs that the model leaves open.
+  std::vector<std::pair<std::string, std::vector<int64_t>>> shapes;
+  /// Called as a stage begins, with its number (from 0) and their count.
+  std::function<void(llvm::StringRef stage, unsigned index, unsigned count)> progress;
+};
+
+struct Stage {
+  llvm::StringLiteral name;
+  llvm::StringLiteral description;
+};
+
+/// The stages in order.
+llvm::ArrayRef<Stage> stages();
+
+/// Compiles the model at `modelPath` and writes the module to `outputPath`, whole or not at all. On failure
+/// `diagnostics` holds the text for the person. With `options.time` `report` gets a table. May be called from several
+/// threads at once.
+llvm::LogicalResult compileFile(llvm::StringRef modelPath, llvm::StringRef outputPath, const CompileOptions &options,
+                                std::string &diagnostics, std::string &report);
+
+} // namespace eyrie::pipeline
