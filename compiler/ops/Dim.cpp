@@ -305,7 +305,7 @@ Dim DimContext::fromTerms(std::vector<Term> terms) {
   std::unique_ptr<DimNode> &node = nodes[key];
   if (!node)
     node = std::make_unique<DimNode>(DimNode{this, std::move(merged)});
-  return Dim(node.get());
+  return Dim(*node);
 }
 
 Dim DimContext::atom(DimAtom::Kind kind, Dim a, Dim b) {

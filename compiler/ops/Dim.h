@@ -25,7 +25,7 @@ struct DimNode;
 class Dim {
 public:
   Dim(int64_t value = 0) : value(value) {}
-  explicit Dim(const DimNode *node) : node(node) {}
+  explicit Dim(const DimNode &node) : node(&node) {}
 
   bool isConstant() const { return !node; }
   bool isSymbolic() const { return node; }

@@ -80,6 +80,36 @@ Tensor elementwise(Builder &b, ArrayRef<Dim> shape, mlir::Type type, ArrayRef<Te
 /// The same, computed in computeType and rounded at the end.
 Tensor elementwiseWide(Builder &b, ArrayRef<Dim> shape, ArrayRef<Tensor> xs,
                        llvm::function_ref<mlir::Value(const Scalar &, mlir::ValueRange)> body);
+/// x y with numbers summed in a wide enough type: the generic {add(acc, mul(x, y))} over loops of which `reductionDims` are
+/// summed, then rounded to the operands' type by a generic of its own where that is narrower.
+Tensor contract(Builder &b, ArrayRef<Dim> shape, mlir::AffineMap outMap, ArrayRef<unsigned> reductionDims,
+                const Tensor &x, mlir::AffineMap xMap, const Tensor &y, mlir::AffineMap yMap);
+/// Sum, product, extreme ... over `axes` (sorted, not negative), which leave the shape. `body(acc, x)` combines in
+/// `accType`; the result has that type.
+Tensor reduceAxes(Builder &b, ArrayRef<Tensor> xs, ArrayRef<mlir::AffineMap> maps, ArrayRef<Dim> loopSizes,
+                  ArrayRef<int64_t> axes, mlir::TypedAttr init, bool isUnsigned,
+                  llvm::function_ref<mlir::Value(const Scalar &, mlir::Value acc, mlir::ValueRange)> body);
+/// A number that depends on sizes, usable in bodies.
+struct Count {
+  Dim dim;
+  mlir::Value value; // null when constant
+  Count(Builder &b, Dim dim) : dim(dim), value(dim.isConstant() ? mlir::Value() : b.index(dim)) {}
+  mlir::Value get(const Scalar &s, mlir::Type type) const {
+    if (!value)
+      return type.isIndex() ? s.index(dim.constant()) : s.number(type, dim.constant());
+    if (type.isIndex())
+      return value;
+    if (mlir::isa<mlir::IntegerType>(type))
+      return s.op<mlir::arith::IndexCastOp>(type, value);
+    return s.op<mlir::arith::SIToFPOp>(type, s.op<mlir::arith::IndexCastOp>(s.b.getI64Type(), value));
+  }
+};
+/// `axes` as sorted, distinct numbers in [0, rank), or an error.
+FailureOr<SmallVector<int64_t>> normalizeAxes(Builder &b, ArrayRef<int64_t> axes, int64_t rank);
+/// `shape` with the dimensions `axes` set to one, or left out.
+Dims withoutAxes(ArrayRef<Dim> shape, ArrayRef<int64_t> axes, bool keepDims);
+/// The sizes agree, or an error that says `what`; unknown ones are assumed to agree.
+mlir::LogicalResult checkSame(Builder &b, Dim x, Dim y, llvm::Twine what);
 /// Reads along `dims` of the loop nest: result i of the map is loop dims[i].
 mlir::AffineMap projection(Builder &b, unsigned loops, ArrayRef<int64_t> dims);
 

@@ -241,10 +241,6 @@ Tensor Builder::fill(ArrayRef<Dim> shape, TypedAttr value, bool isUnsigned) {
   return fromValue(filled, shape, isUnsigned);
 }
 
-Value Builder::scalar(OpBuilder &b, Type type, double value) {
-  return arith::ConstantOp::create(b, loc, numberAttr(type, value));
-}
-
 namespace {
 /// Inputs of a generic: those that stay operands, and how each body argument is found again.
 struct BodyInputs {
@@ -267,11 +263,26 @@ struct BodyInputs {
             t.elementType, APInt(t.elementType.getIntOrFloatBitWidth(), t.contents->front().constant(), true, true));
       } else if (!t.value && t.contents && t.contents->size() == 1) {
         scalars.back() = b.index(t.contents->front());
+      } else if (const Tensor *source = t.value ? b.lookThroughUnitDims(t.value) : nullptr) {
+        operands.push_back(source->value);
+        maps.push_back(throughUnitDims(map, t.shape, source->shape));
       } else {
         operands.push_back(b.value(t));
         maps.push_back(map);
       }
     }
+  }
+
+  /// `map` reads `shape`; reads the same elements of `source`, which differs in dimensions of size one only.
+  static AffineMap throughUnitDims(AffineMap map, ArrayRef<Dim> shape, ArrayRef<Dim> source) {
+    SmallVector<AffineExpr> kept, exprs;
+    for (auto [size, expr] : llvm::zip_equal(shape, map.getResults()))
+      if (!size.is(1))
+        kept.push_back(expr);
+    unsigned next = 0;
+    for (Dim size : source)
+      exprs.push_back(size.is(1) ? getAffineConstantExpr(0, map.getContext()) : kept[next++]);
+    return AffineMap::get(map.getNumDims(), 0, exprs, map.getContext());
   }
 
   SmallVector<Value> arguments(OpBuilder &b, Location loc, ValueRange blockArguments) {
@@ -340,8 +351,22 @@ Tensor Builder::reshape(const Tensor &t, ArrayRef<Dim> shape) {
     return fromConstant(constant.reshape(result.type()), t.isUnsigned);
   if (t.contents && shape.size() <= 1 && product(shape).is(t.contents->size()))
     result.contents = t.contents;
-  if (!result.contents || t.value)
-    result.value = graph::ReshapeOp::create(builder, loc, result.type(), value(t), dynamicSizes(shape));
+  if (!result.contents || t.value) {
+    Tensor source = t;
+    source.value = value(t);
+    if (const Tensor *before = lookThroughUnitDims(source.value))
+      source = *before;
+    auto isUnit = [](Dim d) { return d.is(1); };
+    Dims kept(llvm::make_filter_range(source.shape, std::not_fn(isUnit)));
+    bool isUnitReshape = kept == Dims(llvm::make_filter_range(shape, std::not_fn(isUnit)));
+    if (isUnitReshape && ArrayRef<Dim>(source.shape) == shape) {
+      result.value = source.value;
+      return result;
+    }
+    result.value = graph::ReshapeOp::create(builder, loc, result.type(), source.value, dynamicSizes(shape));
+    if (isUnitReshape)
+      unitReshapes[result.value] = source;
+  }
   return result;
 }
 

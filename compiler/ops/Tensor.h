@@ -109,13 +109,18 @@ public:
   Tensor extract(const Tensor &t, ArrayRef<Dim> offsets, ArrayRef<Dim> sizes, ArrayRef<int64_t> strides);
   /// `t` with another type for the same sizes: a dimension known in `shape` becomes static, and the other way round.
   mlir::Value withShape(mlir::Value v, ArrayRef<Dim> shape);
-  mlir::Value scalar(mlir::OpBuilder &b, mlir::Type type, double value);
+  /// The tensor of which `v` is a reshape that only adds or drops dimensions of size one, if there is one.
+  const Tensor *lookThroughUnitDims(mlir::Value v) const {
+    auto it = unitReshapes.find(v);
+    return it == unitReshapes.end() ? nullptr : &it->second;
+  }
 
 private:
   mlir::Value constantValue(mlir::DenseElementsAttr attr);
   mlir::Value contentsValue(const Tensor &t);
   unsigned nextGlobal = 0;
   llvm::DenseMap<mlir::Attribute, mlir::StringAttr> globals;
+  llvm::DenseMap<mlir::Value, Tensor> unitReshapes;
 };
 
 /// `value` as an attribute of a float or integer type (integers saturate).
