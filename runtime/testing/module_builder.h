@@ -1,0 +1,86 @@
+// Writes modules for tests: any bytecode, any signature, well-formed or not.
+#ifndef EYRIE_RUNTIME_TESTING_MODULE_BUILDER_H_
+#define EYRIE_RUNTIME_TESTING_MODULE_BUILDER_H_
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "abi/module_format.h"
+#include "abi/vm_encoding.h"
+
+namespace eyrie::rt::testing {
+
+struct Dim {
+  int64_t size = -1;
+  int32_t symbol = -1;
+  Dim(int64_t size) : size(size) {}
+  static Dim Symbol(int32_t symbol) {
+    Dim dim(-1);
+    dim.symbol = symbol;
+    return dim;
+  }
+};
+
+struct Value {
+  std::string name;
+  uint8_t type;
+  std::vector<Dim> dims;
+};
+
+// A function; code is added instruction by instruction.
+struct Function {
+  std::string name = "main";
+  std::vector<Value> arguments, results;
+  uint32_t int_registers = 16, buffer_registers = 8;
+  std::vector<uint32_t> code, blocks = {0};
+
+  // Operands as words; lists with their counts.
+  Function &Op(abi::VmOp op, std::initializer_list<uint32_t> operands = {});
+  Function &Const(uint32_t reg, int64_t value);
+  // The next instruction starts a new block.
+  Function &Block();
+};
+
+struct Export {
+  std::string symbol;
+  uint32_t bindings = 0, constants = 0, local_memory = 0;
+};
+
+struct Executable {
+  std::string name, format;
+  uint64_t features = 0;
+  std::vector<uint8_t> object;
+  std::vector<Export> exports;
+};
+
+struct Section {
+  uint32_t kind, flags;
+  std::vector<uint8_t> bytes;
+  uint32_t alignment;
+};
+
+struct Module {
+  std::vector<std::string> symbols, strings;
+  std::vector<Function> functions;
+  std::vector<Executable> executables;
+  std::vector<uint8_t> weights;
+  std::vector<Section> extra_sections; // before the weights
+
+  std::vector<uint8_t> Build() const;
+};
+
+// Makes all checksums right again after bytes were changed, as far as the section table still makes sense.
+void Reseal(std::vector<uint8_t> &bytes);
+
+// The object with the kernels of test_kernels.c, for this machine.
+const std::vector<uint8_t> &TestKernels();
+const char *HostFormat();
+
+// y = (a + b) * w, elementwise: two dispatches with a transient between them. a, b, y: tensor<n x 8 x f32>, w: 8 weights.
+Module AddScaleModule();
+
+} // namespace eyrie::rt::testing
+
+#endif // EYRIE_RUNTIME_TESTING_MODULE_BUILDER_H_
