@@ -5,7 +5,7 @@
 //   %1 = graph.reshape %0 : tensor<4x8xf32> -> tensor<32xf32>
 //   return %1
 // becomes
-//   %x_0 = stream.import %x ; %w = stream.constants ; %y = stream.output 0 [%c32]
+//   %x_0 = stream.import %x ; %w = stream.constants ; %y = stream.output 0[%c32]
 //   stream.dispatch @f () ins(%x_0[%c0 for %c128], %w[%c64 for %c32]) outs(%y[%c0 for %c128])
 //   stream.return
 //

@@ -55,7 +55,7 @@ def Stream_OutputOp : Stream_Op<"output"> {
   let description = [{
     At most once for each result.
 
-    Example: `%r = stream.output 0 [%n, %c8] : !stream.resource<external>`
+    Example: `%r = stream.output 0[%n, %c8] : !stream.resource<external>`
   }];
   let arguments = (ins I64Attr:$index, Variadic<Index>:$sizes);
   let results = (outs Stream_ResourceType:$result);

@@ -1,6 +1,7 @@
 // mlir-opt with Eyrie's dialects and passes: for development and for the rooms' lit tests.
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
+#include "compiler/module/Module.h"
 #include "compiler/stream/Stream.h"
 #include "compiler/vm/Vm.h"
 #include "mlir/InitAllDialects.h"
@@ -18,5 +19,6 @@ int main(int argc, char **argv) {
   eyrie::stream::registerStreamDialect(registry);
   eyrie::stream::registerStreamPasses();
   eyrie::vm::registerVmPasses();
+  eyrie::module::registerModulePasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Eyrie's optimiser driver\n", registry));
 }

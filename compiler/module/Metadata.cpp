@@ -1,0 +1,240 @@
+#include "compiler/module/Metadata.h"
+#include "abi/element_types.h"
+#include "abi/module_format.h"
+#include "abi/module_generated.h"
+#include "compiler/graph/Graph.h"
+#include "compiler/stream/HostValues.h"
+#include "compiler/stream/Stream.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace eyrie;
+using namespace eyrie::module;
+namespace fb = eyrie::abi::fb;
+
+namespace {
+
+abi::ElementType getElementType(Type type, bool isUnsigned) {
+  using abi::ElementType;
+  if (type.isInteger(1))
+    return ElementType::kBool;
+  if (type.isInteger(2))
+    return isUnsigned ? ElementType::kU2 : ElementType::kI2;
+  if (type.isInteger(4))
+    return isUnsigned ? ElementType::kU4 : ElementType::kI4;
+  if (type.isInteger(8))
+    return isUnsigned ? ElementType::kU8 : ElementType::kI8;
+  if (type.isInteger(16))
+    return isUnsigned ? ElementType::kU16 : ElementType::kI16;
+  if (type.isInteger(32))
+    return isUnsigned ? ElementType::kU32 : ElementType::kI32;
+  if (type.isInteger(64))
+    return isUnsigned ? ElementType::kU64 : ElementType::kI64;
+  if (auto complex = dyn_cast<ComplexType>(type))
+    return complex.getElementType().isF32()   ? ElementType::kC64
+           : complex.getElementType().isF64() ? ElementType::kC128
+                                              : ElementType::kInvalid;
+  return TypeSwitch<Type, ElementType>(type)
+      .Case<Float64Type>([](auto) { return ElementType::kF64; })
+      .Case<Float32Type>([](auto) { return ElementType::kF32; })
+      .Case<Float16Type>([](auto) { return ElementType::kF16; })
+      .Case<BFloat16Type>([](auto) { return ElementType::kBF16; })
+      .Case<Float8E4M3FNType>([](auto) { return ElementType::kF8E4M3FN; })
+      .Case<Float8E4M3FNUZType>([](auto) { return ElementType::kF8E4M3FNUZ; })
+      .Case<Float8E5M2Type>([](auto) { return ElementType::kF8E5M2; })
+      .Case<Float8E5M2FNUZType>([](auto) { return ElementType::kF8E5M2FNUZ; })
+      .Case<Float8E8M0FNUType>([](auto) { return ElementType::kF8E8M0FNU; })
+      .Case<Float4E2M1FNType>([](auto) { return ElementType::kF4E2M1FN; })
+      .Default([](Type) { return ElementType::kInvalid; });
+}
+
+class MetadataBuilder {
+public:
+  MetadataBuilder(ModuleOp module, const vm::Program &program, const WriteOptions &options)
+      : module(module), program(program), options(options), symbolTable(module) {}
+  FailureOr<SmallVector<char, 0>> build();
+
+private:
+  using String = flatbuffers::Offset<flatbuffers::String>;
+
+  FailureOr<flatbuffers::Offset<fb::Value>> addValue(func::FuncOp func, Type type, DictionaryAttr attributes,
+                                                     const std::string &fallback);
+  FailureOr<flatbuffers::Offset<fb::Function>> addFunction(const vm::Function &function);
+  flatbuffers::Offset<fb::MemoryPlan> addMemoryPlan(func::FuncOp func);
+  FailureOr<flatbuffers::Offset<fb::Executable>> addExecutable(graph::ExecutableOp executable, uint64_t &offset);
+  void collectNodes();
+  String string(StringRef text) { return builder.CreateString(text.data(), text.size()); }
+  std::vector<String> strings(llvm::iterator_range<const std::string *> texts);
+  int32_t getSymbol(StringRef name);
+
+  ModuleOp module;
+  const vm::Program &program;
+  const WriteOptions &options;
+  SymbolTable symbolTable;
+  flatbuffers::FlatBufferBuilder builder;
+  llvm::MapVector<StringRef, int32_t> symbols;
+  DenseMap<StringAttr, llvm::SetVector<StringRef>> nodes; // of each executable
+};
+
+int32_t MetadataBuilder::getSymbol(StringRef name) {
+  return symbols.try_emplace(name, static_cast<int32_t>(symbols.size())).first->second;
+}
+
+FailureOr<flatbuffers::Offset<fb::Value>> MetadataBuilder::addValue(func::FuncOp func, Type type,
+                                                                    DictionaryAttr attributes,
+                                                                    const std::string &fallback) {
+  auto get = [&](StringRef key) { return attributes ? attributes.get(key) : Attribute(); };
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  abi::ElementType elementType =
+      tensor ? getElementType(tensor.getElementType(), !!get("eyrie.unsigned")) : abi::ElementType::kInvalid;
+  if (elementType == abi::ElementType::kInvalid || tensor.getRank() > abi::kMaxRank)
+    return func.emitOpError("has an argument or result of type ") << type << ", which a module cannot hold";
+  auto names = dyn_cast_or_null<ArrayAttr>(get("eyrie.dims"));
+  std::vector<fb::Dim> dims;
+  for (auto [i, size] : llvm::enumerate(tensor.getShape())) {
+    if (!ShapedType::isDynamic(size)) {
+      dims.emplace_back(size, -1);
+      continue;
+    }
+    auto name = names && i < names.size() ? dyn_cast<StringAttr>(names[i]) : StringAttr();
+    dims.emplace_back(-1, name && !name.getValue().empty() ? getSymbol(name.getValue()) : -1);
+  }
+  auto name = dyn_cast_or_null<StringAttr>(get("eyrie.name"));
+  return fb::CreateValue(builder, string(name ? name.getValue() : StringRef(fallback)),
+                         static_cast<uint8_t>(elementType), builder.CreateVectorOfStructs(dims));
+}
+
+flatbuffers::Offset<fb::MemoryPlan> MetadataBuilder::addMemoryPlan(func::FuncOp func) {
+  auto plan = func->getAttrOfType<DictionaryAttr>(stream::kMemoryPlan);
+  if (!plan)
+    return {};
+  auto get = [](DictionaryAttr from, StringRef key) { return cast<IntegerAttr>(from.get(key)).getInt(); };
+  std::vector<flatbuffers::Offset<fb::Transient>> transients;
+  for (auto row : plan.getAs<ArrayAttr>("transients").getAsRange<DictionaryAttr>())
+    transients.push_back(fb::CreateTransient(builder, string(row.getAs<StringAttr>("name").getValue()),
+                                             get(row, "offset"), get(row, "size"), get(row, "first_use"),
+                                             get(row, "last_use")));
+  return fb::CreateMemoryPlan(builder, builder.CreateVector(transients), get(plan, "arena_bytes"),
+                              get(plan, "total_bytes"));
+}
+
+FailureOr<flatbuffers::Offset<fb::Function>> MetadataBuilder::addFunction(const vm::Function &function) {
+  auto func = symbolTable.lookup<func::FuncOp>(function.name);
+  std::vector<flatbuffers::Offset<fb::Value>> arguments, results;
+  for (auto [i, type] : llvm::enumerate(func.getArgumentTypes())) {
+    auto value = addValue(func, type, func.getArgAttrDict(i), "arg" + std::to_string(i));
+    if (failed(value))
+      return failure();
+    arguments.push_back(*value);
+  }
+  for (auto [i, type] : llvm::enumerate(func.getResultTypes())) {
+    auto value = addValue(func, type, func.getResultAttrDict(i), "result" + std::to_string(i));
+    if (failed(value))
+      return failure();
+    results.push_back(*value);
+  }
+  auto plan = addMemoryPlan(func);
+  return fb::CreateFunction(builder, string(function.name), builder.CreateVector(arguments),
+                            builder.CreateVector(results), function.codeOffset, function.codeSize,
+                            function.intRegisters, function.bufferRegisters, builder.CreateVector(function.blocks),
+                            plan);
+}
+
+/// The model's nodes that each executable computes, from the locations of its dispatches.
+void MetadataBuilder::collectNodes() {
+  module.walk([&](stream::DispatchOp op) {
+    for (StringRef name : stream::getNodeNames(op.getLoc()))
+      nodes[op.getExecutableAttr().getAttr()].insert(name);
+  });
+}
+
+FailureOr<flatbuffers::Offset<fb::Executable>> MetadataBuilder::addExecutable(graph::ExecutableOp executable,
+                                                                              uint64_t &offset) {
+  StringRef name = executable.getSymName();
+  auto func = dyn_cast_or_null<func::FuncOp>(SymbolTable::lookupSymbolIn(executable, executable.getSymNameAttr()));
+  auto object = executable->getAttrOfType<ElementsAttr>("object");
+  auto format = executable->getAttrOfType<StringAttr>("format");
+  if (!func || !object || !format)
+    return executable.emitOpError("has no code: the target has not compiled it");
+  auto getInt = [&](StringRef key) -> uint64_t {
+    auto value = executable->getAttrOfType<IntegerAttr>(key);
+    return value ? value.getInt() : 0;
+  };
+  unsigned constants = llvm::count_if(func.getArgumentTypes(), [](Type type) { return type.isIndex(); });
+  unsigned bindings = func.getNumArguments() - constants + func.getNumResults();
+  if (bindings > abi::kMaxBindings || constants > abi::kMaxConstants || getInt("local_memory") > abi::kMaxLocalMemory)
+    return executable.emitOpError("exceeds a limit of the module format: it has ")
+           << bindings << " bindings, " << constants << " constants and " << getInt("local_memory")
+           << " bytes of local memory";
+  std::vector<String> names;
+  for (StringRef node : nodes[executable.getSymNameAttr()])
+    names.push_back(string(node));
+  auto entry = fb::CreateExport(builder, string(name), bindings, constants, getInt("local_memory"),
+                                builder.CreateVector(names));
+  uint64_t size = cast<ShapedType>(object.getType()).getNumElements(), start = offset;
+  offset += llvm::alignTo(size, stream::kAlignment);
+  return fb::CreateExecutable(builder, string(name), string(format.getValue()), getInt("features"), start, size,
+                              builder.CreateVector(&entry, 1));
+}
+
+std::vector<MetadataBuilder::String> MetadataBuilder::strings(llvm::iterator_range<const std::string *> texts) {
+  std::vector<String> result;
+  for (const std::string &text : texts)
+    result.push_back(string(text));
+  return result;
+}
+
+FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
+  collectNodes();
+  std::vector<flatbuffers::Offset<fb::Function>> functions;
+  for (const vm::Function &function : program.functions) {
+    auto added = addFunction(function);
+    if (failed(added))
+      return failure();
+    functions.push_back(*added);
+  }
+  std::vector<flatbuffers::Offset<fb::Executable>> executables;
+  uint64_t offset = 0;
+  for (auto executable : module.getOps<graph::ExecutableOp>()) {
+    auto added = addExecutable(executable, offset);
+    if (failed(added))
+      return failure();
+    executables.push_back(*added);
+  }
+  std::vector<String> symbolNames;
+  for (auto &[name, number] : symbols)
+    symbolNames.push_back(string(name));
+  const std::string *first = program.strings.data();
+  auto messages = strings(llvm::make_range(first, first + program.strings.size()));
+  auto root = fb::CreateModule(builder, string("eyrie " EYRIE_VERSION), string(options.target),
+                               builder.CreateVector(symbolNames), builder.CreateVector(messages),
+                               builder.CreateVector(functions), builder.CreateVector(executables),
+                               string(options.source));
+  fb::FinishModuleBuffer(builder, root);
+  auto *data = reinterpret_cast<const char *>(builder.GetBufferPointer());
+  return SmallVector<char, 0>(data, data + builder.GetSize());
+}
+
+} // namespace
+
+FailureOr<SmallVector<char, 0>> eyrie::module::buildMetadata(ModuleOp module, const vm::Program &program,
+                                                             const WriteOptions &options) {
+  return MetadataBuilder(module, program, options).build();
+}
+
+FailureOr<SmallVector<char, 0>> eyrie::module::buildObjects(ModuleOp module) {
+  SmallVector<char, 0> objects;
+  for (auto executable : module.getOps<graph::ExecutableOp>()) {
+    auto object = executable->getAttrOfType<ElementsAttr>("object");
+    FailureOr<stream::WeightContent> content = failure();
+    if (object && object.getElementType().isInteger(8))
+      content = stream::getWeightContent(object);
+    if (failed(content))
+      return executable.emitOpError("has an object that is not a tensor of i8");
+    objects.resize(llvm::alignTo(objects.size(), stream::kAlignment));
+    for (int64_t i = 0; i < content->repeat; ++i)
+      llvm::append_range(objects, content->piece);
+  }
+  return objects;
+}

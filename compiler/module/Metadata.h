@@ -1,0 +1,39 @@
+// The parts of a module file that are built in memory, and the weights that are not.
+#pragma once
+#include "compiler/module/Module.h"
+#include "compiler/stream/Weights.h"
+#include "compiler/vm/Vm.h"
+#include "llvm/ADT/SmallVector.h"
+
+namespace eyrie::module {
+
+/// The module.fbs section.
+mlir::FailureOr<llvm::SmallVector<char, 0>> buildMetadata(mlir::ModuleOp module, const vm::Program &program,
+                                                          const WriteOptions &options);
+
+/// The objects of all executables, each at a multiple of 64.
+mlir::FailureOr<llvm::SmallVector<char, 0>> buildObjects(mlir::ModuleOp module);
+
+/// The weights section, as pieces of the model's memory.
+class Weights {
+public:
+  static mlir::FailureOr<Weights> collect(mlir::ModuleOp module);
+
+  bool isPresent() const { return present; }
+  int64_t size() const { return bytes; }
+  /// Calls `sink` with consecutive parts of the section.
+  void forEachPart(llvm::function_ref<void(llvm::ArrayRef<char>)> sink) const;
+  /// CRC-32C of every kWeightChunk bytes.
+  std::vector<uint32_t> computeChecks() const;
+
+private:
+  struct Piece {
+    int64_t offset;
+    stream::WeightContent content;
+  };
+  std::vector<Piece> pieces; // by ascending offset
+  int64_t bytes = 0;
+  bool present = false;
+};
+
+} // namespace eyrie::module

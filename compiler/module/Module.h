@@ -1,0 +1,27 @@
+// Writes a compiled module as a module file (.eyr, abi/module_format.h).
+#pragma once
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Support/LLVM.h"
+#include <string>
+
+namespace eyrie::module {
+
+struct WriteOptions {
+  std::string target; // for people: "cpu, x86-64-v4"
+  std::string source; // for people: the model's name
+};
+
+/// Writes the module's functions, executables and weights to `os`. Needs what `target-compile-executables` and
+/// `vm-pipeline` leave; reads only. Weights go from their blobs to `os` without a copy of the whole. The bytes depend on
+/// the module and the options alone. Emits the error itself; what `os` has received is then incomplete. The caller
+/// looks after errors of `os`.
+mlir::LogicalResult writeModule(mlir::ModuleOp module, llvm::raw_ostream &os, const WriteOptions &options = {});
+
+/// The same to a file: first to a temporary one in the same folder, which then takes the place of `path`, so that
+/// `path` is never incomplete and nothing is left behind on failure. What is not a regular file is written to directly.
+mlir::LogicalResult writeModule(mlir::ModuleOp module, llvm::StringRef path, const WriteOptions &options = {});
+
+/// `module-write{output=FILE}`: for development and tests.
+void registerModulePasses();
+
+} // namespace eyrie::module
