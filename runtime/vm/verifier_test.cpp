@@ -1,0 +1,158 @@
+// Every operand of every opcode, one step out of range.
+#include "runtime/vm/verifier.h"
+
+#include <gtest/gtest.h>
+
+#include "abi/vm_encoding.h"
+#include "runtime/testing/session.h"
+
+namespace eyrie::rt::vm {
+namespace {
+
+using abi::VmOp;
+
+const uint32_t kRanks[] = {2, 0};
+const ExportCounts kExports[] = {{2, 3}};
+
+struct Sample {
+  std::vector<uint32_t> code, blocks = {0};
+  Function Get() const {
+    Function function;
+    function.name = "sample";
+    function.code = code;
+    function.blocks = blocks;
+    function.int_registers = 4;
+    function.buffer_registers = 3;
+    function.argument_ranks = {kRanks, 1};
+    function.result_ranks = {kRanks, 1};
+    return function;
+  }
+  Status Check() const { return Verify({1, {kExports, 1}}, Get()); }
+};
+
+struct Operand {
+  size_t word;
+  uint64_t limit; // first value that is not allowed
+};
+
+// A valid instruction of every opcode, and where its operands are.
+Sample MakeSample(const abi::VmOpInfo &info, std::vector<Operand> *operands) {
+  std::vector<uint32_t> words = {0};
+  auto push = [&](uint32_t value, uint64_t limit) {
+    operands->push_back({words.size(), limit});
+    words.push_back(value);
+  };
+  for (const char *kind = info.operands; *kind; ++kind) {
+    switch (*kind) {
+    case 'd': case 's': push(3, 4); break;
+    case 'b': case 'B': push(2, 3); break;
+    case 'k': case 'a': case 'o': case 't': case 'x': push(0, 1); break;
+    case 'e': push(EYRIE_F32, 49); break;
+    case 'i': // 1 is valid wherever an immediate is
+      push(1, info.op == VmOp::kArgDim ? 2
+              : info.op == VmOp::kExtS || info.op == VmOp::kExtU ? 65
+              : info.op == VmOp::kFill ? 9
+              : EYRIE_INCOMPATIBLE + 1);
+      break;
+    case 'I': words.insert(words.end(), {1, 2}); break;
+    case 'S': {
+      uint32_t count = info.op == VmOp::kBufResult ? 2 : 3;
+      push(count, count + 1);
+      for (uint32_t i = 0; i < count; ++i)
+        push(i, 4);
+      break;
+    }
+    case 'G':
+      push(2, 3);
+      for (int i = 0; i < 2; ++i) {
+        push(2, 3);
+        push(3, 4);
+        push(0, 4);
+      }
+      break;
+    }
+  }
+  words[0] = abi::MakeVmHeader(info.op, static_cast<uint32_t>(words.size()));
+  Sample sample;
+  sample.code = words;
+  if (!abi::IsTerminator(info.op))
+    sample.code.push_back(abi::MakeVmHeader(VmOp::kReturn, 1));
+  return sample;
+}
+
+TEST(Verifier, EveryOperandOfEveryOpcode) {
+  for (const abi::VmOpInfo &info : abi::kVmOps) {
+    std::vector<Operand> operands;
+    Sample sample = MakeSample(info, &operands);
+    EXPECT_OK(sample.Check());
+    for (const Operand &operand : operands) {
+      for (uint64_t bad : {operand.limit, operand.limit + 1, uint64_t{0x7fff}, uint64_t{0xffff}, uint64_t{0x7fffffff},
+                           uint64_t{0xffffffff}}) {
+        Sample broken = sample;
+        broken.code[operand.word] = static_cast<uint32_t>(bad);
+        EXPECT_FALSE(broken.Check().ok()) << info.name << " word " << operand.word << " = " << bad;
+      }
+    }
+    // One word too few, one too many, with the header saying so or not.
+    uint32_t length = abi::VmLengthOf(sample.code[0]);
+    for (uint32_t other : {0u, length - 1, length + 1, 0xffffu}) {
+      Sample broken = sample;
+      broken.code[0] = abi::MakeVmHeader(info.op, other);
+      EXPECT_FALSE(broken.Check().ok()) << info.name << " length " << other;
+    }
+    if (length > 1) {
+      Sample broken = sample;
+      broken.code.erase(broken.code.begin() + length - 1);
+      broken.code[0] = abi::MakeVmHeader(info.op, length - 1);
+      EXPECT_FALSE(broken.Check().ok()) << info.name;
+    }
+  }
+}
+
+TEST(Verifier, ImmediatesThatMustNotBeZero) {
+  for (VmOp op : {VmOp::kExtS, VmOp::kExtU, VmOp::kFill, VmOp::kFail, VmOp::kAssert}) {
+    std::vector<Operand> operands;
+    const abi::VmOpInfo &info = *abi::FindVmOp(static_cast<uint32_t>(op));
+    Sample sample = MakeSample(info, &operands);
+    for (size_t i = 0; info.operands[i]; ++i)
+      if (info.operands[i] == 'i')
+        sample.code[1 + i] = 0;
+    EXPECT_FALSE(sample.Check().ok()) << info.name;
+  }
+}
+
+TEST(Verifier, UnknownOpcodes) {
+  for (uint32_t opcode = 0; opcode < 0x10000; ++opcode) {
+    if (abi::FindVmOp(opcode))
+      continue;
+    Sample sample;
+    sample.code = {opcode | 1u << 16, abi::MakeVmHeader(VmOp::kReturn, 1)};
+    ASSERT_FALSE(sample.Check().ok()) << opcode;
+  }
+}
+
+TEST(Verifier, Blocks) {
+  const uint32_t mov = abi::MakeVmHeader(VmOp::kMov, 3), end = abi::MakeVmHeader(VmOp::kReturn, 1),
+                 jump = abi::MakeVmHeader(VmOp::kBr, 2);
+  auto check = [](std::vector<uint32_t> code, std::vector<uint32_t> blocks) {
+    Sample sample;
+    sample.code = code;
+    sample.blocks = blocks;
+    return sample.Check();
+  };
+  EXPECT_OK(check({mov, 0, 0, jump, 1, end}, {0, 5}));
+  EXPECT_STATUS(check({}, {0}), EYRIE_INVALID_ARGUMENT, "no code");
+  EXPECT_STATUS(check({end}, {}), EYRIE_INVALID_ARGUMENT, "no code");
+  EXPECT_STATUS(check({mov, 0, 0, end}, {3}), EYRIE_INVALID_ARGUMENT, "word 0");
+  EXPECT_STATUS(check({mov, 0, 0}, {0}), EYRIE_INVALID_ARGUMENT, "without a terminator");
+  EXPECT_STATUS(check({mov, 0, 0, end}, {0, 3}), EYRIE_INVALID_ARGUMENT, "without a terminator");
+  EXPECT_STATUS(check({end, end}, {0}), EYRIE_INVALID_ARGUMENT, "behind the end");
+  EXPECT_STATUS(check({mov, 0, 0, end}, {0, 1}), EYRIE_INVALID_ARGUMENT, "length"); // in the middle of the mov
+  EXPECT_STATUS(check({end, end, end}, {0, 2, 1}), EYRIE_INVALID_ARGUMENT, "out of order");
+  EXPECT_STATUS(check({end, end}, {0, 1, 1}), EYRIE_INVALID_ARGUMENT, "out of order");
+  EXPECT_STATUS(check({end, end}, {0, 2}), EYRIE_INVALID_ARGUMENT, "outside");
+  EXPECT_STATUS(check({jump, 1, end}, {0}), EYRIE_INVALID_ARGUMENT, "block 1");
+}
+
+} // namespace
+} // namespace eyrie::rt::vm
