@@ -6,6 +6,7 @@
 #include "mlir/IR/AsmState.h"
 
 using namespace mlir;
+namespace stream = eyrie::stream;
 using eyrie::graph::GlobalOp;
 using eyrie::graph::LoadGlobalOp;
 using eyrie::graph::StoreGlobalOp;
@@ -110,7 +111,9 @@ LogicalResult run(ModuleOp module, Program &program, ArrayRef<char> file) {
   std::vector<AsmResourceBlob> blobs;
   eyrie_value_info_t info;
   for (auto [i, global] : llvm::enumerate(program.inputs)) {
-    auto content = global.getValue() ? stream::getWeightContent(*global.getValue()) : failure();
+    FailureOr<stream::WeightContent> content = failure();
+    if (auto value = global.getValue())
+      content = stream::getWeightContent(*value);
     if (failed(content))
       return global.emitError("has no value that can be stored, of type ") << global.getType();
     contents.push_back(std::move(*content));

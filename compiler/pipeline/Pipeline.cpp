@@ -127,7 +127,9 @@ private:
       return runPasses(*module, [&](OpPassManager &pm) { buildTarget(pm, targetOptions); });
     if (name == "vm")
       return runPasses(*module, vm::buildVmPipeline);
-    return module::writeModuleFile(*module, outputPath, {.source = llvm::sys::path::filename(modelPath).str()});
+    module::WriteOptions write{.target = options.target + ", " + options.cpu,
+                               .source = llvm::sys::path::filename(modelPath).str()};
+    return module::writeModule(*module, outputPath, write);
   }
 
   LogicalResult import(StringRef modelPath) {
@@ -180,7 +182,7 @@ private:
           buildTarget(pm, host);
           vm::buildVmPipeline(pm);
         })) ||
-        failed(module::writeModule(program, os, {.source = "constants"})))
+        failed(module::writeModule(program, os)))
       return failure();
     return file;
   }
