@@ -160,8 +160,7 @@ eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model
     job->options.progress = [job](StringRef stage, unsigned index, unsigned count) {
       job->progress(job->user, stage.str().c_str(), index, count);
     };
-  bool good = mlir::succeeded(
-      eyrie::pipeline::compileFile(model, output, job->options, job->message, job->report));
+  bool good = mlir::succeeded(eyrie::pipeline::compileFile(model, output, job->options, job->message, job->report));
   if (!good && job->message.empty())
     job->message = "the compiler failed without saying why: this is a bug of Eyrie";
   return good ? EYRIE_COMPILE_OK : EYRIE_COMPILE_FAILED;

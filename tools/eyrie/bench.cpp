@@ -1,0 +1,189 @@
+// `eyrie bench`: how long a call takes.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "tools/eyrie/command.h"
+#include "tools/eyrie/inputs.h"
+
+namespace eyrie::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+constexpr char kExamples[] =
+    "  eyrie bench model.eyr --threads 1\n"
+    "  eyrie bench model.eyr --shape x=8x3x224x224 --min-time 5 --json\n"
+    "  eyrie bench model.eyr --input ids=@ids.npy --profile";
+
+struct BenchFlags {
+  std::string module, function;
+  std::vector<std::string> inputs, shapes;
+  int64_t threads = 0;
+  double min_time = 1;
+  bool json = false, profile = false;
+};
+
+struct Timing {
+  std::vector<double> ms;  // ascending
+  double Quantile(double q) const { return ms[static_cast<size_t>(q * static_cast<double>(ms.size() - 1) + 0.5)]; }
+};
+
+// A function with its inputs, ready to be called again and again.
+class Subject {
+ public:
+  Subject(const Module& module, const Function& function, const std::vector<Tensor>& tensors, bool profile)
+      : function_(function), outputs_(function.outputs.size()) {
+    for (const Tensor& tensor : tensors) inputs_.push_back(ToRuntime(tensor));
+    eyrie_instance_options_t options = {};
+    options.struct_size = sizeof(options);
+    options.profile = profile;
+    Check(eyrie_instance_create(module.get(), &options, &instance_), "");
+  }
+  ~Subject() { eyrie_instance_destroy(instance_); }
+  Subject(const Subject&) = delete;
+  Subject& operator=(const Subject&) = delete;
+
+  // Milliseconds of one call.
+  double Call() {
+    for (eyrie_tensor_t& output : outputs_) output = {};
+    Clock::time_point start = Clock::now();
+    Check(eyrie_call(instance_, function_.index, inputs_.data(), inputs_.size(), outputs_.data(), outputs_.size(),
+                     nullptr),
+          "");
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  }
+  eyrie_instance_t* get() const { return instance_; }
+
+ private:
+  const Function& function_;
+  std::vector<eyrie_tensor_t> inputs_, outputs_;
+  eyrie_instance_t* instance_ = nullptr;
+};
+
+Timing Measure(Subject* subject, double min_time) {
+  constexpr size_t kMinRuns = 5;
+  double budget = min_time * 1000;
+  // The first calls allocate, fault pages in and wake the processor.
+  for (double spent = 0; spent < budget / 10;) spent += std::max(subject->Call(), 1e-4);
+  Timing timing;
+  for (double spent = 0; spent < budget || timing.ms.size() < kMinRuns;) {
+    timing.ms.push_back(subject->Call());
+    spent += std::max(timing.ms.back(), 1e-4);
+  }
+  std::sort(timing.ms.begin(), timing.ms.end());
+  return timing;
+}
+
+struct ProfileRow {
+  std::string name;
+  std::string nodes;
+  double calls, ms;  // of one call of the function
+};
+
+// Time of every dispatch, from an instance of its own: measuring costs time.
+std::vector<ProfileRow> Profile(const Module& module, Subject* subject, double min_time) {
+  double runs = 0;
+  subject->Call();
+  std::vector<ProfileRow> rows;
+  for (double spent = 0; spent < min_time * 1000; ++runs) spent += std::max(subject->Call(), 1e-4);
+  eyrie_export_info_t info = {};
+  for (uint32_t i = 0;; ++i) {
+    eyrie_status_t status = eyrie_module_export(module.get(), i, &info);
+    eyrie_profile_t profile = {};
+    if (status != nullptr) {
+      eyrie_status_free(status);
+      break;
+    }
+    Check(eyrie_instance_profile(subject->get(), i, &profile), "");
+    if (profile.calls == 0) continue;
+    const char* node = info.node_count > 0 ? eyrie_module_export_node(module.get(), i, 0) : nullptr;
+    rows.push_back({info.symbol, node ? node : "", static_cast<double>(profile.calls) / (runs + 1),
+                    static_cast<double>(profile.total_ns) / 1e6 / (runs + 1)});
+  }
+  std::sort(rows.begin(), rows.end(), [](const ProfileRow& a, const ProfileRow& b) { return a.ms > b.ms; });
+  return rows;
+}
+
+std::string ProfileText(const std::vector<ProfileRow>& rows) {
+  double total = 0;
+  for (const ProfileRow& row : rows) total += row.ms;
+  std::string text = "\n      ms     %  calls  dispatch\n";
+  char line[64];
+  for (const ProfileRow& row : rows) {
+    std::snprintf(line, sizeof(line), "%8.3f %5.1f %6.0f  ", row.ms, 100 * row.ms / std::max(total, 1e-9), row.calls);
+    text += line + Printable(row.name) + (row.nodes.empty() ? "" : " (" + Printable(row.nodes) + ")") + "\n";
+  }
+  std::snprintf(line, sizeof(line), "%8.3f 100.0         all dispatches\n", total);
+  return text + line;
+}
+
+int Bench(const BenchFlags& flags) {
+  if (!(flags.min_time >= 0 && flags.min_time <= 86400)) FailUsage("--min-time must be from 0 to 86400 seconds");
+  Module module(flags.module, ThreadCount(flags.threads), /*inspect_only=*/false);
+  Function function = module.Find(flags.function);
+  std::vector<Tensor> tensors = MakeInputs(function, flags.inputs, flags.shapes);
+  Timing timing;
+  eyrie_instance_stats_t stats = {};
+  {
+    Subject subject(module, function, tensors, /*profile=*/false);
+    timing = Measure(&subject, flags.min_time);
+    eyrie_instance_get_stats(subject.get(), &stats);
+  }
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  uint64_t rss = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+  eyrie_runtime_stats_t runtime = {};
+  eyrie_runtime_get_stats(module.runtime(), &runtime);
+  std::vector<ProfileRow> rows;
+  if (flags.profile) {
+    Subject subject(module, function, tensors, /*profile=*/true);
+    rows = Profile(module, &subject, flags.min_time);
+  }
+  if (flags.json) {
+    Json json = {{"min_ms", timing.ms.front()},     {"median_ms", timing.Quantile(0.5)},
+                 {"p95_ms", timing.Quantile(0.95)}, {"runs", timing.ms.size()},
+                 {"threads", runtime.threads},      {"peak_rss_bytes", rss},
+                 {"arena_bytes", stats.arena_bytes}};
+    for (const ProfileRow& row : rows)
+      json["profile"].push_back({{"name", row.name}, {"node", row.nodes}, {"calls", row.calls}, {"ms", row.ms}});
+    Print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    return kSuccess;
+  }
+  char text[256];
+  std::snprintf(text, sizeof(text), "min %.3f ms, median %.3f ms, 95th percentile %.3f ms (%zu runs, %u thread%s)\n",
+                timing.ms.front(), timing.Quantile(0.5), timing.Quantile(0.95), timing.ms.size(), runtime.threads,
+                runtime.threads == 1 ? "" : "s");
+  Print(text + ("arena " + SizeText(stats.arena_bytes)) + ", peak resident memory " + SizeText(rss) + "\n" +
+        (flags.profile ? ProfileText(rows) : ""));
+  return kSuccess;
+}
+
+}  // namespace
+
+int BenchMain(const std::vector<std::string>& arguments) {
+  BenchFlags flags;
+  CLI::App app;
+  DescribeCommand(&app, "bench",
+                  "Measures how long a call takes: warm-up, then minimum, median and 95th percentile.\n"
+                  "Inputs that are not given are made up: floats from a normal distribution, all else zero.",
+                  kExamples);
+  app.add_option("MODULE", flags.module, "The module file (.eyr)")->required();
+  AddRepeated(&app, "--input", &flags.inputs, "INPUT", kInputHelp);
+  AddRepeated(&app, "--shape", &flags.shapes, "NAME=DIMS", "The shape of an input that has open dimensions");
+  app.add_option("--threads", flags.threads, "Threads to run on; 0 takes all processors")
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--min-time", flags.min_time, "Measures for at least so many seconds")
+      ->type_name("S")
+      ->capture_default_str();
+  app.add_option("--function", flags.function, "The function to call, if there are several")->type_name("NAME");
+  app.add_flag("--profile", flags.profile, "Also measures every dispatch");
+  app.add_flag("--json", flags.json, "Prints JSON");
+  return Parse(&app, arguments) ? kSuccess : Bench(flags);
+}
+
+}  // namespace eyrie::cli

@@ -1,0 +1,288 @@
+// `eyrie inspect`: what is in a module. Never runs or loads any of its code.
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "tools/eyrie/command.h"
+#include "tools/eyrie/module.h"
+
+namespace eyrie::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr char kExamples[] =
+    "  eyrie inspect model.eyr\n"
+    "  eyrie inspect model.eyr --vm\n"
+    "  eyrie inspect model.eyr --json | python3 -m json.tool";
+
+struct InspectFlags {
+  std::string module, function;
+  bool vm = false, json = false;
+};
+
+// Reads the table's rows until it ends.
+template <typename Info>
+std::vector<Info> Rows(const std::function<eyrie_status_t(uint32_t, Info*)>& read) {
+  std::vector<Info> rows;
+  for (;;) {
+    Info info = {};
+    eyrie_status_t status = read(static_cast<uint32_t>(rows.size()), &info);
+    if (status != nullptr) return eyrie_status_free(status), rows;
+    rows.push_back(info);
+  }
+}
+
+// Everything of a function that is printed.
+struct FunctionFacts {
+  Function function;
+  eyrie_function_info_t info;
+  std::vector<eyrie_transient_info_t> transients;
+  std::string code;
+};
+
+struct Facts {
+  eyrie_module_info_t info;
+  std::vector<eyrie_section_info_t> sections;
+  std::vector<FunctionFacts> functions;
+  std::vector<eyrie_executable_info_t> executables;
+  std::vector<eyrie_export_info_t> exports;
+};
+
+std::string Disassemble(const Module& module, uint32_t function) {
+  size_t needed = 0;
+  Check(eyrie_module_disassemble(module.get(), function, nullptr, 0, &needed), "");
+  std::string text(needed, '\0');
+  Check(eyrie_module_disassemble(module.get(), function, text.data(), text.size(), &needed), "");
+  return text.c_str();
+}
+
+Facts Collect(const Module& module, const InspectFlags& flags) {
+  Facts facts = {};
+  eyrie_module_get_info(module.get(), &facts.info);
+  facts.sections = Rows<eyrie_section_info_t>(
+      [&](uint32_t i, eyrie_section_info_t* info) { return eyrie_module_section(module.get(), i, info); });
+  facts.executables = Rows<eyrie_executable_info_t>(
+      [&](uint32_t i, eyrie_executable_info_t* info) { return eyrie_module_executable(module.get(), i, info); });
+  facts.exports = Rows<eyrie_export_info_t>(
+      [&](uint32_t i, eyrie_export_info_t* info) { return eyrie_module_export(module.get(), i, info); });
+  std::vector<uint32_t> indices;
+  if (!flags.function.empty()) {
+    indices.push_back(module.Find(flags.function).index);
+  } else {
+    for (uint32_t i = 0; i < facts.info.function_count; ++i) indices.push_back(i);
+  }
+  for (uint32_t index : indices) {
+    FunctionFacts function{module.At(index), {}, {}, {}};
+    Check(eyrie_module_function(module.get(), index, &function.info), "");
+    function.transients = Rows<eyrie_transient_info_t>(
+        [&](uint32_t i, eyrie_transient_info_t* info) { return eyrie_module_transient(module.get(), index, i, info); });
+    if (flags.vm) function.code = Disassemble(module, index);
+    facts.functions.push_back(std::move(function));
+  }
+  return facts;
+}
+
+std::string NodesOf(const Module& module, uint32_t index, uint32_t count) {
+  std::string text;
+  for (uint32_t i = 0; i < count; ++i) {
+    const char* node = eyrie_module_export_node(module.get(), index, i);
+    text += std::string(i ? ", " : "") + Printable(node ? node : "?");
+  }
+  return text;
+}
+
+std::string OptionalSize(int64_t size) {
+  return size < 0 ? "known at run time" : SizeText(static_cast<uint64_t>(size));
+}
+
+std::string Or(const char* text, const char* otherwise) {
+  return text != nullptr && *text != 0 ? Printable(text) : otherwise;
+}
+
+// The processor features that an executable needs.
+std::vector<std::string> FeaturesOf(const eyrie_executable_info_t& executable) {
+  std::vector<std::string> names;
+  for (uint32_t bit = 0; bit < 64; ++bit) {
+    if ((executable.features >> bit & 1) == 0) continue;
+    const char* name = executable.format ? eyrie_feature_name(executable.format, bit) : nullptr;
+    names.push_back(name ? name : "bit " + std::to_string(bit));
+  }
+  return names;
+}
+
+std::string Joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : " ") + part;
+  return text.empty() ? "-" : text;
+}
+
+// Lines up the columns of a table: two spaces between them, numbers (columns of `right`) to the right.
+std::string Table(const std::vector<std::vector<std::string>>& rows, const std::string& right) {
+  std::vector<size_t> widths;
+  for (const std::vector<std::string>& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const std::vector<std::string>& row : rows) {
+    std::string line = " ";
+    for (size_t i = 0; i < row.size(); ++i) {
+      std::string space(widths[i] - row[i].size(), ' ');
+      bool to_right = i < right.size() && right[i] == 'r';
+      line += " " + (to_right ? space + row[i] : i + 1 == row.size() ? row[i] : row[i] + space) + " ";
+    }
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  return text;
+}
+
+std::string ValuesText(const char* title, const std::vector<Value>& values) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Value& value : values) rows.push_back({Printable(value.name), TypeText(value)});
+  return std::string(title) + "\n" + (rows.empty() ? "  none\n" : Table(rows, "ll"));
+}
+
+std::string MemoryText(const FunctionFacts& facts) {
+  std::string text = "memory plan: arena " + OptionalSize(facts.info.arena_bytes) + ", without sharing " +
+                     OptionalSize(facts.info.total_bytes) + ", " + std::to_string(facts.transients.size()) +
+                     " transients\n";
+  if (facts.transients.empty()) return text;
+  std::vector<std::vector<std::string>> rows = {{"offset", "size", "first", "last", "name"}};
+  auto number = [](int64_t value) { return value < 0 ? "?" : std::to_string(value); };
+  for (const eyrie_transient_info_t& row : facts.transients)
+    rows.push_back({number(row.offset), number(row.size), std::to_string(row.first_use), std::to_string(row.last_use),
+                    Or(row.name, "-")});
+  return text + Table(rows, "rrrrl");
+}
+
+std::string Text(const Module& module, const Facts& facts) {
+  std::string text = Printable(module.path()) + ": format " + std::to_string(facts.info.format_major) + "." +
+                     std::to_string(facts.info.format_minor) + ", " + SizeText(facts.info.file_size) + "\n" +
+                     Table({{"producer", Or(facts.info.producer, "-")},
+                            {"target", Or(facts.info.target, "-")},
+                            {"source", Or(facts.info.source, "-")}},
+                           "ll");
+  std::vector<std::vector<std::string>> rows = {{"section", "offset", "bytes", "alignment"}};
+  for (const eyrie_section_info_t& row : facts.sections)
+    rows.push_back(
+        {Or(row.name, "?"), std::to_string(row.offset), std::to_string(row.size), std::to_string(row.alignment)});
+  text += "\nsections\n" + Table(rows, "lrrr");
+  rows = {{"executable", "format", "bytes", "features"}};
+  for (const eyrie_executable_info_t& row : facts.executables)
+    rows.push_back({Or(row.name, "-"), Or(row.format, "?"), std::to_string(row.size), Joined(FeaturesOf(row))});
+  text += "\nexecutables\n" + Table(rows, "llrl");
+  rows = {{"#", "dispatch", "tensors", "scalars", "local bytes", "nodes"}};
+  for (size_t i = 0; i < facts.exports.size(); ++i) {
+    const eyrie_export_info_t& row = facts.exports[i];
+    rows.push_back({std::to_string(i), Or(row.symbol, "?"), std::to_string(row.binding_count),
+                    std::to_string(row.constant_count), std::to_string(row.local_memory),
+                    NodesOf(module, static_cast<uint32_t>(i), row.node_count)});
+  }
+  text += "\ndispatches\n" + Table(rows, "rlrrrl");
+  for (const FunctionFacts& function : facts.functions) {
+    text += "\nfunction " + Printable(function.function.name) + "\n";
+    text += ValuesText("inputs", function.function.inputs) + ValuesText("outputs", function.function.outputs);
+    text += MemoryText(function);
+    if (!function.code.empty()) text += "code\n" + function.code;
+  }
+  return text;
+}
+
+Json ValuesJson(const std::vector<Value>& values) {
+  Json json = Json::array();
+  for (const Value& value : values) {
+    Json dims = Json::array();
+    for (const eyrie_dim_t& dim : value.dims) {
+      if (dim.size >= 0) {
+        dims.push_back(dim.size);
+      } else {
+        dims.push_back(dim.symbol != nullptr ? Json(dim.symbol) : Json(nullptr));
+      }
+    }
+    const char* type = eyrie_type_name(value.type);
+    json.push_back({{"name", value.name}, {"type", type ? type : "?"}, {"shape", dims}});
+  }
+  return json;
+}
+
+// Sizes that are known only at run time become null.
+Json SizeJson(int64_t size) { return size < 0 ? Json(nullptr) : Json(size); }
+
+Json FunctionJson(const FunctionFacts& facts, bool with_code) {
+  Json transients = Json::array();
+  for (const eyrie_transient_info_t& row : facts.transients)
+    transients.push_back({{"name", row.name ? row.name : ""},
+                          {"offset", SizeJson(row.offset)},
+                          {"size", SizeJson(row.size)},
+                          {"first_use", row.first_use},
+                          {"last_use", row.last_use}});
+  Json json = {{"name", facts.function.name},
+               {"inputs", ValuesJson(facts.function.inputs)},
+               {"outputs", ValuesJson(facts.function.outputs)},
+               {"arena_bytes", SizeJson(facts.info.arena_bytes)},
+               {"total_bytes", SizeJson(facts.info.total_bytes)},
+               {"transients", transients},
+               {"code_words", facts.info.code_words}};
+  if (with_code) json["code"] = facts.code;
+  return json;
+}
+
+Json ToJson(const Module& module, const Facts& facts, bool with_code) {
+  auto text = [](const char* value) { return value != nullptr ? Json(value) : Json(""); };
+  Json json = {{"format", {facts.info.format_major, facts.info.format_minor}},
+               {"file_size", facts.info.file_size},
+               {"producer", text(facts.info.producer)},
+               {"target", text(facts.info.target)},
+               {"source", text(facts.info.source)},
+               {"sections", Json::array()},
+               {"executables", Json::array()},
+               {"dispatches", Json::array()},
+               {"functions", Json::array()}};
+  for (const eyrie_section_info_t& row : facts.sections)
+    json["sections"].push_back({{"name", text(row.name)},
+                                {"kind", row.kind},
+                                {"offset", row.offset},
+                                {"size", row.size},
+                                {"alignment", row.alignment}});
+  for (const eyrie_executable_info_t& row : facts.executables)
+    json["executables"].push_back(
+        {{"name", text(row.name)}, {"format", text(row.format)}, {"features", FeaturesOf(row)}, {"size", row.size}});
+  for (size_t i = 0; i < facts.exports.size(); ++i) {
+    const eyrie_export_info_t& row = facts.exports[i];
+    Json nodes = Json::array();
+    for (uint32_t k = 0; k < row.node_count; ++k)
+      nodes.push_back(text(eyrie_module_export_node(module.get(), static_cast<uint32_t>(i), k)));
+    json["dispatches"].push_back({{"name", text(row.symbol)},
+                                  {"executable", row.executable},
+                                  {"tensors", row.binding_count},
+                                  {"scalars", row.constant_count},
+                                  {"local_bytes", row.local_memory},
+                                  {"nodes", nodes}});
+  }
+  for (const FunctionFacts& function : facts.functions) json["functions"].push_back(FunctionJson(function, with_code));
+  return json;
+}
+
+int Inspect(const InspectFlags& flags) {
+  Module module(flags.module, /*threads=*/1, /*inspect_only=*/true);
+  Facts facts = Collect(module, flags);
+  Print(flags.json ? ToJson(module, facts, flags.vm).dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
+                   : Text(module, facts));
+  return kSuccess;
+}
+
+}  // namespace
+
+int InspectMain(const std::vector<std::string>& arguments) {
+  InspectFlags flags;
+  CLI::App app;
+  DescribeCommand(&app, "inspect",
+                  "Shows a module's signature, sections, dispatches and memory plan. Runs nothing of it.", kExamples);
+  app.add_option("MODULE", flags.module, "The module file (.eyr)")->required();
+  app.add_option("--function", flags.function, "Shows only this function")->type_name("NAME");
+  app.add_flag("--vm", flags.vm, "Also shows the bytecode of the functions");
+  app.add_flag("--json", flags.json, "Prints JSON");
+  return Parse(&app, arguments) ? kSuccess : Inspect(flags);
+}
+
+}  // namespace eyrie::cli

@@ -1,0 +1,95 @@
+#include "tools/eyrie/module.h"
+
+#include <sched.h>
+
+#include "tools/eyrie/command.h"
+
+namespace eyrie::cli {
+namespace {
+
+std::vector<eyrie_dim_t> DimsOf(const eyrie_value_info_t& info) { return {info.dims, info.dims + info.rank}; }
+
+}  // namespace
+
+void Check(eyrie_status_t status, const std::string& context) {
+  if (status == nullptr) return;
+  bool bug = eyrie_status_code(status) == EYRIE_INTERNAL;
+  std::string message = context + eyrie_status_message(status);
+  eyrie_status_free(status);
+  throw Failure{bug ? kBug : kFailed, std::move(message)};
+}
+
+std::string TypeText(const Value& value) {
+  const char* name = eyrie_type_name(value.type);
+  std::string text = std::string(name ? name : "?") + "[";
+  for (size_t i = 0; i < value.dims.size(); ++i) {
+    const eyrie_dim_t& dim = value.dims[i];
+    text += i ? "," : "";
+    text += dim.size >= 0 ? std::to_string(dim.size) : dim.symbol && *dim.symbol ? Printable(dim.symbol) : "?";
+  }
+  return text + "]";
+}
+
+std::string TypeText(uint32_t type, const std::vector<int64_t>& shape) {
+  Value value{"", type, {}};
+  for (int64_t dim : shape) value.dims.push_back({dim, nullptr});
+  return TypeText(value);
+}
+
+Module::Module(const std::string& path, uint32_t threads, bool inspect_only) : path_(path) {
+  eyrie_runtime_options_t options = {};
+  options.struct_size = sizeof(options);
+  options.threads = threads;
+  Check(eyrie_runtime_create(&options, &runtime_), "cannot start the runtime: ");
+  eyrie_module_options_t module_options = {};
+  module_options.struct_size = sizeof(module_options);
+  module_options.inspect_only = inspect_only;
+  eyrie_status_t status = eyrie_module_load_file(runtime_, path.c_str(), &module_options, &module_);
+  if (status == nullptr) return;
+  eyrie_runtime_destroy(runtime_);
+  // The runtime's own messages name the file already.
+  bool named = std::string(eyrie_status_message(status)).find(path) != std::string::npos;
+  Check(status, named ? "" : "cannot load '" + path + "': ");
+}
+
+Module::~Module() {
+  eyrie_module_destroy(module_);
+  eyrie_runtime_destroy(runtime_);
+}
+
+Function Module::Find(const std::string& name) const {
+  uint32_t index = 0;
+  Check(eyrie_module_find(module_, name.c_str(), &index), "");
+  return At(index);
+}
+
+Function Module::At(uint32_t index) const {
+  eyrie_function_info_t info = {};
+  Check(eyrie_module_function(module_, index, &info), "");
+  Function function{index, info.name, {}, {}};
+  eyrie_value_info_t value = {};
+  for (uint32_t i = 0; i < info.argument_count; ++i) {
+    Check(eyrie_module_argument(module_, index, i, &value), "");
+    function.inputs.push_back({value.name, value.type, DimsOf(value)});
+  }
+  for (uint32_t i = 0; i < info.result_count; ++i) {
+    Check(eyrie_module_result(module_, index, i, &value), "");
+    function.outputs.push_back({value.name, value.type, DimsOf(value)});
+  }
+  return function;
+}
+
+uint32_t ProcessorCount() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  // Fails on machines with more processors than the set holds.
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+  return static_cast<uint32_t>(CPU_COUNT(&set));
+}
+
+uint32_t ThreadCount(int64_t flag) {
+  if (flag < 0 || flag > 1024) FailUsage("--threads cannot be " + std::to_string(flag) + ": expected 0 to 1024");
+  return flag == 0 ? ProcessorCount() : static_cast<uint32_t>(flag);
+}
+
+}  // namespace eyrie::cli

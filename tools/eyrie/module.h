@@ -1,0 +1,60 @@
+// A module file opened through the C API, with failures as Failure.
+#ifndef EYRIE_TOOLS_EYRIE_MODULE_H_
+#define EYRIE_TOOLS_EYRIE_MODULE_H_
+
+#include <eyrie/runtime.h>
+
+#include <string>
+#include <vector>
+
+namespace eyrie::cli {
+
+// Fails with the status's message behind `context`, and frees the status; does nothing if all is well.
+void Check(eyrie_status_t status, const std::string& context);
+
+// An input or an output of a function.
+struct Value {
+  std::string name;
+  uint32_t type;
+  std::vector<eyrie_dim_t> dims;
+};
+
+// "f32[batch,3,224,224]"
+std::string TypeText(const Value& value);
+std::string TypeText(uint32_t type, const std::vector<int64_t>& shape);
+
+struct Function {
+  uint32_t index;
+  std::string name;
+  std::vector<Value> inputs, outputs;
+};
+
+class Module {
+ public:
+  // `inspect_only`: nothing is loaded that this machine would have to be able to run.
+  Module(const std::string& path, uint32_t threads, bool inspect_only);
+  ~Module();
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  // The function of that name; the only one, or `main`, for an empty name.
+  Function Find(const std::string& name) const;
+  Function At(uint32_t index) const;
+  const std::string& path() const { return path_; }
+  eyrie_module_t* get() const { return module_; }
+  eyrie_runtime_t* runtime() const { return runtime_; }
+
+ private:
+  std::string path_;
+  eyrie_runtime_t* runtime_ = nullptr;
+  eyrie_module_t* module_ = nullptr;
+};
+
+// The processors that this process may use.
+uint32_t ProcessorCount();
+// Checks the value of `--threads`; 0 stands for all processors.
+uint32_t ThreadCount(int64_t flag);
+
+}  // namespace eyrie::cli
+
+#endif  // EYRIE_TOOLS_EYRIE_MODULE_H_
