@@ -110,6 +110,14 @@ FailureOr<SmallVector<int64_t>> normalizeAxes(Builder &b, ArrayRef<int64_t> axes
 Dims withoutAxes(ArrayRef<Dim> shape, ArrayRef<int64_t> axes, bool keepDims);
 /// The sizes agree, or an error that says `what`; unknown ones are assumed to agree.
 mlir::LogicalResult checkSame(Builder &b, Dim x, Dim y, llvm::Twine what);
+/// A tensor of `shape` whose element at `indices` is x at the indices that `body` computes (they must be in range).
+/// More operands' elements reach the body as `args`.
+Tensor gatherMap(Builder &b, const Tensor &x, ArrayRef<Dim> shape, ArrayRef<Tensor> more, ArrayRef<mlir::AffineMap> maps,
+                 llvm::function_ref<SmallVector<mlir::Value>(const Scalar &, mlir::ValueRange indices,
+                                                             mlir::ValueRange args)> body);
+/// An index given by a model as a number: negative ones count from the end; the rest is clamped into the tensor, so that
+/// hostile data reads nothing outside.
+mlir::Value safeIndex(const Scalar &s, mlir::Value number, mlir::Value size, bool isUnsigned);
 /// Reads along `dims` of the loop nest: result i of the map is loop dims[i].
 mlir::AffineMap projection(Builder &b, unsigned loops, ArrayRef<int64_t> dims);
 

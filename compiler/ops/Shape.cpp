@@ -1,0 +1,99 @@
+// Shapes as tensors, and tensors made from numbers.
+#include "compiler/ops/Scalar.h"
+#include <cmath>
+
+using namespace mlir;
+
+namespace eyrie::ops {
+
+FailureOr<Tensor> shape(Builder &b, const Tensor &x, int64_t start, std::optional<int64_t> end) {
+  int64_t rank = x.rank();
+  auto clamp = [&](int64_t v) { return std::clamp<int64_t>(v < 0 ? v + rank : v, 0, rank); };
+  int64_t from = clamp(start), to = end ? clamp(*end) : rank;
+  Dims contents;
+  for (int64_t i = from; i < to; ++i)
+    contents.push_back(x.shape[i]);
+  return fromContents(b.builder.getI64Type(), {Dim(contents.size())}, contents);
+}
+
+FailureOr<Tensor> size(Builder &b, const Tensor &x) {
+  return fromContents(b.builder.getI64Type(), {}, {x.numElements()});
+}
+
+/// start + i * delta for i < count.
+static Tensor progression(Builder &b, Dim count, const Tensor &start, const Tensor &delta) {
+  Type type = start.elementType;
+  AffineMap scalarMap = AffineMap::get(1, 0, b.builder.getContext());
+  return b.map(
+      {count}, type, {b.reshape(start, {}), b.reshape(delta, {})}, {scalarMap, scalarMap},
+      [&](OpBuilder &builder, Location loc, ValueRange args) -> Value {
+        Scalar s{builder, loc};
+        Value i = s.op<arith::IndexCastOp>(builder.getI64Type(), Value(s.op<linalg::IndexOp>(0)));
+        Value position = scalarCast(s, i, false, computeType(type), start.isUnsigned);
+        Value first = scalarCast(s, args[0], start.isUnsigned, computeType(type), start.isUnsigned);
+        Value step = scalarCast(s, args[1], start.isUnsigned, computeType(type), start.isUnsigned);
+        return scalarCast(s, s.add(first, s.mul(position, step)), false, type, start.isUnsigned);
+      },
+      start.isUnsigned);
+}
+
+FailureOr<Tensor> range(Builder &b, const Tensor &start, const Tensor &limit, const Tensor &delta) {
+  for (const Tensor *t : {&start, &limit, &delta})
+    if (!t->numElements().is(1) || t->elementType != start.elementType)
+      return b.error() << "start, limit and delta must be scalars of one type, found " << start.str() << ", "
+                       << limit.str() << " and " << delta.str();
+  if (start.isFloat()) {
+    auto first = b.constantNumbers(start, "start"), last = b.constantNumbers(limit, "limit"),
+         step = b.constantNumbers(delta, "delta");
+    if (failed(first) || failed(last) || failed(step))
+      return failure();
+    if (step->front() == 0)
+      return b.error() << "delta is 0";
+    double count = std::ceil((last->front() - first->front()) / step->front());
+    if (!(count < double(int64_t(1) << 40)))
+      return b.error() << "the range has too many elements";
+    return progression(b, static_cast<int64_t>(std::max(count, 0.0)), start, delta);
+  }
+  auto first = b.integers(start, "start"), last = b.integers(limit, "limit"), step = b.integers(delta, "delta");
+  if (failed(first) || failed(last) || failed(step))
+    return failure();
+  Dim from = first->front(), to = last->front(), by = step->front();
+  if (by.is(0))
+    return b.error() << "delta is 0";
+  Dim count = by.isConstant() && by.constant() < 0 ? ceilDiv(from - to, -by) : ceilDiv(to - from, by);
+  count = max(count, 0);
+  if (count.isConstant() && count.constant() <= kMaxContents) {
+    Dims contents;
+    for (int64_t i = 0; i < count.constant(); ++i)
+      contents.push_back(from + by * Dim(i));
+    return fromContents(start.elementType, count, contents, start.isUnsigned);
+  }
+  return progression(b, count, fromContents(start.elementType, {}, {from}, start.isUnsigned),
+                     fromContents(start.elementType, {}, {by}, start.isUnsigned));
+}
+
+FailureOr<Tensor> constantOfShape(Builder &b, const Tensor &shape, DenseElementsAttr value, bool isUnsigned) {
+  auto sizes = b.integers(shape, "shape", /*lower=*/0);
+  if (failed(sizes))
+    return failure();
+  for (Dim size : *sizes)
+    if (size.isConstant() && size.constant() < 0)
+      return b.error() << "shape holds the negative size " << size.constant();
+  return b.fill(*sizes, llvm::cast<TypedAttr>(*value.getValues<Attribute>().begin()), isUnsigned);
+}
+
+FailureOr<Tensor> eyeLike(Builder &b, const Tensor &x, int64_t k, Type elementType, bool isUnsigned) {
+  if (x.rank() != 2)
+    return b.error() << "expected a matrix, found " << x.str();
+  return b.map(
+      x.shape, elementType, {}, {},
+      [&](OpBuilder &builder, Location loc, ValueRange) -> Value {
+        Scalar s{builder, loc};
+        Value diagonal = s.op<arith::AddIOp>(Value(s.op<linalg::IndexOp>(0)), s.index(k));
+        Value isOn = s.cmp(arith::CmpIPredicate::eq, diagonal, s.op<linalg::IndexOp>(1));
+        return s.select(isOn, s.number(elementType, 1), s.number(elementType, 0));
+      },
+      isUnsigned);
+}
+
+} // namespace eyrie::ops
