@@ -1,0 +1,529 @@
+#include "compiler/target/cpu/contraction/Analysis.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace eyrie::target::cpu;
+
+Monomial Monomial::symbol(Value value) {
+  Monomial result(1);
+  result.symbols.push_back(value);
+  return result;
+}
+
+bool Monomial::operator==(const Monomial &other) const {
+  return factor == other.factor && (factor == 0 || symbols == other.symbols);
+}
+
+Monomial Monomial::operator*(const Monomial &other) const {
+  Monomial result(factor * other.factor);
+  if (result.factor == 0)
+    return result;
+  result.symbols = symbols;
+  result.symbols.append(other.symbols);
+  llvm::sort(result.symbols, [](Value a, Value b) { return a.getAsOpaquePointer() < b.getAsOpaquePointer(); });
+  return result;
+}
+
+void Contraction::forEachFunction(llvm::function_ref<void(LinearFunction &)> callback) {
+  for (auto &expression : expressions) {
+    if (expression->kind == Expression::Kind::Load)
+      callback(expression->function);
+    for (LinearFunction &index : expression->indices)
+      callback(index);
+  }
+  for (Output &output : outputs)
+    callback(output.function);
+}
+
+namespace {
+
+/// A tensor seen as memory: the offset of element (i0, i1, …) is sum(base) + sum(strides[d] * i_d).
+struct View {
+  BlockArgument argument;
+  SmallVector<Monomial, 2> base;
+  SmallVector<Monomial> strides;
+  int64_t tile = 0;
+  unsigned tiledDim = 0;
+  Monomial tileStride;
+};
+
+struct Analyser {
+  Analyser(func::FuncOp func, std::string &reason) : func(func), reason(reason) {}
+
+  func::FuncOp func;
+  std::string &reason;
+  Contraction result;
+  /// Where a tensor computed by the root or after it stands: its dims as functions of the loops.
+  DenseMap<Value, std::vector<LinearFunction>> coordinates;
+  DenseMap<Value, Expression *> values;
+
+  Expression *fail(const Twine &text) {
+    if (reason.empty())
+      reason = text.str();
+    return nullptr;
+  }
+  Expression *create(Expression::Kind kind) {
+    result.expressions.push_back(std::make_unique<Expression>());
+    result.expressions.back()->kind = kind;
+    return result.expressions.back().get();
+  }
+
+  Monomial monomial(OpFoldResult value) {
+    if (auto constant = getConstantIntValue(value))
+      return Monomial(*constant);
+    Value v = cast<Value>(value);
+    if (auto dim = v.getDefiningOp<tensor::DimOp>())
+      if (auto index = dim.getConstantIndex())
+        return sizeOf(dim.getSource(), *index);
+    if (auto product = v.getDefiningOp<arith::MulIOp>())
+      return monomial(product.getLhs()) * monomial(product.getRhs());
+    return Monomial::symbol(v);
+  }
+
+  Monomial sizeOf(Value tensor, unsigned dim) {
+    auto type = cast<RankedTensorType>(tensor.getType());
+    if (!type.isDynamicDim(dim))
+      return Monomial(type.getDimSize(dim));
+    if (auto argument = dyn_cast<BlockArgument>(tensor)) {
+      auto dims = func->getAttrOfType<ArrayAttr>("graph.arg_dims");
+      if (!dims || argument.getArgNumber() >= dims.size())
+        return Monomial::symbol(Value());
+      unsigned number = cast<IntegerAttr>(cast<ArrayAttr>(dims[argument.getArgNumber()])[type.getDynamicDimIndex(dim)]).getInt();
+      unsigned tensors = llvm::count_if(func.getArgumentTypes(), [](Type t) { return isa<RankedTensorType>(t); });
+      return Monomial::symbol(func.getArgument(tensors + number));
+    }
+    Operation *op = tensor.getDefiningOp();
+    if (auto empty = dyn_cast<tensor::EmptyOp>(op))
+      return monomial(empty.getMixedSizes()[dim]);
+    if (auto dps = dyn_cast<DestinationStyleOpInterface>(op))
+      return sizeOf(dps.getTiedOpOperand(cast<OpResult>(tensor))->get(), dim);
+    if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
+      llvm::SmallBitVector dropped = slice.getDroppedDims();
+      for (auto [i, size] : llvm::enumerate(slice.getMixedSizes()))
+        if (!dropped[i] && dim-- == 0)
+          return monomial(size);
+    }
+    if (auto dimOf = dyn_cast<tensor::CastOp>(op))
+      return sizeOf(dimOf.getSource(), dim);
+    fail("a dynamic size comes from " + op->getName().getStringRef());
+    return Monomial::symbol(tensor);
+  }
+
+  static SmallVector<Monomial> rowMajor(ArrayRef<Monomial> sizes) {
+    SmallVector<Monomial> strides(sizes.size());
+    Monomial stride(1);
+    for (size_t i = sizes.size(); i-- > 0;) {
+      strides[i] = stride;
+      stride = stride * sizes[i];
+    }
+    return strides;
+  }
+  SmallVector<Monomial> sizesOf(Value tensor) {
+    SmallVector<Monomial> sizes;
+    for (int64_t i = 0, e = cast<RankedTensorType>(tensor.getType()).getRank(); i < e; ++i)
+      sizes.push_back(sizeOf(tensor, i));
+    return sizes;
+  }
+
+  std::optional<View> viewOf(Value tensor) {
+    if (auto argument = dyn_cast<BlockArgument>(tensor)) {
+      View view;
+      view.argument = argument;
+      view.strides = rowMajor(sizesOf(tensor));
+      return view;
+    }
+    Operation *op = tensor.getDefiningOp();
+    if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
+      std::optional<View> source = viewOf(slice.getSource());
+      if (!source || source->tile)
+        return std::nullopt;
+      View result = *source;
+      result.strides.clear();
+      llvm::SmallBitVector dropped = slice.getDroppedDims();
+      for (auto [i, offset, step] : llvm::enumerate(slice.getMixedOffsets(), slice.getMixedStrides())) {
+        Monomial shift = monomial(offset) * source->strides[i];
+        if (!shift.isZero())
+          result.base.push_back(shift);
+        if (!dropped[i])
+          result.strides.push_back(source->strides[i] * monomial(step));
+      }
+      return result;
+    }
+    if (auto unpack = dyn_cast<linalg::UnPackOp>(op)) {
+      std::optional<View> source = viewOf(unpack.getSource());
+      auto tiles = unpack.getStaticInnerTiles();
+      if (!source || source->tile || tiles.size() != 1 || ShapedType::isDynamic(tiles[0]))
+        return std::nullopt;
+      View result = *source;
+      int64_t rank = unpack.getDestType().getRank();
+      SmallVector<int64_t> permutation(unpack.getOuterDimsPerm());
+      if (permutation.empty())
+        permutation = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+      result.strides.assign(rank, Monomial());
+      for (int64_t outer = 0; outer < rank; ++outer)
+        result.strides[permutation[outer]] = source->strides[outer];
+      result.tile = tiles[0];
+      result.tiledDim = unpack.getInnerDimsPos()[0];
+      result.tileStride = result.strides[result.tiledDim];
+      result.strides[result.tiledDim] = source->strides[rank];
+      return result;
+    }
+    return std::nullopt;
+  }
+
+  LinearFunction zero() {
+    LinearFunction function;
+    function.strides.assign(result.loops.size(), Monomial());
+    return function;
+  }
+  /// function += factor * other
+  static void add(LinearFunction &function, const LinearFunction &other, const Monomial &factor) {
+    for (const Monomial &term : other.base)
+      if (Monomial product = term * factor; !product.isZero())
+        function.base.push_back(product);
+    for (auto [stride, more] : llvm::zip(function.strides, other.strides)) {
+      Monomial product = more * factor;
+      if (product.isZero())
+        continue;
+      if (stride.isZero())
+        stride = product;
+      else if (stride.symbols == product.symbols)
+        stride.factor += product.factor;
+      else
+        stride = Monomial::symbol(Value()); // refused below
+    }
+  }
+
+  std::optional<LinearFunction> address(const View &view, const std::vector<LinearFunction> &point) {
+    LinearFunction function = zero();
+    function.base.append(view.base.begin(), view.base.end());
+    for (auto [dim, coordinate] : llvm::enumerate(point)) {
+      add(function, coordinate, view.strides[dim]);
+      if (!view.tile || view.tiledDim != dim)
+        continue;
+      std::optional<unsigned> loop;
+      for (auto [l, stride] : llvm::enumerate(coordinate.strides))
+        if (!stride.isZero()) {
+          if (loop || !stride.isOne())
+            return std::nullopt;
+          loop = l;
+        }
+      if (!loop || !coordinate.base.empty())
+        return std::nullopt;
+      function.tile = view.tile;
+      function.tiledLoop = *loop;
+      function.tileStride = view.tileStride;
+    }
+    for (const Monomial &stride : function.strides)
+      if (llvm::is_contained(stride.symbols, Value()))
+        return std::nullopt;
+    return function;
+  }
+
+  /// Adds `expr` (over dims whose values are `dims`) times `factor`.
+  LogicalResult apply(AffineExpr expr, const std::vector<LinearFunction> &dims, int64_t factor, LinearFunction &out) {
+    switch (expr.getKind()) {
+    case AffineExprKind::Constant:
+      if (int64_t value = cast<AffineConstantExpr>(expr).getValue() * factor)
+        out.base.push_back(Monomial(value));
+      return success();
+    case AffineExprKind::DimId:
+      add(out, dims[cast<AffineDimExpr>(expr).getPosition()], Monomial(factor));
+      return success();
+    case AffineExprKind::Add: {
+      auto sum = cast<AffineBinaryOpExpr>(expr);
+      if (failed(apply(sum.getLHS(), dims, factor, out)))
+        return failure();
+      return apply(sum.getRHS(), dims, factor, out);
+    }
+    case AffineExprKind::Mul: {
+      auto product = cast<AffineBinaryOpExpr>(expr);
+      auto constant = dyn_cast<AffineConstantExpr>(product.getRHS());
+      return constant ? apply(product.getLHS(), dims, factor * constant.getValue(), out) : failure();
+    }
+    default:
+      return failure();
+    }
+  }
+
+  std::optional<std::vector<LinearFunction>> apply(AffineMap map, const std::vector<LinearFunction> &dims) {
+    std::vector<LinearFunction> point;
+    for (AffineExpr expr : map.getResults()) {
+      LinearFunction coordinate = zero();
+      if (failed(apply(expr, dims, 1, coordinate)))
+        return std::nullopt;
+      point.push_back(coordinate);
+    }
+    return point;
+  }
+
+  /// The value of `tensor` at `point`.
+  Expression *read(Value tensor, const std::vector<LinearFunction> &point) {
+    if (auto known = values.find(tensor); known != values.end()) {
+      for (auto [a, b] : llvm::zip(coordinates[tensor], point))
+        if (!llvm::equal(a.strides, b.strides) || !b.base.empty())
+          return fail("an operation after the root reads it at other places");
+      return known->second;
+    }
+    if (!isa<RankedTensorType>(tensor.getType())) {
+      TypedAttr constant;
+      if (!matchPattern(tensor, m_Constant(&constant)))
+        return fail("a scalar operand is not a constant");
+      return literal(constant);
+    }
+    if (auto fill = tensor.getDefiningOp<linalg::FillOp>())
+      return read(fill.getInputs()[0], {});
+    DenseElementsAttr dense;
+    if (matchPattern(tensor, m_Constant(&dense)) && dense.isSplat())
+      return literal(cast<TypedAttr>(dense.getSplatValue<Attribute>()));
+    if (std::optional<View> memory = viewOf(tensor)) {
+      std::optional<LinearFunction> function = address(*memory, point);
+      if (!function)
+        return fail("an operand's address is not linear");
+      Expression *load = create(Expression::Kind::Load);
+      load->binding = memory->argument.getArgNumber();
+      load->function = *function;
+      return load;
+    }
+    if (auto generic = tensor.getDefiningOp<linalg::GenericOp>())
+      return readProducer(generic, cast<OpResult>(tensor), point);
+    return fail("an operand is made by " +
+                (tensor.getDefiningOp() ? tensor.getDefiningOp()->getName().getStringRef() : StringRef("an argument")));
+  }
+
+  Expression *literal(TypedAttr constant) {
+    Expression *expression = create(Expression::Kind::Constant);
+    expression->constant = constant;
+    return expression;
+  }
+
+  /// An elementwise producer is computed where its value is needed.
+  Expression *readProducer(linalg::GenericOp generic, OpResult value, const std::vector<LinearFunction> &point) {
+    AffineMap map = generic.getMatchingIndexingMap(generic.getDpsInitOperand(value.getResultNumber()));
+    if (generic.getNumParallelLoops() != generic.getNumLoops() || !map.isPermutation())
+      return fail("an operand is made by a reduction");
+    std::vector<LinearFunction> dims(generic.getNumLoops());
+    for (auto [expr, coordinate] : llvm::zip(map.getResults(), point))
+      dims[cast<AffineDimExpr>(expr).getPosition()] = coordinate;
+    return body(generic, value.getResultNumber(), dims);
+  }
+
+  Expression *body(linalg::GenericOp generic, unsigned number, const std::vector<LinearFunction> &dims) {
+    SmallVector<Expression *, 4> operands;
+    for (OpOperand &operand : generic->getOpOperands()) {
+      operands.push_back(nullptr);
+      if (!generic.payloadUsesValueFromOperand(&operand))
+        continue;
+      auto point = apply(generic.getMatchingIndexingMap(&operand), dims);
+      if (!point)
+        return fail("an indexing map is not linear");
+      operands.back() = read(operand.get(), *point);
+      if (!operands.back())
+        return nullptr;
+    }
+    Expression *expression = create(Expression::Kind::Body);
+    expression->generic = generic;
+    expression->result = number;
+    expression->operands = operands;
+    if (llvm::any_of(generic.getBlock()->getOperations(), [](Operation &op) { return isa<linalg::IndexOp>(op); }))
+      expression->indices.assign(dims.begin(), dims.end());
+    return expression;
+  }
+
+  LogicalResult analyse();
+  LogicalResult analyseRoot();
+  LogicalResult analyseConsumer(linalg::GenericOp generic);
+};
+
+/// The size of each loop, preferring a static one.
+LogicalResult Analyser::analyseRoot() {
+  linalg::GenericOp root = result.root;
+  for (utils::IteratorType type : root.getIteratorTypesArray())
+    result.loops.push_back({Monomial(), type == utils::IteratorType::reduction});
+  SmallVector<bool> known(result.loops.size(), false);
+  auto operands = llvm::to_vector(llvm::reverse(llvm::make_pointer_range(root->getOpOperands())));
+  for (OpOperand *operand : operands) {
+    if (!isa<RankedTensorType>(operand->get().getType()))
+      continue;
+    for (auto [dim, expr] : llvm::enumerate(root.getMatchingIndexingMap(operand).getResults()))
+      if (auto loop = dyn_cast<AffineDimExpr>(expr)) {
+        Loop &l = result.loops[loop.getPosition()];
+        Monomial size = sizeOf(operand->get(), dim);
+        if (!known[loop.getPosition()] || (size.isConstant() && !l.size.isConstant()))
+          l.size = size;
+        known[loop.getPosition()] = true;
+      }
+  }
+  if (!reason.empty() || llvm::is_contained(known, false)) {
+    fail("a loop has no size");
+    return failure();
+  }
+
+  std::vector<LinearFunction> dims;
+  for (size_t i = 0; i < result.loops.size(); ++i) {
+    dims.push_back(zero());
+    dims.back().strides[i] = Monomial(1);
+  }
+  for (OpOperand *operand : root.getDpsInputOperands()) {
+    result.inputs.push_back(nullptr);
+    if (!root.payloadUsesValueFromOperand(operand))
+      continue;
+    auto point = apply(root.getMatchingIndexingMap(operand), dims);
+    result.inputs.back() = point ? read(operand->get(), *point) : fail("an indexing map is not linear");
+    if (!result.inputs.back())
+      return failure();
+  }
+  OpOperand *init = root.getDpsInitOperand(0);
+  auto point = apply(root.getMatchingIndexingMap(init), dims);
+  if (!root.getMatchingIndexingMap(init).isProjectedPermutation() ||
+      root.getMatchingIndexingMap(init).getNumResults() != root.getNumParallelLoops()) {
+    fail("the result does not range over the parallel loops");
+    return failure();
+  }
+  result.init = read(init->get(), *point);
+  if (!result.init)
+    return failure();
+  coordinates[root.getResult(0)] = *point;
+  values[root.getResult(0)] = create(Expression::Kind::Accumulator);
+  for (Operation &op : root.getBlock()->getOperations())
+    if (isa<linalg::IndexOp>(op)) {
+      fail("the reduction's body uses linalg.index");
+      return failure();
+    }
+  return success();
+}
+
+/// An elementwise operation after the root: its loops are the root's parallel loops, in some order.
+LogicalResult Analyser::analyseConsumer(linalg::GenericOp generic) {
+  if (generic.getNumParallelLoops() != generic.getNumLoops()) {
+    fail("there are two reductions");
+    return failure();
+  }
+  std::vector<LinearFunction> dims(generic.getNumLoops());
+  for (OpOperand &operand : generic->getOpOperands())
+    if (auto known = coordinates.find(operand.get()); known != coordinates.end())
+      for (auto [expr, coordinate] :
+           llvm::zip(generic.getMatchingIndexingMap(&operand).getResults(), known->second))
+        if (auto dim = dyn_cast<AffineDimExpr>(expr))
+          dims[dim.getPosition()] = coordinate;
+  for (const LinearFunction &dim : dims)
+    if (dim.strides.empty()) {
+      fail("an operation after the root has loops of its own");
+      return failure();
+    }
+  for (OpResult value : generic->getResults()) {
+    AffineMap map = generic.getMatchingIndexingMap(generic.getDpsInitOperand(value.getResultNumber()));
+    if (!map.isPermutation()) {
+      fail("an operation after the root does not write all of its result once");
+      return failure();
+    }
+    Expression *expression = body(generic, value.getResultNumber(), dims);
+    if (!expression)
+      return failure();
+    coordinates[value] = *apply(map, dims);
+    values[value] = expression;
+  }
+  return success();
+}
+
+LogicalResult Analyser::analyse() {
+  if (func.getBlocks().size() != 1) {
+    fail("the function has control flow");
+    return failure();
+  }
+  SmallVector<linalg::GenericOp> generics;
+  for (Operation &op : func.front().without_terminator()) {
+    if (op.getNumRegions() && !isa<linalg::GenericOp, linalg::FillOp>(op)) {
+      fail("the function contains " + op.getName().getStringRef());
+      return failure();
+    }
+    if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
+      generics.push_back(generic);
+      if (generic.getNumReductionLoops() == 0)
+        continue;
+      if (result.root) {
+        fail("there are two reductions");
+        return failure();
+      }
+      result.root = generic;
+    }
+  }
+  if (!result.root || result.root.getNumDpsInits() != 1) {
+    fail("there is no reduction of one result");
+    return failure();
+  }
+  if (failed(analyseRoot()))
+    return failure();
+  for (linalg::GenericOp generic : generics)
+    if (llvm::any_of(generic->getOperands(), [&](Value value) { return coordinates.contains(value); }))
+      if (generic != result.root && failed(analyseConsumer(generic)))
+        return failure();
+
+  Operation *terminator = func.front().getTerminator();
+  for (auto [number, value] : llvm::enumerate(terminator->getOperands())) {
+    auto known = coordinates.find(value);
+    if (known == coordinates.end()) {
+      fail("a result is not computed from the reduction");
+      return failure();
+    }
+    View memory;
+    memory.strides = rowMajor(sizesOf(value));
+    std::optional<LinearFunction> function = address(memory, known->second);
+    if (!function || !reason.empty()) {
+      fail("a result's address is not linear");
+      return failure();
+    }
+    unsigned tensors = llvm::count_if(func.getArgumentTypes(), [](Type t) { return isa<RankedTensorType>(t); });
+    result.outputs.push_back({unsigned(tensors + number), *function, values[value]});
+  }
+  return reason.empty() ? success() : failure();
+}
+
+} // namespace
+
+FailureOr<Contraction> eyrie::target::cpu::analyseContraction(func::FuncOp func, std::string &reason) {
+  Analyser analyser(func, reason);
+  if (failed(analyser.analyse()))
+    return failure();
+  return std::move(analyser.result);
+}
+
+static void eraseLoop(Contraction &contraction, unsigned loop) {
+  contraction.loops.erase(contraction.loops.begin() + loop);
+  contraction.forEachFunction([&](LinearFunction &function) {
+    function.strides.erase(function.strides.begin() + loop);
+    if (function.tile && function.tiledLoop > loop)
+      --function.tiledLoop;
+    else if (function.tile && function.tiledLoop == loop)
+      function.tile = 0; // a loop of size 1: always the first element of the first tile
+  });
+}
+
+void eyrie::target::cpu::collapseLoops(Contraction &contraction) {
+  auto &loops = contraction.loops;
+  for (size_t i = loops.size(); i-- > 0;)
+    if (loops[i].size.isOne())
+      eraseLoop(contraction, i);
+  // Is outer's stride inner's stride times inner's size, everywhere?
+  auto walksAsOne = [&](unsigned outer, unsigned inner) {
+    if (loops[outer].isReduction != loops[inner].isReduction)
+      return false;
+    bool fits = true;
+    contraction.forEachFunction([&](LinearFunction &function) {
+      fits &= function.strides[outer] == function.strides[inner] * loops[inner].size;
+      fits &= !function.tile || (function.tiledLoop != outer && function.tiledLoop != inner);
+    });
+    return fits;
+  };
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (unsigned outer = 0; outer < loops.size() && !changed; ++outer)
+      for (unsigned inner = 0; inner < loops.size() && !changed; ++inner)
+        if (outer != inner && walksAsOne(outer, inner)) {
+          loops[inner].size = loops[inner].size * loops[outer].size;
+          eraseLoop(contraction, outer);
+          changed = true;
+        }
+  }
+}

@@ -1,0 +1,88 @@
+// What a contraction-like executable computes, in a form from which register-tiled code is emitted directly: loops,
+// and for every tensor that is read or written an address that is linear in the loops.
+#pragma once
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace eyrie::target::cpu {
+
+/// A product of an integer and of index values of the function (its `index` arguments, or values computed from them).
+/// Symbols are sorted, so that equal products compare equal.
+struct Monomial {
+  int64_t factor = 0;
+  llvm::SmallVector<mlir::Value, 2> symbols;
+
+  Monomial() = default;
+  Monomial(int64_t factor) : factor(factor) {}
+  static Monomial symbol(mlir::Value value);
+  bool isConstant() const { return symbols.empty() || factor == 0; }
+  bool isZero() const { return factor == 0; }
+  bool isOne() const { return factor == 1 && symbols.empty(); }
+  bool operator==(const Monomial &other) const;
+  bool operator!=(const Monomial &other) const { return !(*this == other); }
+  Monomial operator*(const Monomial &other) const;
+};
+
+struct Loop {
+  Monomial size;
+  bool isReduction;
+};
+
+/// A function of the loops: sum(base) + sum(strides[l] * loop l). Where `tile` is not 0, loop `tiledLoop` counts as
+/// `strides[tiledLoop]` inside a tile of `tile` iterations and as `tileStride` from tile to tile (a packed operand).
+struct LinearFunction {
+  llvm::SmallVector<Monomial, 2> base;
+  llvm::SmallVector<Monomial, 6> strides;
+  int64_t tile = 0;
+  unsigned tiledLoop = 0;
+  Monomial tileStride;
+
+  bool dependsOn(unsigned loop) const { return !strides[loop].isZero(); }
+};
+
+/// An expression that has a value at each point of the loops.
+struct Expression {
+  enum class Kind {
+    Load,        // the element of binding `binding` at `function`
+    Constant,    // `constant`
+    Body,        // yield number `result` of `generic`'s body, whose inputs are `operands`
+    Accumulator, // the value of the reduction
+  };
+  Kind kind;
+  // Load
+  unsigned binding = 0;
+  LinearFunction function;
+  // Constant: an attribute, or (if null) a scalar value that the function computes from its index arguments
+  mlir::TypedAttr constant;
+  // Body
+  mlir::linalg::GenericOp generic;
+  unsigned result = 0;
+  llvm::SmallVector<Expression *, 4> operands; // one per block argument; null if the body does not use it
+  std::vector<LinearFunction> indices; // one per loop of `generic`: the value of linalg.index
+};
+
+struct Output {
+  unsigned binding;
+  LinearFunction function;
+  Expression *value;
+};
+
+/// A function whose root is one linalg.generic with reductions, and elementwise operations after it.
+struct Contraction {
+  mlir::linalg::GenericOp root;
+  llvm::SmallVector<Loop> loops;
+  llvm::SmallVector<Expression *> inputs; // of the root; null where its body does not use one
+  Expression *init = nullptr;
+  std::vector<Output> outputs;
+  std::vector<std::unique_ptr<Expression>> expressions; // owns all of the above
+
+  /// Every address and index of the contraction.
+  void forEachFunction(llvm::function_ref<void(LinearFunction &)> callback);
+};
+
+/// Reads `func`, an executable's function on tensors. On failure `reason` says what does not fit.
+mlir::FailureOr<Contraction> analyseContraction(mlir::func::FuncOp func, std::string &reason);
+
+/// Drops loops of size 1 and merges neighbours that every address walks as one.
+void collapseLoops(Contraction &contraction);
+
+} // namespace eyrie::target::cpu

@@ -1,0 +1,20 @@
+// Evaluates the scalar bodies of linalg.generic ops on vectors.
+#pragma once
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace eyrie::target::cpu {
+
+/// Is every operation of the body one that this file can evaluate? If not, `reason` names the one that is not.
+bool canEvaluateBody(mlir::linalg::GenericOp generic, std::string &reason);
+
+/// Emits the body on `arguments`, each a scalar (the same in all lanes) or a vector of `lanes` elements, and returns the
+/// values yielded, likewise. Operations on scalars only stay scalar. `index(l)` gives the value of `linalg.index l`.
+/// With `fma`, an addition of a product is emitted as one vector.fma.
+llvm::SmallVector<mlir::Value> evaluateBody(mlir::OpBuilder &b, mlir::linalg::GenericOp generic,
+                                            llvm::ArrayRef<mlir::Value> arguments, int64_t lanes, bool fma,
+                                            llvm::function_ref<mlir::Value(unsigned)> index);
+
+/// `value` as a vector of `lanes` elements.
+mlir::Value broadcastTo(mlir::OpBuilder &b, mlir::Value value, int64_t lanes);
+
+} // namespace eyrie::target::cpu

@@ -1,0 +1,114 @@
+#include "compiler/target/cpu/contraction/Contraction.h"
+#include "compiler/target/cpu/Kernel.h"
+#include "compiler/target/cpu/contraction/BodyEvaluator.h"
+#include "compiler/target/cpu/contraction/Emit.h"
+
+using namespace mlir;
+using namespace eyrie::target::cpu;
+
+/// Vectors of booleans have no memory form here.
+static bool touchesBooleans(func::FuncOp func) {
+  auto isBoolean = [](Type type) { return getElementTypeOrSelf(type).isInteger(1); };
+  return llvm::any_of(func.getArgumentTypes(), isBoolean) || llvm::any_of(func.getResultTypes(), isBoolean);
+}
+
+LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTargetModel &model, std::string &reason) {
+  func::FuncOp func = kernel.tensorFunc;
+  reason.clear();
+  if (touchesBooleans(func)) {
+    reason = "a tensor of booleans";
+    return failure();
+  }
+  FailureOr<Contraction> contraction = analyseContraction(func, reason);
+  if (failed(contraction))
+    return failure();
+  for (auto &expression : contraction->expressions)
+    if (expression->generic && !canEvaluateBody(expression->generic, reason))
+      return failure();
+  if (!canEvaluateBody(contraction->root, reason))
+    return failure();
+  collapseLoops(*contraction);
+  FailureOr<Plan> plan = makePlan(*contraction, model, reason);
+  if (failed(plan))
+    return failure();
+
+  KernelValues values;
+  for (unsigned i = 0; i < kernel.numArguments() + kernel.numResults(); ++i)
+    values.bindings.push_back(kernel.binding(i));
+  SmallVector<Value> workgroupIndices;
+  for (unsigned k = 0; k < kernel.numConstants(); ++k) {
+    values.indices.push_back(kernel.constant(k));
+    workgroupIndices.push_back(kernel.workgroupsConstant(k));
+  }
+  for (unsigned dim : {0, 1, 2})
+    values.workgroup[dim] = kernel.workgroupId(dim);
+  values.local = kernel.local();
+  if (int64_t bytes = localBytes(*contraction, *plan))
+    kernel.setLocalBytes(bytes);
+  OpBuilder body = kernel.bodyBuilder();
+  emitKernel(body, func, *contraction, *plan, model, values);
+  OpBuilder workgroups = kernel.workgroupsBuilder();
+  kernel.setWorkgroups(emitWorkgroupCounts(workgroups, func, *contraction, *plan, workgroupIndices));
+  return success();
+}
+
+std::optional<eyrie::graph::WeightPacking>
+eyrie::target::cpu::chooseContractionPacking(linalg::GenericOp op, const CpuTargetModel &model) {
+  if (op.getNumDpsInits() != 1 || op.getNumReductionLoops() == 0 || op.getNumDpsInputs() < 2)
+    return std::nullopt;
+  AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  Type element = getElementTypeOrSelf(op.getResultTypes()[0]);
+  if (out.getNumResults() == 0 || !out.isProjectedPermutation() || element.getIntOrFloatBitWidth() < 8)
+    return std::nullopt;
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  // The columns: the innermost dim of the result that is not a single element, as collapseLoops will find.
+  std::optional<unsigned> column;
+  int64_t rows = 1;
+  for (AffineExpr expr : llvm::reverse(out.getResults())) {
+    unsigned loop = cast<AffineDimExpr>(expr).getPosition();
+    if (sizes[loop] == 1)
+      continue;
+    if (!column)
+      column = loop;
+    else
+      rows = ShapedType::isDynamic(rows) || ShapedType::isDynamic(sizes[loop]) ? ShapedType::kDynamic : rows * sizes[loop];
+  }
+  if (!column || ShapedType::isDynamic(sizes[*column]))
+    return std::nullopt;
+
+  bool hasBroadcast = false;
+  std::optional<graph::WeightPacking> packing;
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    if (!map.isFunctionOfDim(*column)) {
+      hasBroadcast |= map.getNumResults() > 0;
+      continue;
+    }
+    if (packing || !map.isProjectedPermutation())
+      return std::nullopt;
+    packing.emplace();
+    packing->operand = operand->getOperandNumber();
+    int64_t columnPos = *map.getResultPosition(getAffineDimExpr(*column, op.getContext()));
+    int64_t lanes = model.lanes(element.getIntOrFloatBitWidth());
+    while (lanes / 2 >= std::max<int64_t>(sizes[*column], 4))
+      lanes /= 2;
+    packing->innerDimsPos = {columnPos};
+    packing->innerTiles = {choosePanel(lanes, sizes[*column], rows)};
+    // Outermost the other parallel dims (groups), then the panels, then the reductions in the order of their loops.
+    SmallVector<int64_t> reductions;
+    for (auto type : {utils::IteratorType::parallel, utils::IteratorType::reduction})
+      for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
+        if (op.getIteratorTypesArray()[loop] == type && loop != *column)
+          if (auto pos = map.getResultPosition(getAffineDimExpr(loop, op.getContext()))) {
+            if (type == utils::IteratorType::parallel)
+              packing->outerDimsPerm.push_back(*pos);
+            else
+              reductions.push_back(*pos);
+          }
+    packing->outerDimsPerm.push_back(columnPos);
+    packing->outerDimsPerm.append(reductions);
+  }
+  if (!packing || !hasBroadcast)
+    return std::nullopt;
+  return packing;
+}

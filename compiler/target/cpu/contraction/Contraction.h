@@ -1,0 +1,12 @@
+// The entrance of the room: see README.md. `lowerContraction` is declared in compiler/target/cpu/Kernel.h.
+#pragma once
+#include "compiler/graph/Passes.h"
+#include "compiler/target/cpu/CpuTargetModel.h"
+
+namespace eyrie::target::cpu {
+
+/// How lowerContraction wants a constant operand of `op` packed: in panels of columns, [N/NR][K…][NR]. None if `op` is
+/// no contraction or its speed does not depend on it.
+std::optional<graph::WeightPacking> chooseContractionPacking(mlir::linalg::GenericOp op, const CpuTargetModel &model);
+
+} // namespace eyrie::target::cpu

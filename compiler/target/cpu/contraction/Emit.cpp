@@ -1,0 +1,528 @@
+#include "compiler/target/cpu/contraction/Emit.h"
+#include "compiler/target/cpu/contraction/BodyEvaluator.h"
+#include "compiler/target/cpu/contraction/Symbols.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace eyrie::target::cpu;
+
+namespace {
+
+using Kind = Expression::Kind;
+
+/// How many columns a panel has: all of them, or as many as are left.
+struct Columns {
+  int64_t vectors;
+  SmallVector<Value> masks; // one per vector; null where all lanes are columns
+};
+
+struct Emitter {
+  OpBuilder &b;
+  Location loc;
+  const Contraction &contraction;
+  const Plan &plan;
+  const CpuTargetModel &machine;
+  const KernelValues &values;
+  Symbols &s;
+
+  Emitter(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,
+          const CpuTargetModel &machine, const KernelValues &values, Symbols &symbols)
+      : b(b), loc(func.getLoc()), contraction(contraction), plan(plan), machine(machine), values(values), s(symbols) {}
+
+  SmallVector<Value> flat; // the bindings as one-dimensional memrefs
+  Value local; // the transposed panel
+
+  /// The value of each loop at the first point of the current tile; null (zero) for reductions.
+  SmallVector<Value> at;
+  Value panel; // number of the current panel
+  Columns columns;
+  int64_t tileBands = 1, tileRows = 1;
+  SmallVector<Value> accumulators;
+
+  /// The address of each load at the current point of the reduction loops, as a value and a constant to add to it.
+  struct Address {
+    Value value;
+    int64_t constant = 0;
+  };
+  DenseMap<const Expression *, Address> addresses;
+  /// Values emitted in the current block, so that rows share what does not depend on them.
+  std::map<std::tuple<const void *, int64_t, int64_t, int64_t>, Value> emitted;
+
+  Type elementType(unsigned binding) { return cast<MemRefType>(values.bindings[binding].getType()).getElementType(); }
+  VectorType vectorType(Type element) { return VectorType::get({plan.lanes}, element); }
+  Value constant(int64_t value) { return s.constant(value); }
+
+  scf::ForOp loop(Value lower, Value upper, int64_t step, llvm::function_ref<void(Value)> body) {
+    auto forOp = scf::ForOp::create(b, loc, lower, upper, constant(step));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(forOp.getBody());
+    body(forOp.getInductionVar());
+    return forOp;
+  }
+
+  // ---- addresses -------------------------------------------------------------------------------------------------
+
+  /// The function's value at the first point of the tile, reductions at zero.
+  Value startOf(const LinearFunction &function) {
+    Value total = s.sum(function.base);
+    for (unsigned l = 0; l < at.size(); ++l) {
+      if (!at[l] || (!function.dependsOn(l) && !(function.tile && function.tiledLoop == l)))
+        continue;
+      if (function.tile && function.tiledLoop == l)
+        total = s.add(total, s.mul(panel, s.value(function.tileStride)));
+      else
+        total = s.add(total, s.mul(at[l], s.value(function.strides[l])));
+    }
+    return total;
+  }
+
+  /// start + its distance to row (band, row) of the tile and to vector `vector`, as few values as possible.
+  Value shifted(Address start, const LinearFunction &function, int64_t band, int64_t row, int64_t vector) {
+    Value total = start.value;
+    int64_t shift = start.constant;
+    auto shiftBy = [&](std::optional<unsigned> loop, int64_t count) {
+      if (!loop || !count)
+        return;
+      const Monomial &stride = function.strides[*loop];
+      if (stride.isConstant())
+        shift += stride.factor * count;
+      else
+        total = s.add(total, s.mul(s.value(stride), constant(count)));
+    };
+    shiftBy(plan.band, band);
+    shiftBy(plan.row, row);
+    shiftBy(plan.column, vector * plan.lanes);
+    return s.add(total, constant(shift));
+  }
+
+  bool dependsOnRow(const LinearFunction &function) {
+    return (plan.row && function.dependsOn(*plan.row)) || (plan.band && function.dependsOn(*plan.band));
+  }
+
+  // ---- memory ----------------------------------------------------------------------------------------------------
+
+  Value lanesIndex(const Monomial &stride) {
+    auto type = VectorType::get({plan.lanes}, b.getIndexType());
+    Value step = vector::StepOp::create(b, loc, type);
+    return arith::MulIOp::create(b, loc, step, broadcastTo(b, s.value(stride), plan.lanes));
+  }
+  Value maskOrAll(Value mask) {
+    if (mask)
+      return mask;
+    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(vectorType(b.getI1Type()), true));
+  }
+
+  Value emitLoad(Value memory, const LinearFunction &function, Value address, Value mask, bool padded) {
+    Type element = cast<MemRefType>(memory.getType()).getElementType();
+    const Monomial &stride = function.strides[plan.column];
+    if (stride.isZero())
+      return memref::LoadOp::create(b, loc, memory, address);
+    VectorType type = vectorType(element);
+    if (stride.isOne() && (!mask || padded))
+      return vector::LoadOp::create(b, loc, type, memory, address);
+    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+    if (stride.isOne())
+      return vector::MaskedLoadOp::create(b, loc, type, memory, ValueRange{address}, mask, zero);
+    return vector::GatherOp::create(b, loc, type, memory, ValueRange{address}, lanesIndex(stride), maskOrAll(mask),
+                                    zero);
+  }
+
+  void emitStore(Value memory, const LinearFunction &function, Value address, Value value, Value mask) {
+    const Monomial &stride = function.strides[plan.column];
+    value = broadcastTo(b, value, plan.lanes);
+    if (!stride.isOne())
+      vector::ScatterOp::create(b, loc, Type(), memory, ValueRange{address}, lanesIndex(stride), maskOrAll(mask),
+                                value);
+    else if (mask)
+      vector::MaskedStoreOp::create(b, loc, memory, ValueRange{address}, mask, value);
+    else
+      vector::StoreOp::create(b, loc, value, memory, address);
+  }
+
+  // ---- expressions -----------------------------------------------------------------------------------------------
+
+  bool variesOverRows(const Expression *expression) {
+    switch (expression->kind) {
+    case Kind::Constant:
+      return false;
+    case Kind::Accumulator:
+      return true;
+    case Kind::Load:
+      return dependsOnRow(expression->function);
+    case Kind::Body:
+      return llvm::any_of(expression->operands, [&](Expression *e) { return e && variesOverRows(e); }) ||
+             llvm::any_of(expression->indices, [&](const LinearFunction &f) { return dependsOnRow(f); });
+    }
+    llvm_unreachable("all kinds");
+  }
+
+  Value evaluate(const Expression *expression, int64_t band, int64_t row, int64_t vector) {
+    if (expression->kind == Kind::Accumulator)
+      return accumulators[(band * tileRows + row) * columns.vectors + vector];
+    if (expression->kind == Kind::Load)
+      return load(expression, band, row, vector);
+    bool varies = variesOverRows(expression);
+    Value &known = emitted[{expression, varies ? band : 0, varies ? row : 0, vector}];
+    if (known)
+      return known;
+    if (expression->kind == Kind::Constant)
+      return known = arith::ConstantOp::create(b, loc, expression->constant);
+    SmallVector<Value> operands;
+    for (const Expression *operand : expression->operands)
+      operands.push_back(operand ? evaluate(operand, band, row, vector) : Value());
+    auto index = [&](unsigned number) {
+      const LinearFunction &function = expression->indices[number];
+      Value scalar = shifted({startOf(function), 0}, function, band, row, vector);
+      if (!function.dependsOn(plan.column))
+        return scalar;
+      return Value(arith::AddIOp::create(b, loc, broadcastTo(b, scalar, plan.lanes),
+                                         lanesIndex(function.strides[plan.column])));
+    };
+    return known = evaluateBody(b, expression->generic, operands, plan.lanes, machine.fma, index)[expression->result];
+  }
+
+  Value load(const Expression *expression, int64_t band, int64_t row, int64_t vector) {
+    const LinearFunction &function = expression->function;
+    if (!dependsOnRow(function))
+      band = row = 0;
+    if (!function.dependsOn(plan.column))
+      vector = 0;
+    auto known = addresses.find(expression);
+    if (known == addresses.end())
+      known = addresses.insert({expression, {startOf(function), 0}}).first;
+    // Rows whose distance is a constant may read the same place (the overlapping windows of a convolution).
+    Address start = known->second;
+    std::tuple<const void *, int64_t, int64_t, int64_t> key{expression, band, row, vector};
+    auto constantStride = [&](std::optional<unsigned> l) { return !l || function.strides[*l].isConstant(); };
+    if (constantStride(plan.row) && constantStride(plan.band)) {
+      int64_t distance = start.constant;
+      if (plan.row)
+        distance += function.strides[*plan.row].factor * row;
+      if (plan.band)
+        distance += function.strides[*plan.band].factor * band;
+      key = {expression, -1, distance, vector};
+    }
+    Value &value = emitted[key];
+    if (!value) {
+      bool transposed = expression == plan.transposed;
+      Value address = shifted(start, transposed ? transposedFunction : function, band, row, vector);
+      value = emitLoad(transposed ? local : flat[expression->binding], transposed ? transposedFunction : function,
+                       address, columns.masks.empty() ? Value() : columns.masks[vector], transposed || function.tile);
+    }
+    return value;
+  }
+
+  // ---- the register tile -----------------------------------------------------------------------------------------
+
+  LinearFunction transposedFunction; // where the transposed panel's elements are in local memory
+
+  int64_t accumulatorCount() { return tileBands * tileRows * columns.vectors; }
+
+  /// One step of the reduction: the root's body for every accumulator.
+  void emitStep() {
+    for (int64_t band = 0; band < tileBands; ++band)
+      for (int64_t row = 0; row < tileRows; ++row)
+        for (int64_t vector = 0; vector < columns.vectors; ++vector) {
+          Value &accumulator = accumulators[(band * tileRows + row) * columns.vectors + vector];
+          SmallVector<Value> arguments;
+          for (const Expression *input : contraction.inputs)
+            arguments.push_back(input ? evaluate(input, band, row, vector) : Value());
+          // A scalar that several vectors of the row use is broadcast once.
+          for (Value &argument : arguments)
+            if (argument && !isa<VectorType>(argument.getType()) && !argument.getDefiningOp<arith::ConstantOp>()) {
+              Value &wide = emitted[{argument.getAsOpaquePointer(), -2, 0, 0}];
+              if (!wide)
+                wide = broadcastTo(b, argument, plan.lanes);
+              argument = wide;
+            }
+          arguments.push_back(accumulator);
+          Value result = evaluateBody(b, contraction.root, arguments, plan.lanes, machine.fma, nullptr)[0];
+          accumulator = broadcastTo(b, result, plan.lanes);
+        }
+  }
+
+  void advance(DenseMap<const Expression *, Address> &table, unsigned reduction, Value iteration, int64_t unrolled) {
+    for (auto &[expression, address] : table) {
+      const LinearFunction &function = expression == plan.transposed ? transposedFunction : expression->function;
+      const Monomial &stride = function.strides[reduction];
+      if (iteration)
+        address.value = s.add(address.value, s.mul(iteration, s.value(stride)));
+      if (unrolled && stride.isConstant())
+        address.constant += unrolled * stride.factor;
+      else if (unrolled)
+        address.value = s.add(address.value, s.mul(constant(unrolled), s.value(stride)));
+    }
+  }
+
+  /// Reduction loops from `depth` inwards; the accumulators travel through them in registers.
+  void emitReductions(size_t depth) {
+    if (depth == plan.reductions.size()) {
+      emitStep();
+      return;
+    }
+    unsigned reduction = plan.reductions[depth];
+    const Monomial &size = contraction.loops[reduction].size;
+    bool innermost = depth + 1 == plan.reductions.size();
+    auto outside = addresses;
+    if (innermost && size.isConstant() && size.factor <= 4 && size.factor * accumulatorCount() <= 96) {
+      for (int64_t i = 0; i < size.factor; ++i) {
+        addresses = outside;
+        advance(addresses, reduction, Value(), i);
+        emitReductions(depth + 1);
+        if (llvm::any_of(addresses, [&](auto &entry) { return entry.second.value != outside[entry.first].value; }))
+          emitted.clear();
+      }
+      addresses = outside;
+      return;
+    }
+    int64_t step = innermost && size.isConstant() && size.factor % 2 == 0 && accumulatorCount() <= 32 ? 2 : 1;
+    auto forOp = scf::ForOp::create(b, loc, constant(0), s.value(size), constant(step), accumulators);
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(forOp.getBody());
+      accumulators.assign(forOp.getRegionIterArgs().begin(), forOp.getRegionIterArgs().end());
+      emitted.clear();
+      advance(addresses, reduction, forOp.getInductionVar(), 0);
+      auto first = addresses;
+      for (int64_t i = 0; i < step; ++i) {
+        addresses = first;
+        emitted.clear();
+        advance(addresses, reduction, Value(), i);
+        emitReductions(depth + 1);
+      }
+      scf::YieldOp::create(b, loc, accumulators);
+    }
+    accumulators.assign(forOp.getResults().begin(), forOp.getResults().end());
+    addresses = outside;
+    emitted.clear();
+  }
+
+  void collectLoads(const Expression *expression) {
+    if (!expression)
+      return;
+    if (expression->kind == Kind::Load)
+      addresses[expression] = {startOf(expression == plan.transposed ? transposedFunction : expression->function), 0};
+    for (const Expression *operand : expression->operands)
+      collectLoads(operand);
+  }
+
+  void forEachVector(llvm::function_ref<void(int64_t, int64_t, int64_t)> callback) {
+    for (int64_t band = 0; band < tileBands; ++band)
+      for (int64_t row = 0; row < tileRows; ++row)
+        for (int64_t vector = 0; vector < columns.vectors; ++vector)
+          callback(band, row, vector);
+  }
+
+  void emitTile(int64_t bands, int64_t rows) {
+    tileBands = bands;
+    tileRows = rows;
+    addresses.clear();
+    emitted.clear();
+    SmallVector<Value> initial;
+    forEachVector([&](int64_t band, int64_t row, int64_t vector) {
+      initial.push_back(broadcastTo(b, evaluate(contraction.init, band, row, vector), plan.lanes));
+    });
+    accumulators = initial;
+    addresses.clear();
+    for (const Expression *input : contraction.inputs)
+      collectLoads(input);
+    emitReductions(0);
+    addresses.clear();
+    emitted.clear();
+    forEachVector([&](int64_t band, int64_t row, int64_t vector) {
+      for (const Output &output : contraction.outputs) {
+        Value value = evaluate(output.value, band, row, vector);
+        Value address = shifted({startOf(output.function), 0}, output.function, band, row, vector);
+        emitStore(flat[output.binding], output.function, address, value,
+                  columns.masks.empty() ? Value() : columns.masks[vector]);
+      }
+    });
+    addresses.clear();
+    emitted.clear();
+  }
+
+  // ---- loops around it -------------------------------------------------------------------------------------------
+
+  /// Rows [lower, upper) in tiles of `bands` bands.
+  void emitRows(Value lower, Value upper, int64_t bands) {
+    unsigned row = *plan.row;
+    auto tiles = [&](Value from, int64_t size) {
+      Value end = s.add(from, s.mul(s.div(s.sub(upper, from), constant(size)), constant(size)));
+      if (from == end)
+        return end;
+      loop(from, end, size, [&](Value first) {
+        at[row] = first;
+        emitTile(bands, size);
+      });
+      return end;
+    };
+    Value from = tiles(lower, plan.tileRows);
+    for (int64_t tail : plan.rowTails)
+      from = tiles(from, tail);
+    at[row] = Value();
+  }
+
+  void emitBlock(Value block) {
+    if (!plan.row) {
+      emitTile(1, 1);
+      return;
+    }
+    Value rows = s.value(contraction.loops[*plan.row].size);
+    if (!plan.band) {
+      int64_t size = plan.tileRows * plan.blockTiles;
+      Value lower = s.mul(block, constant(size));
+      emitRows(lower, s.min(s.add(lower, constant(size)), rows), 1);
+      return;
+    }
+    int64_t size = plan.tileBands * plan.blockTiles, bands = contraction.loops[*plan.band].size.factor;
+    Value lower = s.mul(block, constant(size));
+    Value upper = s.min(s.add(lower, constant(size)), constant(bands));
+    auto bandLoop = [&](Value from, Value to, int64_t count) {
+      loop(from, to, count, [&](Value band) {
+        at[*plan.band] = band;
+        emitRows(constant(0), rows, count);
+        at[*plan.band] = Value();
+      });
+    };
+    int64_t left = bands % plan.tileBands;
+    Value full = upper;
+    if (left)
+      full = s.min(upper, constant(bands - left));
+    bandLoop(lower, full, plan.tileBands);
+    if (left)
+      bandLoop(full, upper, left);
+  }
+
+  /// Copies the panel of the column-strided operand to local memory, columns innermost.
+  void emitTranspose() {
+    const Expression *operand = plan.transposed;
+    const LinearFunction &function = operand->function;
+    Value source = startOf(function);
+    Value width = s.min(constant(plan.panel()),
+                        s.sub(s.value(contraction.loops[plan.column].size), s.mul(panel, constant(plan.panel()))));
+    std::function<void(size_t, Value, Value)> nest = [&](size_t depth, Value from, Value to) {
+      if (depth < plan.reductions.size()) {
+        unsigned reduction = plan.reductions[depth];
+        loop(constant(0), s.value(contraction.loops[reduction].size), 1, [&](Value i) {
+          nest(depth + 1, s.add(from, s.mul(i, s.value(function.strides[reduction]))),
+               s.add(to, s.mul(i, s.value(transposedFunction.strides[reduction]))));
+        });
+        return;
+      }
+      loop(constant(0), width, 1, [&](Value i) {
+        Value element = memref::LoadOp::create(
+            b, loc, flat[operand->binding], s.add(from, s.mul(i, s.value(function.strides[plan.column]))));
+        memref::StoreOp::create(b, loc, element, local, s.add(to, i));
+      });
+    };
+    nest(0, source, constant(0));
+  }
+
+  void emitPanel(Value number, Value block, int64_t vectors, bool masked) {
+    panel = number;
+    at[plan.column] = s.mul(number, constant(plan.panel()));
+    columns = {vectors, {}};
+    if (masked)
+      for (int64_t vector = 0; vector < vectors; ++vector) {
+        Value left = s.sub(s.value(contraction.loops[plan.column].size),
+                           s.add(at[plan.column], constant(vector * plan.lanes)));
+        columns.masks.push_back(
+            vector::CreateMaskOp::create(b, loc, vectorType(b.getI1Type()), ValueRange{left}));
+      }
+    if (plan.transposed)
+      emitTranspose();
+    emitBlock(block);
+    at[plan.column] = Value();
+  }
+
+  void emitPanels(Value lower, Value upper, Value block) {
+    const Monomial &size = contraction.loops[plan.column].size;
+    bool packed = false;
+    for (const auto &expression : contraction.expressions)
+      packed |= expression->kind == Kind::Load && expression->function.tile;
+    if (size.isConstant() && size.factor % plan.panel() == 0) {
+      loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors, false); });
+      return;
+    }
+    int64_t tailVectors = size.isConstant() ? llvm::divideCeil(size.factor % plan.panel(), plan.lanes)
+                                            : plan.columnVectors;
+    if (size.isConstant() && (size.factor < plan.panel() || (packed && machine.avx512 && tailVectors == plan.columnVectors))) {
+      loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, true); });
+      return;
+    }
+    Value full = s.min(upper, s.div(s.value(size), constant(plan.panel())));
+    full = s.max(lower, full);
+    loop(lower, full, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors, false); });
+    loop(full, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, true); });
+  }
+
+  void emit() {
+    at.assign(contraction.loops.size(), Value());
+    for (Value binding : values.bindings) {
+      auto type = cast<MemRefType>(binding.getType());
+      flat.push_back(memref::ReinterpretCastOp::create(
+          b, loc, MemRefType::get({ShapedType::kDynamic}, type.getElementType()), binding,
+          /*offset=*/OpFoldResult(b.getIndexAttr(0)), ArrayRef<OpFoldResult>{constant(int64_t(1) << 40)},
+          ArrayRef<OpFoldResult>{b.getIndexAttr(1)}));
+    }
+    if (plan.transposed) {
+      Type element = elementType(plan.transposed->binding);
+      transposedFunction.strides.assign(contraction.loops.size(), Monomial());
+      Monomial stride(plan.panel());
+      for (unsigned reduction : llvm::reverse(plan.reductions)) {
+        transposedFunction.strides[reduction] = stride;
+        stride = stride * contraction.loops[reduction].size;
+      }
+      local = memref::ViewOp::create(b, loc, MemRefType::get({ShapedType::kDynamic}, element), values.local,
+                                     constant(0), ValueRange{constant(stride.factor)});
+      transposedFunction.strides[plan.column] = Monomial(1);
+      transposedFunction.tile = plan.panel(); // panels overwrite each other: the panel's number does not matter
+      transposedFunction.tiledLoop = plan.column;
+    }
+    Grid grid = computeGrid(s, contraction, plan);
+    Value outerLower = s.mul(values.workgroup[2], grid.outerPerGroup);
+    Value outerUpper = s.min(s.add(outerLower, grid.outerPerGroup), grid.outer);
+    Value panelLower = s.mul(values.workgroup[0], grid.panelsPerGroup);
+    Value panelUpper = s.min(s.add(panelLower, grid.panelsPerGroup), grid.panels);
+    auto body = [&](Value point) {
+      for (unsigned l : llvm::reverse(plan.outer)) {
+        Value size = s.value(contraction.loops[l].size);
+        at[l] = l == plan.outer.front() ? point : s.rem(point, size);
+        if (l != plan.outer.front())
+          point = s.div(point, size);
+      }
+      emitPanels(panelLower, panelUpper, values.workgroup[1]);
+    };
+    if (plan.outer.empty())
+      body(Value());
+    else
+      loop(outerLower, outerUpper, 1, body);
+  }
+};
+
+} // namespace
+
+int64_t eyrie::target::cpu::localBytes(const Contraction &contraction, const Plan &plan) {
+  if (!plan.transposed)
+    return 0;
+  int64_t elements = plan.panel();
+  for (unsigned loop : plan.reductions)
+    elements *= contraction.loops[loop].size.factor;
+  return elements * 8;
+}
+
+void eyrie::target::cpu::emitKernel(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,
+                                    const CpuTargetModel &machine, const KernelValues &values) {
+  Symbols symbols(b, func, contraction, values.indices);
+  Emitter(b, func, contraction, plan, machine, values, symbols).emit();
+}
+
+std::array<Value, 3> eyrie::target::cpu::emitWorkgroupCounts(OpBuilder &b, func::FuncOp func,
+                                                             const Contraction &contraction, const Plan &plan,
+                                                             ValueRange indices) {
+  Symbols symbols(b, func, contraction, indices);
+  Grid grid = computeGrid(symbols, contraction, plan);
+  return {grid.count[0], grid.count[1], grid.count[2]};
+}

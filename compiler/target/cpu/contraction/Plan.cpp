@@ -1,0 +1,217 @@
+#include "compiler/target/cpu/contraction/Plan.h"
+
+using namespace mlir;
+using namespace eyrie::target::cpu;
+
+namespace {
+
+void forEachLoad(Expression *expression, llvm::function_ref<void(Expression *)> callback) {
+  if (!expression)
+    return;
+  if (expression->kind == Expression::Kind::Load)
+    callback(expression);
+  for (Expression *operand : expression->operands)
+    forEachLoad(operand, callback);
+}
+
+int64_t staticOr(const Monomial &size, int64_t otherwise) { return size.isConstant() ? size.factor : otherwise; }
+
+unsigned bitsOf(Type type) { return type.isIndex() ? 64 : type.getIntOrFloatBitWidth(); }
+
+struct Planner {
+  const Contraction &contraction;
+  const CpuTargetModel &machine;
+  std::string &reason;
+  Plan plan;
+  SmallVector<Expression *> loads; // of the root's inputs
+
+  LogicalResult fail(StringRef text) {
+    reason = text.str();
+    return failure();
+  }
+  const Monomial &size(unsigned loop) const { return contraction.loops[loop].size; }
+
+  /// Do all iterations of `loop` share the vectors of some operand?
+  bool sharesVectors(unsigned loop) const {
+    return llvm::any_of(loads, [&](Expression *load) {
+      return !load->function.dependsOn(loop) && load->function.dependsOn(plan.column);
+    });
+  }
+
+  LogicalResult chooseColumn();
+  LogicalResult chooseRows();
+  void chooseTile();
+  void chooseBlock();
+};
+
+LogicalResult Planner::chooseColumn() {
+  std::optional<unsigned> column;
+  for (unsigned loop = 0; loop < contraction.loops.size(); ++loop)
+    if (!contraction.loops[loop].isReduction && contraction.outputs[0].function.strides[loop].isOne())
+      column = loop;
+  if (!column)
+    return fail("no parallel loop walks the result with unit stride");
+  plan.column = *column;
+
+  int64_t tile = 0;
+  for (Expression *load : loads) {
+    if (load->function.tile) {
+      if (load->function.tiledLoop != plan.column)
+        return fail("an operand is packed along a loop that is not the result's innermost");
+      if (tile && tile != load->function.tile)
+        return fail("two operands are packed with different tiles");
+      tile = load->function.tile;
+    }
+    const Monomial &stride = load->function.strides[plan.column];
+    if (stride.isZero() || stride.isOne())
+      continue;
+    bool isInput = llvm::is_contained(contraction.inputs, load);
+    if (!isInput || plan.transposed || load->function.tile)
+      return fail("an operand has no unit stride along the result's innermost loop");
+    plan.transposed = load;
+  }
+
+  unsigned bits = bitsOf(getElementTypeOrSelf(linalg::GenericOp(contraction.root)->getResultTypes()[0]));
+  if (bits < 8)
+    return fail("a reduction of booleans");
+  plan.lanes = std::max<int64_t>(machine.vectorBits / bits, 1);
+  if (tile) {
+    if (tile % plan.lanes)
+      while (plan.lanes > 1 && tile % plan.lanes)
+        plan.lanes /= 2;
+    plan.columnVectors = tile / plan.lanes;
+    return success();
+  }
+  int64_t columns = staticOr(size(plan.column), ShapedType::kDynamic);
+  while (columns != ShapedType::kDynamic && plan.lanes / 2 >= std::max<int64_t>(columns, 4))
+    plan.lanes /= 2;
+  plan.columnVectors = 0;
+  return success();
+}
+
+LogicalResult Planner::chooseRows() {
+  SmallVector<unsigned> candidates;
+  for (unsigned loop = 0; loop < contraction.loops.size(); ++loop) {
+    if (contraction.loops[loop].isReduction)
+      plan.reductions.push_back(loop);
+    else if (loop != plan.column) {
+      if (loads.size() > 1 && sharesVectors(loop))
+        candidates.push_back(loop);
+    }
+  }
+  if (!candidates.empty()) {
+    // Rows walk the result; the innermost such loop is the one with the nearest elements.
+    plan.row = candidates.back();
+    if (candidates.size() > 1 && size(candidates.back()).isConstant()) {
+      unsigned band = candidates[candidates.size() - 2];
+      if (size(band).isConstant())
+        plan.band = band;
+    }
+  }
+  for (unsigned loop = 0; loop < contraction.loops.size(); ++loop)
+    if (!contraction.loops[loop].isReduction && loop != plan.column && loop != plan.row && loop != plan.band)
+      plan.outer.push_back(loop);
+  if (plan.transposed) {
+    if (!plan.row || plan.transposed->function.dependsOn(*plan.row) ||
+        (plan.band && plan.transposed->function.dependsOn(*plan.band)))
+      return fail("an operand without unit stride is read once");
+    for (unsigned loop : plan.reductions)
+      if (!size(loop).isConstant())
+        return fail("an operand without unit stride has a reduction of dynamic size");
+  }
+  return success();
+}
+
+void Planner::chooseTile() {
+  bool hasBroadcast = llvm::any_of(loads, [&](Expression *load) { return !load->function.dependsOn(plan.column); });
+  int64_t columns = staticOr(size(plan.column), ShapedType::kDynamic);
+  int64_t rows = plan.row ? staticOr(size(*plan.row), ShapedType::kDynamic) : 1;
+  if (plan.band)
+    rows *= size(*plan.band).factor;
+  if (!plan.columnVectors) {
+    if (hasBroadcast || !plan.row)
+      plan.columnVectors = choosePanel(plan.lanes, columns, rows) / plan.lanes;
+    else
+      plan.columnVectors = 1;
+  }
+  // One register for a broadcast, one spare: beyond that the allocator spills.
+  int64_t registers = machine.vectorRegisters - 1;
+  int64_t most = (registers - plan.columnVectors - 1) / plan.columnVectors;
+  if (!hasBroadcast)
+    most = machine.vectorRegisters / 4;
+  most = std::clamp<int64_t>(most, 1, 14);
+  if (!plan.row)
+    return;
+  int64_t row = staticOr(size(*plan.row), ShapedType::kDynamic);
+  if (row == ShapedType::kDynamic) {
+    plan.tileRows = most;
+    for (int64_t tail : {4, 1})
+      if (tail < most)
+        plan.rowTails.push_back(tail);
+    return;
+  }
+  row = std::max<int64_t>(row, 1);
+  plan.tileRows = llvm::divideCeil(row, llvm::divideCeil(row, most));
+  if (row % plan.tileRows)
+    plan.rowTails.push_back(row % plan.tileRows);
+  if (plan.band && row <= most / 2) {
+    int64_t band = std::max<int64_t>(size(*plan.band).factor, 1);
+    plan.tileBands = llvm::divideCeil(band, llvm::divideCeil(band, most / row));
+  }
+}
+
+/// A block of rows keeps its part of the broadcast operand in half of L2 while panels of columns pass; blocks are made
+/// smaller where there would be too few workgroups for many threads.
+void Planner::chooseBlock() {
+  int64_t depth = 1, total = 1;
+  for (unsigned loop : plan.reductions)
+    depth *= std::max<int64_t>(staticOr(size(loop), 512), 1);
+  int64_t rowsPerTile = plan.tileRows * plan.tileBands;
+  if (plan.band)
+    rowsPerTile = std::max<int64_t>(size(*plan.row).factor, 1) * plan.tileBands;
+  plan.blockTiles = std::clamp<int64_t>(machine.l2Bytes / 2 / (depth * 4 * rowsPerTile), 1, 16);
+  for (unsigned loop : plan.outer)
+    total *= std::max<int64_t>(staticOr(size(loop), 1), 1);
+  total *= llvm::divideCeil(std::max<int64_t>(staticOr(size(plan.column), 1024), 1), plan.panel());
+  if (unsigned loop = plan.band.value_or(plan.row.value_or(~0u)); loop != ~0u) {
+    int64_t tiles = llvm::divideCeil(std::max<int64_t>(staticOr(size(loop), 1024), 1),
+                                     plan.band ? plan.tileBands : plan.tileRows);
+    while (plan.blockTiles > 1 && total * llvm::divideCeil(tiles, plan.blockTiles) < 32 &&
+           (plan.blockTiles - 1) * rowsPerTile * plan.panel() * depth >= 4 * minWorkgroupIterations)
+      --plan.blockTiles;
+  }
+}
+
+} // namespace
+
+int64_t eyrie::target::cpu::choosePanel(int64_t lanes, int64_t columns, int64_t rows) {
+  int64_t vectors = rows == 1 ? 4 : 2;
+  if (columns != ShapedType::kDynamic)
+    vectors = std::clamp<int64_t>(llvm::divideCeil(columns, lanes), 1, vectors);
+  return lanes * vectors;
+}
+
+FailureOr<Plan> eyrie::target::cpu::makePlan(const Contraction &contraction, const CpuTargetModel &machine,
+                                             std::string &reason) {
+  Planner planner{contraction, machine, reason, {}, {}};
+  for (Expression *input : contraction.inputs)
+    forEachLoad(input, [&](Expression *load) { planner.loads.push_back(load); });
+  if (planner.loads.empty()) {
+    reason = "the reduction reads no tensor";
+    return failure();
+  }
+  if (failed(planner.chooseColumn()) || failed(planner.chooseRows()))
+    return failure();
+  planner.chooseTile();
+  planner.chooseBlock();
+  if (planner.plan.transposed) {
+    int64_t bytes = planner.plan.panel() * 8;
+    for (unsigned loop : planner.plan.reductions)
+      bytes *= contraction.loops[loop].size.factor;
+    if (bytes > 2 * maxTransposedBytes) {
+      reason = "a panel of the operand without unit stride does not fit local memory";
+      return failure();
+    }
+  }
+  return std::move(planner.plan);
+}

@@ -1,0 +1,38 @@
+// Which loop of a contraction becomes the vector, which the unrolled rows, and how large the register tile is.
+#pragma once
+#include "compiler/target/cpu/CpuTargetModel.h"
+#include "compiler/target/cpu/contraction/Analysis.h"
+
+namespace eyrie::target::cpu {
+
+/// Vectors run along `column`; a register tile holds tileBands × tileRows rows of `columnVectors` vectors. Without
+/// `row` a tile is one row. `band` is a second row loop, used when `row` is too short to fill the registers.
+struct Plan {
+  unsigned column;
+  std::optional<unsigned> row, band;
+  llvm::SmallVector<unsigned> outer;      // the other parallel loops, outermost first
+  llvm::SmallVector<unsigned> reductions; // outermost first
+  int64_t lanes, columnVectors;
+  int64_t tileRows = 1, tileBands = 1;
+  /// Rows of the tiles that finish what full tiles leave, in the order in which they are tried; each is a loop.
+  llvm::SmallVector<int64_t> rowTails;
+  /// How many full tiles of rows (or bands) one workgroup takes.
+  int64_t blockTiles = 1;
+  /// A column-strided input that every workgroup first transposes into local memory; null if none.
+  Expression *transposed = nullptr;
+
+  int64_t panel() const { return lanes * columnVectors; }
+};
+
+/// Iterations that a workgroup should have at least, so that starting it does not count.
+inline constexpr int64_t minWorkgroupIterations = 1 << 16;
+/// Bytes of local memory that a transposed panel may take.
+inline constexpr int64_t maxTransposedBytes = 256 << 10;
+
+/// Chooses; on failure `reason` says why this room has no good code for the contraction.
+mlir::FailureOr<Plan> makePlan(const Contraction &contraction, const CpuTargetModel &machine, std::string &reason);
+
+/// Columns of a panel of a contraction with `columns` columns (dynamic: kDynamic) and at most `rows` rows.
+int64_t choosePanel(int64_t lanes, int64_t columns, int64_t rows);
+
+} // namespace eyrie::target::cpu
