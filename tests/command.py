@@ -1,0 +1,123 @@
+"""The command line under test: how the tests call `eyrie`, hand arrays over and compare results.
+
+$EYRIE names the binary (default: build/release/bin/eyrie). Every call has a time limit, and a call that ends by a
+signal or with exit code 3 (a bug of ours) fails the test at once, whatever it was expected to do.
+"""
+import io
+import json
+import os
+import subprocess
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+EYRIE = os.environ.get("EYRIE", str(ROOT / "build/release/bin/eyrie"))
+# Generated and downloaded models stay here between runs; nothing in it is committed.
+CACHE = Path(os.environ.get("EYRIE_TEST_CACHE", ROOT / "build/test-models"))
+
+
+@dataclass
+class Result:
+    """What a call left: exit code (negative: the signal that ended it), texts, and `timed_out`."""
+    command: list
+    code: int
+    out: str
+    err: str
+    timed_out: bool = False
+
+    def __str__(self):
+        return f"$ {' '.join(map(str, self.command))}\nexit {self.code}\n{self.out[-3000:]}{self.err[-6000:]}"
+
+
+def call(*arguments, timeout=120, stdout=subprocess.PIPE, cwd=None, env=None) -> Result:
+    """Runs `eyrie ARGUMENTS` and returns what happened; only a missing binary raises."""
+    command = [EYRIE, *map(str, arguments)]
+    environment = {**os.environ, **(env or {})}
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, timeout=timeout,
+                              cwd=cwd, env=environment)
+    except subprocess.TimeoutExpired as late:
+        return Result(command, -9, "", f"no end after {timeout} s\n{late.stderr or ''}", timed_out=True)
+    text = lambda data: (data or b"").decode(errors="replace")
+    return Result(command, done.returncode, text(done.stdout), text(done.stderr))
+
+
+def succeed(*arguments, **options) -> Result:
+    """Runs a call that has to succeed."""
+    result = call(*arguments, **options)
+    assert result.code == 0, f"the call should succeed:\n{result}"
+    return result
+
+
+def fail(*arguments, code=1, says=(), **options) -> Result:
+    """Runs a call that has to fail with `code`, saying why on standard error in `eyrie: error:` lines."""
+    result = call(*arguments, **options)
+    assert result.code == code, f"the call should fail with exit code {code}:\n{result}"
+    assert "eyrie: error: " in result.err or code == 2 and result.err, f"no error line:\n{result}"
+    for text in [says] if isinstance(says, str) else says:
+        assert text in result.err, f"the error should say {text!r}:\n{result}"
+    return result
+
+
+def save_npz(path, arrays: dict) -> None:
+    """Writes arrays by name. Unlike numpy.savez it takes every name and always the same bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.asarray(array, order="C"), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(name + ".npy"), buffer.getvalue())
+
+
+def load_npz(path) -> dict:
+    with np.load(path) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def compile_model(model, module, *flags, timeout=300) -> dict:
+    """Compiles and returns what `--json` tells: size_bytes, compile_ms, peak_rss_bytes."""
+    return json.loads(succeed("compile", model, "-o", module, "--json", *flags, timeout=timeout).out)
+
+
+def run_module(module, inputs: dict, folder: Path, *flags, timeout=120) -> dict:
+    """Calls the module with arrays by name and returns its outputs by name."""
+    save_npz(folder / "in.npz", inputs)
+    given = ["--input", f"@{folder / 'in.npz'}"] if inputs else []
+    succeed("run", module, *given, "--output", f"@{folder / 'out.npz'}", *flags, timeout=timeout)
+    return load_npz(folder / "out.npz")
+
+
+def relative_error(got, want) -> float:
+    """max|got - want| / max|want| of floats, over the finite elements; NaN and infinities must stand in the same places."""
+    got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
+    finite = np.isfinite(want)
+    if not np.array_equal(np.where(finite, 0, want), np.where(np.isfinite(got), 0, got), equal_nan=True):
+        return float("inf")
+    if not finite.any():
+        return 0.0
+    difference, scale = np.abs(got - want)[finite].max(), np.abs(want[finite]).max()
+    return float(difference / scale) if scale else float(difference)
+
+
+def check_equal(got: dict, want: dict, tolerance: float) -> float:
+    """Compares outputs by name: types, shapes, integers exactly, floats by relative_error. Returns the largest error."""
+    assert set(got) == set(want), f"outputs {sorted(got)}, expected {sorted(want)}"
+    worst = 0.0
+    for name, expected in want.items():
+        actual = got[name]
+        assert actual.dtype == expected.dtype, f"{name}: type {actual.dtype}, expected {expected.dtype}"
+        assert actual.shape == expected.shape, f"{name}: shape {actual.shape}, expected {expected.shape}"
+        if expected.dtype.kind == "f":
+            error = relative_error(actual, expected)
+            worst = max(worst, error)
+            assert error <= tolerance, f"{name}: relative error {error:.3g} > {tolerance:g}\ngot  {flat(actual)}\nwant {flat(expected)}"
+        else:
+            wrong = int((actual != expected).sum())
+            assert wrong == 0, f"{name}: {wrong} of {expected.size} elements differ\ngot  {flat(actual)}\nwant {flat(expected)}"
+    return worst
+
+
+def flat(array) -> str:
+    return np.array2string(np.asarray(array).reshape(-1)[:64], threshold=64, precision=6)

@@ -1,0 +1,72 @@
+"""Whole models through the command line: right numbers, promised time and memory, the same bytes every time."""
+import os
+
+import pytest
+from architectures import FULL, TINY
+from catalogue import REAL, SLOWEST_COMPILE_S, inputs_of, path_of
+from command import check_equal, compile_model, run_module
+from reference import Reference
+
+TOLERANCE = 1e-4
+MEMORY_BYTES = 1.5e9
+# How much slower than promised a compilation may be here, where the machine may be busy with other tests.
+SLACK = float(os.environ.get("EYRIE_TEST_SLACK", "3"))
+
+MODELS = [*(pytest.param(name, marks=pytest.mark.slow) for name in FULL), *REAL, *TINY]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model(name, tmp_path, report):
+    model, module = path_of(name), tmp_path / "model.eyr"
+    told = compile_model(model, module)
+
+    reference, worst, results = Reference(model), 0.0, []
+    for inputs in inputs_of(name):
+        got = run_module(module, inputs, tmp_path, "--threads", "1")
+        worst = max(worst, check_equal(got, reference(inputs), TOLERANCE))
+        results.append((inputs, got))
+    report(f"{name:22} error {worst:8.2g}   compiled in {told['compile_ms'] / 1000:6.2f} s   "
+           f"peak {told['peak_rss_bytes'] / 1e6:6.0f} MB   module {told['size_bytes'] / 1e6:6.1f} MB   "
+           f"model {model.stat().st_size / 1e6:6.1f} MB")
+
+    for threads in 2, 4:
+        for inputs, one in results:
+            many = run_module(module, inputs, tmp_path, "--threads", threads)
+            different = [key for key in one if one[key].tobytes() != many[key].tobytes()]
+            assert not different, f"{threads} threads give other bits than one in {different}"
+
+    again = tmp_path / "again.eyr"
+    compile_model(model, again, "--jobs", "1")
+    assert module.read_bytes() == again.read_bytes(), "two compilations differ"
+
+    limit = 1.5 * model.stat().st_size + MEMORY_BYTES
+    assert told["peak_rss_bytes"] <= limit, f"the compiler took {told['peak_rss_bytes'] / 1e6:.0f} MB"
+    if name in SLOWEST_COMPILE_S:
+        assert told["compile_ms"] <= SLACK * 1000 * SLOWEST_COMPILE_S[name], "the compilation took too long"
+
+
+def test_shape_flag_fixes_a_symbolic_dimension(tmp_path):
+    model, module = path_of("tiny_bert_dynamic"), tmp_path / "model.eyr"
+    inputs = inputs_of("tiny_bert_dynamic")[1]
+    flags = [flag for key in inputs for flag in ("--shape", f"{key}=3x7")]
+    compile_model(model, module, *flags)
+    check_equal(run_module(module, inputs, tmp_path), Reference(model)(inputs), TOLERANCE)
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_optimisation_levels_agree(level, tmp_path):
+    model, module = path_of("tiny_mobilenet"), tmp_path / "model.eyr"
+    compile_model(model, module, f"-O{level}")
+    for inputs in inputs_of("tiny_mobilenet"):
+        check_equal(run_module(module, inputs, tmp_path), Reference(model)(inputs), TOLERANCE)
+
+
+@pytest.mark.parametrize("cpu", ["x86-64", "x86-64-v3"])
+@pytest.mark.parametrize("name", ["tiny_resnet", "tiny_bert", "tiny_lstm"])
+def test_processors_agree(cpu, name, tmp_path):
+    if os.uname().machine != "x86_64":
+        pytest.skip("an x86-64 machine is needed to run this")
+    model, module = path_of(name), tmp_path / "model.eyr"
+    compile_model(model, module, f"--cpu={cpu}")
+    for inputs in inputs_of(name):
+        check_equal(run_module(module, inputs, tmp_path), Reference(model)(inputs), TOLERANCE)
