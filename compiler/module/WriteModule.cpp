@@ -101,9 +101,13 @@ LogicalResult eyrie::module::writeModule(ModuleOp module, llvm::raw_ostream &os,
   if (failed(program))
     return failure();
   auto metadata = buildMetadata(module, *program, options);
+  if (failed(metadata))
+    return failure();
   auto objects = buildObjects(module);
+  if (failed(objects))
+    return failure();
   auto weights = Weights::collect(module);
-  if (failed(metadata) || failed(objects) || failed(weights))
+  if (failed(weights))
     return failure();
   std::vector<uint32_t> checks = weights->computeChecks();
 
