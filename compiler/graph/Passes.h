@@ -17,6 +17,8 @@ using ChoosePacking = std::function<std::optional<WeightPacking>(mlir::linalg::G
 
 /// Folds transposes into the indexing maps of their consumers and sinks what remains towards the results.
 std::unique_ptr<mlir::Pass> createPropagateLayoutPass();
+/// Lets contractions write their results in the order of the only transpose that reads them.
+std::unique_ptr<mlir::Pass> createAbsorbTransposesPass();
 /// Packs the constant operands of contractions as the target reads them: `unpack(pack(w))`.
 std::unique_ptr<mlir::Pass> createPackWeightsPass(ChoosePacking choose);
 /// Moves expressions of constants into `@__initialize`, leaving new globals in their place.

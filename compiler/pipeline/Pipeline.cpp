@@ -150,6 +150,7 @@ private:
     pm.addNestedPass<func::FuncOp>(graph::createPropagateLayoutPass());
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
+    pm.addNestedPass<func::FuncOp>(graph::createAbsorbTransposesPass());
     pm.addNestedPass<func::FuncOp>(graph::createPackWeightsPass(target::packingOf(targetOptions)));
     pm.addPass(graph::createHoistConstantsPass());
     pm.addPass(createCSEPass());
