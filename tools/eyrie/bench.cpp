@@ -65,12 +65,13 @@ class Subject {
 };
 
 Timing Measure(Subject* subject, double min_time) {
-  constexpr size_t kMinRuns = 5;
+  constexpr size_t kMinRuns = 5, kMaxRuns = 100000;
   double budget = min_time * 1000;
   // The first calls allocate, fault pages in and wake the processor.
   for (double spent = 0; spent < budget / 10;) spent += std::max(subject->Call(), 1e-4);
   Timing timing;
-  for (double spent = 0; spent < budget || timing.ms.size() < kMinRuns;) {
+  timing.ms.reserve(1000);
+  for (double spent = 0; (spent < budget && timing.ms.size() < kMaxRuns) || timing.ms.size() < kMinRuns;) {
     timing.ms.push_back(subject->Call());
     spent += std::max(timing.ms.back(), 1e-4);
   }
@@ -114,10 +115,10 @@ std::string ProfileText(const std::vector<ProfileRow>& rows) {
   std::string text = "\n      ms     %  calls  dispatch\n";
   char line[64];
   for (const ProfileRow& row : rows) {
-    std::snprintf(line, sizeof(line), "%8.3f %5.1f %6.0f  ", row.ms, 100 * row.ms / std::max(total, 1e-9), row.calls);
+    std::snprintf(line, sizeof(line), "%8.4f %5.1f %6.0f  ", row.ms, 100 * row.ms / std::max(total, 1e-9), row.calls);
     text += line + Printable(row.name) + (row.nodes.empty() ? "" : " (" + Printable(row.nodes) + ")") + "\n";
   }
-  std::snprintf(line, sizeof(line), "%8.3f 100.0         all dispatches\n", total);
+  std::snprintf(line, sizeof(line), "%8.4f 100.0         all dispatches\n", total);
   return text + line;
 }
 
@@ -154,7 +155,7 @@ int Bench(const BenchFlags& flags) {
     return kSuccess;
   }
   char text[256];
-  std::snprintf(text, sizeof(text), "min %.3f ms, median %.3f ms, 95th percentile %.3f ms (%zu runs, %u thread%s)\n",
+  std::snprintf(text, sizeof(text), "min %.4g ms, median %.4g ms, 95th percentile %.4g ms (%zu runs, %u thread%s)\n",
                 timing.ms.front(), timing.Quantile(0.5), timing.Quantile(0.95), timing.ms.size(), runtime.threads,
                 runtime.threads == 1 ? "" : "s");
   Print(text + ("arena " + SizeText(stats.arena_bytes)) + ", peak resident memory " + SizeText(rss) + "\n" +

@@ -15,7 +15,7 @@ void FailUsage(std::string message) { throw Failure{kUsage, std::move(message)};
 void DescribeCommand(CLI::App* app, const char* name, const char* description, const char* examples) {
   app->name(std::string("eyrie ") + name);
   app->description(description);
-  app->footer(std::string("\nExamples:\n") + examples);
+  app->footer(std::string("Examples:\n") + examples);
   app->get_formatter()->column_width(32);
   app->get_formatter()->label("TEXT", "");
   app->set_help_flag("-h,--help", "Prints this help");

@@ -20,14 +20,13 @@ void Check(eyrie_status_t status, const std::string& context) {
 }
 
 std::string TypeText(const Value& value) {
-  const char* name = eyrie_type_name(value.type);
-  std::string text = std::string(name ? name : "?") + "[";
-  for (size_t i = 0; i < value.dims.size(); ++i) {
-    const eyrie_dim_t& dim = value.dims[i];
-    text += i ? "," : "";
+  std::string text;
+  for (const eyrie_dim_t& dim : value.dims) {
     text += dim.size >= 0 ? std::to_string(dim.size) : dim.symbol && *dim.symbol ? Printable(dim.symbol) : "?";
+    text += "x";
   }
-  return text + "]";
+  const char* name = eyrie_type_name(value.type);
+  return text + (name ? name : "?");
 }
 
 std::string TypeText(uint32_t type, const std::vector<int64_t>& shape) {

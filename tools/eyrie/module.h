@@ -19,7 +19,7 @@ struct Value {
   std::vector<eyrie_dim_t> dims;
 };
 
-// "f32[batch,3,224,224]"
+// "batchx3x224x224xf32", as the runtime writes it
 std::string TypeText(const Value& value);
 std::string TypeText(uint32_t type, const std::vector<int64_t>& shape);
 
