@@ -436,6 +436,8 @@ Tensor Builder::extract(const Tensor &t, ArrayRef<Dim> offsets, ArrayRef<Dim> si
                 llvm::all_of(strides, [](int64_t s) { return s == 1; });
   if (isNoop)
     return t;
+  if (llvm::any_of(sizes, [](Dim d) { return d.is(0); })) // its offset may lie past the end
+    return empty(sizes, t.elementType, t.isUnsigned);
   Value source = value(t);
   SmallVector<OpFoldResult> steps;
   for (int64_t s : strides)

@@ -1,0 +1,332 @@
+// Every operation of the library on static and symbolic shapes: the IR verifies and the result's shape is right.
+// Numbers are checked end to end by tests/ops.
+#include "compiler/graph/Graph.h"
+#include "compiler/ops/Ops.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Verifier.h"
+#include <gtest/gtest.h>
+
+using namespace eyrie::ops;
+using mlir::failed;
+
+namespace {
+
+class OpsTest : public testing::Test {
+protected:
+  OpsTest()
+      : opBuilder(&context), module(mlir::ModuleOp::create(opBuilder.getUnknownLoc())),
+        b(opBuilder, opBuilder.getUnknownLoc(), dims, *module) {
+    context.loadDialect<eyrie::graph::GraphDialect, mlir::arith::ArithDialect, mlir::func::FuncDialect,
+                        mlir::linalg::LinalgDialect, mlir::math::MathDialect, mlir::tensor::TensorDialect,
+                        mlir::scf::SCFDialect>();
+    f32 = opBuilder.getF32Type(), i64 = opBuilder.getI64Type();
+    opBuilder.setInsertionPointToEnd(module->getBody());
+    func = mlir::func::FuncOp::create(opBuilder, b.loc, "main", opBuilder.getFunctionType({}, {}));
+    opBuilder.setInsertionPointToStart(func.addEntryBlock());
+    n = dims.symbol("n", 1);
+    context.getDiagEngine().registerHandler([&](mlir::Diagnostic &d) { errors += d.str() + "\n"; });
+  }
+
+  /// A model input.
+  Tensor input(Dims shape, mlir::Type type = {}) {
+    Tensor t;
+    t.elementType = type ? type : f32;
+    t.shape = shape;
+    t.value = func.getBody().front().addArgument(t.type(), b.loc);
+    if (!isBound)
+      for (auto [i, d] : llvm::enumerate(shape))
+        if (d == n) {
+          dims.setValue(n, mlir::tensor::DimOp::create(opBuilder, b.loc, t.value, i));
+          isBound = true;
+        }
+    return t;
+  }
+  Tensor list(Dims values) { return fromContents(i64, {Dim(values.size())}, values); }
+  Tensor floats(std::vector<float> values) {
+    return fromConstant(mlir::DenseElementsAttr::get(mlir::RankedTensorType::get(values.size(), f32),
+                                                     llvm::ArrayRef<float>(values)));
+  }
+  void check(FailureOr<Tensor> result, std::string expected) {
+    ASSERT_TRUE(succeeded(result)) << errors;
+    EXPECT_EQ(result->str(), expected);
+    b.value(*result);
+    results.push_back(b.value(*result));
+    verify();
+  }
+  void verify() {
+    auto type = opBuilder.getFunctionType(func.getBody().front().getArgumentTypes(), {});
+    func.setFunctionType(type);
+    mlir::Operation *end = mlir::func::ReturnOp::create(opBuilder, b.loc);
+    EXPECT_TRUE(succeeded(mlir::verify(*module))) << errors << dump();
+    end->erase();
+  }
+  std::string dump() {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    module->print(os);
+    return text;
+  }
+  void expectError(bool isError, std::string text) {
+    EXPECT_TRUE(isError);
+    EXPECT_NE(errors.find(text), std::string::npos) << errors;
+  }
+
+  mlir::MLIRContext context;
+  mlir::OpBuilder opBuilder;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  DimContext dims;
+  Builder b;
+  mlir::func::FuncOp func;
+  mlir::Type f32, i64;
+  Dim n;
+  bool isBound = false;
+  std::string errors;
+  std::vector<mlir::Value> results;
+};
+
+TEST_F(OpsTest, DimsHaveANormalForm) {
+  Dim m = dims.symbol("m", 1);
+  EXPECT_EQ((n + 1) * (n - 1), n * n - 1);
+  EXPECT_EQ(floorDiv(n * m * 6, m * 2), n * 3);
+  EXPECT_EQ(floorDiv(n * 4 + 3, 4), n);
+  EXPECT_EQ(floorDiv(floorDiv(n, 2), 2), floorDiv(n, 4));
+  EXPECT_EQ(floorMod(n * 4 + 3, 4), Dim(3));
+  EXPECT_EQ(max(n, 1), n);
+  EXPECT_EQ(min(n + 2, n), n);
+  EXPECT_EQ(floorDiv((n + 1) * (m + 2), n + 1), m + 2);
+  EXPECT_EQ(isEqual(n, -1), std::optional<bool>(false));
+  EXPECT_EQ(isEqual(n, m), std::nullopt);
+  EXPECT_EQ((n * 2 - m).str(), "2*n - m");
+}
+
+TEST_F(OpsTest, Unary) {
+  Tensor x = input({n, 4});
+  for (int kind = 0; kind <= static_cast<int>(Unary::Atanh); ++kind)
+    if (Unary(kind) != Unary::Not && Unary(kind) != Unary::BitwiseNot)
+      check(unary(b, Unary(kind), x, 0.5, 0.25), "f32[n, 4]");
+  check(unary(b, Unary::IsNan, x), "i1[n, 4]");
+  check(isInf(b, x, true, true), "i1[n, 4]");
+  check(unary(b, Unary::Gelu, input({3}, opBuilder.getF16Type())), "f16[3]");
+  check(unary(b, Unary::Abs, input({3}, i64)), "i64[3]");
+}
+
+TEST_F(OpsTest, Binary) {
+  Tensor x = input({n, 4}), y = input({4});
+  for (int kind = 0; kind <= static_cast<int>(Binary::GreaterOrEqual); ++kind) {
+    bool isComparison = Binary(kind) >= Binary::Equal;
+    check(binary(b, Binary(kind), x, y), isComparison ? "i1[n, 4]" : "f32[n, 4]");
+  }
+  Tensor p = input({2, 1}, i64), q = input({1, 3}, i64);
+  for (int kind = 0; kind <= static_cast<int>(Binary::ShiftRight); ++kind)
+    if (Binary(kind) < Binary::And || Binary(kind) > Binary::Xor)
+      check(binary(b, Binary(kind), p, q),
+            Binary(kind) >= Binary::Equal && Binary(kind) <= Binary::GreaterOrEqual ? "i1[2, 3]" : "i64[2, 3]");
+  check(binary(b, Binary::PRelu, x, y), "f32[n, 4]");
+  expectError(failed(binary(b, Binary::Add, x, input({3}))), "cannot be broadcast");
+}
+
+TEST_F(OpsTest, ShapeArithmeticFolds) {
+  Tensor x = input({n, 12, 64});
+  Tensor s = *shape(b, x);
+  Tensor batch = *gather(b, s, fromContents(i64, {}, {0}), 0);
+  Tensor target = *concat(b, {*unsqueeze(b, batch, {0}), list({12, 8, 8})}, 0);
+  check(reshape(b, x, target), "f32[n, 12, 8, 8]");
+  check(reshape(b, x, list({0, -1})), "f32[n, 768]");
+  Tensor half = *binary(b, Binary::Div, *slice(b, s, list({1}), list({2}), nullptr, nullptr), list({2}));
+  EXPECT_EQ(half.contents->front(), Dim(6));
+  check(where(b, *binary(b, Binary::Equal, s, list({-1})), list({1, 1, 1}), s), "i64[3]");
+  check(cast(b, s, f32, false), "f32[3]");
+  expectError(failed(reshape(b, x, list({0, 7}))), "cannot reshape");
+}
+
+TEST_F(OpsTest, Contractions) {
+  check(matmul(b, input({n, 5, 3, 4}), input({4, 6})), "f32[n, 5, 3, 6]");
+  check(matmul(b, input({n, 5, 3, 4}), input({1, 5, 4, 6})), "f32[n, 5, 3, 6]");
+  check(matmul(b, input({4}), input({4})), "f32[]");
+  check(matmul(b, input({2, 3, 4}), input({4})), "f32[2, 3]");
+  check(matmul(b, input({3, 4}, opBuilder.getF16Type()), input({4, 2}, opBuilder.getF16Type())), "f16[3, 2]");
+  Tensor c = input({6});
+  check(gemm(b, input({4, n}), input({6, 4}), &c, 0.5, 2, true, true), "f32[n, 6]");
+  check(einsum(b, "bij,bjk->bik", {input({2, 3, 4}), input({2, 4, 5})}), "f32[2, 3, 5]");
+  check(einsum(b, "...ii->...i", {input({2, 3, 3})}), "f32[2, 3]");
+  check(einsum(b, "i,ij,j", {input({3}), input({3, 4}), input({4})}), "f32[]");
+  check(einsum(b, "ij", {input({3, 4})}), "f32[3, 4]");
+  expectError(failed(matmul(b, input({3, 4}), input({5, 6}))), "inner dimensions");
+}
+
+TEST_F(OpsTest, Convolutions) {
+  Tensor bias = input({8});
+  WindowAttrs attrs;
+  attrs.pads = {1, 1, 1, 1};
+  attrs.strides = {2, 2};
+  check(conv(b, input({n, 4, 9, 9}), input({8, 4, 3, 3}), &bias, attrs, 1), "f32[n, 8, 5, 5]");
+  check(conv(b, input({1, 4, 9, 9}), input({8, 2, 3, 3}), &bias, attrs, 2), "f32[1, 8, 5, 5]");
+  check(conv(b, input({1, 8, 9, 9}), input({8, 1, 3, 3}), &bias, attrs, 8), "f32[1, 8, 5, 5]");
+  check(conv(b, input({1, 4, 9, 9}), input({8, 1, 3, 3}), &bias, attrs, 4), "f32[1, 8, 5, 5]");
+  check(conv(b, input({1, 4, n, n}), input({8, 4, 3, 3}), nullptr, attrs, 1),
+        "f32[1, 8, floordiv(n + 1, 2), floordiv(n + 1, 2)]");
+  WindowAttrs same;
+  same.autoPad = AutoPad::SameLower;
+  same.dilations = {2};
+  check(conv(b, input({1, 4, 9}), input({8, 4, 3}), &bias, same, 1), "f32[1, 8, 9]");
+  check(conv(b, input({1, 2, 5, 5, 5}), input({8, 2, 3, 3, 3}), &bias, {}, 1), "f32[1, 8, 3, 3, 3]");
+  expectError(failed(conv(b, input({1, 3, 9, 9}), input({8, 4, 3, 3}), nullptr, attrs, 1)), "channels");
+}
+
+TEST_F(OpsTest, TransposedConvolutions) {
+  Tensor bias = input({6});
+  WindowAttrs attrs;
+  attrs.strides = {2, 2};
+  check(convTranspose(b, input({n, 4, 5, 5}), input({4, 6, 2, 2}), &bias, attrs, 1, {}, {}), "f32[n, 6, 10, 10]");
+  check(convTranspose(b, input({n, 4, 5, 5}), input({4, 6, 3, 3}), &bias, attrs, 1, {1, 1}, {}), "f32[n, 6, 12, 12]");
+  check(convTranspose(b, input({n, 4, 5, 5}), input({4, 3, 3, 3}), &bias, attrs, 2, {}, {10, 10}),
+        "f32[n, 6, 10, 10]");
+  attrs.pads = {1, 1, 1, 1};
+  check(convTranspose(b, input({1, 4, n, n}), input({4, 6, 4, 4}), &bias, attrs, 1, {}, {}), "f32[1, 6, 2*n, 2*n]");
+  check(convTranspose(b, input({1, 4, 5}), input({4, 6, 3}), &bias, {}, 1, {}, {}), "f32[1, 6, 7]");
+}
+
+TEST_F(OpsTest, Poolings) {
+  PoolAttrs attrs;
+  attrs.kernel = {3, 3}, attrs.strides = {2, 2}, attrs.pads = {1, 1, 1, 1};
+  for (Pool kind : {Pool::Max, Pool::Average, Pool::Lp})
+    for (bool ceilMode : {false, true}) {
+      attrs.ceilMode = ceilMode;
+      check(pool(b, kind, input({n, 4, 10, 10}), attrs), ceilMode ? "f32[n, 4, 6, 6]" : "f32[n, 4, 5, 5]");
+    }
+  attrs.ceilMode = false;
+  check(pool(b, Pool::Average, input({1, 4, n, n}), attrs), "f32[1, 4, floordiv(n + 1, 2), floordiv(n + 1, 2)]");
+  auto both = maxPoolWithIndices(b, input({n, 4, 10, 10}), attrs);
+  ASSERT_TRUE(succeeded(both));
+  check((*both)[1], "i64[n, 4, 5, 5]");
+  check(globalPool(b, Pool::Average, input({n, 4, 7, 7})), "f32[n, 4, 1, 1]");
+}
+
+TEST_F(OpsTest, Reductions) {
+  Tensor x = input({n, 3, 4});
+  for (int kind = 0; kind <= static_cast<int>(Reduce::SumSquare); ++kind) {
+    check(reduce(b, Reduce(kind), x, {-1, 0}, true), "f32[1, 3, 1]");
+    check(reduce(b, Reduce(kind), x, {}, false), "f32[]");
+  }
+  check(reduce(b, Reduce::Sum, x, {}, false, true), "f32[n, 3, 4]");
+  check(reduce(b, Reduce::Mean, input({3, 4}, i64), {1}, false), "i64[3]");
+  check(argReduce(b, true, x, 1, true, true), "i64[n, 1, 4]");
+  check(cumSum(b, x, 1, true, true), "f32[n, 3, 4]");
+  expectError(failed(reduce(b, Reduce::Sum, x, {3}, true)), "out of range");
+}
+
+TEST_F(OpsTest, Normalisations) {
+  Tensor x = input({n, 4, 6}), channel = input({4}), last = input({6});
+  check(softmax(b, x, -1), "f32[n, 4, 6]");
+  check(softmax(b, x, 1, true), "f32[n, 4, 6]");
+  check(logSoftmax(b, x, 1), "f32[n, 4, 6]");
+  check(hardmax(b, x, 1), "f32[n, 4, 6]");
+  auto layer = layerNorm(b, x, last, &last, -1, 1e-5);
+  ASSERT_TRUE(succeeded(layer));
+  check((*layer)[0], "f32[n, 4, 6]");
+  check((*layer)[1], "f32[n, 4, 1]");
+  check(rmsNorm(b, x, last, -1, 1e-5), "f32[n, 4, 6]");
+  check(instanceNorm(b, x, channel, channel, 1e-5), "f32[n, 4, 6]");
+  check(groupNorm(b, x, channel, channel, 2, 1e-5), "f32[n, 4, 6]");
+  check(batchNorm(b, x, channel, channel, channel, channel, 1e-5), "f32[n, 4, 6]");
+  check(lrn(b, x, 3, 1e-4, 0.75, 1), "f32[n, 4, 6]");
+  check(meanVarianceNorm(b, x, {0, 2}), "f32[n, 4, 6]");
+  check(lpNorm(b, x, 1, 2), "f32[n, 4, 6]");
+}
+
+TEST_F(OpsTest, Movement) {
+  Tensor x = input({n, 4, 6});
+  check(transpose(b, x, {2, 0, 1}), "f32[6, n, 4]");
+  check(flatten(b, x, 1), "f32[n, 24]");
+  check(expand(b, input({4, 1}), list({2, 1, 6})), "f32[2, 4, 6]");
+  check(tile(b, x, list({2, 1, 3})), "f32[2*n, 4, 18]");
+  check(concat(b, {x, input({2, 4, 6})}, 0), "f32[n + 2, 4, 6]");
+  auto parts = splitEqually(b, x, 2, 4);
+  ASSERT_TRUE(succeeded(parts));
+  check((*parts)[3], "f32[n, 4, 0]");
+  Tensor axes = list({2, 1}), steps = list({-2, 1});
+  check(slice(b, x, list({-1, 1}), list({-100, 3}), &axes, &steps), "f32[n, 2, 3]");
+  check(slice(b, x, list({1}), list({int64_t(1) << 62}), nullptr, nullptr), "f32[n - 1, 4, 6]");
+  for (PadMode mode : {PadMode::Constant, PadMode::Reflect, PadMode::Edge, PadMode::Wrap})
+    check(pad(b, x, list({1, 0, 2, 0, -1, 1}), mode, nullptr), "f32[n + 1, 3, 9]");
+  check(depthToSpace(b, input({n, 8, 3, 3}), 2, true), "f32[n, 2, 6, 6]");
+  check(spaceToDepth(b, input({n, 2, 6, 6}), 2), "f32[n, 8, 3, 3]");
+  check(reverseSequence(b, x, input({4}, i64), 0, 1), "f32[n, 4, 6]");
+}
+
+TEST_F(OpsTest, Gathers) {
+  Tensor x = input({n, 4, 6});
+  check(gather(b, x, input({2, 3}, i64), 1), "f32[n, 2, 3, 6]");
+  check(gather(b, x, fromContents(i64, {}, {-1}), 1), "f32[n, 6]");
+  check(gatherElements(b, x, input({n, 2, 6}, i64), 1), "f32[n, 2, 6]");
+  check(gatherND(b, x, input({n, 5, 1}, i64), 1), "f32[n, 5, 6]");
+  check(oneHot(b, input({n, 3}, i64), list({10}), input({2}), -1), "f32[n, 3, 10]");
+  check(trilu(b, x, nullptr, true), "f32[n, 4, 6]");
+}
+
+TEST_F(OpsTest, MadeUp) {
+  Tensor x = input({n, 4});
+  auto scalar = [&](Dim d) { return fromContents(i64, {}, {d}); };
+  check(range(b, scalar(0), scalar(n), scalar(2)), "i64[floordiv(n + 1, 2)]");
+  check(range(b, scalar(5), scalar(0), scalar(-2)), "i64[3]");
+  auto one = mlir::DenseElementsAttr::get(mlir::RankedTensorType::get(1, f32), 1.0f);
+  check(constantOfShape(b, *shape(b, x), one), "f32[n, 4]");
+  check(eyeLike(b, x, 1, f32, false), "f32[n, 4]");
+  auto dynamic = reshape(b, x, input({2}, i64));
+  ASSERT_TRUE(succeeded(dynamic)) << errors;
+  EXPECT_EQ(dynamic->rank(), 2);
+  verify();
+}
+
+TEST_F(OpsTest, Resize) {
+  Tensor x = input({n, 3, 8, 8}), y = input({1, 3, n, n});
+  Tensor scales = floats({1, 1, 2, 1.5}), sizes = list({1, 3, 13, 20});
+  for (ResizeMode mode : {ResizeMode::Nearest, ResizeMode::Linear, ResizeMode::Cubic})
+    for (int c = 0; c <= static_cast<int>(CoordinateMode::TfCropAndResize); ++c) {
+      ResizeAttrs attrs;
+      attrs.mode = mode, attrs.coordinates = CoordinateMode(c), attrs.excludeOutside = c & 1;
+      check(resize(b, x, nullptr, &scales, nullptr, attrs), "f32[n, 3, 16, 12]");
+      check(resize(b, y, nullptr, nullptr, &sizes, attrs), "f32[1, 3, 13, 20]");
+    }
+  ResizeAttrs attrs;
+  attrs.coordinates = CoordinateMode::Asymmetric, attrs.nearest = NearestMode::Floor;
+  Tensor twice = floats({1, 1, 2, 2});
+  check(resize(b, y, nullptr, &twice, nullptr, attrs), "f32[1, 3, 2*n, 2*n]");
+}
+
+TEST_F(OpsTest, Recurrent) {
+  Tensor x = input({5, n, 4}), lengths = input({n}, opBuilder.getI32Type());
+  for (Cell cell : {Cell::Rnn, Cell::Gru, Cell::Lstm})
+    for (Direction direction : {Direction::Forward, Direction::Reverse, Direction::Bidirectional}) {
+      int64_t g = cell == Cell::Lstm ? 4 : cell == Cell::Gru ? 3 : 1, d = direction == Direction::Bidirectional ? 2 : 1;
+      RecurrentAttrs attrs;
+      attrs.direction = direction, attrs.hiddenSize = 3, attrs.clip = 2, attrs.linearBeforeReset = d == 2;
+      Tensor bias = input({d, 6 * g}), h0 = input({d, n, 3}), p = input({d, 9});
+      auto results = recurrent(b, cell, x, input({d, 3 * g, 4}), input({d, 3 * g, 3}), &bias,
+                               d == 2 ? &lengths : nullptr, &h0, cell == Cell::Lstm ? &h0 : nullptr,
+                               cell == Cell::Lstm ? &p : nullptr, attrs);
+      ASSERT_TRUE(succeeded(results)) << errors;
+      check((*results)[0], "f32[5, " + std::to_string(d) + ", n, 3]");
+      check(results->back(), "f32[" + std::to_string(d) + ", n, 3]");
+    }
+}
+
+TEST_F(OpsTest, Quantisation) {
+  Tensor scale = input({4}), zero = input({4}, opBuilder.getI8Type());
+  auto q = quantizeLinear(b, input({n, 4}), scale, &zero, 1, opBuilder.getI8Type(), false);
+  check(q, "i8[n, 4]");
+  check(dequantizeLinear(b, *q, scale, &zero, 1), "f32[n, 4]");
+  for (mlir::Type from : {f32, i64, mlir::Type(opBuilder.getI1Type()), mlir::Type(opBuilder.getBF16Type())})
+    for (mlir::Type to : {i64, mlir::Type(opBuilder.getI8Type()), mlir::Type(opBuilder.getI1Type()),
+                          mlir::Type(opBuilder.getF64Type()), mlir::Type(opBuilder.getF16Type())}) {
+      auto result = cast(b, input({2}, from), to, false);
+      ASSERT_TRUE(succeeded(result));
+      verify();
+    }
+}
+
+} // namespace
