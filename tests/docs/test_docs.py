@@ -1,0 +1,21 @@
+"""The documentation does what it says and is up to date."""
+import subprocess
+import sys
+from pathlib import Path
+
+from command import EYRIE, ROOT
+
+BUILD = Path(EYRIE).resolve().parents[1]
+
+
+def run(script, *arguments):
+    done = subprocess.run([sys.executable, ROOT / "tools/dev" / script, *arguments, BUILD], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_pages_of_how_to_do_what_they_say():
+    run("check_how_to.py")
+
+
+def test_the_reference_is_up_to_date():
+    run("generate_docs.py", "--check")
