@@ -12,6 +12,22 @@ namespace {
 
 using Kind = Expression::Kind;
 
+/// Iterations of the innermost reduction by which prefetches run ahead.
+constexpr int64_t prefetchDistance = 64;
+
+/// Local memory in bytes; 8 per element whatever its type.
+int64_t transposedBytes(const Contraction &contraction, const Plan &plan) {
+  if (!plan.transposed)
+    return 0;
+  int64_t elements = plan.panel();
+  for (unsigned loop : plan.reductions)
+    elements *= contraction.loops[loop].size.factor;
+  return llvm::alignTo(elements * 8, 64);
+}
+int64_t stagedBytes(const Plan &plan) {
+  return plan.staged ? plan.tileRows * plan.tileBands * stagedPitch(plan) * 8 : 0;
+}
+
 /// How many columns a panel has: all of them, or as many as are left.
 struct Columns {
   int64_t vectors;
@@ -31,6 +47,13 @@ struct Emitter {
           const CpuTargetModel &machine, const KernelValues &values, Symbols &symbols)
       : b(b), loc(func.getLoc()), contraction(contraction), plan(plan), machine(machine), values(values), s(symbols) {}
 
+  /// An input that is read from local memory instead.
+  struct Redirection {
+    Value memory;
+    LinearFunction function;
+  };
+  DenseMap<const Expression *, Redirection> redirections;
+
   SmallVector<Value> flat; // the bindings as one-dimensional memrefs
   Value local; // the transposed panel
 
@@ -40,6 +63,8 @@ struct Emitter {
   Columns columns;
   int64_t tileBands = 1, tileRows = 1;
   SmallVector<Value> accumulators;
+  Value stagedMemory;
+  bool inReduction = false;
 
   /// The address of each load at the current point of the reduction loops, as a value and a constant to add to it.
   struct Address {
@@ -183,8 +208,33 @@ struct Emitter {
     return known = evaluateBody(b, expression->generic, operands, plan.lanes, machine.fma, index)[expression->result];
   }
 
+  const LinearFunction &functionOf(const Expression *load) {
+    auto redirection = redirections.find(load);
+    return redirection == redirections.end() ? load->function : redirection->second.function;
+  }
+  Value memoryOf(const Expression *load) {
+    auto redirection = redirections.find(load);
+    return redirection == redirections.end() ? flat[load->binding] : redirection->second.memory;
+  }
+
+  /// Vectors that few rows share come from far: they are prefetched. (With 2 to 4 rows the processor's own prefetcher
+  /// does better.)
+  bool prefetches(const LinearFunction &function) {
+    if (!inReduction || plan.reductions.empty() || !function.dependsOn(plan.column) || dependsOnRow(function))
+      return false;
+    if (plan.staged || !plan.row)
+      return true;
+    const Monomial &rows = contraction.loops[*plan.row].size;
+    return rows.isConstant() && !plan.band && rows.factor > 4 && rows.factor <= 2 * plan.tileRows;
+  }
+  void emitPrefetch(Value memory, const LinearFunction &function, Value address) {
+    const Monomial &stride = function.strides[plan.reductions.back()];
+    Value ahead = s.add(address, s.mul(s.value(stride), constant(prefetchDistance)));
+    memref::PrefetchOp::create(b, loc, memory, ahead, /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
+  }
+
   Value load(const Expression *expression, int64_t band, int64_t row, int64_t vector) {
-    const LinearFunction &function = expression->function;
+    const LinearFunction &function = functionOf(expression);
     if (!dependsOnRow(function))
       band = row = 0;
     if (!function.dependsOn(plan.column))
@@ -206,17 +256,17 @@ struct Emitter {
     }
     Value &value = emitted[key];
     if (!value) {
-      bool transposed = expression == plan.transposed;
-      Value address = shifted(start, transposed ? transposedFunction : function, band, row, vector);
-      value = emitLoad(transposed ? local : flat[expression->binding], transposed ? transposedFunction : function,
-                       address, columns.masks.empty() ? Value() : columns.masks[vector], transposed || function.tile);
+      Value memory = memoryOf(expression);
+      Value address = shifted(start, function, band, row, vector);
+      value = emitLoad(memory, function, address, columns.masks.empty() ? Value() : columns.masks[vector],
+                       function.tile);
+      if (prefetches(function))
+        emitPrefetch(memory, function, address);
     }
     return value;
   }
 
   // ---- the register tile -----------------------------------------------------------------------------------------
-
-  LinearFunction transposedFunction; // where the transposed panel's elements are in local memory
 
   int64_t accumulatorCount() { return tileBands * tileRows * columns.vectors; }
 
@@ -245,8 +295,7 @@ struct Emitter {
 
   void advance(DenseMap<const Expression *, Address> &table, unsigned reduction, Value iteration, int64_t unrolled) {
     for (auto &[expression, address] : table) {
-      const LinearFunction &function = expression == plan.transposed ? transposedFunction : expression->function;
-      const Monomial &stride = function.strides[reduction];
+      const Monomial &stride = functionOf(expression).strides[reduction];
       if (iteration)
         address.value = s.add(address.value, s.mul(iteration, s.value(stride)));
       if (unrolled && stride.isConstant())
@@ -277,14 +326,14 @@ struct Emitter {
       addresses = outside;
       return;
     }
-    int64_t step = innermost && size.isConstant() && size.factor % 2 == 0 && accumulatorCount() <= 32 ? 2 : 1;
-    auto forOp = scf::ForOp::create(b, loc, constant(0), s.value(size), constant(step), accumulators);
-    {
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(forOp.getBody());
-      accumulators.assign(forOp.getRegionIterArgs().begin(), forOp.getRegionIterArgs().end());
-      emitted.clear();
-      advance(addresses, reduction, forOp.getInductionVar(), 0);
+    if (innermost && plan.staged) {
+      emitStagedReduction(reduction);
+      addresses = outside;
+      return;
+    }
+    int64_t step = innermost ? unrollBy(size) : 1;
+    carryAccumulators(constant(0), s.value(size), step, [&](Value iteration) {
+      advance(addresses, reduction, iteration, 0);
       auto first = addresses;
       for (int64_t i = 0; i < step; ++i) {
         addresses = first;
@@ -292,18 +341,87 @@ struct Emitter {
         advance(addresses, reduction, Value(), i);
         emitReductions(depth + 1);
       }
+    });
+    addresses = outside;
+  }
+
+  int64_t unrollBy(const Monomial &size) {
+    return size.isConstant() && size.factor % 2 == 0 && accumulatorCount() <= 32 ? 2 : 1;
+  }
+
+  void carryAccumulators(Value lower, Value upper, int64_t step, llvm::function_ref<void(Value)> body) {
+    auto forOp = scf::ForOp::create(b, loc, lower, upper, constant(step), accumulators);
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(forOp.getBody());
+      accumulators.assign(forOp.getRegionIterArgs().begin(), forOp.getRegionIterArgs().end());
+      emitted.clear();
+      body(forOp.getInductionVar());
       scf::YieldOp::create(b, loc, accumulators);
     }
     accumulators.assign(forOp.getResults().begin(), forOp.getResults().end());
-    addresses = outside;
     emitted.clear();
+  }
+
+  /// The innermost reduction in chunks, whose part of the staged input is copied to local memory first.
+  void emitStagedReduction(unsigned reduction) {
+    const Expression *staged = plan.staged;
+    const Monomial &size = contraction.loops[reduction].size;
+    LinearFunction function;
+    function.strides.assign(at.size(), Monomial());
+    function.strides[reduction] = Monomial(1);
+    function.strides[*plan.row] = Monomial(stagedPitch(plan));
+    if (plan.band)
+      function.strides[*plan.band] = Monomial(stagedPitch(plan) * tileRows);
+    carryAccumulators(constant(0), s.value(size), plan.stagedDepth, [&](Value chunk) {
+      advance(addresses, reduction, chunk, 0);
+      Address source = addresses[staged];
+      loop(constant(0), constant(plan.stagedDepth), plan.lanes, [&](Value i) {
+        for (int64_t band = 0; band < tileBands; ++band)
+          for (int64_t row = 0; row < tileRows; ++row) {
+            VectorType type = vectorType(elementType(staged->binding));
+            Value from = s.add(shifted(source, staged->function, band, row, 0), i);
+            Value to = s.add(constant((band * tileRows + row) * stagedPitch(plan)), i);
+            Value part = vector::LoadOp::create(b, loc, type, flat[staged->binding], from);
+            vector::StoreOp::create(b, loc, part, stagedMemory, to);
+          }
+      });
+      redirections[staged] = {stagedMemory, function};
+      addresses[staged] = {constant(0), 0};
+      auto outside = addresses;
+      int64_t step = accumulatorCount() <= 32 ? 2 : 1, line = 64 / plan.stagedElementBytes;
+      carryAccumulators(constant(0), constant(plan.stagedDepth), line, [&](Value start) {
+        advance(addresses, reduction, start, 0);
+        // The next chunk, a line of every row at a time.
+        for (int64_t band = 0; band < tileBands; ++band)
+          for (int64_t row = 0; row < tileRows; ++row) {
+            Value next = s.add(s.add(shifted(source, staged->function, band, row, 0), start),
+                               constant(plan.stagedDepth));
+            memref::PrefetchOp::create(b, loc, flat[staged->binding], next, false, 2, true);
+          }
+        auto outside = addresses;
+        carryAccumulators(constant(0), constant(line), step, [&](Value iteration) {
+          advance(addresses, reduction, iteration, 0);
+          auto first = addresses;
+          for (int64_t i = 0; i < step; ++i) {
+            addresses = first;
+            emitted.clear();
+            advance(addresses, reduction, Value(), i);
+            emitStep();
+          }
+        });
+        addresses = outside;
+      });
+      addresses = outside;
+      redirections.erase(staged);
+    });
   }
 
   void collectLoads(const Expression *expression) {
     if (!expression)
       return;
     if (expression->kind == Kind::Load)
-      addresses[expression] = {startOf(expression == plan.transposed ? transposedFunction : expression->function), 0};
+      addresses[expression] = {startOf(functionOf(expression)), 0};
     for (const Expression *operand : expression->operands)
       collectLoads(operand);
   }
@@ -328,7 +446,9 @@ struct Emitter {
     addresses.clear();
     for (const Expression *input : contraction.inputs)
       collectLoads(input);
+    inReduction = true;
     emitReductions(0);
+    inReduction = false;
     addresses.clear();
     emitted.clear();
     forEachVector([&](int64_t band, int64_t row, int64_t vector) {
@@ -399,6 +519,7 @@ struct Emitter {
   void emitTranspose() {
     const Expression *operand = plan.transposed;
     const LinearFunction &function = operand->function;
+    const auto &[local, panelFunction] = redirections[operand];
     Value source = startOf(function);
     Value width = s.min(constant(plan.panel()),
                         s.sub(s.value(contraction.loops[plan.column].size), s.mul(panel, constant(plan.panel()))));
@@ -407,14 +528,14 @@ struct Emitter {
         unsigned reduction = plan.reductions[depth];
         loop(constant(0), s.value(contraction.loops[reduction].size), 1, [&](Value i) {
           nest(depth + 1, s.add(from, s.mul(i, s.value(function.strides[reduction]))),
-               s.add(to, s.mul(i, s.value(transposedFunction.strides[reduction]))));
+               s.add(to, s.mul(i, s.value(panelFunction.strides[reduction]))));
         });
         return;
       }
       loop(constant(0), width, 1, [&](Value i) {
         Value element = memref::LoadOp::create(
             b, loc, flat[operand->binding], s.add(from, s.mul(i, s.value(function.strides[plan.column]))));
-        memref::StoreOp::create(b, loc, element, local, s.add(to, i));
+        memref::StoreOp::create(b, loc, element, redirections[operand].memory, s.add(to, i));
       });
     };
     nest(0, source, constant(0));
@@ -458,6 +579,28 @@ struct Emitter {
     loop(full, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, true); });
   }
 
+  void setUpLocalMemory() {
+    auto view = [&](const Expression *load, int64_t offset, int64_t elements) -> Value {
+      auto type = MemRefType::get({ShapedType::kDynamic}, elementType(load->binding));
+      return memref::ViewOp::create(b, loc, type, values.local, constant(offset), ValueRange{constant(elements)});
+    };
+    if (plan.staged)
+      stagedMemory = view(plan.staged, transposedBytes(contraction, plan), stagedBytes(plan) / 8);
+    if (!plan.transposed)
+      return;
+    LinearFunction function;
+    function.strides.assign(contraction.loops.size(), Monomial());
+    int64_t stride = plan.panel();
+    for (unsigned reduction : llvm::reverse(plan.reductions)) {
+      function.strides[reduction] = Monomial(stride);
+      stride *= contraction.loops[reduction].size.factor;
+    }
+    function.strides[plan.column] = Monomial(1);
+    function.tile = plan.panel(); // panels overwrite each other: the panel's number does not matter
+    function.tiledLoop = plan.column;
+    redirections[plan.transposed] = {view(plan.transposed, 0, stride), function};
+  }
+
   void emit() {
     at.assign(contraction.loops.size(), Value());
     for (Value binding : values.bindings) {
@@ -467,20 +610,7 @@ struct Emitter {
           /*offset=*/OpFoldResult(b.getIndexAttr(0)), ArrayRef<OpFoldResult>{constant(int64_t(1) << 40)},
           ArrayRef<OpFoldResult>{b.getIndexAttr(1)}));
     }
-    if (plan.transposed) {
-      Type element = elementType(plan.transposed->binding);
-      transposedFunction.strides.assign(contraction.loops.size(), Monomial());
-      Monomial stride(plan.panel());
-      for (unsigned reduction : llvm::reverse(plan.reductions)) {
-        transposedFunction.strides[reduction] = stride;
-        stride = stride * contraction.loops[reduction].size;
-      }
-      local = memref::ViewOp::create(b, loc, MemRefType::get({ShapedType::kDynamic}, element), values.local,
-                                     constant(0), ValueRange{constant(stride.factor)});
-      transposedFunction.strides[plan.column] = Monomial(1);
-      transposedFunction.tile = plan.panel(); // panels overwrite each other: the panel's number does not matter
-      transposedFunction.tiledLoop = plan.column;
-    }
+    setUpLocalMemory();
     Grid grid = computeGrid(s, contraction, plan);
     Value outerLower = s.mul(values.workgroup[2], grid.outerPerGroup);
     Value outerUpper = s.min(s.add(outerLower, grid.outerPerGroup), grid.outer);
@@ -505,12 +635,7 @@ struct Emitter {
 } // namespace
 
 int64_t eyrie::target::cpu::localBytes(const Contraction &contraction, const Plan &plan) {
-  if (!plan.transposed)
-    return 0;
-  int64_t elements = plan.panel();
-  for (unsigned loop : plan.reductions)
-    elements *= contraction.loops[loop].size.factor;
-  return elements * 8;
+  return transposedBytes(contraction, plan) + stagedBytes(plan);
 }
 
 void eyrie::target::cpu::emitKernel(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,

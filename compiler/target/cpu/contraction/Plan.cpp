@@ -1,4 +1,5 @@
 #include "compiler/target/cpu/contraction/Plan.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 using namespace eyrie::target::cpu;
@@ -29,6 +30,10 @@ struct Planner {
     reason = text.str();
     return failure();
   }
+  Type elementTypeOf(Expression *load) const {
+    auto func = linalg::GenericOp(contraction.root)->getParentOfType<func::FuncOp>();
+    return getElementTypeOrSelf(func.getArgumentTypes()[load->binding]);
+  }
   const Monomial &size(unsigned loop) const { return contraction.loops[loop].size; }
 
   /// Do all iterations of `loop` share the vectors of some operand?
@@ -42,6 +47,7 @@ struct Planner {
   LogicalResult chooseRows();
   void chooseTile();
   void chooseBlock();
+  void chooseStaging();
 };
 
 LogicalResult Planner::chooseColumn() {
@@ -169,7 +175,7 @@ void Planner::chooseBlock() {
   int64_t rowsPerTile = plan.tileRows * plan.tileBands;
   if (plan.band)
     rowsPerTile = std::max<int64_t>(size(*plan.row).factor, 1) * plan.tileBands;
-  plan.blockTiles = std::clamp<int64_t>(machine.l2Bytes / 2 / (depth * 4 * rowsPerTile), 1, 16);
+  plan.blockTiles = std::clamp<int64_t>(machine.l2Bytes / 2 / (depth * 4 * rowsPerTile), 8, 16);
   for (unsigned loop : plan.outer)
     total *= std::max<int64_t>(staticOr(size(loop), 1), 1);
   total *= llvm::divideCeil(std::max<int64_t>(staticOr(size(plan.column), 1024), 1), plan.panel());
@@ -179,6 +185,28 @@ void Planner::chooseBlock() {
     while (plan.blockTiles > 1 && total * llvm::divideCeil(tiles, plan.blockTiles) < 32 &&
            (plan.blockTiles - 1) * rowsPerTile * plan.panel() * depth >= 4 * minWorkgroupIterations)
       --plan.blockTiles;
+  }
+}
+
+/// Rows 4096 bytes apart fall into one set of the first-level cache, which has fewer ways than a tile has rows.
+void Planner::chooseStaging() {
+  if (!plan.row || plan.tileRows * plan.tileBands < 8 || plan.reductions.empty())
+    return;
+  unsigned innermost = plan.reductions.back();
+  const Monomial &depth = size(innermost);
+  for (Expression *load : loads) {
+    const LinearFunction &function = load->function;
+    const Monomial &stride = function.strides[*plan.row];
+    if (!llvm::is_contained(contraction.inputs, load) || function.dependsOn(plan.column) || stride.isZero() ||
+        !stride.isConstant() || !function.strides[innermost].isOne() || !depth.isConstant())
+      continue;
+    int64_t bytes = bitsOf(elementTypeOf(load)) / 8;
+    if (stride.factor * bytes % 4096 || depth.factor % 64 || depth.factor < 256)
+      continue;
+    plan.staged = load;
+    plan.stagedElementBytes = bytes;
+    plan.stagedDepth = depth.factor % 128 ? 64 : 128;
+    return;
   }
 }
 
@@ -204,6 +232,7 @@ FailureOr<Plan> eyrie::target::cpu::makePlan(const Contraction &contraction, con
     return failure();
   planner.chooseTile();
   planner.chooseBlock();
+  planner.chooseStaging();
   if (planner.plan.transposed) {
     int64_t bytes = planner.plan.panel() * 8;
     for (unsigned loop : planner.plan.reductions)

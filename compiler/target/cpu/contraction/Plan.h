@@ -21,6 +21,11 @@ struct Plan {
   /// A column-strided input that every workgroup first transposes into local memory; null if none.
   Expression *transposed = nullptr;
 
+  /// An input whose rows, a multiple of the cache's way size apart, would evict each other: a tile's rows are copied to
+  /// local memory, `stagedDepth` elements of the innermost reduction at a time; null if none.
+  Expression *staged = nullptr;
+  int64_t stagedDepth = 0, stagedElementBytes = 0;
+
   int64_t panel() const { return lanes * columnVectors; }
 };
 
@@ -28,6 +33,9 @@ struct Plan {
 inline constexpr int64_t minWorkgroupIterations = 1 << 16;
 /// Bytes of local memory that a transposed panel may take.
 inline constexpr int64_t maxTransposedBytes = 256 << 10;
+
+/// Elements between two rows of the staged input: not a multiple of a cache line's conflicts.
+inline int64_t stagedPitch(const Plan &plan) { return plan.stagedDepth + 16; }
 
 /// Chooses; on failure `reason` says why this room has no good code for the contraction.
 mlir::FailureOr<Plan> makePlan(const Contraction &contraction, const CpuTargetModel &machine, std::string &reason);
