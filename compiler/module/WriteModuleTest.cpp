@@ -1,116 +1,12 @@
-// From the module after `graph` to numbers: stream, vm and module together, run by the runtime. The kernels are those
-// of the runtime's tests: `add` adds n floats, 64 in a workgroup.
-#include "compiler/graph/Graph.h"
-#include "compiler/module/Module.h"
-#include "compiler/stream/Stream.h"
-#include "compiler/vm/Vm.h"
-#include "eyrie/runtime.h"
-#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
-#include "mlir/Parser/Parser.h"
+// From the module after `graph` to numbers: stream, vm and module together, run by the runtime.
+#include "compiler/module/TestProgram.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MemoryBuffer.h"
-#include <gtest/gtest.h>
 
 using namespace mlir;
 using namespace eyrie;
+using namespace eyrie::test;
 
 namespace {
-
-const char kAdd[] = R"(
-graph.executable @add attributes {target = "test", format = "elf-x86_64"} {
-  func.func @add(%a: tensor<?xf32>, %b: tensor<?xf32>, %n: index) -> tensor<?xf32>
-      attributes {graph.arg_dims = [[0], [0]], graph.result_dims = [[0]]} {
-    return %a : tensor<?xf32>
-  }
-  func.func @add_workgroups(%n: index) -> (index, index, index) {
-    %c1 = arith.constant 1 : index
-    %x = affine.apply affine_map<()[s0] -> (s0 ceildiv 64)>()[%n]
-    return %x, %c1, %c1 : index, index, index
-  }
-}
-)";
-
-class Compiled {
-public:
-  explicit Compiled(const std::string &functions) {
-    DialectRegistry registry;
-    registry.insert<graph::GraphDialect, func::FuncDialect, arith::ArithDialect, scf::SCFDialect,
-                    tensor::TensorDialect, affine::AffineDialect, cf::ControlFlowDialect>();
-    stream::registerStreamDialect(registry);
-    context.appendDialectRegistry(registry);
-    module = parseSourceString<ModuleOp>(kAdd + functions, &context);
-    if (!module)
-      return;
-    auto file = llvm::MemoryBuffer::getFile(EYRIE_TEST_KERNELS);
-    StringRef object = (*file)->getBuffer();
-    auto type = RankedTensorType::get({int64_t(object.size())}, IntegerType::get(&context, 8));
-    for (auto executable : module->getOps<graph::ExecutableOp>())
-      executable->setAttr("object", DenseElementsAttr::getFromRawBuffer(type, ArrayRef(object.data(), object.size())));
-    PassManager pm(&context);
-    stream::buildStreamPipeline(pm);
-    vm::buildVmPipeline(pm);
-    if (failed(pm.run(*module)))
-      module = {};
-  }
-  std::string write() {
-    std::string bytes;
-    llvm::raw_string_ostream os(bytes);
-    return module && succeeded(module::writeModule(*module, os)) ? bytes : "";
-  }
-
-  MLIRContext context;
-  OwningOpRef<ModuleOp> module;
-};
-
-std::string take(eyrie_status_t status) {
-  std::string text = status ? eyrie_status_message(status) : "";
-  eyrie_status_free(status);
-  return text;
-}
-
-class Loaded {
-public:
-  explicit Loaded(const std::string &bytes) : bytes(bytes) {
-    EXPECT_EQ(take(eyrie_runtime_create(nullptr, &runtime)), "");
-    EXPECT_EQ(take(eyrie_module_load_memory(runtime, this->bytes.data(), this->bytes.size(), nullptr, &module)), "");
-    if (module)
-      EXPECT_EQ(take(eyrie_instance_create(module, nullptr, &instance)), "");
-  }
-  ~Loaded() {
-    eyrie_instance_destroy(instance);
-    eyrie_module_destroy(module);
-    eyrie_runtime_destroy(runtime);
-  }
-  std::vector<std::vector<float>> call(std::vector<std::vector<float>> inputs, size_t numOutputs) {
-    std::vector<eyrie_tensor_t> in(inputs.size()), out(numOutputs);
-    for (auto [tensor, values] : llvm::zip(in, inputs)) {
-      tensor.data = values.data();
-      tensor.size_bytes = values.size() * 4;
-      tensor.type = EYRIE_F32;
-      tensor.rank = 1;
-      tensor.dims[0] = values.size();
-    }
-    EXPECT_EQ(take(eyrie_call(instance, 0, in.data(), in.size(), out.data(), out.size(), nullptr)), "");
-    std::vector<std::vector<float>> outputs;
-    for (const eyrie_tensor_t &tensor : out) {
-      auto *data = static_cast<const float *>(tensor.data);
-      outputs.emplace_back(data, data + (data ? tensor.dims[0] : 0));
-    }
-    return outputs;
-  }
-
-  std::string bytes;
-  eyrie_runtime_t *runtime = nullptr;
-  eyrie_module_t *module = nullptr;
-  eyrie_instance_t *instance = nullptr;
-};
-
-std::string makeAdd(const char *result, const char *a, const char *b, const char *n, const char *type) {
-  return std::string("  ") + result + " = graph.dispatch @add(" + a + ", " + b + ", " + n +
-         ") {arg_dims = [[0], [0]], result_dims = [[0]]} : (" + type + ", " + type + ", index) -> " + type + "\n";
-}
-
-const char kDynamic[] = "tensor<?xf32>";
 
 TEST(WriteModule, StaticShapesWithWeightsAndArena) {
   // The executable is on tensor<?xf32>; casts make the static program fit it.
@@ -122,8 +18,8 @@ func.func @main(%x: tensor<100xf32> {eyrie.name = "x"}) -> (tensor<100xf32> {eyr
   %wd = tensor.cast %w : tensor<100xf32> to tensor<?xf32>
   %xd = tensor.cast %x : tensor<100xf32> to tensor<?xf32>
 )";
-  text += makeAdd("%0", "%xd", "%wd", "%n", kDynamic) + makeAdd("%1", "%0", "%0", "%n", kDynamic) +
-          makeAdd("%2", "%1", "%0", "%n", kDynamic) + makeAdd("%3", "%2", "%xd", "%n", kDynamic) +
+  text += makeAdd("%0", "%xd", "%wd", "%n") + makeAdd("%1", "%0", "%0", "%n") +
+          makeAdd("%2", "%1", "%0", "%n") + makeAdd("%3", "%2", "%xd", "%n") +
           "  %y = tensor.cast %3 : tensor<?xf32> to tensor<100xf32>\n  return %y : tensor<100xf32>\n}\n";
   Compiled compiled(text);
   Loaded loaded(compiled.write());
@@ -133,8 +29,8 @@ func.func @main(%x: tensor<100xf32> {eyrie.name = "x"}) -> (tensor<100xf32> {eyr
     x[i] = i;
     expected[i] = 3 * (i + 0.5f) + i;
   }
-  EXPECT_EQ(loaded.call({x}, 1)[0], expected);
-  EXPECT_EQ(loaded.call({x}, 1)[0], expected);
+  EXPECT_EQ(loaded.call({asTensor(x)}, 1)[0], expected);
+  EXPECT_EQ(loaded.call({asTensor(x)}, 1)[0], expected);
   eyrie_function_info_t info;
   ASSERT_EQ(take(eyrie_module_function(loaded.module, 0, &info)), "");
   EXPECT_EQ(info.arena_bytes, 3 * 448);
@@ -149,8 +45,8 @@ func.func @main(%x: tensor<?xf32> {eyrie.dims = ["n"]}, %z: tensor<?xf32> {eyrie
   %c0 = arith.constant 0 : index
   %n = tensor.dim %x, %c0 : tensor<?xf32>
 )";
-  text += makeAdd("%0", "%x", "%z", "%n", kDynamic) + makeAdd("%1", "%0", "%0", "%n", kDynamic) +
-          makeAdd("%2", "%1", "%z", "%n", kDynamic) + makeAdd("%3", "%2", "%x", "%n", kDynamic) +
+  text += makeAdd("%0", "%x", "%z", "%n") + makeAdd("%1", "%0", "%0", "%n") +
+          makeAdd("%2", "%1", "%z", "%n") + makeAdd("%3", "%2", "%x", "%n") +
           "  return %3, %3, %x : tensor<?xf32>, tensor<?xf32>, tensor<?xf32>\n}\n";
   Compiled compiled(text);
   Loaded loaded(compiled.write());
@@ -162,7 +58,7 @@ func.func @main(%x: tensor<?xf32> {eyrie.dims = ["n"]}, %z: tensor<?xf32> {eyrie
       z[i] = 1;
       expected[i] = 2 * (i + 1) + 1 + i;
     }
-    auto results = loaded.call({x, z}, 3);
+    auto results = loaded.call({asTensor(x), asTensor(z)}, 3);
     EXPECT_EQ(results[0], expected);
     EXPECT_EQ(results[1], expected);
     EXPECT_EQ(results[2], x);
@@ -170,7 +66,6 @@ func.func @main(%x: tensor<?xf32> {eyrie.dims = ["n"]}, %z: tensor<?xf32> {eyrie
 }
 
 TEST(WriteModule, BranchesChooseByReadBackValue) {
-  // `flag` is a float's bits read as an integer: 0.0 or not.
   std::string text = R"(
 func.func @main(%x: tensor<?xf32>, %flag: tensor<1xi32>) -> (tensor<?xf32>, tensor<?xf32>) {
   %c0 = arith.constant 0 : index
@@ -179,14 +74,14 @@ func.func @main(%x: tensor<?xf32>, %flag: tensor<1xi32>) -> (tensor<?xf32>, tens
   %v = graph.read_scalar %flag[%c0] : tensor<1xi32> -> i32
   %c = arith.cmpi ne, %v, %z : i32
 )";
-  text += makeAdd("%0", "%x", "%x", "%n", kDynamic);
+  text += makeAdd("%0", "%x", "%x", "%n");
   text += "  %1:2 = scf.if %c -> (tensor<?xf32>, index) {\n    %c2 = arith.constant 2 : index\n";
-  text += makeAdd("%a", "%0", "%x", "%n", kDynamic) + makeAdd("%b", "%a", "%0", "%n", kDynamic);
+  text += makeAdd("%a", "%0", "%x", "%n") + makeAdd("%b", "%a", "%0", "%n");
   text += "    scf.yield %b, %n : tensor<?xf32>, index\n  } else {\n";
-  text += makeAdd("%a", "%0", "%0", "%n", kDynamic) + makeAdd("%b", "%a", "%a", "%n", kDynamic) +
-          makeAdd("%e", "%b", "%a", "%n", kDynamic);
+  text += makeAdd("%a", "%0", "%0", "%n") + makeAdd("%b", "%a", "%a", "%n") +
+          makeAdd("%e", "%b", "%a", "%n");
   text += "    scf.yield %e, %n : tensor<?xf32>, index\n  }\n";
-  text += makeAdd("%r", "%1#0", "%x", "%1#1", kDynamic);
+  text += makeAdd("%r", "%1#0", "%x", "%1#1");
   text += "  return %r, %1#0 : tensor<?xf32>, tensor<?xf32>\n}\n";
   Compiled compiled(text);
   Loaded loaded(compiled.write());

@@ -11,8 +11,8 @@
 //
 // Reshapes and casts are other views of the same bytes. The dispatch that makes a returned value writes the result's
 // memory directly; a value that is returned twice, or is an argument or a constant, is copied. Both branches of an
-// scf.if write the memory of its results, which lies outside. A graph.store_global becomes one more result, named after
-// the global. Needs the module as `graph` leaves it; leaves stream ops, scalar arithmetic and scf.if without tensors.
+// scf.if write the memory of its results, which lies outside. Needs the module as `graph` leaves it; leaves stream ops,
+// scalar arithmetic and scf.if without tensors.
 #include "compiler/graph/Graph.h"
 #include "compiler/stream/HostValues.h"
 #include "compiler/stream/Stream.h"
@@ -78,8 +78,8 @@ public:
   LogicalResult run();
 
 private:
-  LogicalResult makeStoresResults();
   void eraseDeadOps(Block &block);
+  void makeArgumentSizes();
   LogicalResult resolveDims();
   LogicalResult placeResults();
   LogicalResult convertBlock(Block &block);
@@ -102,9 +102,11 @@ private:
   WeightLayout &weights;
   OpBuilder b;
   Availability available;
+  SmallVector<SmallVector<OpFoldResult>> argumentSizes;
   DenseMap<Value, Stored> stored;        // tensors that are converted
   DenseMap<Value, Stored> targets;       // tensors whose memory was chosen before their producer is converted
   DenseMap<unsigned, Value> directResults; // results that a producer writes: number -> the producer's value
+  DenseMap<Value, SmallVector<OpFoldResult>> ifSizes; // of results of scf.if, found before the branches are converted
   SmallVector<Operation *> converted;    // in program order; erased at the end
 };
 
@@ -146,26 +148,6 @@ SmallVector<OpFoldResult> getMixedSizes(OpBuilder &b, ShapedType type, ValueRang
 
 //===- preparation --------------------------------------------------------------------------------------------------===
 
-LogicalResult FunctionConverter::makeStoresResults() {
-  auto ret = cast<func::ReturnOp>(func.getBody().front().getTerminator());
-  SmallVector<graph::StoreGlobalOp> stores;
-  func.walk([&](graph::StoreGlobalOp op) { stores.push_back(op); });
-  SmallVector<Type> types(func.getResultTypes());
-  for (graph::StoreGlobalOp store : stores) {
-    if (store->getBlock() != ret->getBlock())
-      return store.emitOpError("must not be inside a branch");
-    ret.getOperandsMutable().append(store.getValue());
-    types.push_back(store.getValue().getType());
-  }
-  unsigned first = func.getNumResults();
-  func.setType(b.getFunctionType(func.getArgumentTypes(), types));
-  for (auto [i, store] : llvm::enumerate(stores)) {
-    func.setResultAttr(first + i, "eyrie.name", store.getGlobalAttr().getAttr());
-    store.erase();
-  }
-  return success();
-}
-
 void FunctionConverter::eraseDeadOps(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
     for (Region &region : op.getRegions())
@@ -176,13 +158,37 @@ void FunctionConverter::eraseDeadOps(Block &block) {
   }
 }
 
-/// tensor.dim of anything but an argument becomes the scalar that holds it.
+/// One tensor.dim for each dynamic dimension of the arguments, at the start; one for all that have the same symbol,
+/// which the runtime checks to be equal.
+void FunctionConverter::makeArgumentSizes() {
+  b.setInsertionPointToStart(&func.getBody().front());
+  llvm::StringMap<Value> symbols;
+  for (BlockArgument argument : func.getArguments()) {
+    auto type = cast<RankedTensorType>(argument.getType());
+    auto names = func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "eyrie.dims");
+    SmallVector<Value> dims;
+    for (int64_t i = 0; i < type.getRank(); ++i) {
+      if (!type.isDynamicDim(i))
+        continue;
+      auto name = names && i < int64_t(names.size()) ? dyn_cast<StringAttr>(names[i]) : StringAttr();
+      Value *known = name && !name.empty() ? &symbols[name] : nullptr;
+      Value dim = known ? *known : Value();
+      if (!dim)
+        dim = tensor::DimOp::create(b, func.getLoc(), argument, i);
+      if (known)
+        *known = dim;
+      dims.push_back(dim);
+    }
+    argumentSizes.push_back(getMixedSizes(b, type, dims));
+  }
+}
+
+/// Every tensor.dim becomes the scalar that holds it.
 LogicalResult FunctionConverter::resolveDims() {
   SmallVector<tensor::DimOp> dims;
   func.walk<WalkOrder::PreOrder>([&](tensor::DimOp op) { dims.push_back(op); });
+  makeArgumentSizes();
   for (tensor::DimOp op : dims) {
-    if (isa<BlockArgument>(op.getSource()))
-      continue;
     auto index = op.getConstantIndex();
     if (!index)
       return op.emitOpError("has a dimension number that is not constant");
@@ -198,8 +204,8 @@ LogicalResult FunctionConverter::resolveDims() {
 
 FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getIfSizes(scf::IfOp op, unsigned result) {
   auto type = cast<RankedTensorType>(op.getResultTypes()[result]);
-  if (type.hasStaticShape())
-    return getMixedSizes(b, type, {});
+  if (auto known = ifSizes.find(op.getResult(result)); known != ifSizes.end())
+    return known->second;
   auto thenSizes = getSizes(op.thenYield().getOperand(result)), elseSizes = getSizes(op.elseYield().getOperand(result));
   if (failed(thenSizes) || failed(elseSizes))
     return failure();
@@ -213,7 +219,7 @@ FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getIfSizes(scf::IfOp op,
     if (!available.get(both, op))
       return op.emitOpError("has a result whose dimension ")
              << i << " is known only inside a branch; this is not supported";
-    if (both[0] == both[1]) {
+    if (isEqualConstantIntOrValue(both[0], both[1])) {
       sizes[i] = both[0];
       continue;
     }
@@ -222,7 +228,7 @@ FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getIfSizes(scf::IfOp op,
                                        materialize(b, op.getLoc(), both[1]))
                    .getResult();
   }
-  return sizes;
+  return ifSizes[op.getResult(result)] = sizes;
 }
 
 FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getSizes(Value tensor) {
@@ -231,14 +237,8 @@ FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getSizes(Value tensor) {
     return emitError(tensor.getLoc()) << "has no rank: " << tensor.getType();
   if (type.hasStaticShape())
     return getMixedSizes(b, type, {});
-  if (auto argument = dyn_cast<BlockArgument>(tensor)) {
-    b.setInsertionPointToStart(&func.getBody().front());
-    SmallVector<Value> dims;
-    for (int64_t i = 0; i < type.getRank(); ++i)
-      if (type.isDynamicDim(i))
-        dims.push_back(tensor::DimOp::create(b, func.getLoc(), argument, i));
-    return getMixedSizes(b, type, dims);
-  }
+  if (auto argument = dyn_cast<BlockArgument>(tensor))
+    return argumentSizes[argument.getArgNumber()];
   Operation *op = tensor.getDefiningOp();
   unsigned number = cast<OpResult>(tensor).getResultNumber();
   if (auto dispatch = dyn_cast<graph::DispatchOp>(op))
@@ -318,7 +318,7 @@ FailureOr<Stored> FunctionConverter::find(Operation *user, Value tensor) {
   auto sizes = getSizes(tensor);
   if (failed(sizes))
     return failure();
-  // Behind the tensor.dim ops that getSizes may just have put at the start.
+  // Behind the tensor.dim ops at the start.
   Operation *place = &func.getBody().front().front();
   while (isa<tensor::DimOp, arith::ConstantOp, ImportOp>(place))
     place = place->getNextNode();
@@ -400,8 +400,10 @@ LogicalResult FunctionConverter::convertIf(scf::IfOp op) {
       scalarResults.push_back(result);
       continue;
     }
+    // The sizes first, even if the memory is chosen already: later ops may ask for them when the branches are gone.
+    auto sizes = getSizes(result);
     auto place = getTarget(result);
-    if (failed(place))
+    if (failed(sizes) || failed(place))
       return failure();
     stored[result] = *place;
   }
@@ -523,8 +525,6 @@ LogicalResult FunctionConverter::run() {
   for (Type type : llvm::concat<const Type>(func.getArgumentTypes(), func.getResultTypes()))
     if (auto tensor = dyn_cast<RankedTensorType>(type); !tensor || getStoredBits(tensor.getElementType()) == 0)
       return func.emitOpError("has an argument or result of type ") << type << "; expected a tensor that can be stored";
-  if (failed(makeStoresResults()))
-    return failure();
   eraseDeadOps(func.getBody().front());
   if (failed(resolveDims()) || failed(placeResults()) || failed(convertBlock(func.getBody().front())))
     return failure();

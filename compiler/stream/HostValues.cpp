@@ -54,6 +54,28 @@ Value Availability::get(Value value, Operation *before) {
   return result;
 }
 
+Value Availability::getUpperBound(Value value, Operation *before) {
+  if (Value exact = get(value, before))
+    return exact;
+  Operation *op = value.getDefiningOp();
+  OpBuilder b(before);
+  if (auto select = dyn_cast_or_null<arith::SelectOp>(op)) {
+    Value a = getUpperBound(select.getTrueValue(), before), c = getUpperBound(select.getFalseValue(), before);
+    return a && c ? arith::MaxSIOp::create(b, op->getLoc(), a, c).getResult() : Value();
+  }
+  // Sizes are not negative, so these do not fall when their operands grow.
+  if (isa_and_nonnull<arith::AddIOp, arith::MulIOp, arith::MaxSIOp>(op) ||
+      (isa_and_nonnull<arith::CeilDivSIOp>(op) && getConstantIntValue(op->getOperand(1)).value_or(0) > 0)) {
+    Value a = getUpperBound(op->getOperand(0), before), c = getUpperBound(op->getOperand(1), before);
+    if (!a || !c)
+      return {};
+    IRMapping map;
+    map.map(op->getOperands(), ValueRange({a, c}));
+    return b.clone(*op, map)->getResult(0);
+  }
+  return {};
+}
+
 bool Availability::get(SmallVectorImpl<OpFoldResult> &values, Operation *before) {
   for (OpFoldResult &value : values)
     if (auto dynamic = dyn_cast<Value>(value)) {

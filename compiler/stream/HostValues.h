@@ -14,7 +14,9 @@ public:
   /// such as an element read back from a tensor. Divisions that move out of an scf.if are made safe against a zero
   /// divisor, since they may now run where the program would not have run them.
   mlir::Value get(mlir::Value value, mlir::Operation *before);
-  /// The same for all of `values`; false if one is not available.
+  /// Like get, for sizes: where the value depends on a condition that exists only later, a value that is never smaller.
+  mlir::Value getUpperBound(mlir::Value value, mlir::Operation *before);
+  /// The same as get for all of `values`; false if one is not available.
   bool get(llvm::SmallVectorImpl<mlir::OpFoldResult> &values, mlir::Operation *before);
 
 private:

@@ -202,7 +202,7 @@ private:
   static bool isZero(Value value) { return getConstantIntValue(value) == 0; }
 
   Value getEarly(Value value, AllocOp user) {
-    Value early = available.get(value, before);
+    Value early = available.getUpperBound(value, before);
     if (!early)
       user.emitError() << "the size of this tensor depends on data that the program reads back while it runs; this is "
                           "not supported yet: give the model fixed shapes";

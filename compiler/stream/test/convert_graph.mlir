@@ -83,15 +83,3 @@ func.func @branches(%x: tensor<?xf32>, %cond: tensor<i1>) -> tensor<?xf32> {
   }
   return %r : tensor<?xf32>
 }
-
-// -----
-
-// CHECK-LABEL: func.func @stores() -> (tensor<4xf32> {eyrie.name = "packed"})
-// CHECK: stream.output 0
-graph.global @packed : tensor<4xf32>
-graph.global @w = dense<1.0> : tensor<4xf32> : tensor<4xf32>
-func.func @stores() {
-  %w = graph.load_global @w : tensor<4xf32>
-  graph.store_global @packed, %w : tensor<4xf32>
-  return
-}
