@@ -38,42 +38,42 @@ typedef enum eyrie_option_kind {
 } eyrie_option_kind_t;
 
 typedef struct eyrie_option_info {
-  const char *name; /* "stop-after" */
+  const char* name; /* "stop-after" */
   eyrie_option_kind_t kind;
   char letter;               /* of the command line's short form; 0: it has none */
-  const char *value_name;    /* "STAGE" */
-  const char *default_value; /* may be empty */
-  const char *help;          /* one sentence */
+  const char* value_name;    /* "STAGE" */
+  const char* default_value; /* may be empty */
+  const char* help;          /* one sentence */
 } eyrie_option_info_t;
 
 typedef struct eyrie_stage_info {
-  const char *name;
-  const char *description;
+  const char* name;
+  const char* description;
 } eyrie_stage_info_t;
 
-EYRIE_COMPILER_API const char *eyrie_compiler_version(void);
+EYRIE_COMPILER_API const char* eyrie_compiler_version(void);
 /* The table of options, and the stages that a model passes, in order. An index past the end gives null. */
-EYRIE_COMPILER_API const eyrie_option_info_t *eyrie_compiler_option(size_t index);
-EYRIE_COMPILER_API const eyrie_stage_info_t *eyrie_compiler_stage(size_t index);
+EYRIE_COMPILER_API const eyrie_option_info_t* eyrie_compiler_option(size_t index);
+EYRIE_COMPILER_API const eyrie_stage_info_t* eyrie_compiler_stage(size_t index);
 
 typedef struct eyrie_compile eyrie_compile_t;
 
 /* Null if there is no memory. */
-EYRIE_COMPILER_API eyrie_compile_t *eyrie_compile_create(void);
-EYRIE_COMPILER_API void eyrie_compile_destroy(eyrie_compile_t *job); /* null is fine */
-EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_set(eyrie_compile_t *job, const char *option,
-                                                            const char *value);
+EYRIE_COMPILER_API eyrie_compile_t* eyrie_compile_create(void);
+EYRIE_COMPILER_API void eyrie_compile_destroy(eyrie_compile_t* job); /* null is fine */
+EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_set(eyrie_compile_t* job, const char* option,
+                                                            const char* value);
 /* Called at the beginning of every stage, in the thread of the run. `index` counts from 0. */
-typedef void (*eyrie_progress_t)(void *user, const char *stage, size_t index, size_t count);
-EYRIE_COMPILER_API void eyrie_compile_on_progress(eyrie_compile_t *job, eyrie_progress_t progress, void *user);
+typedef void (*eyrie_progress_t)(void* user, const char* stage, size_t index, size_t count);
+EYRIE_COMPILER_API void eyrie_compile_on_progress(eyrie_compile_t* job, eyrie_progress_t progress, void* user);
 /* Compiles the model and writes the module. The output appears whole or not at all: an older file of that name stays
  * if the run fails. */
-EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model,
-                                                            const char *output);
+EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t* job, const char* model,
+                                                            const char* output);
 /* What went wrong, one error a line; after a good run, warnings; often empty. */
-EYRIE_COMPILER_API const char *eyrie_compile_message(const eyrie_compile_t *job);
+EYRIE_COMPILER_API const char* eyrie_compile_message(const eyrie_compile_t* job);
 /* The table of stages and slowest passes, if the option "time" is set; otherwise empty. */
-EYRIE_COMPILER_API const char *eyrie_compile_report(const eyrie_compile_t *job);
+EYRIE_COMPILER_API const char* eyrie_compile_report(const eyrie_compile_t* job);
 
 #ifdef __cplusplus
 }
