@@ -254,5 +254,55 @@ TEST(Session, LeavesTheMemoryAsItWas) {
   eyrie_runtime_destroy(runtime);
 }
 
+// Resident memory, in bytes.
+uint64_t Resident() {
+  FILE *file = fopen("/proc/self/statm", "r");
+  unsigned long long total = 0, resident = 0;
+  if (!file || fscanf(file, "%llu %llu", &total, &resident) != 2)
+    return 0;
+  fclose(file);
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+TEST(Session, MapsWeightsAndDoesNotReadThem) {
+  constexpr uint64_t kSize = uint64_t{400} << 20;
+  // A file with a hole of 400 MB: its header is that of a module with as many weights.
+  Module module = AddScaleModule();
+  module.weights.assign(abi::kWeightChunk, 0);
+  std::vector<uint8_t> bytes = module.Build();
+  uint32_t chunk_crc, last = 4;
+  abi::SectionEntry checks, weights;
+  memcpy(&checks, &bytes[64 + 3 * sizeof(checks)], sizeof(checks));
+  memcpy(&weights, &bytes[64 + last * sizeof(weights)], sizeof(weights));
+  memcpy(&chunk_crc, &bytes[checks.offset], 4);
+  bytes.resize(checks.offset);
+  std::vector<uint32_t> crcs(kSize / abi::kWeightChunk, chunk_crc);
+  bytes.insert(bytes.end(), reinterpret_cast<uint8_t *>(crcs.data()), reinterpret_cast<uint8_t *>(crcs.data() + crcs.size()));
+  bytes.resize((bytes.size() + 4095) / 4096 * 4096);
+  checks.size = crcs.size() * 4;
+  weights.offset = bytes.size();
+  weights.size = kSize;
+  memcpy(&bytes[64 + 3 * sizeof(checks)], &checks, sizeof(checks));
+  memcpy(&bytes[64 + last * sizeof(weights)], &weights, sizeof(weights));
+  uint64_t file_size = bytes.size() + kSize;
+  memcpy(&bytes[offsetof(abi::FileHeader, file_size)], &file_size, 8);
+  Reseal(bytes);
+  char path[] = "/tmp/eyrie_weights_XXXXXX";
+  int fd = mkstemp(path);
+  ASSERT_GE(fd, 0);
+  ASSERT_EQ(write(fd, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  ASSERT_EQ(ftruncate(fd, static_cast<off_t>(file_size)), 0);
+  close(fd);
+
+  Session session(AddScaleModule());
+  uint64_t before = Resident();
+  eyrie_module_t *loaded = nullptr;
+  EXPECT_OK(Status(eyrie_module_load_file(session.runtime, path, nullptr, &loaded)));
+  EXPECT_LT(Resident() - before, uint64_t{20} << 20);
+  EXPECT_OK(Status(eyrie_module_verify(loaded)));
+  eyrie_module_destroy(loaded);
+  unlink(path);
+}
+
 } // namespace
 } // namespace eyrie::rt::testing
