@@ -140,6 +140,15 @@ FailureOr<Tensor> reverseSequence(Builder &b, const Tensor &x, const Tensor &len
 FailureOr<Tensor> gather(Builder &b, const Tensor &x, const Tensor &indices, int64_t axis);
 FailureOr<Tensor> gatherElements(Builder &b, const Tensor &x, const Tensor &indices, int64_t axis);
 FailureOr<Tensor> gatherND(Builder &b, const Tensor &x, const Tensor &indices, int64_t batchDims);
+enum class Scatter { Set, Add, Mul, Min, Max };
+/// x with elements of `updates` combined in at `indices`; of several for one place, in row-major order. The work grows
+/// with the product of the sizes of x and of the scattered axis (or of the list of indices).
+FailureOr<Tensor> scatterElements(Builder &b, const Tensor &x, const Tensor &indices, const Tensor &updates,
+                                  int64_t axis, Scatter kind);
+FailureOr<Tensor> scatterND(Builder &b, const Tensor &x, const Tensor &indices, const Tensor &updates, Scatter kind);
+/// The k largest (or smallest) along an axis in order, and their positions (i64); of equal ones the first. Results:
+/// values, positions. Compares every pair along the axis.
+FailureOr<SmallVector<Tensor>> topK(Builder &b, const Tensor &x, const Tensor &k, int64_t axis, bool largest);
 FailureOr<Tensor> oneHot(Builder &b, const Tensor &indices, const Tensor &depth, const Tensor &values, int64_t axis);
 FailureOr<Tensor> trilu(Builder &b, const Tensor &x, const Tensor *k, bool upper);
 

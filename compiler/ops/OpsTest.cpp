@@ -265,6 +265,13 @@ TEST_F(OpsTest, Gathers) {
   check(gatherElements(b, x, input({n, 2, 6}, i64), 1), "f32[n, 2, 6]");
   check(gatherND(b, x, input({n, 5, 1}, i64), 1), "f32[n, 5, 6]");
   check(oneHot(b, input({n, 3}, i64), list({10}), input({2}), -1), "f32[n, 3, 10]");
+  for (Scatter kind : {Scatter::Set, Scatter::Add, Scatter::Max}) {
+    check(scatterElements(b, x, input({n, 2, 3}, i64), input({n, 2, 3}), 1, kind), "f32[n, 4, 6]");
+    check(scatterND(b, x, input({5, 2}, i64), input({5, 6}), kind), "f32[n, 4, 6]");
+  }
+  auto top = topK(b, x, list({3}), 1, true);
+  ASSERT_TRUE(succeeded(top)) << errors;
+  check((*top)[0], "f32[n, 3, 6]");
   check(trilu(b, x, nullptr, true), "f32[n, 4, 6]");
 }
 

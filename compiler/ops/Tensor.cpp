@@ -324,6 +324,8 @@ Tensor Builder::reduce(const Tensor &init, AffineMap outMap, ArrayRef<unsigned> 
   for (const Tensor &t : inputs)
     operands.push_back(value(t));
   Value start = init.value;
+  if (!start && !(init.constant && init.constant.isSplat()))
+    start = value(init);
   if (!start) {
     // A fill that a root can absorb, not a constant tensor.
     Value number = arith::ConstantOp::create(builder, loc, cast<TypedAttr>(init.constant.getSplatValue<Attribute>()));
