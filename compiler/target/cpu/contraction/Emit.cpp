@@ -515,6 +515,36 @@ struct Emitter {
       bandLoop(full, upper, left);
   }
 
+  /// lanes x lanes elements: lines of columns are loaded, shuffled, and stored as rows. A perfect shuffle of the rows,
+  /// log2(lanes) times over, transposes: each rotates the bits of (row, column) by one.
+  void emitTransposedBlock(const Expression *operand, Value from, Value to, int64_t vector, Value width) {
+    VectorType type = vectorType(elementType(operand->binding));
+    int64_t lanes = plan.lanes;
+    SmallVector<Value> rows;
+    for (int64_t i = 0; i < lanes; ++i) {
+      Value column = constant(vector * lanes + i);
+      if (!columns.masks.empty()) // columns that do not exist repeat the last
+        column = s.min(column, s.sub(width, constant(1)));
+      Value address = s.add(from, s.mul(column, s.value(operand->function.strides[plan.column])));
+      rows.push_back(vector::LoadOp::create(b, loc, type, flat[operand->binding], address));
+    }
+    SmallVector<int64_t> low, high;
+    for (int64_t i = 0; i < lanes; ++i) {
+      low.push_back(i / 2 + i % 2 * lanes);
+      high.push_back((lanes + i) / 2 + i % 2 * lanes);
+    }
+    for (int64_t stage = 1; stage < lanes; stage *= 2) {
+      SmallVector<Value> next;
+      for (int64_t i = 0; i < lanes / 2; ++i)
+        for (const auto &mask : {low, high})
+          next.push_back(vector::ShuffleOp::create(b, loc, rows[i], rows[i + lanes / 2], mask));
+      rows = next;
+    }
+    Value memory = redirections[operand].memory;
+    for (int64_t i = 0; i < lanes; ++i)
+      vector::StoreOp::create(b, loc, rows[i], memory, s.add(to, constant(i * plan.panel() + vector * lanes)));
+  }
+
   /// Copies the panel of the column-strided operand to local memory, columns innermost.
   void emitTranspose() {
     const Expression *operand = plan.transposed;
@@ -523,7 +553,17 @@ struct Emitter {
     Value source = startOf(function);
     Value width = s.min(constant(plan.panel()),
                         s.sub(s.value(contraction.loops[plan.column].size), s.mul(panel, constant(plan.panel()))));
+    unsigned innermost = plan.reductions.back();
+    bool byBlocks = function.strides[innermost].isOne() && plan.lanes > 1 && llvm::isPowerOf2_64(plan.lanes) &&
+                    contraction.loops[innermost].size.factor % plan.lanes == 0;
     std::function<void(size_t, Value, Value)> nest = [&](size_t depth, Value from, Value to) {
+      if (byBlocks && depth + 1 == plan.reductions.size()) {
+        loop(constant(0), s.value(contraction.loops[innermost].size), plan.lanes, [&](Value i) {
+          for (int64_t vector = 0; vector < columns.vectors; ++vector)
+            emitTransposedBlock(operand, s.add(from, i), s.add(to, s.mul(i, constant(plan.panel()))), vector, width);
+        });
+        return;
+      }
       if (depth < plan.reductions.size()) {
         unsigned reduction = plan.reductions[depth];
         loop(constant(0), s.value(contraction.loops[reduction].size), 1, [&](Value i) {
