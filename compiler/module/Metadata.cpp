@@ -167,11 +167,10 @@ FailureOr<flatbuffers::Offset<fb::Executable>> MetadataBuilder::addExecutable(gr
     return executable.emitOpError("exceeds a limit of the module format: it has ")
            << bindings << " bindings, " << constants << " constants and " << getInt("local_memory")
            << " bytes of local memory";
-  std::vector<String> names;
+  std::string names;
   for (StringRef node : nodes[executable.getSymNameAttr()])
-    names.push_back(string(node));
-  auto entry = fb::CreateExport(builder, string(name), bindings, constants, getInt("local_memory"),
-                                builder.CreateVector(names));
+    names += node.str() + '\0';
+  auto entry = fb::CreateExport(builder, string(name), bindings, constants, getInt("local_memory"), string(names));
   uint64_t size = cast<ShapedType>(object.getType()).getNumElements(), start = offset;
   offset += llvm::alignTo(size, stream::kAlignment);
   return fb::CreateExecutable(builder, string(name), string(format.getValue()), getInt("features"), start, size,

@@ -35,6 +35,13 @@ Status CheckValues(const Values *values, const char *what, uint32_t symbol_count
   return {};
 }
 
+uint64_t CountDims(const Values *values) {
+  uint64_t count = 0;
+  for (uint32_t i = 0; i < CountOf(values); ++i)
+    count += CountOf(values->Get(i)->dims());
+  return count;
+}
+
 Status CheckFunction(const abi::fb::Function &function, uint32_t symbol_count, uint64_t bytecode_words) {
   EYRIE_RETURN_IF_ERROR(CheckValues(function.arguments(), "argument", symbol_count));
   EYRIE_RETURN_IF_ERROR(CheckValues(function.results(), "result", symbol_count));
@@ -64,16 +71,21 @@ Status CheckExecutable(const abi::fb::Executable &executable, uint64_t objects_s
 
 } // namespace
 
-Status CheckMetadata(const abi::fb::Module &metadata, size_t bytecode_words, size_t objects_size) {
+Status CheckMetadata(const abi::fb::Module &metadata, size_t metadata_size, size_t bytecode_words,
+                     size_t objects_size) {
   uint32_t symbol_count = CountOf(metadata.symbols());
   uint32_t function_count = CountOf(metadata.functions());
   if (function_count > abi::kMaxFunctions)
     return Error(EYRIE_RESOURCE_EXHAUSTED, "%u functions, limit %u", function_count, abi::kMaxFunctions);
-  uint64_t code_end = 0;
+  uint64_t code_end = 0, dim_count = 0;
   for (uint32_t i = 0; i < function_count; ++i) {
     const abi::fb::Function &function = *metadata.functions()->Get(i);
     EYRIE_RETURN_IF_ERROR(
         Annotate(CheckFunction(function, symbol_count, bytecode_words), "function '%.100s'", TextOf(function.name())));
+    dim_count += CountDims(function.arguments()) + CountDims(function.results());
+    // Vectors may be referred to many times; a small file must not take much memory.
+    if (dim_count > metadata_size)
+      return Error(EYRIE_RESOURCE_EXHAUSTED, "the metadata describes more dimensions than it can hold");
     if (function.code_offset() < code_end)
       return Error(EYRIE_INVALID_ARGUMENT, "function '%.100s': its code overlaps that of another, or is out of order",
                    TextOf(function.name()));

@@ -147,11 +147,13 @@ Status ModuleFile::ParseSections() {
 Status ModuleFile::ParseMetadata(std::span<const uint8_t> bytes) {
   if (bytes.size() < 8 || bytes.size() >= FLATBUFFERS_MAX_BUFFER_SIZE)
     return Error(EYRIE_INVALID_ARGUMENT, "the metadata has an impossible size");
-  flatbuffers::Verifier verifier(bytes.data(), bytes.size(), /*max_depth=*/16, /*max_tables=*/4000000);
+  // Tables may be referred to many times; what is in the file once takes at least so many bytes.
+  auto max_tables = static_cast<uint32_t>(bytes.size() / 8 + 16);
+  flatbuffers::Verifier verifier(bytes.data(), bytes.size(), /*max_depth=*/16, max_tables);
   if (!abi::fb::VerifyModuleBuffer(verifier))
     return Error(EYRIE_INVALID_ARGUMENT, "the metadata is malformed");
   metadata_ = abi::fb::GetModule(bytes.data());
-  return CheckMetadata(*metadata_, bytecode_.size(), objects_.size());
+  return CheckMetadata(*metadata_, bytes.size(), bytecode_.size(), objects_.size());
 }
 
 Status ModuleFile::VerifyWeights() const {

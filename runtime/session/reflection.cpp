@@ -157,7 +157,9 @@ eyrie_status_t eyrie_module_export(const eyrie_module_t *module, uint32_t index,
   info->binding_count = spec.binding_count;
   info->constant_count = spec.constant_count;
   info->local_memory = spec.local_memory;
-  info->node_count = CountOf(module->ExportAt(index).nodes());
+  if (const auto *nodes = module->ExportAt(index).nodes())
+    for (uint32_t i = 0; i < nodes->size(); ++i)
+      info->node_count += nodes->c_str()[i] == '\0';
   return nullptr;
 }
 
@@ -165,7 +167,11 @@ const char *eyrie_module_export_node(const eyrie_module_t *module, uint32_t inde
   if (index >= module->exports.size())
     return nullptr;
   const auto *nodes = module->ExportAt(index).nodes();
-  return node < CountOf(nodes) ? TextOf(nodes->Get(node)) : nullptr;
+  const char *at = nodes ? nodes->c_str() : nullptr, *end = nodes ? at + nodes->size() : nullptr;
+  for (; at < end; at += strlen(at) + 1, --node)
+    if (node == 0)
+      return at;
+  return nullptr;
 }
 
 eyrie_status_t eyrie_module_disassemble(const eyrie_module_t *module, uint32_t function, char *memory,

@@ -230,6 +230,9 @@ TEST(Session, Reflects) {
   EXPECT_OK(Status(eyrie_module_export(session.module, 1, &item)));
   EXPECT_STREQ(item.symbol, "scale");
   EXPECT_STREQ(eyrie_module_export_node(session.module, 1, 0), "node_of_scale");
+  EXPECT_STREQ(eyrie_module_export_node(session.module, 1, 1), "second");
+  EXPECT_EQ(eyrie_module_export_node(session.module, 1, 2), nullptr);
+  EXPECT_EQ(item.node_count, 2u);
   size_t needed = 0;
   EXPECT_OK(Status(eyrie_module_disassemble(session.module, 0, nullptr, 0, &needed)));
   std::vector<char> text(needed);

@@ -62,7 +62,7 @@ std::vector<uint8_t> WriteMetadata(const Module &module, std::vector<uint8_t> &b
   for (const Executable &executable : module.executables) {
     std::vector<flatbuffers::Offset<fb::Export>> exports;
     for (const Export &item : executable.exports) {
-      auto nodes = builder.CreateVectorOfStrings({"node_of_" + item.symbol});
+      auto nodes = builder.CreateString("node_of_" + item.symbol + '\0' + "second" + '\0');
       exports.push_back(fb::CreateExport(builder, builder.CreateString(item.symbol), item.bindings, item.constants,
                                          item.local_memory, nodes));
     }
