@@ -30,7 +30,7 @@ public:
   mlir::func::FuncOp tensorFunc, func, workgroups;
 
   unsigned numArguments() const { return numArgs; } // tensors
-  unsigned numResults() const { return tensorFunc.getNumResults(); }
+  unsigned numResults() const { return mlir::func::FuncOp(tensorFunc).getNumResults(); }
   unsigned numConstants() const { return numIndices; }
   /// Tensor argument `i`.
   mlir::Value argument(unsigned i) { return func.getArgument(i); }
@@ -65,5 +65,4 @@ private:
 /// functions untouched, if `kernel.tensorFunc` is not one that it handles; `reason` then says why.
 mlir::LogicalResult lowerContraction(Kernel &kernel, const CpuTargetModel &model, std::string &reason);
 
-/// How the weights of a contraction are to be packed for it; see graph::WeightPacking.
 } // namespace eyrie::target::cpu

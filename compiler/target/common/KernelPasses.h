@@ -1,0 +1,46 @@
+// The passes that targets share, in the order in which they run. All work on the kernel's module.
+#pragma once
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassManager.h"
+
+namespace eyrie::target {
+
+/// Marks a function in the form of compiler/target/cpu/Kernel.h.
+inline constexpr llvm::StringLiteral kKernel = "eyrie.kernel";
+
+/// What the code generator may assume of the processor's arithmetic.
+struct ArithmeticModel {
+  bool fma = false;   // fused multiply-add is one instruction
+  bool round = false; // so are floor, ceil, trunc and roundeven
+  bool f16 = false;   // so are conversions between f16 and f32
+  bool contract = false; // products and sums may be fused
+};
+
+/// The dialects and interfaces that the shared passes need.
+void registerKernelDialects(mlir::DialectRegistry &registry);
+
+/// Lowers the tensor function of a kernel by one-shot bufferisation and plain loops, in one workgroup: any operations
+/// that bufferise. Leaves the kernel's function and `@<name>_workgroups`; erases the tensor function.
+mlir::LogicalResult bufferizeKernel(mlir::ModuleOp module, mlir::func::FuncOp tensorFunc);
+
+/// Arithmetic and mathematics that the processor lacks, as arithmetic that it has; nothing is left to a library.
+std::unique_ptr<mlir::Pass> createExpandMathPass(ArithmeticModel model);
+
+/// Booleans in memory become bytes.
+std::unique_ptr<mlir::Pass> createBoolsToBytesPass();
+
+/// Everything else to the LLVM dialect, with the entry point of abi/kernel.h.
+std::unique_ptr<mlir::Pass> createConvertKernelToLlvmPass();
+
+/// Creates the kernel's functions for a tensor function (see compiler/target/cpu/Kernel.h).
+struct KernelFunctions {
+  mlir::func::FuncOp kernel, workgroups;
+};
+KernelFunctions createKernelFunctions(mlir::func::FuncOp tensorFunc);
+
+/// The passes above, from kernel functions to the LLVM dialect.
+void buildKernelToLlvmPipeline(mlir::OpPassManager &module, const ArithmeticModel &model);
+
+} // namespace eyrie::target

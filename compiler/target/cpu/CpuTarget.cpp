@@ -1,0 +1,104 @@
+#include "compiler/target/Target.h"
+#include "compiler/target/common/KernelPasses.h"
+#include "compiler/target/common/Serialize.h"
+#include "compiler/target/cpu/LowerKernel.h"
+#include "compiler/target/cpu/contraction/Contraction.h"
+#include "llvm/ADT/StringSwitch.h"
+
+using namespace mlir;
+using namespace eyrie;
+using namespace eyrie::target;
+using namespace eyrie::target::cpu;
+
+namespace {
+/// Lowers the kernel's tensor function: a contraction, else loops, else whatever bufferises.
+struct LowerKernelPass : PassWrapper<LowerKernelPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LowerKernelPass)
+  explicit LowerKernelPass(CpuTargetModel model) : model(std::move(model)) {}
+  StringRef getArgument() const override { return "cpu-lower-kernel"; }
+  StringRef getDescription() const override { return "Lower a kernel's tensor function to loops and vectors"; }
+
+  void runOnOperation() override {
+    auto tensorFunc = *getOperation().getOps<func::FuncOp>().begin();
+    std::string reason;
+    for (auto lower : {lowerContraction, lowerToLoops}) {
+      Kernel kernel = Kernel::create(tensorFunc);
+      if (succeeded(lower(kernel, model, reason))) {
+        kernel.tensorFunc.erase();
+        return;
+      }
+      kernel.abandon();
+    }
+    if (failed(bufferizeKernel(getOperation(), tensorFunc)))
+      signalPassFailure();
+  }
+
+  CpuTargetModel model;
+};
+
+class CpuTarget final : public Target {
+public:
+  StringRef name() const override { return "cpu"; }
+  StringRef description() const override { return "Processors, as native code"; }
+  void registerDialects(DialectRegistry &registry) const override { registerKernelDialects(registry); }
+
+  std::string checkOptions(const TargetOptions &options) const override {
+    std::string error;
+    getCpuTargetModel(options.cpu, error);
+    return error;
+  }
+
+  void buildPipeline(OpPassManager &module, const TargetOptions &options) const override {
+    CpuTargetModel model = modelOf(options);
+    ArithmeticModel arithmetic;
+    arithmetic.fma = model.fma;
+    arithmetic.round = model.sse41;
+    arithmetic.f16 = model.f16c;
+    arithmetic.contract = true;
+    module.addPass(std::make_unique<LowerKernelPass>(model));
+    buildKernelToLlvmPipeline(module, arithmetic);
+  }
+
+  FailureOr<CompiledKernel> serialize(ModuleOp module, StringRef name, const TargetOptions &options) const override {
+    CpuTargetModel model = modelOf(options);
+    CodeOptions code;
+    code.triple = model.triple;
+    code.features = model.features;
+    code.optLevel = options.optLevel;
+    code.vectorBits = model.vectorBits;
+    return serializeKernel(module, name, code);
+  }
+
+  std::optional<graph::WeightPacking> choosePacking(linalg::GenericOp op, const TargetOptions &options) const override {
+    return chooseContractionPacking(op, modelOf(options));
+  }
+
+  std::string format(const TargetOptions &options) const override {
+    return "elf-" + StringRef(modelOf(options).triple).split('-').first.str();
+  }
+
+  uint64_t requiredFeatures(const TargetOptions &options) const override {
+    CpuTargetModel model = modelOf(options);
+    StringRef arch = StringRef(model.triple).split('-').first;
+    uint64_t bits = 0;
+#define EYRIE_CPU_FEATURE(forArch, Id, bit, feature)                                                                   \
+  if (arch == #forArch && model.has(feature))                                                                          \
+    bits |= uint64_t(1) << bit;
+#include "abi/cpu_features.def"
+    return bits;
+  }
+
+private:
+  static CpuTargetModel modelOf(const TargetOptions &options) {
+    std::string error;
+    return getCpuTargetModel(options.cpu, error);
+  }
+};
+} // namespace
+
+namespace eyrie::target {
+const Target &cpuTarget() {
+  static const CpuTarget target;
+  return target;
+}
+} // namespace eyrie::target
