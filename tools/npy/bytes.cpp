@@ -15,7 +15,8 @@ Bytes::~Bytes() { std::free(data_); }
 bool Bytes::Allocate(size_t size, Bytes* bytes) {
   constexpr size_t kAlignment = 64;
   // An empty block still has an address, so that "no memory" and "no bytes" differ.
-  if (size > SIZE_MAX / 2) return false;
+  constexpr size_t kLargest = size_t{1} << 39;
+  if (size > kLargest) return false;
   size_t rounded = (size + kAlignment) & ~(kAlignment - 1);
   void* memory = std::aligned_alloc(kAlignment, rounded);
   if (memory == nullptr) return false;
