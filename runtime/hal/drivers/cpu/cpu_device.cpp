@@ -105,7 +105,11 @@ private:
           wait.semaphore->Wait(wait.value, submission.stop ? submission.stop->deadline_ns : kForever));
     if (submission.commands->device() != this)
       return Error(EYRIE_INVALID_ARGUMENT, "the command buffer belongs to another device");
-    return static_cast<CpuCommandBuffer *>(submission.commands)->Run(pool_, submission.stop, submission.profile);
+    pool_.BeginSubmission();
+    Status status =
+        static_cast<CpuCommandBuffer *>(submission.commands)->Run(pool_, submission.stop, submission.profile);
+    pool_.EndSubmission();
+    return status;
   }
 
   Allocator &allocator_;

@@ -7,6 +7,8 @@ namespace {
 
 constexpr uint32_t kMaxThreads = 1024;
 constexpr uint64_t kDefaultSpinNs = 5000;
+// Between the dispatches of a submission: about what it costs to put a thread to sleep and wake it, a few times over.
+constexpr uint64_t kSubmissionSpinNs = 100000;
 constexpr uint32_t kSlice = 1u << 31;
 
 constexpr uint64_t PackRange(uint32_t begin, uint32_t end) { return begin | static_cast<uint64_t>(end) << 32; }
@@ -124,20 +126,25 @@ void WorkerPool::Work(uint32_t index, void *local) {
   }
 }
 
+uint64_t WorkerPool::SpinNs() const {
+  bool is_submitted = submissions_.load(std::memory_order_relaxed) != 0;
+  return is_submitted && spin_ns_ < kSubmissionSpinNs ? kSubmissionSpinNs : spin_ns_;
+}
+
 void *WorkerPool::WorkerMain(void *argument) {
   Slot &slot = *static_cast<Slot *>(argument);
   WorkerPool &pool = *slot.pool;
   uint64_t last_epoch = 0;
   for (;;) {
     uint64_t state = pool.state_.load(std::memory_order_acquire);
-    uint64_t spin_end = 0;
+    uint64_t spin_begin = 0;
     uint32_t spins = 0;
     while (!((state & kOpen) && (state >> 32) != last_epoch)) {
       if (pool.quit_.load(std::memory_order_relaxed))
         return nullptr;
-      if (!spin_end)
-        spin_end = NowNs() + pool.spin_ns_;
-      if (++spins % 64 == 0 && NowNs() >= spin_end) {
+      if (!spin_begin)
+        spin_begin = NowNs();
+      if (++spins % 64 == 0 && NowNs() - spin_begin >= pool.SpinNs()) {
         MutexLock lock(pool.sleep_mutex_);
         pool.sleepers_.fetch_add(1, std::memory_order_seq_cst);
         for (;;) {
@@ -147,7 +154,7 @@ void *WorkerPool::WorkerMain(void *argument) {
           pool.wake_.Wait(pool.sleep_mutex_);
         }
         pool.sleepers_.fetch_sub(1, std::memory_order_seq_cst);
-        spin_end = 0;
+        spin_begin = 0;
         continue;
       }
       CpuRelax();

@@ -27,6 +27,9 @@ public:
   // Calls `function` for all of [0, count), in pieces, and returns when all are done: 0 or the first error. When
   // another thread is using the workers, the caller does everything alone.
   int32_t Run(uint64_t count, RangeFunction function, void *context, void *caller_local);
+  // While work is submitted, idle workers wait for its next dispatch a little longer before they sleep.
+  void BeginSubmission() { submissions_.fetch_add(1, std::memory_order_relaxed); }
+  void EndSubmission() { submissions_.fetch_sub(1, std::memory_order_relaxed); }
   uint32_t thread_count() const { return worker_count_ + 1; }
 
 private:
@@ -42,6 +45,7 @@ private:
   static void *WorkerMain(void *slot);
   void Work(uint32_t index, void *local);
   bool Take(uint32_t index, uint32_t *begin, uint32_t *end);
+  uint64_t SpinNs() const;
   int32_t RunSlice(uint32_t count, void *caller_local);
 
   // State of the current job: epoch in the high half, then an open bit, then the number of workers in it. A worker
@@ -67,6 +71,7 @@ private:
   Mutex sleep_mutex_;
   Condition wake_;
   std::atomic<uint32_t> sleepers_{0};
+  std::atomic<uint32_t> submissions_{0};
   std::atomic<bool> quit_{false};
 };
 
