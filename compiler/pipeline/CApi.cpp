@@ -1,5 +1,6 @@
 // The C interface of the compiler (include/eyrie/compiler.h) over the pipeline.
 #include "compiler/pipeline/Pipeline.h"
+#include "compiler/target/Target.h"
 #include "eyrie/compiler.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -145,9 +146,26 @@ void eyrie_compile_on_progress(eyrie_compile_t *job, eyrie_progress_t progress, 
   job->user = user;
 }
 
-eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model, const char *output) {
+eyrie_compile_result_t eyrie_compile_check(eyrie_compile_t *job) {
+  using namespace eyrie::target;
   job->message.clear();
+  TargetOptions options;
+  options.target = job->options.target;
+  options.cpu = job->options.cpu;
+  options.optLevel = job->options.optLevel;
+  if (const Target *target = findTarget(options.target)) {
+    job->message = target->checkOptions(options);
+  } else {
+    job->message = llvm::formatv("there is no target '{0}'; the targets are {1}", options.target,
+                                 listNames(targets().size(), [](size_t i) { return targets()[i]->name(); }));
+  }
+  return job->message.empty() ? EYRIE_COMPILE_OK : EYRIE_COMPILE_USAGE;
+}
+
+eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model, const char *output) {
   job->report.clear();
+  if (eyrie_compile_check(job) != EYRIE_COMPILE_OK)
+    return EYRIE_COMPILE_USAGE;
   if (llvm::sys::fs::is_directory(model)) {
     job->message = llvm::formatv("cannot read '{0}': it is a directory", model);
     return EYRIE_COMPILE_FAILED;

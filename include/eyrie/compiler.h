@@ -66,6 +66,8 @@ EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_set(eyrie_compile_t* job
 /* Called at the beginning of every stage, in the thread of the run. `index` counts from 0. */
 typedef void (*eyrie_progress_t)(void* user, const char* stage, size_t index, size_t count);
 EYRIE_COMPILER_API void eyrie_compile_on_progress(eyrie_compile_t* job, eyrie_progress_t progress, void* user);
+/* Do the options fit together (does the target exist, does it know the processor)? eyrie_compile_run asks this too. */
+EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_check(eyrie_compile_t* job);
 /* Compiles the model and writes the module. The output appears whole or not at all: an older file of that name stays
  * if the run fails. */
 EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t* job, const char* model,

@@ -11,12 +11,6 @@
 namespace eyrie::cli {
 namespace {
 
-// The element type under which the reference's elements are read: that of the output, or another float.
-uint32_t ReferenceType(const npy::Array& array, uint32_t output) {
-  if (FamilyOf(output) != Family::kFloat || array.kind != 'f') return output;
-  return array.item_size == 8 ? EYRIE_F64 : array.item_size == 4 ? EYRIE_F32 : EYRIE_F16;
-}
-
 std::string Position(size_t index, const std::vector<int64_t>& shape) {
   std::string text;
   for (size_t d = shape.size(); d-- > 0;) {
@@ -85,15 +79,16 @@ std::vector<Comparison> CompareOutputs(const Function& function, const std::vect
     if (!reader.Extract(*entry, &bytes, &error)) Fail("cannot read '" + path + "': " + error);
     if (!npy::ReadNpy({bytes.data(), bytes.size()}, &array, &error))
       Fail("cannot read '" + entry->name + "' in '" + path + "': " + error);
-    Value expected = function.outputs[i];
-    expected.type = ReferenceType(array, expected.type);
-    Tensor reference = FromArray(array, expected, "'" + path + "'");
-    if (reference.shape != shape) {
-      result.problem = "the shape is " + TypeText(outputs[i].type, shape) + ", expected " +
-                       TypeText(outputs[i].type, reference.shape);
-    } else {
-      CompareNumbers(outputs[i], reference, rtol, atol, &result);
+    Tensor reference;
+    try {
+      reference = FromArray(array, function.outputs[i], "the reference");
+    } catch (const Failure& failure) {
+      result.problem = failure.message;
     }
+    if (result.problem.empty() && reference.shape != shape)
+      result.problem = "the result is " + TypeText(outputs[i].type, shape) + ", the reference " +
+                       TypeText(outputs[i].type, reference.shape);
+    if (result.problem.empty()) CompareNumbers(outputs[i], reference, rtol, atol, &result);
     results.push_back(std::move(result));
   }
   return results;

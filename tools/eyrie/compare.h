@@ -22,7 +22,7 @@ struct Comparison {
 };
 
 // Compares every output with the archive's entry of its name. Floats and complex numbers as NumPy's allclose does with
-// equal NaNs; integers and bools must be equal. A reference for a float may be of any float width.
+// equal NaNs; integers and bools must be equal.
 std::vector<Comparison> CompareOutputs(const Function& function, const std::vector<eyrie_tensor_t>& outputs,
                                        const std::string& path, double rtol, double atol);
 

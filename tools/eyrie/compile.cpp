@@ -234,11 +234,12 @@ int CompileMain(const std::vector<std::string>& arguments) {
     if (on) flags.options.emplace_back(name, "true");
   // A wrong option is found before anything is started.
   eyrie_compile_t* probe = api.compile_create();
-  for (const auto& [name, value] : flags.options) {
-    if (probe == nullptr || api.compile_set(probe, name.c_str(), value.c_str()) == EYRIE_COMPILE_OK) continue;
-    std::string message = api.compile_message(probe);
-    FailUsage(message);
-  }
+  eyrie_compile_result_t result = probe == nullptr ? EYRIE_COMPILE_FAILED : EYRIE_COMPILE_OK;
+  for (size_t i = 0; result == EYRIE_COMPILE_OK && i < flags.options.size(); ++i)
+    result = api.compile_set(probe, flags.options[i].first.c_str(), flags.options[i].second.c_str());
+  if (result == EYRIE_COMPILE_OK) result = api.compile_check(probe);
+  if (result != EYRIE_COMPILE_OK)
+    throw Failure{result, probe == nullptr ? "not enough memory" : api.compile_message(probe)};
   api.compile_destroy(probe);
   return Compile(api, flags);
 }

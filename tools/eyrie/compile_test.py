@@ -80,6 +80,8 @@ class CompileTest(unittest.TestCase):
     def test_wrong_values_are_usage(self):
         code, _, err = self.compile("good", "--cpu=wrong")
         self.assertEqual((code, err), (2, "eyrie: error: option 'cpu' cannot be 'wrong'\n"))
+        code, _, err = self.compile("good", "--cpu=abacus")
+        self.assertEqual((code, err), (2, "eyrie: error: there is no processor 'abacus'\n"))
 
     def test_outputs_that_cannot_be(self):
         folder = self.folder / "out"

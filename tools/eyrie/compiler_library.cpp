@@ -47,6 +47,7 @@ CompilerLibrary LoadCompilerLibrary() {
   EYRIE_BIND(compile_create);
   EYRIE_BIND(compile_destroy);
   EYRIE_BIND(compile_set);
+  EYRIE_BIND(compile_check);
   EYRIE_BIND(compile_on_progress);
   EYRIE_BIND(compile_run);
   EYRIE_BIND(compile_message);

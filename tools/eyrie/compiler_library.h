@@ -15,6 +15,7 @@ struct CompilerLibrary {
   decltype(&eyrie_compile_create) compile_create;
   decltype(&eyrie_compile_destroy) compile_destroy;
   decltype(&eyrie_compile_set) compile_set;
+  decltype(&eyrie_compile_check) compile_check;
   decltype(&eyrie_compile_on_progress) compile_on_progress;
   decltype(&eyrie_compile_run) compile_run;
   decltype(&eyrie_compile_message) compile_message;

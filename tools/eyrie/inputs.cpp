@@ -98,9 +98,16 @@ Tensor MakeUp(const Value& input, const std::string& text) {
   if (values.size() != 1 && values.size() != tensor.count())
     bad("there are " + std::to_string(values.size()) + " values for " + std::to_string(tensor.count()) + " elements");
   if (tensor.data.size() != 0) std::memset(tensor.data.data(), 0, tensor.data.size());
-  for (size_t i = 0; i < tensor.count(); ++i) {
-    const std::string& value = values.size() == 1 ? values[0] : values[i];
-    if (!StoreText(type, tensor.data.data(), i, value)) bad("'" + value + "' is not a value of the type");
+  uint8_t* data = tensor.data.data();
+  for (size_t i = 0; i < std::min(values.size(), tensor.count()); ++i)
+    if (!StoreText(type, data, i, values[i])) bad("'" + values[i] + "' is not a value of the type");
+  size_t bytes = eyrie_type_bits(type) / 8;
+  for (size_t i = values.size(); i < tensor.count(); ++i) {
+    if (bytes == 0) {
+      StoreBits(type, data, i, LoadBits(type, data, 0));
+    } else {
+      std::memcpy(data + i * bytes, data, bytes);
+    }
   }
   return tensor;
 }

@@ -42,6 +42,12 @@ eyrie_compile_result_t eyrie_compile_set(eyrie_compile_t* job, const char* optio
   return EYRIE_COMPILE_USAGE;
 }
 
+eyrie_compile_result_t eyrie_compile_check(eyrie_compile_t* job) {
+  if (strstr(job->text, "cpu=abacus") == NULL) return EYRIE_COMPILE_OK;
+  snprintf(job->message, sizeof(job->message), "there is no processor 'abacus'");
+  return EYRIE_COMPILE_USAGE;
+}
+
 void eyrie_compile_on_progress(eyrie_compile_t* job, eyrie_progress_t progress, void* user) {
   job->progress = progress;
   job->user = user;
