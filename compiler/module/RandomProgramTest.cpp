@@ -54,12 +54,25 @@ private:
       }
       unsigned family = random() % 3;
       Value a = pick(family), b = pick(family);
+      if (random() % 12 == 0) {
+        makeSelect(family, a, b, indent);
+        continue;
+      }
       if (a.factor + b.factor > 100000)
         continue;
       Value sum{"%v" + std::to_string(next++), a.factor + b.factor};
       text += indent + makeAdd(sum.name, a.name, b.name, "%n" + std::to_string(family));
       values[family].push_back(sum);
     }
+  }
+
+  void makeSelect(unsigned family, const Value &a, const Value &b, const std::string &indent) {
+    unsigned flag = random() % 3;
+    std::string number = std::to_string(next++);
+    text += indent + "%cv" + number + " = graph.read_scalar %flags[%c" + std::to_string(flag) +
+            "] : tensor<3xi1> -> i1\n" + indent + "%v" + number + " = arith.select %cv" + number + ", " + a.name + ", " +
+            b.name + " : tensor<?xf32>\n";
+    values[family].push_back({"%v" + number, flags[flag] ? a.factor : b.factor});
   }
 
   void makeIf(unsigned depth, const std::string &indent) {

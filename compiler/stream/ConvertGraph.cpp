@@ -78,6 +78,7 @@ public:
   LogicalResult run();
 
 private:
+  void expandSelects();
   void eraseDeadOps(Block &block);
   void makeArgumentSizes();
   LogicalResult resolveDims();
@@ -147,6 +148,22 @@ SmallVector<OpFoldResult> getMixedSizes(OpBuilder &b, ShapedType type, ValueRang
 }
 
 //===- preparation --------------------------------------------------------------------------------------------------===
+
+/// A tensor chosen by arith.select (into which scf.if folds when it computes nothing) is chosen by scf.if again.
+void FunctionConverter::expandSelects() {
+  func.walk([&](arith::SelectOp op) {
+    if (!isTensor(op.getResult()))
+      return;
+    b.setInsertionPoint(op);
+    auto yield = [&](Value value) {
+      return [=](OpBuilder &inner, Location loc) { scf::YieldOp::create(inner, loc, value); };
+    };
+    auto ifOp = scf::IfOp::create(b, op.getLoc(), op.getCondition(), yield(op.getTrueValue()),
+                                  yield(op.getFalseValue()));
+    op.replaceAllUsesWith(ifOp.getResult(0));
+    op.erase();
+  });
+}
 
 void FunctionConverter::eraseDeadOps(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
@@ -526,6 +543,7 @@ LogicalResult FunctionConverter::run() {
     if (auto tensor = dyn_cast<RankedTensorType>(type); !tensor || getStoredBits(tensor.getElementType()) == 0)
       return func.emitOpError("has an argument or result of type ") << type << "; expected a tensor that can be stored";
   eraseDeadOps(func.getBody().front());
+  expandSelects();
   if (failed(resolveDims()) || failed(placeResults()) || failed(convertBlock(func.getBody().front())))
     return failure();
   for (Operation *op : llvm::reverse(converted)) {

@@ -1,10 +1,13 @@
 #include "compiler/stream/Stream.h"
+#include "mlir/Conversion/Passes.h"
 
 using namespace mlir;
 using namespace eyrie::stream;
 
 void eyrie::stream::buildStreamPipeline(OpPassManager &pm) {
   pm.addPass(createConvertGraphPass());
+  // Sizes as plain arithmetic, so that stream-plan-memory can compare them.
+  pm.addNestedPass<func::FuncOp>(createLowerAffinePass());
   pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   pm.addNestedPass<func::FuncOp>(createCSEPass());
   pm.addNestedPass<func::FuncOp>(createSchedulePass());
