@@ -8,9 +8,9 @@
 namespace eyrie::abi {
 
 struct CpuFeatureInfo {
-  const char *format; // of the executable: "elf-x86_64"
+  const char* format;  // of the executable: "elf-x86_64"
   uint32_t bit;
-  const char *name;   // LLVM's
+  const char* name;  // LLVM's
 };
 
 inline constexpr CpuFeatureInfo kCpuFeatures[] = {
@@ -19,13 +19,12 @@ inline constexpr CpuFeatureInfo kCpuFeatures[] = {
 };
 
 // Null if there is no such feature.
-inline const char *CpuFeatureName(const char *format, uint32_t bit) {
-  for (const CpuFeatureInfo &info : kCpuFeatures)
-    if (info.bit == bit && std::strcmp(info.format, format) == 0)
-      return info.name;
+inline const char* CpuFeatureName(const char* format, uint32_t bit) {
+  for (const CpuFeatureInfo& info : kCpuFeatures)
+    if (info.bit == bit && std::strcmp(info.format, format) == 0) return info.name;
   return nullptr;
 }
 
-} // namespace eyrie::abi
+}  // namespace eyrie::abi
 
-#endif // EYRIE_ABI_CPU_FEATURES_H_
+#endif  // EYRIE_ABI_CPU_FEATURES_H_

@@ -17,24 +17,24 @@ enum class ElementKind : uint8_t { kFloat, kBFloat, kFloat8, kFloat4, kInt, kUIn
 struct ElementTypeInfo {
   ElementType type;
   ElementKind kind;
-  uint16_t bits; // as stored; 0 for strings, which are not stored in buffers
-  const char *name;
-  const char *npy;
+  uint16_t bits;  // as stored; 0 for strings, which are not stored in buffers
+  const char* name;
+  const char* npy;
 };
 
 inline constexpr ElementTypeInfo kElementTypes[] = {
-#define EYRIE_ELEMENT_TYPE(Id, number, name, bits, kind, npy) {ElementType::k##Id, ElementKind::k##kind, bits, name, npy},
+#define EYRIE_ELEMENT_TYPE(Id, number, name, bits, kind, npy) \
+  {ElementType::k##Id, ElementKind::k##kind, bits, name, npy},
 #include "abi/element_types.def"
 };
 
 // The row of `number`, or null if there is no such type.
-constexpr const ElementTypeInfo *FindElementType(uint64_t number) {
-  for (const ElementTypeInfo &info : kElementTypes)
-    if (static_cast<uint64_t>(info.type) == number)
-      return &info;
+constexpr const ElementTypeInfo* FindElementType(uint64_t number) {
+  for (const ElementTypeInfo& info : kElementTypes)
+    if (static_cast<uint64_t>(info.type) == number) return &info;
   return nullptr;
 }
 
-} // namespace eyrie::abi
+}  // namespace eyrie::abi
 
-#endif // EYRIE_ABI_ELEMENT_TYPES_H_
+#endif  // EYRIE_ABI_ELEMENT_TYPES_H_

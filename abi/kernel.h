@@ -24,9 +24,9 @@ typedef struct eyrie_kernel_dispatch {
    * Guaranteed alignment: that of the element type (64 bytes for everything in the arena and for weights; the
    * caller's own tensors have only the former, so kernels must use element-aligned accesses). A binding of zero
    * bytes points to a valid address that must not be read or written. */
-  void *const *bindings;
+  void* const* bindings;
   /* The index operands of the dispatch, in order. */
-  const int64_t *constants;
+  const int64_t* constants;
   uint32_t workgroup_count[3];
   uint32_t binding_count;
   uint32_t constant_count;
@@ -35,8 +35,8 @@ typedef struct eyrie_kernel_dispatch {
 
 /* `local` points to the export's local_memory bytes (64-byte aligned, contents undefined, private to the thread while
  * the workgroup runs); it is null if the export asked for none. Returns 0, or an eyrie_kernel_error. */
-typedef int32_t (*eyrie_kernel)(const eyrie_kernel_dispatch *dispatch, uint32_t workgroup_x, uint32_t workgroup_y,
-                                uint32_t workgroup_z, void *local);
+typedef int32_t (*eyrie_kernel)(const eyrie_kernel_dispatch* dispatch, uint32_t workgroup_x, uint32_t workgroup_y,
+                                uint32_t workgroup_z, void* local);
 
 /* What a kernel may return. Any other value is reported as an internal error with its number. */
 enum eyrie_kernel_error {

@@ -25,9 +25,9 @@ enum class VmOp : uint16_t {
 
 struct VmOpInfo {
   VmOp op;
-  const char *name;
-  const char *operands;
-  const char *doc;
+  const char* name;
+  const char* operands;
+  const char* doc;
 };
 
 inline constexpr VmOpInfo kVmOps[] = {
@@ -36,10 +36,9 @@ inline constexpr VmOpInfo kVmOps[] = {
 };
 
 // The row of an opcode, or null if there is none.
-constexpr const VmOpInfo *FindVmOp(uint32_t opcode) {
-  for (const VmOpInfo &info : kVmOps)
-    if (static_cast<uint32_t>(info.op) == opcode)
-      return &info;
+constexpr const VmOpInfo* FindVmOp(uint32_t opcode) {
+  for (const VmOpInfo& info : kVmOps)
+    if (static_cast<uint32_t>(info.op) == opcode) return &info;
   return nullptr;
 }
 
@@ -51,8 +50,17 @@ constexpr uint32_t MakeVmHeader(VmOp op, uint32_t words) { return static_cast<ui
 constexpr uint32_t VmOpcodeOf(uint32_t header) { return header & 0xffff; }
 constexpr uint32_t VmLengthOf(uint32_t header) { return header >> 16; }
 
+// Codes for `fail` and `assert`: some of EYRIE_* in include/eyrie/runtime.h, with the same numbers.
+enum class VmStatus : uint32_t {
+  kInvalidArgument = 3,
+  kFailedPrecondition = 9,
+  kOutOfRange = 11,
+  kUnimplemented = 12,
+  kInternal = 13,
+};
+
 inline constexpr uint32_t kMaxVmInstructionWords = 0xffff;
 
-} // namespace eyrie::abi
+}  // namespace eyrie::abi
 
-#endif // EYRIE_ABI_VM_ENCODING_H_
+#endif  // EYRIE_ABI_VM_ENCODING_H_

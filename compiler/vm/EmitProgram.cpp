@@ -6,7 +6,6 @@
 #include "compiler/graph/Graph.h"
 #include "compiler/stream/Stream.h"
 #include "compiler/vm/Code.h"
-#include "eyrie/runtime.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 
 using namespace mlir;
@@ -309,7 +308,7 @@ LogicalResult FunctionEmitter::emitOp(Operation *op) {
       .Case([&](cf::AssertOp op) {
         program.strings.push_back(op.getMsg().str());
         emit(VmOp::kAssert,
-             {use(op.getArg()), uint32_t(EYRIE_INVALID_ARGUMENT), uint32_t(program.strings.size() - 1)});
+             {use(op.getArg()), uint32_t(abi::VmStatus::kInvalidArgument), uint32_t(program.strings.size() - 1)});
         return success();
       })
       .Case([&](arith::CmpIOp op) {

@@ -45,36 +45,56 @@ typedef enum eyrie_code {
   EYRIE_INCOMPATIBLE = 17
 } eyrie_code_t;
 
-typedef struct eyrie_status *eyrie_status_t;
+typedef struct eyrie_status* eyrie_status_t;
 
 EYRIE_API eyrie_code_t eyrie_status_code(eyrie_status_t status); /* EYRIE_OK for null */
-EYRIE_API const char *eyrie_status_message(eyrie_status_t status);
-EYRIE_API const char *eyrie_code_name(eyrie_code_t code); /* "INVALID_ARGUMENT", ... */
+EYRIE_API const char* eyrie_status_message(eyrie_status_t status);
+EYRIE_API const char* eyrie_code_name(eyrie_code_t code); /* "INVALID_ARGUMENT", ... */
 EYRIE_API void eyrie_status_free(eyrie_status_t status);  /* null is fine */
 
 /* ---- Element types: the numbers and names of abi/element_types.def -------------------------------------------- */
 
 typedef enum eyrie_type {
-  EYRIE_F64 = 1, EYRIE_F32 = 2, EYRIE_F16 = 3, EYRIE_BF16 = 4,
-  EYRIE_F8E4M3FN = 5, EYRIE_F8E4M3FNUZ = 6, EYRIE_F8E5M2 = 7, EYRIE_F8E5M2FNUZ = 8, EYRIE_F8E8M0FNU = 9,
+  EYRIE_F64 = 1,
+  EYRIE_F32 = 2,
+  EYRIE_F16 = 3,
+  EYRIE_BF16 = 4,
+  EYRIE_F8E4M3FN = 5,
+  EYRIE_F8E4M3FNUZ = 6,
+  EYRIE_F8E5M2 = 7,
+  EYRIE_F8E5M2FNUZ = 8,
+  EYRIE_F8E8M0FNU = 9,
   EYRIE_F4E2M1FN = 10,
-  EYRIE_I64 = 16, EYRIE_I32 = 17, EYRIE_I16 = 18, EYRIE_I8 = 19, EYRIE_I4 = 20, EYRIE_I2 = 21,
-  EYRIE_U64 = 24, EYRIE_U32 = 25, EYRIE_U16 = 26, EYRIE_U8 = 27, EYRIE_U4 = 28, EYRIE_U2 = 29,
-  EYRIE_BOOL = 32, EYRIE_COMPLEX64 = 40, EYRIE_COMPLEX128 = 41, EYRIE_STRING = 48
+  EYRIE_I64 = 16,
+  EYRIE_I32 = 17,
+  EYRIE_I16 = 18,
+  EYRIE_I8 = 19,
+  EYRIE_I4 = 20,
+  EYRIE_I2 = 21,
+  EYRIE_U64 = 24,
+  EYRIE_U32 = 25,
+  EYRIE_U16 = 26,
+  EYRIE_U8 = 27,
+  EYRIE_U4 = 28,
+  EYRIE_U2 = 29,
+  EYRIE_BOOL = 32,
+  EYRIE_COMPLEX64 = 40,
+  EYRIE_COMPLEX128 = 41,
+  EYRIE_STRING = 48
 } eyrie_type_t;
 
-EYRIE_API const char *eyrie_type_name(uint32_t type);    /* "f32"; null if there is no such type */
-EYRIE_API const char *eyrie_type_npy(uint32_t type);     /* "<f4": the dtype under which it travels in .npy files */
-EYRIE_API uint32_t eyrie_type_bits(uint32_t type);       /* bits of a stored element; below 8 elements are packed */
-EYRIE_API uint32_t eyrie_type_from_name(const char *name); /* 0 if there is no such type */
+EYRIE_API const char* eyrie_type_name(uint32_t type);      /* "f32"; null if there is no such type */
+EYRIE_API const char* eyrie_type_npy(uint32_t type);       /* "<f4": the dtype under which it travels in .npy files */
+EYRIE_API uint32_t eyrie_type_bits(uint32_t type);         /* bits of a stored element; below 8 elements are packed */
+EYRIE_API uint32_t eyrie_type_from_name(const char* name); /* 0 if there is no such type */
 
 /* ---- Runtime -------------------------------------------------------------------------------------------------- */
 
 /* The caller's allocator. All three may be called from several threads at once. `alignment` is a power of two. */
 typedef struct eyrie_allocator {
-  void *user;
-  void *(*allocate)(void *user, size_t size, size_t alignment); /* null: no memory */
-  void (*release)(void *user, void *memory, size_t size, size_t alignment);
+  void* user;
+  void* (*allocate)(void* user, size_t size, size_t alignment); /* null: no memory */
+  void (*release)(void* user, void* memory, size_t size, size_t alignment);
 } eyrie_allocator_t;
 
 typedef struct eyrie_runtime_options {
@@ -90,13 +110,13 @@ typedef struct eyrie_runtime_stats {
   uint64_t allocations; /* calls of the allocator so far */
   uint64_t bytes;       /* allocated now */
   uint64_t peak_bytes;
-  uint32_t threads;     /* that run kernels: the caller and the workers that could be started */
+  uint32_t threads; /* that run kernels: the caller and the workers that could be started */
 } eyrie_runtime_stats_t;
 
-EYRIE_API eyrie_status_t eyrie_runtime_create(const eyrie_runtime_options_t *options, eyrie_runtime_t **runtime);
-EYRIE_API void eyrie_runtime_destroy(eyrie_runtime_t *runtime); /* after its modules */
-EYRIE_API void eyrie_runtime_get_stats(eyrie_runtime_t *runtime, eyrie_runtime_stats_t *stats);
-EYRIE_API const char *eyrie_version(void);
+EYRIE_API eyrie_status_t eyrie_runtime_create(const eyrie_runtime_options_t* options, eyrie_runtime_t** runtime);
+EYRIE_API void eyrie_runtime_destroy(eyrie_runtime_t* runtime); /* after its modules */
+EYRIE_API void eyrie_runtime_get_stats(eyrie_runtime_t* runtime, eyrie_runtime_stats_t* stats);
+EYRIE_API const char* eyrie_version(void);
 
 /* ---- Module --------------------------------------------------------------------------------------------------- */
 
@@ -116,14 +136,14 @@ typedef struct eyrie_module_options {
 typedef struct eyrie_module eyrie_module_t;
 
 /* The file is mapped: it must not be changed in place while the module lives (replacing it is fine). */
-EYRIE_API eyrie_status_t eyrie_module_load_file(eyrie_runtime_t *runtime, const char *path,
-                                                const eyrie_module_options_t *options, eyrie_module_t **module);
+EYRIE_API eyrie_status_t eyrie_module_load_file(eyrie_runtime_t* runtime, const char* path,
+                                                const eyrie_module_options_t* options, eyrie_module_t** module);
 /* The memory is the caller's and must outlive the module; it is copied if not aligned to 64 bytes. */
-EYRIE_API eyrie_status_t eyrie_module_load_memory(eyrie_runtime_t *runtime, const void *data, size_t size,
-                                                  const eyrie_module_options_t *options, eyrie_module_t **module);
-EYRIE_API void eyrie_module_destroy(eyrie_module_t *module); /* after its instances */
+EYRIE_API eyrie_status_t eyrie_module_load_memory(eyrie_runtime_t* runtime, const void* data, size_t size,
+                                                  const eyrie_module_options_t* options, eyrie_module_t** module);
+EYRIE_API void eyrie_module_destroy(eyrie_module_t* module); /* after its instances */
 /* Checks the weights now, if that has not been done yet. */
-EYRIE_API eyrie_status_t eyrie_module_verify(eyrie_module_t *module);
+EYRIE_API eyrie_status_t eyrie_module_verify(eyrie_module_t* module);
 
 /* Reflection. Indices count from 0; out-of-range ones give NOT_FOUND. */
 typedef struct eyrie_module_info {
@@ -135,13 +155,13 @@ typedef struct eyrie_module_info {
 
 typedef struct eyrie_section_info {
   uint32_t kind;
-  const char *name;
+  const char* name;
   uint64_t offset, size;
   uint32_t alignment, crc;
 } eyrie_section_info_t;
 
 typedef struct eyrie_function_info {
-  const char *name;
+  const char* name;
   uint32_t argument_count, result_count;
   uint32_t int_registers, buffer_registers, code_words, block_count;
   /* The memory plan; -1: known only at run time. */
@@ -152,18 +172,18 @@ typedef struct eyrie_function_info {
 
 typedef struct eyrie_dim {
   int64_t size;       /* -1: known only at run time */
-  const char *symbol; /* null if it has no name; equal names must have equal sizes */
+  const char* symbol; /* null if it has no name; equal names must have equal sizes */
 } eyrie_dim_t;
 
 typedef struct eyrie_value_info {
-  const char *name;
+  const char* name;
   uint32_t type;
   uint32_t rank;
-  const eyrie_dim_t *dims;
+  const eyrie_dim_t* dims;
 } eyrie_value_info_t;
 
 typedef struct eyrie_transient_info {
-  const char *name;
+  const char* name;
   int64_t offset, size; /* -1: known only at run time */
   uint32_t first_use, last_use;
 } eyrie_transient_info_t;
@@ -176,33 +196,32 @@ typedef struct eyrie_executable_info {
 } eyrie_executable_info_t;
 
 typedef struct eyrie_export_info {
-  const char *symbol;
+  const char* symbol;
   uint32_t executable, binding_count, constant_count, local_memory, node_count;
 } eyrie_export_info_t;
 
-EYRIE_API void eyrie_module_get_info(const eyrie_module_t *module, eyrie_module_info_t *info);
-EYRIE_API eyrie_status_t eyrie_module_section(const eyrie_module_t *module, uint32_t index,
-                                              eyrie_section_info_t *info);
+EYRIE_API void eyrie_module_get_info(const eyrie_module_t* module, eyrie_module_info_t* info);
+EYRIE_API eyrie_status_t eyrie_module_section(const eyrie_module_t* module, uint32_t index, eyrie_section_info_t* info);
 /* An empty name finds the only function, or `main`. The message lists the names that there are. */
-EYRIE_API eyrie_status_t eyrie_module_find(const eyrie_module_t *module, const char *name, uint32_t *function);
-EYRIE_API eyrie_status_t eyrie_module_function(const eyrie_module_t *module, uint32_t function,
-                                               eyrie_function_info_t *info);
-EYRIE_API eyrie_status_t eyrie_module_argument(const eyrie_module_t *module, uint32_t function, uint32_t index,
-                                               eyrie_value_info_t *info);
-EYRIE_API eyrie_status_t eyrie_module_result(const eyrie_module_t *module, uint32_t function, uint32_t index,
-                                             eyrie_value_info_t *info);
-EYRIE_API eyrie_status_t eyrie_module_transient(const eyrie_module_t *module, uint32_t function, uint32_t index,
-                                                eyrie_transient_info_t *info);
-EYRIE_API eyrie_status_t eyrie_module_executable(const eyrie_module_t *module, uint32_t index,
-                                                 eyrie_executable_info_t *info);
+EYRIE_API eyrie_status_t eyrie_module_find(const eyrie_module_t* module, const char* name, uint32_t* function);
+EYRIE_API eyrie_status_t eyrie_module_function(const eyrie_module_t* module, uint32_t function,
+                                               eyrie_function_info_t* info);
+EYRIE_API eyrie_status_t eyrie_module_argument(const eyrie_module_t* module, uint32_t function, uint32_t index,
+                                               eyrie_value_info_t* info);
+EYRIE_API eyrie_status_t eyrie_module_result(const eyrie_module_t* module, uint32_t function, uint32_t index,
+                                             eyrie_value_info_t* info);
+EYRIE_API eyrie_status_t eyrie_module_transient(const eyrie_module_t* module, uint32_t function, uint32_t index,
+                                                eyrie_transient_info_t* info);
+EYRIE_API eyrie_status_t eyrie_module_executable(const eyrie_module_t* module, uint32_t index,
+                                                 eyrie_executable_info_t* info);
 /* The name of a processor feature, as LLVM calls it; null if the format has none of this number. */
-EYRIE_API const char *eyrie_feature_name(const char *format, uint32_t bit);
-EYRIE_API eyrie_status_t eyrie_module_export(const eyrie_module_t *module, uint32_t index, eyrie_export_info_t *info);
-EYRIE_API const char *eyrie_module_export_node(const eyrie_module_t *module, uint32_t index, uint32_t node);
+EYRIE_API const char* eyrie_feature_name(const char* format, uint32_t bit);
+EYRIE_API eyrie_status_t eyrie_module_export(const eyrie_module_t* module, uint32_t index, eyrie_export_info_t* info);
+EYRIE_API const char* eyrie_module_export_node(const eyrie_module_t* module, uint32_t index, uint32_t node);
 /* Writes the function's bytecode as text, zero-terminated, cut at `capacity`; `needed` gets the whole size with the
  * zero. */
-EYRIE_API eyrie_status_t eyrie_module_disassemble(const eyrie_module_t *module, uint32_t function, char *text,
-                                                  size_t capacity, size_t *needed);
+EYRIE_API eyrie_status_t eyrie_module_disassemble(const eyrie_module_t* module, uint32_t function, char* text,
+                                                  size_t capacity, size_t* needed);
 
 /* ---- Calls ---------------------------------------------------------------------------------------------------- */
 
@@ -210,7 +229,7 @@ EYRIE_API eyrie_status_t eyrie_module_disassemble(const eyrie_module_t *module, 
 
 /* A dense, row-major tensor. The data must be aligned to its element type. */
 typedef struct eyrie_tensor {
-  void *data;
+  void* data;
   size_t size_bytes; /* may be larger than the shape needs */
   uint32_t type;     /* eyrie_type_t */
   uint32_t rank;
@@ -242,25 +261,25 @@ typedef struct eyrie_profile {
 } eyrie_profile_t;
 
 /* What a call needs besides the module: memory for transients and results, the recorded commands. */
-EYRIE_API eyrie_status_t eyrie_instance_create(eyrie_module_t *module, const eyrie_instance_options_t *options,
-                                               eyrie_instance_t **instance);
-EYRIE_API void eyrie_instance_destroy(eyrie_instance_t *instance);
+EYRIE_API eyrie_status_t eyrie_instance_create(eyrie_module_t* module, const eyrie_instance_options_t* options,
+                                               eyrie_instance_t** instance);
+EYRIE_API void eyrie_instance_destroy(eyrie_instance_t* instance);
 /* Calls a function. Every input is checked against the signature before anything runs. An output whose `data` is null
  * gets memory of the instance, valid until the instance's next call; otherwise its `data` and `size_bytes` are used
  * and must be large enough. Type, rank and dims of outputs are filled in on success; on failure no output field is
  * changed, but the memory of the caller's outputs may be partly written. Inputs and outputs must not overlap.
  * After the first call with given shapes a call does not allocate. */
-EYRIE_API eyrie_status_t eyrie_call(eyrie_instance_t *instance, uint32_t function, const eyrie_tensor_t *inputs,
-                                    size_t input_count, eyrie_tensor_t *outputs, size_t output_count,
-                                    const eyrie_call_options_t *options);
+EYRIE_API eyrie_status_t eyrie_call(eyrie_instance_t* instance, uint32_t function, const eyrie_tensor_t* inputs,
+                                    size_t input_count, eyrie_tensor_t* outputs, size_t output_count,
+                                    const eyrie_call_options_t* options);
 /* From any thread: the running call ends soon with CANCELLED; if none runs, nothing happens. */
-EYRIE_API void eyrie_instance_cancel(eyrie_instance_t *instance);
-EYRIE_API void eyrie_instance_get_stats(const eyrie_instance_t *instance, eyrie_instance_stats_t *stats);
+EYRIE_API void eyrie_instance_cancel(eyrie_instance_t* instance);
+EYRIE_API void eyrie_instance_get_stats(const eyrie_instance_t* instance, eyrie_instance_stats_t* stats);
 /* Time of an export's dispatches since the instance was made (with the option `profile`). */
-EYRIE_API eyrie_status_t eyrie_instance_profile(const eyrie_instance_t *instance, uint32_t export_index,
-                                                eyrie_profile_t *profile);
+EYRIE_API eyrie_status_t eyrie_instance_profile(const eyrie_instance_t* instance, uint32_t export_index,
+                                                eyrie_profile_t* profile);
 /* Bytes that a tensor of this type and shape takes; OUT_OF_RANGE if that is not a sane number. */
-EYRIE_API eyrie_status_t eyrie_tensor_bytes(uint32_t type, uint32_t rank, const int64_t *dims, size_t *bytes);
+EYRIE_API eyrie_status_t eyrie_tensor_bytes(uint32_t type, uint32_t rank, const int64_t* dims, size_t* bytes);
 
 #ifdef __cplusplus
 }

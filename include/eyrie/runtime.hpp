@@ -10,11 +10,11 @@
 namespace eyrie {
 
 class [[nodiscard]] Status {
-public:
+ public:
   Status() = default;
   Status(eyrie_status_t status) : status_(status) {}
-  Status(Status &&other) noexcept : status_(std::exchange(other.status_, nullptr)) {}
-  Status &operator=(Status &&other) noexcept {
+  Status(Status&& other) noexcept : status_(std::exchange(other.status_, nullptr)) {}
+  Status& operator=(Status&& other) noexcept {
     std::swap(status_, other.status_);
     return *this;
   }
@@ -22,38 +22,39 @@ public:
   bool ok() const { return !status_; }
   explicit operator bool() const { return ok(); }
   eyrie_code_t code() const { return eyrie_status_code(status_); }
-  const char *message() const { return eyrie_status_message(status_); }
+  const char* message() const { return eyrie_status_message(status_); }
 
-private:
+ private:
   eyrie_status_t status_ = nullptr;
 };
 
 // Owns a pointer of the C interface.
-template <typename T, void (*destroy)(T *)> class Handle {
-public:
+template <typename T, void (*destroy)(T*)>
+class Handle {
+ public:
   Handle() = default;
-  Handle(Handle &&other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
-  Handle &operator=(Handle &&other) noexcept {
+  Handle(Handle&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  Handle& operator=(Handle&& other) noexcept {
     std::swap(object_, other.object_);
     return *this;
   }
   ~Handle() { destroy(object_); }
-  T *get() const { return object_; }
+  T* get() const { return object_; }
   explicit operator bool() const { return object_ != nullptr; }
 
-protected:
+ protected:
   // For a function that makes an object: the old one is destroyed first.
-  T **Receive() {
+  T** Receive() {
     destroy(std::exchange(object_, nullptr));
     return &object_;
   }
 
-private:
-  T *object_ = nullptr;
+ private:
+  T* object_ = nullptr;
 };
 
 class Runtime : public Handle<eyrie_runtime_t, eyrie_runtime_destroy> {
-public:
+ public:
   // 0 or 1: everything runs in the caller's thread.
   Status Create(uint32_t threads = 0) {
     eyrie_runtime_options_t options = {};
@@ -61,32 +62,32 @@ public:
     options.threads = threads;
     return Create(options);
   }
-  Status Create(const eyrie_runtime_options_t &options) { return eyrie_runtime_create(&options, Receive()); }
+  Status Create(const eyrie_runtime_options_t& options) { return eyrie_runtime_create(&options, Receive()); }
 };
 
 class Module : public Handle<eyrie_module_t, eyrie_module_destroy> {
-public:
-  Status LoadFile(const Runtime &runtime, const char *path, const eyrie_module_options_t *options = nullptr) {
+ public:
+  Status LoadFile(const Runtime& runtime, const char* path, const eyrie_module_options_t* options = nullptr) {
     return eyrie_module_load_file(runtime.get(), path, options, Receive());
   }
-  Status LoadMemory(const Runtime &runtime, const void *data, size_t size,
-                    const eyrie_module_options_t *options = nullptr) {
+  Status LoadMemory(const Runtime& runtime, const void* data, size_t size,
+                    const eyrie_module_options_t* options = nullptr) {
     return eyrie_module_load_memory(runtime.get(), data, size, options, Receive());
   }
-  Status Find(const char *name, uint32_t *function) const { return eyrie_module_find(get(), name, function); }
+  Status Find(const char* name, uint32_t* function) const { return eyrie_module_find(get(), name, function); }
 };
 
 class Instance : public Handle<eyrie_instance_t, eyrie_instance_destroy> {
-public:
-  Status Create(const Module &module, const eyrie_instance_options_t *options = nullptr) {
+ public:
+  Status Create(const Module& module, const eyrie_instance_options_t* options = nullptr) {
     return eyrie_instance_create(module.get(), options, Receive());
   }
-  Status Call(uint32_t function, const eyrie_tensor_t *inputs, size_t input_count, eyrie_tensor_t *outputs,
-              size_t output_count, const eyrie_call_options_t *options = nullptr) {
+  Status Call(uint32_t function, const eyrie_tensor_t* inputs, size_t input_count, eyrie_tensor_t* outputs,
+              size_t output_count, const eyrie_call_options_t* options = nullptr) {
     return eyrie_call(get(), function, inputs, input_count, outputs, output_count, options);
   }
 };
 
-} // namespace eyrie
+}  // namespace eyrie
 
-#endif // EYRIE_RUNTIME_HPP_
+#endif  // EYRIE_RUNTIME_HPP_

@@ -5,31 +5,26 @@
 namespace eyrie::rt {
 namespace {
 
-void *SystemAllocate(void *, size_t size, size_t alignment) {
-  if (alignment <= alignof(max_align_t))
-    return malloc(size);
-  void *memory = nullptr;
+void* SystemAllocate(void*, size_t size, size_t alignment) {
+  if (alignment <= alignof(max_align_t)) return malloc(size);
+  void* memory = nullptr;
   return posix_memalign(&memory, alignment, size) == 0 ? memory : nullptr;
 }
 
-void SystemRelease(void *, void *memory, size_t, size_t) { free(memory); }
+void SystemRelease(void*, void* memory, size_t, size_t) { free(memory); }
 
-} // namespace
+}  // namespace
 
-Allocator::Allocator(const eyrie_allocator_t &functions) : functions_(functions) {
-  if (!functions_.allocate || !functions_.release)
-    functions_ = {nullptr, SystemAllocate, SystemRelease};
+Allocator::Allocator(const eyrie_allocator_t& functions) : functions_(functions) {
+  if (!functions_.allocate || !functions_.release) functions_ = {nullptr, SystemAllocate, SystemRelease};
 }
 
-void *Allocator::Allocate(size_t size, size_t alignment) {
-  if (size == 0)
-    size = 1;
-  if (alignment < alignof(max_align_t))
-    alignment = alignof(max_align_t);
+void* Allocator::Allocate(size_t size, size_t alignment) {
+  if (size == 0) size = 1;
+  if (alignment < alignof(max_align_t)) alignment = alignof(max_align_t);
   allocations_.fetch_add(1, std::memory_order_relaxed);
-  void *memory = functions_.allocate(functions_.user, size, alignment);
-  if (!memory)
-    return nullptr;
+  void* memory = functions_.allocate(functions_.user, size, alignment);
+  if (!memory) return nullptr;
   uint64_t now = bytes_.fetch_add(size, std::memory_order_relaxed) + size;
   uint64_t peak = peak_bytes_.load(std::memory_order_relaxed);
   while (now > peak && !peak_bytes_.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
@@ -37,18 +32,15 @@ void *Allocator::Allocate(size_t size, size_t alignment) {
   return memory;
 }
 
-void Allocator::Release(void *memory, size_t size, size_t alignment) {
-  if (!memory)
-    return;
-  if (size == 0)
-    size = 1;
-  if (alignment < alignof(max_align_t))
-    alignment = alignof(max_align_t);
+void Allocator::Release(void* memory, size_t size, size_t alignment) {
+  if (!memory) return;
+  if (size == 0) size = 1;
+  if (alignment < alignof(max_align_t)) alignment = alignof(max_align_t);
   bytes_.fetch_sub(size, std::memory_order_relaxed);
   functions_.release(functions_.user, memory, size, alignment);
 }
 
-} // namespace eyrie::rt
+}  // namespace eyrie::rt
 
 // The runtime links without the C++ library; a pure virtual call is the one thing the compiler would want from it.
 extern "C" __attribute__((weak, visibility("hidden"))) void __cxa_pure_virtual() { abort(); }

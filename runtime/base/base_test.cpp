@@ -30,8 +30,7 @@ TEST(Array, GrowsAndKeepsItsMemory) {
   Allocator allocator{eyrie_allocator_t{}};
   {
     Array<int> array(allocator);
-    for (int i = 0; i < 1000; ++i)
-      ASSERT_OK(array.Push(i));
+    for (int i = 0; i < 1000; ++i) ASSERT_OK(array.Push(i));
     EXPECT_EQ(array[999], 999);
     uint64_t before = allocator.allocations();
     array.Clear();
@@ -65,8 +64,7 @@ TEST(Checked, Ranges) {
 TEST(Crc32c, HardwareAndTableAgree) {
   EXPECT_EQ(abi::Crc32c("123456789", 9), 0xe3069283u);
   std::vector<uint8_t> bytes(1000);
-  for (size_t i = 0; i < bytes.size(); ++i)
-    bytes[i] = static_cast<uint8_t>(i * 37);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 37);
   for (size_t size : {0u, 1u, 7u, 8u, 9u, 1000u}) {
     EXPECT_EQ(abi::Crc32c(bytes.data(), size), ~abi::crc32c_detail::Portable(~0u, bytes.data(), size));
     EXPECT_EQ(abi::Crc32c(bytes.data() + size / 2, size - size / 2, abi::Crc32c(bytes.data(), size / 2)),
@@ -94,5 +92,5 @@ TEST(Types, SizesOfTensors) {
   EXPECT_STREQ(eyrie_type_npy(EYRIE_F16), "<f2");
 }
 
-} // namespace
-} // namespace eyrie::rt
+}  // namespace
+}  // namespace eyrie::rt

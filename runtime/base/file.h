@@ -11,11 +11,10 @@
 namespace eyrie::rt {
 
 class MappedFile {
-public:
+ public:
   MappedFile() = default;
-  MappedFile(MappedFile &&other)
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-  MappedFile &operator=(MappedFile &&other) {
+  MappedFile(MappedFile&& other) : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  MappedFile& operator=(MappedFile&& other) {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     return *this;
@@ -23,16 +22,16 @@ public:
   ~MappedFile();
 
   // Only regular files that are not empty.
-  static Result<MappedFile> Open(const char *path);
+  static Result<MappedFile> Open(const char* path);
 
-  const uint8_t *data() const { return data_; }
+  const uint8_t* data() const { return data_; }
   size_t size() const { return size_; }
 
-private:
-  const uint8_t *data_ = nullptr;
+ private:
+  const uint8_t* data_ = nullptr;
   size_t size_ = 0;
 };
 
-} // namespace eyrie::rt
+}  // namespace eyrie::rt
 
-#endif // EYRIE_RUNTIME_BASE_FILE_H_
+#endif  // EYRIE_RUNTIME_BASE_FILE_H_

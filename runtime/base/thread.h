@@ -2,36 +2,37 @@
 #ifndef EYRIE_RUNTIME_BASE_THREAD_H_
 #define EYRIE_RUNTIME_BASE_THREAD_H_
 
-#include <cstdint>
 #include <pthread.h>
+
+#include <cstdint>
 #include <ctime>
 
 namespace eyrie::rt {
 
 class Mutex {
-public:
+ public:
   Mutex() { pthread_mutex_init(&mutex_, nullptr); }
   ~Mutex() { pthread_mutex_destroy(&mutex_); }
-  Mutex(const Mutex &) = delete;
-  Mutex &operator=(const Mutex &) = delete;
+  Mutex(const Mutex&) = delete;
+  Mutex& operator=(const Mutex&) = delete;
   void Lock() { pthread_mutex_lock(&mutex_); }
   bool TryLock() { return pthread_mutex_trylock(&mutex_) == 0; }
   void Unlock() { pthread_mutex_unlock(&mutex_); }
 
-private:
+ private:
   friend class Condition;
   pthread_mutex_t mutex_;
 };
 
 class MutexLock {
-public:
-  explicit MutexLock(Mutex &mutex) : mutex_(mutex) { mutex_.Lock(); }
+ public:
+  explicit MutexLock(Mutex& mutex) : mutex_(mutex) { mutex_.Lock(); }
   ~MutexLock() { mutex_.Unlock(); }
-  MutexLock(const MutexLock &) = delete;
-  MutexLock &operator=(const MutexLock &) = delete;
+  MutexLock(const MutexLock&) = delete;
+  MutexLock& operator=(const MutexLock&) = delete;
 
-private:
-  Mutex &mutex_;
+ private:
+  Mutex& mutex_;
 };
 
 inline uint64_t NowNs() {
@@ -43,7 +44,7 @@ inline uint64_t NowNs() {
 inline constexpr uint64_t kForever = UINT64_MAX;
 
 class Condition {
-public:
+ public:
   Condition() {
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -52,21 +53,20 @@ public:
     pthread_condattr_destroy(&attributes);
   }
   ~Condition() { pthread_cond_destroy(&condition_); }
-  Condition(const Condition &) = delete;
-  Condition &operator=(const Condition &) = delete;
+  Condition(const Condition&) = delete;
+  Condition& operator=(const Condition&) = delete;
   void NotifyAll() { pthread_cond_broadcast(&condition_); }
-  void Wait(Mutex &mutex) { pthread_cond_wait(&condition_, &mutex.mutex_); }
+  void Wait(Mutex& mutex) { pthread_cond_wait(&condition_, &mutex.mutex_); }
   // Until about `deadline_ns` of NowNs.
-  void WaitUntil(Mutex &mutex, uint64_t deadline_ns) {
-    if (deadline_ns == kForever)
-      return Wait(mutex);
+  void WaitUntil(Mutex& mutex, uint64_t deadline_ns) {
+    if (deadline_ns == kForever) return Wait(mutex);
     timespec time;
     time.tv_sec = static_cast<time_t>(deadline_ns / 1000000000u);
     time.tv_nsec = static_cast<long>(deadline_ns % 1000000000u);
     pthread_cond_timedwait(&condition_, &mutex.mutex_, &time);
   }
 
-private:
+ private:
   pthread_cond_t condition_;
 };
 
@@ -78,6 +78,6 @@ inline void CpuRelax() {
 #endif
 }
 
-} // namespace eyrie::rt
+}  // namespace eyrie::rt
 
-#endif // EYRIE_RUNTIME_BASE_THREAD_H_
+#endif  // EYRIE_RUNTIME_BASE_THREAD_H_

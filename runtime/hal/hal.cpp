@@ -7,17 +7,15 @@ namespace {
 
 unsigned long long Ull(uint64_t value) { return value; }
 
-} // namespace
+}  // namespace
 
 Status CommandBuffer::CheckRecording() const {
-  if (__builtin_expect(state_ == State::kRecording, 1))
-    return {};
+  if (__builtin_expect(state_ == State::kRecording, 1)) return {};
   return Error(EYRIE_FAILED_PRECONDITION, "the command buffer is not recording");
 }
 
-Status CommandBuffer::CheckRange(const Binding &binding, const char *what) const {
-  if (!binding.buffer)
-    return Error(EYRIE_INVALID_ARGUMENT, "%s: no buffer", what);
+Status CommandBuffer::CheckRange(const Binding& binding, const char* what) const {
+  if (!binding.buffer) return Error(EYRIE_INVALID_ARGUMENT, "%s: no buffer", what);
   if (binding.buffer->device() != device_)
     return Error(EYRIE_INVALID_ARGUMENT, "%s: the buffer belongs to another device", what);
   if (!InRange(binding.offset, binding.length, binding.buffer->size()))
@@ -26,7 +24,7 @@ Status CommandBuffer::CheckRange(const Binding &binding, const char *what) const
   return {};
 }
 
-Status CommandBuffer::CheckDispatch(const Executable *executable, uint32_t ordinal, const uint64_t workgroup_count[3],
+Status CommandBuffer::CheckDispatch(const Executable* executable, uint32_t ordinal, const uint64_t workgroup_count[3],
                                     std::span<const int64_t> constants, std::span<const Binding> bindings) const {
   EYRIE_RETURN_IF_ERROR(CheckRecording());
   if (!executable || executable->device() != device_)
@@ -34,7 +32,7 @@ Status CommandBuffer::CheckDispatch(const Executable *executable, uint32_t ordin
   if (ordinal >= executable->exports().size())
     return Error(EYRIE_OUT_OF_RANGE, "dispatch: export %u of an executable that has %llu", ordinal,
                  Ull(executable->exports().size()));
-  const ExportSpec &spec = executable->exports()[ordinal];
+  const ExportSpec& spec = executable->exports()[ordinal];
   if (bindings.size() != spec.binding_count || constants.size() != spec.constant_count)
     return Error(EYRIE_INVALID_ARGUMENT, "dispatch of %s: expected %u bindings and %u constants, got %llu and %llu",
                  spec.symbol, spec.binding_count, spec.constant_count, Ull(bindings.size()), Ull(constants.size()));
@@ -46,7 +44,7 @@ Status CommandBuffer::CheckDispatch(const Executable *executable, uint32_t ordin
   if (!CheckedMul(workgroup_count[0] * workgroup_count[1], workgroup_count[2], &total))
     return Error(EYRIE_OUT_OF_RANGE, "dispatch of %s: too many workgroups", spec.symbol);
   for (size_t i = 0; i < bindings.size(); ++i) {
-    const Binding &binding = bindings[i];
+    const Binding& binding = bindings[i];
     if (__builtin_expect(binding.buffer && binding.buffer->device() == device_ &&
                              InRange(binding.offset, binding.length, binding.buffer->size()),
                          1))
@@ -56,25 +54,23 @@ Status CommandBuffer::CheckDispatch(const Executable *executable, uint32_t ordin
   return {};
 }
 
-Status CommandBuffer::CheckCopy(const Binding &source, const Binding &destination) const {
+Status CommandBuffer::CheckCopy(const Binding& source, const Binding& destination) const {
   EYRIE_RETURN_IF_ERROR(CheckRecording());
   EYRIE_RETURN_IF_ERROR(CheckRange(source, "source of a copy"));
   EYRIE_RETURN_IF_ERROR(CheckRange(destination, "destination of a copy"));
   if (source.length != destination.length)
     return Error(EYRIE_INVALID_ARGUMENT, "copy: source and destination have different lengths");
-  if (!destination.buffer->writable())
-    return Error(EYRIE_PERMISSION_DENIED, "copy: the destination is read-only");
+  if (!destination.buffer->writable()) return Error(EYRIE_PERMISSION_DENIED, "copy: the destination is read-only");
   if (source.buffer == destination.buffer && source.offset < destination.offset + destination.length &&
       destination.offset < source.offset + source.length && source.length)
     return Error(EYRIE_INVALID_ARGUMENT, "copy: source and destination overlap");
   return {};
 }
 
-Status CommandBuffer::CheckFill(const Binding &destination, uint32_t pattern_bytes) const {
+Status CommandBuffer::CheckFill(const Binding& destination, uint32_t pattern_bytes) const {
   EYRIE_RETURN_IF_ERROR(CheckRecording());
   EYRIE_RETURN_IF_ERROR(CheckRange(destination, "destination of a fill"));
-  if (!destination.buffer->writable())
-    return Error(EYRIE_PERMISSION_DENIED, "fill: the destination is read-only");
+  if (!destination.buffer->writable()) return Error(EYRIE_PERMISSION_DENIED, "fill: the destination is read-only");
   if (pattern_bytes > 8 || !IsPowerOfTwo(pattern_bytes) || destination.length % pattern_bytes)
     return Error(EYRIE_INVALID_ARGUMENT, "fill: %llu bytes with a pattern of %u bytes", Ull(destination.length),
                  pattern_bytes);
@@ -82,11 +78,10 @@ Status CommandBuffer::CheckFill(const Binding &destination, uint32_t pattern_byt
 }
 
 Status Stop::Check() const {
-  if (cancelled && cancelled->load(std::memory_order_relaxed))
-    return Error(EYRIE_CANCELLED, "the call was cancelled");
+  if (cancelled && cancelled->load(std::memory_order_relaxed)) return Error(EYRIE_CANCELLED, "the call was cancelled");
   if (deadline_ns != kForever && NowNs() >= deadline_ns)
     return Error(EYRIE_DEADLINE_EXCEEDED, "the call did not end in its time");
   return {};
 }
 
-} // namespace eyrie::rt::hal
+}  // namespace eyrie::rt::hal

@@ -1,5 +1,5 @@
-// The hardware abstraction: what the runtime asks of a device. A driver implements Device, CommandBuffer and Executable;
-// hal/cts holds every driver to the same contract.
+// The hardware abstraction: what the runtime asks of a device. A driver implements Device, CommandBuffer and
+// Executable; hal/cts holds every driver to the same contract.
 //
 // Objects are made by a device and must be destroyed before it. Nothing here is thread-safe unless it says so.
 #ifndef EYRIE_RUNTIME_HAL_HAL_H_
@@ -19,64 +19,64 @@ class Device;
 
 // Memory that a device can use. `host` is null where the host cannot see it.
 class Buffer {
-public:
-  Device *device() const { return device_; }
+ public:
+  Device* device() const { return device_; }
   uint64_t size() const { return size_; }
   bool writable() const { return writable_; }
-  uint8_t *host() const { return host_; }
+  uint8_t* host() const { return host_; }
   // Points an imported buffer at other memory of the host. Only while no work uses it.
-  void Rebind(void *host, uint64_t size, bool writable) {
-    host_ = static_cast<uint8_t *>(host);
+  void Rebind(void* host, uint64_t size, bool writable) {
+    host_ = static_cast<uint8_t*>(host);
     size_ = size;
     writable_ = writable;
   }
 
-  Buffer(Device *device, void *host, uint64_t size, bool writable, bool owned)
-      : device_(device), host_(static_cast<uint8_t *>(host)), size_(size), writable_(writable), owned_(owned) {}
+  Buffer(Device* device, void* host, uint64_t size, bool writable, bool owned)
+      : device_(device), host_(static_cast<uint8_t*>(host)), size_(size), writable_(writable), owned_(owned) {}
   bool owned() const { return owned_; }
 
-private:
-  Device *device_;
-  uint8_t *host_;
+ private:
+  Device* device_;
+  uint8_t* host_;
   uint64_t size_;
   bool writable_;
   bool owned_;
 };
 
 struct ExportSpec {
-  const char *symbol;
+  const char* symbol;
   uint32_t binding_count;
   uint32_t constant_count;
   uint32_t local_memory;
 };
 
 struct ExecutableSpec {
-  const char *name;
-  const char *format;
-  uint64_t features; // abi/cpu_features.def
-  const uint8_t *object;
+  const char* name;
+  const char* format;
+  uint64_t features;  // abi/cpu_features.def
+  const uint8_t* object;
   size_t object_size;
-  std::span<const ExportSpec> exports; // must outlive the executable, with their strings
+  std::span<const ExportSpec> exports;  // must outlive the executable, with their strings
 };
 
 // Code on a device; its exports are numbered from 0.
 class Executable {
-public:
+ public:
   virtual void Destroy() = 0;
-  Device *device() const { return device_; }
+  Device* device() const { return device_; }
   std::span<const ExportSpec> exports() const { return exports_; }
 
-protected:
-  Executable(Device *device, std::span<const ExportSpec> exports) : device_(device), exports_(exports) {}
+ protected:
+  Executable(Device* device, std::span<const ExportSpec> exports) : device_(device), exports_(exports) {}
   ~Executable() = default;
 
-private:
-  Device *device_;
+ private:
+  Device* device_;
   std::span<const ExportSpec> exports_;
 };
 
 struct Binding {
-  Buffer *buffer;
+  Buffer* buffer;
   uint64_t offset;
   uint64_t length;
 };
@@ -84,46 +84,46 @@ struct Binding {
 // A list of commands. Begin forgets what was recorded and keeps the memory; only an ended buffer can be submitted, any
 // number of times.
 class CommandBuffer {
-public:
+ public:
   virtual void Destroy() = 0;
   virtual Status Begin() = 0;
   // `tag` numbers the dispatch's kernel in a Profile.
-  virtual Status Dispatch(Executable *executable, uint32_t ordinal, const uint64_t workgroup_count[3],
+  virtual Status Dispatch(Executable* executable, uint32_t ordinal, const uint64_t workgroup_count[3],
                           std::span<const int64_t> constants, std::span<const Binding> bindings, uint32_t tag) = 0;
-  virtual Status Copy(const Binding &source, const Binding &destination) = 0;
-  virtual Status Fill(const Binding &destination, uint64_t pattern, uint32_t pattern_bytes) = 0;
+  virtual Status Copy(const Binding& source, const Binding& destination) = 0;
+  virtual Status Fill(const Binding& destination, uint64_t pattern, uint32_t pattern_bytes) = 0;
   virtual Status Barrier() = 0;
   virtual Status End() = 0;
-  Device *device() const { return device_; }
+  Device* device() const { return device_; }
   bool empty() const { return empty_; }
 
-protected:
-  explicit CommandBuffer(Device *device) : device_(device) {}
+ protected:
+  explicit CommandBuffer(Device* device) : device_(device) {}
   ~CommandBuffer() = default;
   // The checks that every driver makes.
   Status CheckRecording() const;
-  Status CheckDispatch(const Executable *executable, uint32_t ordinal, const uint64_t workgroup_count[3],
+  Status CheckDispatch(const Executable* executable, uint32_t ordinal, const uint64_t workgroup_count[3],
                        std::span<const int64_t> constants, std::span<const Binding> bindings) const;
-  Status CheckCopy(const Binding &source, const Binding &destination) const;
-  Status CheckFill(const Binding &destination, uint32_t pattern_bytes) const;
+  Status CheckCopy(const Binding& source, const Binding& destination) const;
+  Status CheckFill(const Binding& destination, uint32_t pattern_bytes) const;
 
   enum class State : uint8_t { kNew, kRecording, kEnded };
   State state_ = State::kNew;
   bool empty_ = true;
 
-private:
-  Status CheckRange(const Binding &binding, const char *what) const;
-  Device *device_;
+ private:
+  Status CheckRange(const Binding& binding, const char* what) const;
+  Device* device_;
 };
 
 struct SemaphoreValue {
-  Semaphore *semaphore;
+  Semaphore* semaphore;
   uint64_t value;
 };
 
 // When work should be given up. Looked at between commands.
 struct Stop {
-  const std::atomic<bool> *cancelled = nullptr;
+  const std::atomic<bool>* cancelled = nullptr;
   uint64_t deadline_ns = kForever;
   Status Check() const;
 };
@@ -134,33 +134,33 @@ struct ProfileEntry {
 };
 
 struct Submission {
-  CommandBuffer *commands;
+  CommandBuffer* commands;
   std::span<const SemaphoreValue> waits;
-  std::span<const SemaphoreValue> signals; // signalled when the commands are done; failed if the commands fail
-  const Stop *stop = nullptr;
-  std::span<ProfileEntry> profile; // by tag; empty: not measured
+  std::span<const SemaphoreValue> signals;  // signalled when the commands are done; failed if the commands fail
+  const Stop* stop = nullptr;
+  std::span<ProfileEntry> profile;  // by tag; empty: not measured
 };
 
 class Device {
-public:
+ public:
   virtual void Destroy() = 0;
-  virtual const char *name() const = 0;
+  virtual const char* name() const = 0;
   // New memory, 64-byte aligned, contents undefined. A size of 0 is fine.
-  virtual Result<Buffer *> AllocateBuffer(uint64_t size) = 0;
+  virtual Result<Buffer*> AllocateBuffer(uint64_t size) = 0;
   // A view of the host's memory, which must outlive the buffer.
-  virtual Result<Buffer *> ImportHostMemory(void *host, uint64_t size, bool writable) = 0;
-  virtual void ReleaseBuffer(Buffer *buffer) = 0; // null is fine
-  virtual bool CanRun(const char *format, uint64_t features) const = 0;
-  virtual Result<Executable *> LoadExecutable(const ExecutableSpec &spec) = 0;
-  virtual Result<CommandBuffer *> CreateCommandBuffer() = 0;
+  virtual Result<Buffer*> ImportHostMemory(void* host, uint64_t size, bool writable) = 0;
+  virtual void ReleaseBuffer(Buffer* buffer) = 0;  // null is fine
+  virtual bool CanRun(const char* format, uint64_t features) const = 0;
+  virtual Result<Executable*> LoadExecutable(const ExecutableSpec& spec) = 0;
+  virtual Result<CommandBuffer*> CreateCommandBuffer() = 0;
   // Submissions of one device run in the order of their submission. Thread-safe.
-  virtual Status Submit(const Submission &submission) = 0;
+  virtual Status Submit(const Submission& submission) = 0;
   virtual uint32_t thread_count() const = 0;
 
-protected:
+ protected:
   ~Device() = default;
 };
 
-} // namespace eyrie::rt::hal
+}  // namespace eyrie::rt::hal
 
-#endif // EYRIE_RUNTIME_HAL_HAL_H_
+#endif  // EYRIE_RUNTIME_HAL_HAL_H_

@@ -11,7 +11,7 @@
 namespace eyrie::rt::hal {
 
 class Semaphore {
-public:
+ public:
   explicit Semaphore(uint64_t value) : value_(value) {}
 
   uint64_t value() const { return value_.load(std::memory_order_acquire); }
@@ -22,7 +22,7 @@ public:
   // Returns DEADLINE_EXCEEDED at `deadline_ns` (of NowNs; kForever: none), ABORTED if the semaphore has failed.
   Status Wait(uint64_t value, uint64_t deadline_ns);
 
-private:
+ private:
   static constexpr uint64_t kFailed = UINT64_MAX;
   std::atomic<uint64_t> value_;
   std::atomic<uint32_t> waiters_{0};
@@ -30,6 +30,6 @@ private:
   Condition changed_;
 };
 
-} // namespace eyrie::rt::hal
+}  // namespace eyrie::rt::hal
 
-#endif // EYRIE_RUNTIME_HAL_SEMAPHORE_H_
+#endif  // EYRIE_RUNTIME_HAL_SEMAPHORE_H_

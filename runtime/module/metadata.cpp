@@ -11,14 +11,13 @@ namespace {
 
 using Values = flatbuffers::Vector<flatbuffers::Offset<abi::fb::Value>>;
 
-Status CheckValue(const abi::fb::Value &value, uint32_t symbol_count) {
+Status CheckValue(const abi::fb::Value& value, uint32_t symbol_count) {
   if (!abi::FindElementType(value.element_type()))
     return Error(EYRIE_INVALID_ARGUMENT, "unknown element type %u", value.element_type());
   uint32_t rank = CountOf(value.dims());
-  if (rank > abi::kMaxRank)
-    return Error(EYRIE_INVALID_ARGUMENT, "rank %u, limit %u", rank, abi::kMaxRank);
+  if (rank > abi::kMaxRank) return Error(EYRIE_INVALID_ARGUMENT, "rank %u, limit %u", rank, abi::kMaxRank);
   for (uint32_t i = 0; i < rank; ++i) {
-    const abi::fb::Dim *dim = value.dims()->Get(i);
+    const abi::fb::Dim* dim = value.dims()->Get(i);
     if (dim->size() < -1)
       return Error(EYRIE_INVALID_ARGUMENT, "dimension %u has the size %lld", i, static_cast<long long>(dim->size()));
     if (dim->symbol() < -1 || (dim->symbol() >= 0 && static_cast<uint32_t>(dim->symbol()) >= symbol_count))
@@ -27,7 +26,7 @@ Status CheckValue(const abi::fb::Value &value, uint32_t symbol_count) {
   return {};
 }
 
-Status CheckValues(const Values *values, const char *what, uint32_t symbol_count) {
+Status CheckValues(const Values* values, const char* what, uint32_t symbol_count) {
   if (CountOf(values) > abi::kMaxValues)
     return Error(EYRIE_RESOURCE_EXHAUSTED, "%u %ss, limit %u", CountOf(values), what, abi::kMaxValues);
   for (uint32_t i = 0; i < CountOf(values); ++i)
@@ -35,14 +34,13 @@ Status CheckValues(const Values *values, const char *what, uint32_t symbol_count
   return {};
 }
 
-uint64_t CountDims(const Values *values) {
+uint64_t CountDims(const Values* values) {
   uint64_t count = 0;
-  for (uint32_t i = 0; i < CountOf(values); ++i)
-    count += CountOf(values->Get(i)->dims());
+  for (uint32_t i = 0; i < CountOf(values); ++i) count += CountOf(values->Get(i)->dims());
   return count;
 }
 
-Status CheckFunction(const abi::fb::Function &function, uint32_t symbol_count, uint64_t bytecode_words) {
+Status CheckFunction(const abi::fb::Function& function, uint32_t symbol_count, uint64_t bytecode_words) {
   EYRIE_RETURN_IF_ERROR(CheckValues(function.arguments(), "argument", symbol_count));
   EYRIE_RETURN_IF_ERROR(CheckValues(function.results(), "result", symbol_count));
   if (!InRange(function.code_offset(), function.code_size(), bytecode_words))
@@ -54,13 +52,12 @@ Status CheckFunction(const abi::fb::Function &function, uint32_t symbol_count, u
   return {};
 }
 
-Status CheckExecutable(const abi::fb::Executable &executable, uint64_t objects_size) {
+Status CheckExecutable(const abi::fb::Executable& executable, uint64_t objects_size) {
   if (!InRange(executable.offset(), executable.size(), objects_size) || executable.size() == 0)
     return Error(EYRIE_INVALID_ARGUMENT, "its object does not lie in the objects section");
-  if (executable.offset() % abi::kTensorAlignment)
-    return Error(EYRIE_INVALID_ARGUMENT, "its object is not aligned");
+  if (executable.offset() % abi::kTensorAlignment) return Error(EYRIE_INVALID_ARGUMENT, "its object is not aligned");
   for (uint32_t i = 0; i < CountOf(executable.exports()); ++i) {
-    const abi::fb::Export &item = *executable.exports()->Get(i);
+    const abi::fb::Export& item = *executable.exports()->Get(i);
     if (item.binding_count() > abi::kMaxBindings || item.constant_count() > abi::kMaxConstants ||
         item.local_memory() > abi::kMaxLocalMemory)
       return Error(EYRIE_RESOURCE_EXHAUSTED, "export '%.100s': %u bindings, %u constants, %u bytes of local memory",
@@ -69,9 +66,9 @@ Status CheckExecutable(const abi::fb::Executable &executable, uint64_t objects_s
   return {};
 }
 
-} // namespace
+}  // namespace
 
-Status CheckMetadata(const abi::fb::Module &metadata, size_t metadata_size, size_t bytecode_words,
+Status CheckMetadata(const abi::fb::Module& metadata, size_t metadata_size, size_t bytecode_words,
                      size_t objects_size) {
   uint32_t symbol_count = CountOf(metadata.symbols());
   uint32_t function_count = CountOf(metadata.functions());
@@ -79,7 +76,7 @@ Status CheckMetadata(const abi::fb::Module &metadata, size_t metadata_size, size
     return Error(EYRIE_RESOURCE_EXHAUSTED, "%u functions, limit %u", function_count, abi::kMaxFunctions);
   uint64_t code_end = 0, dim_count = 0;
   for (uint32_t i = 0; i < function_count; ++i) {
-    const abi::fb::Function &function = *metadata.functions()->Get(i);
+    const abi::fb::Function& function = *metadata.functions()->Get(i);
     EYRIE_RETURN_IF_ERROR(
         Annotate(CheckFunction(function, symbol_count, bytecode_words), "function '%.100s'", TextOf(function.name())));
     dim_count += CountDims(function.arguments()) + CountDims(function.results());
@@ -93,7 +90,7 @@ Status CheckMetadata(const abi::fb::Module &metadata, size_t metadata_size, size
   }
   uint64_t export_count = 0;
   for (uint32_t i = 0; i < CountOf(metadata.executables()); ++i) {
-    const abi::fb::Executable &executable = *metadata.executables()->Get(i);
+    const abi::fb::Executable& executable = *metadata.executables()->Get(i);
     EYRIE_RETURN_IF_ERROR(
         Annotate(CheckExecutable(executable, objects_size), "executable '%.100s'", TextOf(executable.name())));
     export_count += CountOf(executable.exports());
@@ -104,4 +101,4 @@ Status CheckMetadata(const abi::fb::Module &metadata, size_t metadata_size, size
   return {};
 }
 
-} // namespace eyrie::rt::module
+}  // namespace eyrie::rt::module

@@ -9,13 +9,15 @@
 
 namespace eyrie::rt::module {
 
-Status CheckMetadata(const abi::fb::Module &metadata, size_t metadata_size, size_t bytecode_words,
-                     size_t objects_size);
+Status CheckMetadata(const abi::fb::Module& metadata, size_t metadata_size, size_t bytecode_words, size_t objects_size);
 
 // A field that may be missing, as a count and as text.
-template <typename Vector> uint32_t CountOf(const Vector *vector) { return vector ? vector->size() : 0; }
-inline const char *TextOf(const flatbuffers::String *text) { return text ? text->c_str() : ""; }
+template <typename Vector>
+uint32_t CountOf(const Vector* vector) {
+  return vector ? vector->size() : 0;
+}
+inline const char* TextOf(const flatbuffers::String* text) { return text ? text->c_str() : ""; }
 
-} // namespace eyrie::rt::module
+}  // namespace eyrie::rt::module
 
-#endif // EYRIE_RUNTIME_MODULE_METADATA_H_
+#endif  // EYRIE_RUNTIME_MODULE_METADATA_H_

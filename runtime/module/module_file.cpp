@@ -13,21 +13,27 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "module files are read 
 
 unsigned long long Ull(uint64_t value) { return value; }
 
-} // namespace
+}  // namespace
 
-const char *SectionName(uint32_t kind) {
+const char* SectionName(uint32_t kind) {
   switch (static_cast<abi::SectionKind>(kind)) {
-  case abi::SectionKind::kMetadata: return "metadata";
-  case abi::SectionKind::kBytecode: return "bytecode";
-  case abi::SectionKind::kObjects: return "objects";
-  case abi::SectionKind::kWeights: return "weights";
-  case abi::SectionKind::kWeightChecks: return "weight checks";
-  case abi::SectionKind::kSignature: return "signature";
+    case abi::SectionKind::kMetadata:
+      return "metadata";
+    case abi::SectionKind::kBytecode:
+      return "bytecode";
+    case abi::SectionKind::kObjects:
+      return "objects";
+    case abi::SectionKind::kWeights:
+      return "weights";
+    case abi::SectionKind::kWeightChecks:
+      return "weight checks";
+    case abi::SectionKind::kSignature:
+      return "signature";
   }
   return "unknown";
 }
 
-Status ModuleFile::Parse(const uint8_t *data, size_t size) {
+Status ModuleFile::Parse(const uint8_t* data, size_t size) {
   data_ = data;
   size_ = size;
   EYRIE_RETURN_IF_ERROR(ParseHeader());
@@ -67,7 +73,7 @@ Status ModuleFile::ParseHeader() {
   return {};
 }
 
-Status ModuleFile::CheckSection(const abi::SectionEntry &section) const {
+Status ModuleFile::CheckSection(const abi::SectionEntry& section) const {
   if (!IsPowerOfTwo(section.alignment) || section.alignment < 4 || section.alignment > 65536)
     return Error(EYRIE_INVALID_ARGUMENT, "alignment %u is not a power of two from 4 to 65536", section.alignment);
   if (section.offset % section.alignment)
@@ -87,9 +93,9 @@ Status ModuleFile::ParseSections() {
     return Error(EYRIE_DATA_LOSS, "the module's section table is damaged: its checksum does not agree");
 
   uint64_t end = sizeof(header_) + table_size;
-  const abi::SectionEntry *by_kind[8] = {};
-  for (const abi::SectionEntry &section : sections()) {
-    const char *name = SectionName(section.kind);
+  const abi::SectionEntry* by_kind[8] = {};
+  for (const abi::SectionEntry& section : sections()) {
+    const char* name = SectionName(section.kind);
     EYRIE_RETURN_IF_ERROR(Annotate(CheckSection(section), "section '%s'", name));
     if (section.offset < end)
       return Error(EYRIE_INVALID_ARGUMENT, "section '%s' overlaps what is before it, or is out of order", name);
@@ -100,8 +106,7 @@ Status ModuleFile::ParseSections() {
         return Error(EYRIE_DATA_LOSS, "the padding before section '%s' is not zero, at byte %llu", name, Ull(end));
     end = section.offset + section.size;
     if (section.kind >= 1 && section.kind < 8) {
-      if (by_kind[section.kind])
-        return Error(EYRIE_INVALID_ARGUMENT, "section '%s' is there twice", name);
+      if (by_kind[section.kind]) return Error(EYRIE_INVALID_ARGUMENT, "section '%s' is there twice", name);
       by_kind[section.kind] = &section;
     } else if (!(section.flags & abi::kSectionOptional)) {
       return Error(EYRIE_INCOMPATIBLE,
@@ -112,27 +117,27 @@ Status ModuleFile::ParseSections() {
     if (is_weights != !!(section.flags & abi::kSectionUnchecked))
       return Error(EYRIE_INVALID_ARGUMENT, "section '%s': only weights may go without a checksum of their own", name);
     if (!is_weights && abi::Crc32c(data_ + section.offset, section.size) != section.crc)
-      return Error(EYRIE_DATA_LOSS, "section '%s' is damaged: the checksum of its %llu bytes from byte %llu does not "
-                   "agree", name, Ull(section.size), Ull(section.offset));
+      return Error(EYRIE_DATA_LOSS,
+                   "section '%s' is damaged: the checksum of its %llu bytes from byte %llu does not "
+                   "agree",
+                   name, Ull(section.size), Ull(section.offset));
   }
-  if (end != size_)
-    return Error(EYRIE_INVALID_ARGUMENT, "%llu bytes behind the last section", Ull(size_ - end));
+  if (end != size_) return Error(EYRIE_INVALID_ARGUMENT, "%llu bytes behind the last section", Ull(size_ - end));
 
   auto find = [&](abi::SectionKind kind) { return by_kind[static_cast<uint32_t>(kind)]; };
-  const abi::SectionEntry *metadata = find(abi::SectionKind::kMetadata);
-  const abi::SectionEntry *bytecode = find(abi::SectionKind::kBytecode);
+  const abi::SectionEntry* metadata = find(abi::SectionKind::kMetadata);
+  const abi::SectionEntry* bytecode = find(abi::SectionKind::kBytecode);
   if (!metadata || !bytecode)
     return Error(EYRIE_INVALID_ARGUMENT, "the module has no %s section", metadata ? "bytecode" : "metadata");
   if (metadata->alignment < 8 || bytecode->size % 4)
     return Error(EYRIE_INVALID_ARGUMENT, "the metadata is not aligned or the bytecode is not whole words");
-  bytecode_ = {reinterpret_cast<const uint32_t *>(data_ + bytecode->offset), static_cast<size_t>(bytecode->size / 4)};
-  if (const abi::SectionEntry *objects = find(abi::SectionKind::kObjects)) {
-    if (objects->alignment < 64)
-      return Error(EYRIE_INVALID_ARGUMENT, "section 'objects' is not aligned to 64");
+  bytecode_ = {reinterpret_cast<const uint32_t*>(data_ + bytecode->offset), static_cast<size_t>(bytecode->size / 4)};
+  if (const abi::SectionEntry* objects = find(abi::SectionKind::kObjects)) {
+    if (objects->alignment < 64) return Error(EYRIE_INVALID_ARGUMENT, "section 'objects' is not aligned to 64");
     objects_ = BytesOf(*objects);
   }
-  if (const abi::SectionEntry *weights = find(abi::SectionKind::kWeights)) {
-    const abi::SectionEntry *checks = find(abi::SectionKind::kWeightChecks);
+  if (const abi::SectionEntry* weights = find(abi::SectionKind::kWeights)) {
+    const abi::SectionEntry* checks = find(abi::SectionKind::kWeightChecks);
     uint64_t chunks = weights->size / abi::kWeightChunk + (weights->size % abi::kWeightChunk != 0);
     if (!checks || checks->size != chunks * 4)
       return Error(EYRIE_INVALID_ARGUMENT, "the weights have no checksums, or not one for each MiB");
@@ -150,8 +155,7 @@ Status ModuleFile::ParseMetadata(std::span<const uint8_t> bytes) {
   // Tables may be referred to many times; what is in the file once takes at least so many bytes.
   auto max_tables = static_cast<uint32_t>(bytes.size() / 8 + 16);
   flatbuffers::Verifier verifier(bytes.data(), bytes.size(), /*max_depth=*/16, max_tables);
-  if (!abi::fb::VerifyModuleBuffer(verifier))
-    return Error(EYRIE_INVALID_ARGUMENT, "the metadata is malformed");
+  if (!abi::fb::VerifyModuleBuffer(verifier)) return Error(EYRIE_INVALID_ARGUMENT, "the metadata is malformed");
   metadata_ = abi::fb::GetModule(bytes.data());
   return CheckMetadata(*metadata_, bytes.size(), bytecode_.size(), objects_.size());
 }
@@ -162,10 +166,11 @@ Status ModuleFile::VerifyWeights() const {
     uint32_t expected;
     memcpy(&expected, weight_checks_.data() + chunk * 4, 4);
     if (abi::Crc32c(weights_.data() + at, size) != expected)
-      return Error(EYRIE_DATA_LOSS, "section 'weights' is damaged: the checksum of its bytes %llu to %llu does not agree",
-                   Ull(at), Ull(at + size));
+      return Error(EYRIE_DATA_LOSS,
+                   "section 'weights' is damaged: the checksum of its bytes %llu to %llu does not agree", Ull(at),
+                   Ull(at + size));
   }
   return {};
 }
 
-} // namespace eyrie::rt::module
+}  // namespace eyrie::rt::module

@@ -14,35 +14,35 @@ namespace eyrie::rt::module {
 
 // Views into the file's bytes, which must outlive it and be aligned to 64 bytes.
 class ModuleFile {
-public:
+ public:
   // After it returned ok: every section but the weights has the right checksum; the metadata is a well-formed
   // FlatBuffer whose types, ranks, symbols, code and object ranges and counts are in range. The bytecode itself is the
   // verifier's business.
-  Status Parse(const uint8_t *data, size_t size);
+  Status Parse(const uint8_t* data, size_t size);
   // Compares the weights with their checksums.
   Status VerifyWeights() const;
 
-  const abi::FileHeader &header() const { return header_; }
+  const abi::FileHeader& header() const { return header_; }
   std::span<const abi::SectionEntry> sections() const { return {sections_, header_.section_count}; }
-  const abi::fb::Module &metadata() const { return *metadata_; }
+  const abi::fb::Module& metadata() const { return *metadata_; }
   std::span<const uint32_t> bytecode() const { return bytecode_; }
   std::span<const uint8_t> objects() const { return objects_; }
   std::span<const uint8_t> weights() const { return weights_; }
 
-private:
+ private:
   Status ParseHeader();
   Status ParseSections();
-  Status CheckSection(const abi::SectionEntry &section) const;
+  Status CheckSection(const abi::SectionEntry& section) const;
   Status ParseMetadata(std::span<const uint8_t> bytes);
-  std::span<const uint8_t> BytesOf(const abi::SectionEntry &section) const {
+  std::span<const uint8_t> BytesOf(const abi::SectionEntry& section) const {
     return {data_ + section.offset, static_cast<size_t>(section.size)};
   }
 
-  const uint8_t *data_ = nullptr;
+  const uint8_t* data_ = nullptr;
   size_t size_ = 0;
   abi::FileHeader header_{};
   abi::SectionEntry sections_[abi::kMaxSections];
-  const abi::fb::Module *metadata_ = nullptr;
+  const abi::fb::Module* metadata_ = nullptr;
   std::span<const uint32_t> bytecode_;
   std::span<const uint8_t> objects_;
   std::span<const uint8_t> weights_;
@@ -50,8 +50,8 @@ private:
 };
 
 // "metadata", "bytecode", ...; "unknown".
-const char *SectionName(uint32_t kind);
+const char* SectionName(uint32_t kind);
 
-} // namespace eyrie::rt::module
+}  // namespace eyrie::rt::module
 
-#endif // EYRIE_RUNTIME_MODULE_MODULE_FILE_H_
+#endif  // EYRIE_RUNTIME_MODULE_MODULE_FILE_H_

@@ -1,6 +1,7 @@
 // Damaged and hostile modules: an error or a right answer, never a crash. Best run under the address sanitizer.
-#include <cstring>
 #include <gtest/gtest.h>
+
+#include <cstring>
 
 #include "runtime/testing/session.h"
 
@@ -11,7 +12,7 @@ using abi::VmOp;
 using Bytes = std::vector<uint8_t>;
 
 class Hostile : public ::testing::Test {
-protected:
+ protected:
   void SetUp() override {
     ASSERT_OK(Status(eyrie_runtime_create(nullptr, &runtime)));
     good = AddScaleModule().Build();
@@ -21,44 +22,41 @@ protected:
     session.ExpectGoodCall();
     session.owns_runtime = true;
   }
-  Status Load(const Bytes &bytes, eyrie_module_t **module, const eyrie_module_options_t *options = nullptr) {
+  Status Load(const Bytes& bytes, eyrie_module_t** module, const eyrie_module_options_t* options = nullptr) {
     // On the heap, exactly as long as the file, so that the sanitizer sees every step beyond.
     return Status(eyrie_module_load_memory(runtime, bytes.data(), bytes.size(), options, module));
   }
   // Loads and, if that works, calls. `run` says whether native code may be called.
-  Status LoadAndCall(const Bytes &bytes, bool run, bool *right = nullptr) {
-    eyrie_module_t *module = nullptr;
+  Status LoadAndCall(const Bytes& bytes, bool run, bool* right = nullptr) {
+    eyrie_module_t* module = nullptr;
     Status status = Load(bytes, &module);
-    if (!status.ok())
-      return status;
-    eyrie_instance_t *instance = nullptr;
-    if (run)
-      status = Status(eyrie_instance_create(module, nullptr, &instance));
+    if (!status.ok()) return status;
+    eyrie_instance_t* instance = nullptr;
+    if (run) status = Status(eyrie_instance_create(module, nullptr, &instance));
     eyrie_function_info_t info;
     if (run && status.ok() && Status(eyrie_module_function(module, 0, &info)).ok()) {
       std::vector<float> a(8, 1), b(8, 2);
       eyrie_tensor_t inputs[2] = {F32(a, {1, 8}), F32(b, {1, 8})}, output = {};
       eyrie_call_options_t options = {sizeof(options), 50000000};
       status = Status(eyrie_call(instance, 0, inputs, 2, &output, 1, &options));
-      if (right)
-        *right = status.ok() && output.rank == 2 && static_cast<float *>(output.data)[7] == 24.0f;
+      if (right) *right = status.ok() && output.rank == 2 && static_cast<float*>(output.data)[7] == 24.0f;
     }
     eyrie_instance_destroy(instance);
     eyrie_module_destroy(module);
     return status;
   }
 
-  eyrie_runtime_t *runtime = nullptr;
+  eyrie_runtime_t* runtime = nullptr;
   Bytes good;
 };
 
-abi::SectionEntry SectionAt(const Bytes &bytes, uint32_t index) {
+abi::SectionEntry SectionAt(const Bytes& bytes, uint32_t index) {
   abi::SectionEntry entry;
   memcpy(&entry, bytes.data() + 64 + index * sizeof(entry), sizeof(entry));
   return entry;
 }
 
-void SetSection(Bytes &bytes, uint32_t index, const abi::SectionEntry &entry) {
+void SetSection(Bytes& bytes, uint32_t index, const abi::SectionEntry& entry) {
   memcpy(bytes.data() + 64 + index * sizeof(entry), &entry, sizeof(entry));
 }
 
@@ -96,10 +94,8 @@ TEST_F(Hostile, RandomBytes) {
   uint32_t state = 1;
   for (int round = 0; round < 300; ++round) {
     Bytes bytes(16 + round * 3);
-    for (uint8_t &byte : bytes)
-      byte = (state = state * 1664525 + 1013904223) >> 24;
-    if (round % 3)
-      memcpy(bytes.data(), good.data(), std::min<size_t>(round, bytes.size() - 1));
+    for (uint8_t& byte : bytes) byte = (state = state * 1664525 + 1013904223) >> 24;
+    if (round % 3) memcpy(bytes.data(), good.data(), std::min<size_t>(round, bytes.size() - 1));
     EXPECT_FALSE(LoadAndCall(bytes, true).ok());
   }
 }
@@ -142,7 +138,7 @@ TEST_F(Hostile, ResealedObject) {
 }
 
 TEST_F(Hostile, SectionTable) {
-  auto expect = [&](auto change, eyrie_code_t code, const char *text) {
+  auto expect = [&](auto change, eyrie_code_t code, const char* text) {
     Bytes bad = good;
     abi::SectionEntry entry = SectionAt(bad, 1);
     change(entry);
@@ -151,20 +147,20 @@ TEST_F(Hostile, SectionTable) {
     EXPECT_STATUS(LoadAndCall(bad, true), code, text);
   };
   using Entry = abi::SectionEntry;
-  expect([](Entry &e) { e.offset -= 64; }, EYRIE_INVALID_ARGUMENT, "overlaps");
-  expect([](Entry &e) { e.offset = ~uint64_t{0} & ~uint64_t{63}; }, EYRIE_INVALID_ARGUMENT, "do not lie in the file");
-  expect([](Entry &e) { e.size = ~uint64_t{0}; }, EYRIE_INVALID_ARGUMENT, "do not lie in the file");
-  expect([](Entry &e) { e.alignment = 3; }, EYRIE_INVALID_ARGUMENT, "power of two");
-  expect([](Entry &e) { e.alignment = 0; }, EYRIE_INVALID_ARGUMENT, "power of two");
-  expect([](Entry &e) { e.offset += 4; }, EYRIE_INVALID_ARGUMENT, "not aligned");
-  expect([](Entry &e) { e.kind = 1; }, EYRIE_INVALID_ARGUMENT, "there twice");
-  expect([](Entry &e) { e.kind = 77; }, EYRIE_INCOMPATIBLE, "section 77");
-  expect([](Entry &e) { e.flags = abi::kSectionUnchecked; }, EYRIE_INVALID_ARGUMENT, "only weights");
-  expect([](Entry &e) { e.size = 0; }, EYRIE_INVALID_ARGUMENT, "gap");
+  expect([](Entry& e) { e.offset -= 64; }, EYRIE_INVALID_ARGUMENT, "overlaps");
+  expect([](Entry& e) { e.offset = ~uint64_t{0} & ~uint64_t{63}; }, EYRIE_INVALID_ARGUMENT, "do not lie in the file");
+  expect([](Entry& e) { e.size = ~uint64_t{0}; }, EYRIE_INVALID_ARGUMENT, "do not lie in the file");
+  expect([](Entry& e) { e.alignment = 3; }, EYRIE_INVALID_ARGUMENT, "power of two");
+  expect([](Entry& e) { e.alignment = 0; }, EYRIE_INVALID_ARGUMENT, "power of two");
+  expect([](Entry& e) { e.offset += 4; }, EYRIE_INVALID_ARGUMENT, "not aligned");
+  expect([](Entry& e) { e.kind = 1; }, EYRIE_INVALID_ARGUMENT, "there twice");
+  expect([](Entry& e) { e.kind = 77; }, EYRIE_INCOMPATIBLE, "section 77");
+  expect([](Entry& e) { e.flags = abi::kSectionUnchecked; }, EYRIE_INVALID_ARGUMENT, "only weights");
+  expect([](Entry& e) { e.size = 0; }, EYRIE_INVALID_ARGUMENT, "gap");
 }
 
 TEST_F(Hostile, Header) {
-  auto expect = [&](auto change, eyrie_code_t code, const char *text) {
+  auto expect = [&](auto change, eyrie_code_t code, const char* text) {
     Bytes bad = good;
     abi::FileHeader header;
     memcpy(&header, bad.data(), sizeof(header));
@@ -174,16 +170,16 @@ TEST_F(Hostile, Header) {
     EXPECT_STATUS(LoadAndCall(bad, true), code, text);
   };
   using Header = abi::FileHeader;
-  expect([](Header &h) { h.format_major = 2; }, EYRIE_INCOMPATIBLE, "version 2.0, this runtime reads 1.x");
-  expect([](Header &h) { h.format_major = 0; }, EYRIE_INCOMPATIBLE, "compile the model again");
-  expect([](Header &h) { h.required_features = 4; }, EYRIE_INCOMPATIBLE, "needs features 0x4");
-  expect([](Header &h) { h.byte_order_mark = 0x04030201; }, EYRIE_INCOMPATIBLE, "byte order");
-  expect([](Header &h) { h.section_count = ~0u; }, EYRIE_INVALID_ARGUMENT, "sections");
-  expect([](Header &h) { h.section_table_offset = 128; }, EYRIE_INVALID_ARGUMENT, "section table");
-  expect([](Header &h) { h.file_size += 1; }, EYRIE_DATA_LOSS, "cut off");
-  expect([](Header &h) { h.magic[0] = 'e'; }, EYRIE_INVALID_ARGUMENT, "not a module");
+  expect([](Header& h) { h.format_major = 2; }, EYRIE_INCOMPATIBLE, "version 2.0, this runtime reads 1.x");
+  expect([](Header& h) { h.format_major = 0; }, EYRIE_INCOMPATIBLE, "compile the model again");
+  expect([](Header& h) { h.required_features = 4; }, EYRIE_INCOMPATIBLE, "needs features 0x4");
+  expect([](Header& h) { h.byte_order_mark = 0x04030201; }, EYRIE_INCOMPATIBLE, "byte order");
+  expect([](Header& h) { h.section_count = ~0u; }, EYRIE_INVALID_ARGUMENT, "sections");
+  expect([](Header& h) { h.section_table_offset = 128; }, EYRIE_INVALID_ARGUMENT, "section table");
+  expect([](Header& h) { h.file_size += 1; }, EYRIE_DATA_LOSS, "cut off");
+  expect([](Header& h) { h.magic[0] = 'e'; }, EYRIE_INVALID_ARGUMENT, "not a module");
   Bytes newer = good;
-  newer[10] = 9; // the minor version
+  newer[10] = 9;  // the minor version
   Reseal(newer);
   EXPECT_OK(LoadAndCall(newer, true));
 }
@@ -199,10 +195,10 @@ TEST_F(Hostile, UnknownOptionalSectionIsIgnored) {
 TEST_F(Hostile, DamagedWeights) {
   Bytes bad = good;
   bad.back() ^= 1;
-  eyrie_module_t *module = nullptr;
+  eyrie_module_t* module = nullptr;
   eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_FULL, 0, 0};
   EXPECT_STATUS(Load(bad, &module, &options), EYRIE_DATA_LOSS, "'weights' is damaged");
-  EXPECT_STATUS(LoadAndCall(bad, true), EYRIE_DATA_LOSS, "'weights' is damaged"); // before the first call
+  EXPECT_STATUS(LoadAndCall(bad, true), EYRIE_DATA_LOSS, "'weights' is damaged");  // before the first call
   options.verify = EYRIE_VERIFY_OFF;
   EXPECT_OK(Load(bad, &module, &options));
   EXPECT_STATUS(Status(eyrie_module_verify(module)), EYRIE_DATA_LOSS, "'weights' is damaged");
@@ -227,9 +223,9 @@ TEST_F(Hostile, ForeignExecutables) {
   module.executables[0].format = "elf-m68k";
   Bytes bytes = module.Build();
   eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_LAZY, 1, 0};
-  eyrie_module_t *loaded = nullptr;
+  eyrie_module_t* loaded = nullptr;
   EXPECT_OK(Load(bytes, &loaded, &options));
-  eyrie_instance_t *instance;
+  eyrie_instance_t* instance;
   EXPECT_STATUS(Status(eyrie_instance_create(loaded, nullptr, &instance)), EYRIE_FAILED_PRECONDITION, "looked at");
   eyrie_module_destroy(loaded);
 }
@@ -240,7 +236,7 @@ TEST_F(Hostile, ManyFunctions) {
     Function f;
     f.Op(VmOp::kReturn);
     module.functions.assign(count, f);
-    eyrie_module_t *loaded = nullptr;
+    eyrie_module_t* loaded = nullptr;
     Bytes bytes = module.Build();
     Status status = Load(bytes, &loaded);
     if (count > 65536)
@@ -261,8 +257,8 @@ TEST_F(Hostile, ArenaLimit) {
 }
 
 TEST_F(Hostile, NotFiles) {
-  eyrie_module_t *module = nullptr;
-  auto load = [&](const char *path) { return Status(eyrie_module_load_file(runtime, path, nullptr, &module)); };
+  eyrie_module_t* module = nullptr;
+  auto load = [&](const char* path) { return Status(eyrie_module_load_file(runtime, path, nullptr, &module)); };
   EXPECT_STATUS(load("/"), EYRIE_INVALID_ARGUMENT, "is a directory");
   EXPECT_STATUS(load("/dev/zero"), EYRIE_INVALID_ARGUMENT, "a device");
   EXPECT_STATUS(load("/dev/null"), EYRIE_INVALID_ARGUMENT, "a device");
@@ -274,15 +270,14 @@ TEST_F(Hostile, NotFiles) {
 // ---- Memory that runs out
 
 struct Failing {
-  int64_t left; // allocations that still work
-  bool once;    // only one fails
+  int64_t left;  // allocations that still work
+  bool once;     // only one fails
 };
 
-void *FailingAllocate(void *user, size_t size, size_t alignment) {
-  auto &failing = *static_cast<Failing *>(user);
-  if (failing.left-- <= 0 && (!failing.once || failing.left == -1))
-    return nullptr;
-  void *memory = nullptr;
+void* FailingAllocate(void* user, size_t size, size_t alignment) {
+  auto& failing = *static_cast<Failing*>(user);
+  if (failing.left-- <= 0 && (!failing.once || failing.left == -1)) return nullptr;
+  void* memory = nullptr;
   return posix_memalign(&memory, alignment, size) ? nullptr : memory;
 }
 
@@ -296,22 +291,20 @@ TEST(Memory, EveryAllocationMayFail) {
         eyrie_runtime_options_t options = {};
         options.struct_size = sizeof(options);
         options.threads = threads;
-        options.allocator = {&failing, FailingAllocate, [](void *, void *memory, size_t, size_t) { free(memory); }};
-        eyrie_runtime_t *runtime = nullptr;
-        eyrie_module_t *module = nullptr;
-        eyrie_instance_t *instance = nullptr;
+        options.allocator = {&failing, FailingAllocate, [](void*, void* memory, size_t, size_t) { free(memory); }};
+        eyrie_runtime_t* runtime = nullptr;
+        eyrie_module_t* module = nullptr;
+        eyrie_instance_t* instance = nullptr;
         std::vector<float> a(8 * 100, 1), b(8 * 100, 2);
         eyrie_tensor_t inputs[2] = {F32(a, {100, 8}), F32(b, {100, 8})}, output = {};
         Status status(eyrie_runtime_create(&options, &runtime));
         if (status.ok())
           status = Status(eyrie_module_load_memory(runtime, bytes.data(), bytes.size(), nullptr, &module));
-        if (status.ok())
-          status = Status(eyrie_instance_create(module, nullptr, &instance));
-        if (status.ok())
-          status = Status(eyrie_call(instance, 0, inputs, 2, &output, 1, nullptr));
+        if (status.ok()) status = Status(eyrie_instance_create(module, nullptr, &instance));
+        if (status.ok()) status = Status(eyrie_call(instance, 0, inputs, 2, &output, 1, nullptr));
         if (!status.ok()) {
           EXPECT_EQ(status.code(), EYRIE_RESOURCE_EXHAUSTED) << status.message();
-          if (instance) { // the same instance works when there is memory again
+          if (instance) {  // the same instance works when there is memory again
             failing.left = 1000000;
             failing.once = false;
             EXPECT_OK(Status(eyrie_call(instance, 0, inputs, 2, &output, 1, nullptr)));
@@ -321,12 +314,11 @@ TEST(Memory, EveryAllocationMayFail) {
         eyrie_instance_destroy(instance);
         eyrie_module_destroy(module);
         eyrie_runtime_destroy(runtime);
-        if (done)
-          break;
+        if (done) break;
       }
     }
   }
 }
 
-} // namespace
-} // namespace eyrie::rt::testing
+}  // namespace
+}  // namespace eyrie::rt::testing

@@ -18,31 +18,33 @@ namespace {
 constexpr uint32_t kMaxRecorded = 1u << 16;
 constexpr uint64_t kDefaultMaxArena = uint64_t{1} << 40;
 
-static_assert(sizeof(vm::BindingRef) == sizeof(hal::Binding) && offsetof(vm::BindingRef, length) == offsetof(hal::Binding, length));
+static_assert(sizeof(vm::BindingRef) == sizeof(hal::Binding) &&
+              offsetof(vm::BindingRef, length) == offsetof(hal::Binding, length));
 
-const hal::Binding &ToBinding(const vm::BindingRef &binding) {
-  return reinterpret_cast<const hal::Binding &>(binding);
-}
+const hal::Binding& ToBinding(const vm::BindingRef& binding) { return reinterpret_cast<const hal::Binding&>(binding); }
 
-} // namespace
+}  // namespace
 
-eyrie_instance::eyrie_instance(eyrie_module *module, const eyrie_instance_options_t &options)
-    : module_(module), options_(options), device_(module->runtime->device), interpreter_(module->runtime->allocator),
-      arguments_(module->runtime->allocator), results_(module->runtime->allocator),
-      symbols_(module->runtime->allocator), profile_(module->runtime->allocator) {
+eyrie_instance::eyrie_instance(eyrie_module* module, const eyrie_instance_options_t& options)
+    : module_(module),
+      options_(options),
+      device_(module->runtime->device),
+      interpreter_(module->runtime->allocator),
+      arguments_(module->runtime->allocator),
+      results_(module->runtime->allocator),
+      symbols_(module->runtime->allocator),
+      profile_(module->runtime->allocator) {
   module_->Retain();
 }
 
 eyrie_instance::~eyrie_instance() {
-  for (hal::Buffer *buffer : arguments_)
-    device_->ReleaseBuffer(buffer);
-  for (ResultSlot &slot : results_) {
+  for (hal::Buffer* buffer : arguments_) device_->ReleaseBuffer(buffer);
+  for (ResultSlot& slot : results_) {
     device_->ReleaseBuffer(slot.view);
     device_->ReleaseBuffer(slot.owned);
   }
   device_->ReleaseBuffer(arena_);
-  if (commands_)
-    commands_->Destroy();
+  if (commands_) commands_->Destroy();
   module_->runtime->allocator.Delete(timeline_);
 }
 
@@ -51,7 +53,7 @@ Status eyrie_instance::Prepare() {
   uint32_t argument_count = 0, result_count = 0;
   for (uint32_t i = 0; i < module_->functions.size(); ++i) {
     EYRIE_RETURN_IF_ERROR(interpreter_.Prepare(program, module_->FunctionAt(i)));
-    const session::FunctionRecord &record = module_->functions[i];
+    const session::FunctionRecord& record = module_->functions[i];
     argument_count = record.argument_count > argument_count ? record.argument_count : argument_count;
     result_count = record.result_count > result_count ? record.result_count : result_count;
   }
@@ -66,8 +68,7 @@ Status eyrie_instance::Prepare() {
     EYRIE_ASSIGN_OR_RETURN(results_[i].view, device_->ImportHostMemory(nullptr, 0, true));
   }
   EYRIE_RETURN_IF_ERROR(symbols_.Resize(module::CountOf(module_->file.metadata().symbols())));
-  if (options_.profile)
-    EYRIE_RETURN_IF_ERROR(profile_.Resize(module_->exports.size()));
+  if (options_.profile) EYRIE_RETURN_IF_ERROR(profile_.Resize(module_->exports.size()));
   EYRIE_ASSIGN_OR_RETURN(commands_, device_->CreateCommandBuffer());
   timeline_ = module_->runtime->allocator.New<hal::Semaphore>(0);
   return timeline_ ? Status() : OutOfMemory();
@@ -75,17 +76,16 @@ Status eyrie_instance::Prepare() {
 
 uint64_t eyrie_instance::result_bytes() const {
   uint64_t bytes = 0;
-  for (const ResultSlot &slot : results_)
-    bytes += slot.owned ? slot.owned->size() : 0;
+  for (const ResultSlot& slot : results_) bytes += slot.owned ? slot.owned->size() : 0;
   return bytes;
 }
 
 // ---- Checks of a call's tensors
 
 // Compares with the signature; equal symbols must have equal sizes.
-Status eyrie_instance::CheckDims(const char *what, uint32_t index, const eyrie_value_info_t &value,
+Status eyrie_instance::CheckDims(const char* what, uint32_t index, const eyrie_value_info_t& value,
                                  std::span<const int64_t> dims) {
-  const int32_t *symbols = module_->dim_symbols.data() + (value.dims - module_->dims.data());
+  const int32_t* symbols = module_->dim_symbols.data() + (value.dims - module_->dims.data());
   bool fits = dims.size() == value.rank;
   for (uint32_t i = 0; fits && i < value.rank; ++i)
     fits = value.dims[i].size >= 0 ? dims[i] == value.dims[i].size : dims[i] >= 0;
@@ -98,9 +98,8 @@ Status eyrie_instance::CheckDims(const char *what, uint32_t index, const eyrie_v
                  found);
   }
   for (uint32_t i = 0; i < value.rank; ++i) {
-    if (symbols[i] < 0)
-      continue;
-    SymbolBinding &binding = symbols_[static_cast<uint32_t>(symbols[i])];
+    if (symbols[i] < 0) continue;
+    SymbolBinding& binding = symbols_[static_cast<uint32_t>(symbols[i])];
     if (!binding.what) {
       binding = {dims[i], what, index};
     } else if (binding.size != dims[i]) {
@@ -112,7 +111,7 @@ Status eyrie_instance::CheckDims(const char *what, uint32_t index, const eyrie_v
   return {};
 }
 
-Status eyrie_instance::CheckInput(uint32_t index, const eyrie_value_info_t &value, const eyrie_tensor_t &tensor) {
+Status eyrie_instance::CheckInput(uint32_t index, const eyrie_value_info_t& value, const eyrie_tensor_t& tensor) {
   if (tensor.rank > EYRIE_MAX_RANK)
     return Error(EYRIE_INVALID_ARGUMENT, "input %u '%.100s': rank %u, limit %u", index, value.name, tensor.rank,
                  EYRIE_MAX_RANK);
@@ -139,13 +138,12 @@ Status eyrie_instance::CheckInput(uint32_t index, const eyrie_value_info_t &valu
   return {};
 }
 
-Status eyrie_instance::CheckInputs(uint32_t function, const eyrie_tensor_t *inputs, size_t count) {
-  const session::FunctionRecord &record = module_->functions[function];
+Status eyrie_instance::CheckInputs(uint32_t function, const eyrie_tensor_t* inputs, size_t count) {
+  const session::FunctionRecord& record = module_->functions[function];
   if (count != record.argument_count)
     return Error(EYRIE_INVALID_ARGUMENT, "function '%.100s' takes %u inputs, got %zu",
                  module_->FunctionAt(function).name, record.argument_count, count);
-  if (count && !inputs)
-    return Error(EYRIE_INVALID_ARGUMENT, "no inputs given");
+  if (count && !inputs) return Error(EYRIE_INVALID_ARGUMENT, "no inputs given");
   symbols_.Clear();
   EYRIE_RETURN_IF_ERROR(symbols_.Resize(symbols_.capacity() ? module::CountOf(module_->file.metadata().symbols()) : 0));
   for (uint32_t i = 0; i < count; ++i)
@@ -153,7 +151,7 @@ Status eyrie_instance::CheckInputs(uint32_t function, const eyrie_tensor_t *inpu
   return {};
 }
 
-Status eyrie_instance::CheckOverlap(uint32_t result, const eyrie_tensor_t &output, size_t bytes) const {
+Status eyrie_instance::CheckOverlap(uint32_t result, const eyrie_tensor_t& output, size_t bytes) const {
   auto begin = reinterpret_cast<uintptr_t>(output.data);
   for (uint32_t i = 0; i < input_count_; ++i) {
     auto other = reinterpret_cast<uintptr_t>(inputs_[i].data);
@@ -171,9 +169,8 @@ vm::BufferRef eyrie_instance::Argument(uint32_t argument) {
 
 vm::BufferRef eyrie_instance::Weights() { return {module_->weights, module_->weights->size()}; }
 
-Status eyrie_instance::Arena(uint64_t size, vm::BufferRef *buffer) {
-  if (arena_taken_)
-    return Error(EYRIE_FAILED_PRECONDITION, "the transient memory is asked for twice in one call");
+Status eyrie_instance::Arena(uint64_t size, vm::BufferRef* buffer) {
+  if (arena_taken_) return Error(EYRIE_FAILED_PRECONDITION, "the transient memory is asked for twice in one call");
   uint64_t limit = module_->options.max_arena_bytes ? module_->options.max_arena_bytes : kDefaultMaxArena;
   if (size > limit)
     return Error(EYRIE_RESOURCE_EXHAUSTED, "the call needs %llu bytes of transient memory, limit %llu",
@@ -188,14 +185,13 @@ Status eyrie_instance::Arena(uint64_t size, vm::BufferRef *buffer) {
   return {};
 }
 
-Status eyrie_instance::AllocateResult(uint32_t result, std::span<const int64_t> dims, vm::BufferRef *buffer) {
-  ResultSlot &slot = results_[result];
-  if (slot.allocated)
-    return Error(EYRIE_FAILED_PRECONDITION, "result %u is allocated twice in one call", result);
-  const eyrie_value_info_t &value = module_->values[module_->functions[function_].first_result + result];
+Status eyrie_instance::AllocateResult(uint32_t result, std::span<const int64_t> dims, vm::BufferRef* buffer) {
+  ResultSlot& slot = results_[result];
+  if (slot.allocated) return Error(EYRIE_FAILED_PRECONDITION, "result %u is allocated twice in one call", result);
+  const eyrie_value_info_t& value = module_->values[module_->functions[function_].first_result + result];
   EYRIE_RETURN_IF_ERROR(CheckDims("result", result, value, dims));
   EYRIE_ASSIGN_OR_RETURN(slot.bytes, session::TensorBytes(value.type, dims));
-  const eyrie_tensor_t &output = outputs_[result];
+  const eyrie_tensor_t& output = outputs_[result];
   if (output.data) {
     if (output.size_bytes < slot.bytes)
       return Error(EYRIE_INVALID_ARGUMENT, "output %u '%.100s' needs %zu bytes, the given memory has %zu", result,
@@ -213,17 +209,16 @@ Status eyrie_instance::AllocateResult(uint32_t result, std::span<const int64_t> 
     }
     slot.view->Rebind(slot.owned->host(), slot.bytes, true);
   }
-  for (size_t i = 0; i < dims.size(); ++i)
-    slot.dims[i] = dims[i];
+  for (size_t i = 0; i < dims.size(); ++i) slot.dims[i] = dims[i];
   slot.allocated = true;
   *buffer = {slot.view, slot.bytes};
   return {};
 }
 
-Status eyrie_instance::Load(uint32_t element_type, void *handle, uint64_t offset, int64_t *value) {
+Status eyrie_instance::Load(uint32_t element_type, void* handle, uint64_t offset, int64_t* value) {
   EYRIE_RETURN_IF_ERROR(SubmitAndWait());
-  const auto *buffer = static_cast<const hal::Buffer *>(handle);
-  const abi::ElementTypeInfo *type = abi::FindElementType(element_type);
+  const auto* buffer = static_cast<const hal::Buffer*>(handle);
+  const abi::ElementTypeInfo* type = abi::FindElementType(element_type);
   uint32_t bits = type->bits, bytes = bits / 8;
   if (!InRange(offset, bytes, buffer->size()))
     return Error(EYRIE_OUT_OF_RANGE, "a load of %u bytes from byte %llu of a buffer of %llu bytes", bytes,
@@ -236,47 +231,44 @@ Status eyrie_instance::Load(uint32_t element_type, void *handle, uint64_t offset
   return {};
 }
 
-Status eyrie_instance::Store(uint32_t element_type, void *handle, uint64_t offset, int64_t value) {
+Status eyrie_instance::Store(uint32_t element_type, void* handle, uint64_t offset, int64_t value) {
   EYRIE_RETURN_IF_ERROR(SubmitAndWait());
-  const auto *buffer = static_cast<const hal::Buffer *>(handle);
+  const auto* buffer = static_cast<const hal::Buffer*>(handle);
   uint32_t bytes = abi::FindElementType(element_type)->bits / 8u;
   if (!InRange(offset, bytes, buffer->size()))
     return Error(EYRIE_OUT_OF_RANGE, "a store of %u bytes to byte %llu of a buffer of %llu bytes", bytes,
                  static_cast<unsigned long long>(offset), static_cast<unsigned long long>(buffer->size()));
-  if (!buffer->writable())
-    return Error(EYRIE_PERMISSION_DENIED, "a store to a read-only buffer");
+  if (!buffer->writable()) return Error(EYRIE_PERMISSION_DENIED, "a store to a read-only buffer");
   memcpy(buffer->host() + offset, &value, bytes);
   return {};
 }
 
 // Submits by itself when very much has been recorded.
 Status eyrie_instance::Recorded(Status status) {
-  if (__builtin_expect(status.ok() && ++recorded_ < kMaxRecorded, 1))
-    return status;
+  if (__builtin_expect(status.ok() && ++recorded_ < kMaxRecorded, 1)) return status;
   EYRIE_RETURN_IF_ERROR(std::move(status));
   return SubmitAndWait();
 }
 
 Status eyrie_instance::Dispatch(uint32_t export_index, const uint64_t workgroup_count[3],
                                 std::span<const int64_t> constants, std::span<const vm::BindingRef> bindings) {
-  const session::ExportRef &ref = module_->exports[export_index];
+  const session::ExportRef& ref = module_->exports[export_index];
   ++dispatches;
   return Recorded(commands_->Dispatch(ref.executable, ref.ordinal, workgroup_count, constants,
-                                      {reinterpret_cast<const hal::Binding *>(bindings.data()), bindings.size()},
+                                      {reinterpret_cast<const hal::Binding*>(bindings.data()), bindings.size()},
                                       export_index));
 }
 
-Status eyrie_instance::Copy(const vm::BindingRef &source, const vm::BindingRef &destination) {
+Status eyrie_instance::Copy(const vm::BindingRef& source, const vm::BindingRef& destination) {
   return Recorded(commands_->Copy(ToBinding(source), ToBinding(destination)));
 }
 
-Status eyrie_instance::Fill(const vm::BindingRef &destination, uint64_t pattern, uint32_t pattern_bytes) {
+Status eyrie_instance::Fill(const vm::BindingRef& destination, uint64_t pattern, uint32_t pattern_bytes) {
   return Recorded(commands_->Fill(ToBinding(destination), pattern, pattern_bytes));
 }
 
 Status eyrie_instance::SubmitAndWait() {
-  if (commands_->empty())
-    return {};
+  if (commands_->empty()) return {};
   EYRIE_RETURN_IF_ERROR(commands_->End());
   hal::SemaphoreValue signal = {timeline_, timeline_value_ + 1};
   hal::Submission submission = {commands_, {}, {&signal, 1}, &stop_, {profile_.data(), profile_.size()}};
@@ -290,19 +282,17 @@ Status eyrie_instance::Return() {
   EYRIE_RETURN_IF_ERROR(SubmitAndWait());
   uint32_t count = module_->functions[function_].result_count;
   for (uint32_t i = 0; i < count; ++i)
-    if (!results_[i].allocated)
-      return Error(EYRIE_FAILED_PRECONDITION, "the function returns without result %u", i);
+    if (!results_[i].allocated) return Error(EYRIE_FAILED_PRECONDITION, "the function returns without result %u", i);
   return {};
 }
 
 // ---- The call
 
-Status eyrie_instance::Call(uint32_t function, const eyrie_tensor_t *inputs, size_t input_count,
-                            eyrie_tensor_t *outputs, size_t output_count, const eyrie_call_options_t &options) {
+Status eyrie_instance::Call(uint32_t function, const eyrie_tensor_t* inputs, size_t input_count,
+                            eyrie_tensor_t* outputs, size_t output_count, const eyrie_call_options_t& options) {
   if (function >= module_->functions.size())
-    return Error(EYRIE_NOT_FOUND, "there is no function %u: the module has %zu", function,
-                 module_->functions.size());
-  const session::FunctionRecord &record = module_->functions[function];
+    return Error(EYRIE_NOT_FOUND, "there is no function %u: the module has %zu", function, module_->functions.size());
+  const session::FunctionRecord& record = module_->functions[function];
   EYRIE_RETURN_IF_ERROR(CheckInputs(function, inputs, input_count));
   if (output_count != record.result_count || (output_count && !outputs))
     return Error(EYRIE_INVALID_ARGUMENT, "function '%.100s' gives %u outputs, room for %zu",
@@ -317,8 +307,7 @@ Status eyrie_instance::Call(uint32_t function, const eyrie_tensor_t *inputs, siz
   recorded_ = 0;
   dispatches = 0;
   ++calls;
-  for (ResultSlot &slot : results_)
-    slot.allocated = false;
+  for (ResultSlot& slot : results_) slot.allocated = false;
   stop_ = {&cancelled, options.timeout_ns ? NowNs() + options.timeout_ns : kForever};
   EYRIE_RETURN_IF_ERROR(commands_->Begin());
   Status status = interpreter_.Run(module_->FunctionAt(function), *this);
@@ -329,8 +318,8 @@ Status eyrie_instance::Call(uint32_t function, const eyrie_tensor_t *inputs, siz
     return status;
   }
   for (uint32_t i = 0; i < output_count; ++i) {
-    const eyrie_value_info_t &value = module_->values[record.first_result + i];
-    const ResultSlot &slot = results_[i];
+    const eyrie_value_info_t& value = module_->values[record.first_result + i];
+    const ResultSlot& slot = results_[i];
     if (!outputs[i].data) {
       outputs[i].data = slot.view->host();
       outputs[i].size_bytes = slot.bytes;
@@ -344,16 +333,14 @@ Status eyrie_instance::Call(uint32_t function, const eyrie_tensor_t *inputs, siz
 
 extern "C" {
 
-eyrie_status_t eyrie_instance_create(eyrie_module_t *module, const eyrie_instance_options_t *given,
-                                     eyrie_instance_t **instance) {
-  if (!module || !instance)
-    return Error(EYRIE_INVALID_ARGUMENT, "no module, or no place for the instance").Release();
+eyrie_status_t eyrie_instance_create(eyrie_module_t* module, const eyrie_instance_options_t* given,
+                                     eyrie_instance_t** instance) {
+  if (!module || !instance) return Error(EYRIE_INVALID_ARGUMENT, "no module, or no place for the instance").Release();
   *instance = nullptr;
   if (module->options.inspect_only)
     return Error(EYRIE_FAILED_PRECONDITION, "the module was loaded to be looked at, not to be run").Release();
-  auto *created = module->runtime->allocator.New<eyrie_instance>(module, session::ReadOptions(given));
-  if (!created)
-    return OutOfMemory().Release();
+  auto* created = module->runtime->allocator.New<eyrie_instance>(module, session::ReadOptions(given));
+  if (!created) return OutOfMemory().Release();
   Status status = created->Prepare();
   if (!status.ok()) {
     eyrie_instance_destroy(created);
@@ -363,43 +350,39 @@ eyrie_status_t eyrie_instance_create(eyrie_module_t *module, const eyrie_instanc
   return nullptr;
 }
 
-void eyrie_instance_destroy(eyrie_instance_t *instance) {
-  if (!instance)
-    return;
-  eyrie_module *module = instance->module_;
+void eyrie_instance_destroy(eyrie_instance_t* instance) {
+  if (!instance) return;
+  eyrie_module* module = instance->module_;
   module->runtime->allocator.Delete(instance);
   module->Release();
 }
 
-eyrie_status_t eyrie_call(eyrie_instance_t *instance, uint32_t function, const eyrie_tensor_t *inputs,
-                          size_t input_count, eyrie_tensor_t *outputs, size_t output_count,
-                          const eyrie_call_options_t *options) {
-  if (!instance)
-    return Error(EYRIE_INVALID_ARGUMENT, "no instance").Release();
+eyrie_status_t eyrie_call(eyrie_instance_t* instance, uint32_t function, const eyrie_tensor_t* inputs,
+                          size_t input_count, eyrie_tensor_t* outputs, size_t output_count,
+                          const eyrie_call_options_t* options) {
+  if (!instance) return Error(EYRIE_INVALID_ARGUMENT, "no instance").Release();
   if (instance->running.exchange(true, std::memory_order_acq_rel))
     return Error(EYRIE_FAILED_PRECONDITION, "the instance already runs a call; use one instance for each thread")
         .Release();
   instance->cancelled.store(false, std::memory_order_relaxed);
-  Status status =
-      instance->Call(function, inputs, input_count, outputs, output_count, session::ReadOptions(options));
+  Status status = instance->Call(function, inputs, input_count, outputs, output_count, session::ReadOptions(options));
   instance->running.store(false, std::memory_order_release);
   return status.Release();
 }
 
-void eyrie_instance_cancel(eyrie_instance_t *instance) { instance->cancelled.store(true, std::memory_order_relaxed); }
+void eyrie_instance_cancel(eyrie_instance_t* instance) { instance->cancelled.store(true, std::memory_order_relaxed); }
 
-void eyrie_instance_get_stats(const eyrie_instance_t *instance, eyrie_instance_stats_t *stats) {
+void eyrie_instance_get_stats(const eyrie_instance_t* instance, eyrie_instance_stats_t* stats) {
   *stats = {instance->calls, instance->arena_bytes(), instance->result_bytes(), instance->dispatches};
 }
 
-eyrie_status_t eyrie_instance_profile(const eyrie_instance_t *instance, uint32_t export_index,
-                                      eyrie_profile_t *profile) {
+eyrie_status_t eyrie_instance_profile(const eyrie_instance_t* instance, uint32_t export_index,
+                                      eyrie_profile_t* profile) {
   auto entries = instance->profile();
   if (export_index >= entries.size())
-    return Error(EYRIE_NOT_FOUND, "no profile of export %u: %zu are measured", export_index, entries.size())
-        .Release();
+    return Error(EYRIE_NOT_FOUND, "no profile of export %u: %zu are measured", export_index, entries.size()).Release();
   *profile = {entries[export_index].calls, entries[export_index].total_ns};
   return nullptr;
 }
 
-} // extern "C"
+}  // extern "C"

@@ -11,88 +11,88 @@
 namespace eyrie::rt::session {
 
 struct ResultSlot {
-  hal::Buffer *view;  // what the call writes to
-  hal::Buffer *owned; // the instance's memory, if it was ever needed; kept and grown
+  hal::Buffer* view;   // what the call writes to
+  hal::Buffer* owned;  // the instance's memory, if it was ever needed; kept and grown
   int64_t dims[EYRIE_MAX_RANK];
   size_t bytes;
-  bool allocated; // in this call
+  bool allocated;  // in this call
 };
 
-} // namespace eyrie::rt::session
+}  // namespace eyrie::rt::session
 
 struct eyrie_instance final : eyrie::rt::vm::Host {
-  eyrie_instance(eyrie_module *module, const eyrie_instance_options_t &options);
+  eyrie_instance(eyrie_module* module, const eyrie_instance_options_t& options);
   ~eyrie_instance();
   eyrie::rt::Status Prepare();
-  eyrie::rt::Status Call(uint32_t function, const eyrie_tensor_t *inputs, size_t input_count, eyrie_tensor_t *outputs,
-                         size_t output_count, const eyrie_call_options_t &options);
+  eyrie::rt::Status Call(uint32_t function, const eyrie_tensor_t* inputs, size_t input_count, eyrie_tensor_t* outputs,
+                         size_t output_count, const eyrie_call_options_t& options);
 
   // vm::Host
   int64_t ArgumentDim(uint32_t argument, uint32_t axis) override { return inputs_[argument].dims[axis]; }
   eyrie::rt::vm::BufferRef Argument(uint32_t argument) override;
   eyrie::rt::vm::BufferRef Weights() override;
-  eyrie::rt::Status Arena(uint64_t size, eyrie::rt::vm::BufferRef *buffer) override;
+  eyrie::rt::Status Arena(uint64_t size, eyrie::rt::vm::BufferRef* buffer) override;
   eyrie::rt::Status AllocateResult(uint32_t result, std::span<const int64_t> dims,
-                                   eyrie::rt::vm::BufferRef *buffer) override;
-  eyrie::rt::Status Load(uint32_t element_type, void *buffer, uint64_t offset, int64_t *value) override;
-  eyrie::rt::Status Store(uint32_t element_type, void *buffer, uint64_t offset, int64_t value) override;
+                                   eyrie::rt::vm::BufferRef* buffer) override;
+  eyrie::rt::Status Load(uint32_t element_type, void* buffer, uint64_t offset, int64_t* value) override;
+  eyrie::rt::Status Store(uint32_t element_type, void* buffer, uint64_t offset, int64_t value) override;
   eyrie::rt::Status Dispatch(uint32_t export_index, const uint64_t workgroup_count[3],
                              std::span<const int64_t> constants,
                              std::span<const eyrie::rt::vm::BindingRef> bindings) override;
-  eyrie::rt::Status Copy(const eyrie::rt::vm::BindingRef &source,
-                         const eyrie::rt::vm::BindingRef &destination) override;
-  eyrie::rt::Status Fill(const eyrie::rt::vm::BindingRef &destination, uint64_t pattern,
+  eyrie::rt::Status Copy(const eyrie::rt::vm::BindingRef& source,
+                         const eyrie::rt::vm::BindingRef& destination) override;
+  eyrie::rt::Status Fill(const eyrie::rt::vm::BindingRef& destination, uint64_t pattern,
                          uint32_t pattern_bytes) override;
   eyrie::rt::Status Barrier() override { return commands_->Barrier(); }
   eyrie::rt::Status SubmitAndWait() override;
   eyrie::rt::Status Return() override;
-  const char *Message(uint32_t string) override { return module_->String(string); }
+  const char* Message(uint32_t string) override { return module_->String(string); }
   eyrie::rt::Status CheckStop() override { return stop_.Check(); }
 
   std::atomic<bool> running{false};
   std::atomic<bool> cancelled{false};
   uint64_t calls = 0;
   uint64_t dispatches = 0;
-  eyrie_module *module_;
+  eyrie_module* module_;
 
   uint64_t arena_bytes() const { return arena_ ? arena_->size() : 0; }
   uint64_t result_bytes() const;
   std::span<const eyrie::rt::hal::ProfileEntry> profile() const { return {profile_.data(), profile_.size()}; }
 
-private:
-  eyrie::rt::Status CheckInputs(uint32_t function, const eyrie_tensor_t *inputs, size_t count);
-  eyrie::rt::Status CheckInput(uint32_t index, const eyrie_value_info_t &value, const eyrie_tensor_t &tensor);
-  eyrie::rt::Status CheckDims(const char *what, uint32_t index, const eyrie_value_info_t &value,
+ private:
+  eyrie::rt::Status CheckInputs(uint32_t function, const eyrie_tensor_t* inputs, size_t count);
+  eyrie::rt::Status CheckInput(uint32_t index, const eyrie_value_info_t& value, const eyrie_tensor_t& tensor);
+  eyrie::rt::Status CheckDims(const char* what, uint32_t index, const eyrie_value_info_t& value,
                               std::span<const int64_t> dims);
-  eyrie::rt::Status CheckOverlap(uint32_t result, const eyrie_tensor_t &output, size_t bytes) const;
+  eyrie::rt::Status CheckOverlap(uint32_t result, const eyrie_tensor_t& output, size_t bytes) const;
   eyrie::rt::Status Recorded(eyrie::rt::Status status);
 
   struct SymbolBinding {
     int64_t size;
-    const char *what; // "input"
+    const char* what;  // "input"
     uint32_t index;
   };
 
   eyrie_instance_options_t options_;
-  eyrie::rt::hal::Device *device_;
+  eyrie::rt::hal::Device* device_;
   eyrie::rt::vm::Interpreter interpreter_;
-  eyrie::rt::Array<eyrie::rt::hal::Buffer *> arguments_;
+  eyrie::rt::Array<eyrie::rt::hal::Buffer*> arguments_;
   eyrie::rt::Array<eyrie::rt::session::ResultSlot> results_;
   eyrie::rt::Array<SymbolBinding> symbols_;
   eyrie::rt::Array<eyrie::rt::hal::ProfileEntry> profile_;
-  eyrie::rt::hal::CommandBuffer *commands_ = nullptr;
-  eyrie::rt::hal::Buffer *arena_ = nullptr;
-  eyrie::rt::hal::Semaphore *timeline_ = nullptr;
+  eyrie::rt::hal::CommandBuffer* commands_ = nullptr;
+  eyrie::rt::hal::Buffer* arena_ = nullptr;
+  eyrie::rt::hal::Semaphore* timeline_ = nullptr;
   uint64_t timeline_value_ = 0;
   eyrie::rt::hal::Stop stop_;
 
   // Of the running call.
   uint32_t function_ = 0;
-  const eyrie_tensor_t *inputs_ = nullptr;
+  const eyrie_tensor_t* inputs_ = nullptr;
   size_t input_count_ = 0;
-  const eyrie_tensor_t *outputs_ = nullptr;
+  const eyrie_tensor_t* outputs_ = nullptr;
   bool arena_taken_ = false;
   uint32_t recorded_ = 0;
 };
 
-#endif // EYRIE_RUNTIME_SESSION_INSTANCE_H_
+#endif  // EYRIE_RUNTIME_SESSION_INSTANCE_H_

@@ -9,45 +9,48 @@ using eyrie::rt::module::CountOf;
 using eyrie::rt::module::TextOf;
 namespace fb = eyrie::abi::fb;
 
-eyrie_module::eyrie_module(eyrie_runtime *runtime, const eyrie_module_options_t &options)
-    : runtime(runtime), options(options), values(runtime->allocator), dims(runtime->allocator),
-      dim_symbols(runtime->allocator), ranks(runtime->allocator), functions(runtime->allocator),
-      export_specs(runtime->allocator), export_counts(runtime->allocator), exports(runtime->allocator),
+eyrie_module::eyrie_module(eyrie_runtime* runtime, const eyrie_module_options_t& options)
+    : runtime(runtime),
+      options(options),
+      values(runtime->allocator),
+      dims(runtime->allocator),
+      dim_symbols(runtime->allocator),
+      ranks(runtime->allocator),
+      functions(runtime->allocator),
+      export_specs(runtime->allocator),
+      export_counts(runtime->allocator),
+      exports(runtime->allocator),
       executables(runtime->allocator) {
   runtime->Retain();
 }
 
 eyrie_module::~eyrie_module() {
-  for (hal::Executable *executable : executables)
-    executable->Destroy();
+  for (hal::Executable* executable : executables) executable->Destroy();
   runtime->device->ReleaseBuffer(weights);
   runtime->allocator.Release(copy, copy_size, 64);
 }
 
 void eyrie_module::Release() {
-  if (references.fetch_sub(1, std::memory_order_acq_rel) != 1)
-    return;
-  eyrie_runtime *owner = runtime;
+  if (references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  eyrie_runtime* owner = runtime;
   owner->allocator.Delete(this);
   owner->Release();
 }
 
-Status eyrie_module::LoadFile(const char *path) {
+Status eyrie_module::LoadFile(const char* path) {
   EYRIE_ASSIGN_OR_RETURN(mapping, MappedFile::Open(path));
   EYRIE_RETURN_IF_ERROR(Annotate(file.Parse(mapping.data(), mapping.size()), "%.400s", path));
   return Annotate(Build(), "%.400s", path);
 }
 
-Status eyrie_module::LoadMemory(const uint8_t *data, size_t size) {
-  if (!data || !size)
-    return Error(EYRIE_INVALID_ARGUMENT, "no bytes, so this is not a module");
+Status eyrie_module::LoadMemory(const uint8_t* data, size_t size) {
+  if (!data || !size) return Error(EYRIE_INVALID_ARGUMENT, "no bytes, so this is not a module");
   if (!IsAligned(data, 64)) {
     copy = runtime->allocator.Allocate(size, 64);
-    if (!copy)
-      return OutOfMemory();
+    if (!copy) return OutOfMemory();
     copy_size = size;
     __builtin_memcpy(copy, data, size);
-    data = static_cast<const uint8_t *>(copy);
+    data = static_cast<const uint8_t*>(copy);
   }
   EYRIE_RETURN_IF_ERROR(file.Parse(data, size));
   return Build();
@@ -58,28 +61,25 @@ Status eyrie_module::Build() {
   EYRIE_RETURN_IF_ERROR(BuildValues());
   EYRIE_RETURN_IF_ERROR(BuildExports());
   vm::Program verified_against = program();
-  for (uint32_t i = 0; i < functions.size(); ++i)
-    EYRIE_RETURN_IF_ERROR(vm::Verify(verified_against, FunctionAt(i)));
-  if (options.verify == EYRIE_VERIFY_FULL)
-    EYRIE_RETURN_IF_ERROR(EnsureVerified(true));
-  if (options.inspect_only)
-    return {};
+  for (uint32_t i = 0; i < functions.size(); ++i) EYRIE_RETURN_IF_ERROR(vm::Verify(verified_against, FunctionAt(i)));
+  if (options.verify == EYRIE_VERIFY_FULL) EYRIE_RETURN_IF_ERROR(EnsureVerified(true));
+  if (options.inspect_only) return {};
   EYRIE_RETURN_IF_ERROR(LoadExecutables());
   auto bytes = file.weights();
-  EYRIE_ASSIGN_OR_RETURN(weights, runtime->device->ImportHostMemory(const_cast<uint8_t *>(bytes.data()), bytes.size(),
+  EYRIE_ASSIGN_OR_RETURN(weights, runtime->device->ImportHostMemory(const_cast<uint8_t*>(bytes.data()), bytes.size(),
                                                                     /*writable=*/false));
   return {};
 }
 
-Status eyrie_module::AddValue(const fb::Value &value) {
+Status eyrie_module::AddValue(const fb::Value& value) {
   uint32_t rank = CountOf(value.dims());
   eyrie_value_info_t info = {TextOf(value.name()), value.element_type(), rank, nullptr};
   // The address of the dimensions is set when all are there.
   EYRIE_RETURN_IF_ERROR(values.Push(info));
   EYRIE_RETURN_IF_ERROR(ranks.Push(rank));
   for (uint32_t i = 0; i < rank; ++i) {
-    const fb::Dim *dim = value.dims()->Get(i);
-    const char *symbol = dim->symbol() >= 0 ? TextOf(file.metadata().symbols()->Get(dim->symbol())) : nullptr;
+    const fb::Dim* dim = value.dims()->Get(i);
+    const char* symbol = dim->symbol() >= 0 ? TextOf(file.metadata().symbols()->Get(dim->symbol())) : nullptr;
     EYRIE_RETURN_IF_ERROR(dims.Push({dim->size(), symbol}));
     EYRIE_RETURN_IF_ERROR(dim_symbols.Push(dim->size() >= 0 ? -1 : dim->symbol()));
   }
@@ -87,23 +87,21 @@ Status eyrie_module::AddValue(const fb::Value &value) {
 }
 
 Status eyrie_module::BuildValues() {
-  const auto *list = file.metadata().functions();
+  const auto* list = file.metadata().functions();
   EYRIE_RETURN_IF_ERROR(functions.Reserve(CountOf(list)));
   for (uint32_t i = 0; i < CountOf(list); ++i) {
-    const fb::Function &function = *list->Get(i);
+    const fb::Function& function = *list->Get(i);
     session::FunctionRecord record = {};
     record.first_argument = static_cast<uint32_t>(values.size());
     record.argument_count = CountOf(function.arguments());
-    for (uint32_t k = 0; k < record.argument_count; ++k)
-      EYRIE_RETURN_IF_ERROR(AddValue(*function.arguments()->Get(k)));
+    for (uint32_t k = 0; k < record.argument_count; ++k) EYRIE_RETURN_IF_ERROR(AddValue(*function.arguments()->Get(k)));
     record.first_result = static_cast<uint32_t>(values.size());
     record.result_count = CountOf(function.results());
-    for (uint32_t k = 0; k < record.result_count; ++k)
-      EYRIE_RETURN_IF_ERROR(AddValue(*function.results()->Get(k)));
+    for (uint32_t k = 0; k < record.result_count; ++k) EYRIE_RETURN_IF_ERROR(AddValue(*function.results()->Get(k)));
     EYRIE_RETURN_IF_ERROR(functions.Push(record));
   }
-  const eyrie_dim_t *at = dims.data();
-  for (eyrie_value_info_t &value : values) {
+  const eyrie_dim_t* at = dims.data();
+  for (eyrie_value_info_t& value : values) {
     value.dims = at;
     at += value.rank;
   }
@@ -111,13 +109,13 @@ Status eyrie_module::BuildValues() {
 }
 
 Status eyrie_module::BuildExports() {
-  const auto *list = file.metadata().executables();
+  const auto* list = file.metadata().executables();
   for (uint32_t i = 0; i < CountOf(list); ++i) {
-    const auto *items = list->Get(i)->exports();
+    const auto* items = list->Get(i)->exports();
     for (uint32_t k = 0; k < CountOf(items); ++k) {
-      const fb::Export &item = *items->Get(k);
-      EYRIE_RETURN_IF_ERROR(export_specs.Push(
-          {TextOf(item.symbol()), item.binding_count(), item.constant_count(), item.local_memory()}));
+      const fb::Export& item = *items->Get(k);
+      EYRIE_RETURN_IF_ERROR(
+          export_specs.Push({TextOf(item.symbol()), item.binding_count(), item.constant_count(), item.local_memory()}));
       EYRIE_RETURN_IF_ERROR(export_counts.Push({item.binding_count(), item.constant_count()}));
       EYRIE_RETURN_IF_ERROR(exports.Push({nullptr, i, k}));
     }
@@ -126,11 +124,11 @@ Status eyrie_module::BuildExports() {
 }
 
 Status eyrie_module::LoadExecutables() {
-  const auto *list = file.metadata().executables();
+  const auto* list = file.metadata().executables();
   EYRIE_RETURN_IF_ERROR(executables.Reserve(CountOf(list)));
   uint32_t first = 0;
   for (uint32_t i = 0; i < CountOf(list); ++i) {
-    const fb::Executable &item = *list->Get(i);
+    const fb::Executable& item = *list->Get(i);
     uint32_t count = CountOf(item.exports());
     hal::ExecutableSpec spec = {};
     spec.name = TextOf(item.name());
@@ -142,32 +140,28 @@ Status eyrie_module::LoadExecutables() {
     auto loaded = runtime->device->LoadExecutable(spec);
     EYRIE_RETURN_IF_ERROR(Annotate(std::move(loaded.status()), "executable %u", i));
     EYRIE_RETURN_IF_ERROR(executables.Push(loaded.value()));
-    for (uint32_t k = 0; k < count; ++k)
-      exports[first + k].executable = loaded.value();
+    for (uint32_t k = 0; k < count; ++k) exports[first + k].executable = loaded.value();
     first += count;
   }
   return {};
 }
 
 Status eyrie_module::EnsureVerified(bool wanted) {
-  if (!wanted || weights_verified_.load(std::memory_order_acquire))
-    return {};
+  if (!wanted || weights_verified_.load(std::memory_order_acquire)) return {};
   MutexLock lock(verify_mutex_);
-  if (weights_verified_.load(std::memory_order_relaxed))
-    return {};
+  if (weights_verified_.load(std::memory_order_relaxed)) return {};
   EYRIE_RETURN_IF_ERROR(file.VerifyWeights());
   weights_verified_.store(true, std::memory_order_release);
   return {};
 }
 
 vm::Function eyrie_module::FunctionAt(uint32_t index) const {
-  const fb::Function &item = *file.metadata().functions()->Get(index);
-  const session::FunctionRecord &record = functions[index];
+  const fb::Function& item = *file.metadata().functions()->Get(index);
+  const session::FunctionRecord& record = functions[index];
   vm::Function function;
   function.name = TextOf(item.name());
   function.code = file.bytecode().subspan(item.code_offset(), item.code_size());
-  if (item.blocks())
-    function.blocks = {item.blocks()->data(), item.blocks()->size()};
+  if (item.blocks()) function.blocks = {item.blocks()->data(), item.blocks()->size()};
   function.int_registers = item.int_registers();
   function.buffer_registers = item.buffer_registers();
   function.argument_ranks = {ranks.data() + record.first_argument, record.argument_count};
@@ -175,25 +169,23 @@ vm::Function eyrie_module::FunctionAt(uint32_t index) const {
   return function;
 }
 
-const fb::Export &eyrie_module::ExportAt(uint32_t index) const {
-  const session::ExportRef &ref = exports[index];
+const fb::Export& eyrie_module::ExportAt(uint32_t index) const {
+  const session::ExportRef& ref = exports[index];
   return *file.metadata().executables()->Get(ref.executable_index)->exports()->Get(ref.ordinal);
 }
 
-const char *eyrie_module::String(uint32_t index) const { return TextOf(file.metadata().strings()->Get(index)); }
-const char *eyrie_module::Export(uint32_t index) const { return export_specs[index].symbol; }
+const char* eyrie_module::String(uint32_t index) const { return TextOf(file.metadata().strings()->Get(index)); }
+const char* eyrie_module::Export(uint32_t index) const { return export_specs[index].symbol; }
 
 namespace {
 
 template <typename Load>
-eyrie_status_t LoadModule(eyrie_runtime_t *runtime, const eyrie_module_options_t *given, eyrie_module_t **module,
+eyrie_status_t LoadModule(eyrie_runtime_t* runtime, const eyrie_module_options_t* given, eyrie_module_t** module,
                           Load load) {
-  if (!runtime || !module)
-    return Error(EYRIE_INVALID_ARGUMENT, "no runtime, or no place for the module").Release();
+  if (!runtime || !module) return Error(EYRIE_INVALID_ARGUMENT, "no runtime, or no place for the module").Release();
   *module = nullptr;
-  auto *created = runtime->allocator.New<eyrie_module>(runtime, session::ReadOptions(given));
-  if (!created)
-    return OutOfMemory().Release();
+  auto* created = runtime->allocator.New<eyrie_module>(runtime, session::ReadOptions(given));
+  if (!created) return OutOfMemory().Release();
   Status status = load(*created);
   if (!status.ok()) {
     created->Release();
@@ -203,27 +195,25 @@ eyrie_status_t LoadModule(eyrie_runtime_t *runtime, const eyrie_module_options_t
   return nullptr;
 }
 
-} // namespace
+}  // namespace
 
 extern "C" {
 
-eyrie_status_t eyrie_module_load_file(eyrie_runtime_t *runtime, const char *path,
-                                      const eyrie_module_options_t *options, eyrie_module_t **module) {
-  return LoadModule(runtime, options, module, [&](eyrie_module &created) { return created.LoadFile(path); });
+eyrie_status_t eyrie_module_load_file(eyrie_runtime_t* runtime, const char* path, const eyrie_module_options_t* options,
+                                      eyrie_module_t** module) {
+  return LoadModule(runtime, options, module, [&](eyrie_module& created) { return created.LoadFile(path); });
 }
 
-eyrie_status_t eyrie_module_load_memory(eyrie_runtime_t *runtime, const void *data, size_t size,
-                                        const eyrie_module_options_t *options, eyrie_module_t **module) {
-  return LoadModule(runtime, options, module, [&](eyrie_module &created) {
-    return created.LoadMemory(static_cast<const uint8_t *>(data), size);
-  });
+eyrie_status_t eyrie_module_load_memory(eyrie_runtime_t* runtime, const void* data, size_t size,
+                                        const eyrie_module_options_t* options, eyrie_module_t** module) {
+  return LoadModule(runtime, options, module,
+                    [&](eyrie_module& created) { return created.LoadMemory(static_cast<const uint8_t*>(data), size); });
 }
 
-void eyrie_module_destroy(eyrie_module_t *module) {
-  if (module)
-    module->Release();
+void eyrie_module_destroy(eyrie_module_t* module) {
+  if (module) module->Release();
 }
 
-eyrie_status_t eyrie_module_verify(eyrie_module_t *module) { return module->EnsureVerified(true).Release(); }
+eyrie_status_t eyrie_module_verify(eyrie_module_t* module) { return module->EnsureVerified(true).Release(); }
 
-} // extern "C"
+}  // extern "C"

@@ -21,21 +21,21 @@ struct FunctionRecord {
 };
 
 struct ExportRef {
-  hal::Executable *executable; // null if not loaded
+  hal::Executable* executable;  // null if not loaded
   uint32_t executable_index;
   uint32_t ordinal;
 };
 
-} // namespace eyrie::rt::session
+}  // namespace eyrie::rt::session
 
 struct eyrie_module final : eyrie::rt::vm::Names {
-  eyrie_module(eyrie_runtime *runtime, const eyrie_module_options_t &options);
+  eyrie_module(eyrie_runtime* runtime, const eyrie_module_options_t& options);
   ~eyrie_module();
   void Retain() { references.fetch_add(1, std::memory_order_relaxed); }
   void Release();
 
-  eyrie::rt::Status LoadFile(const char *path);
-  eyrie::rt::Status LoadMemory(const uint8_t *data, size_t size);
+  eyrie::rt::Status LoadFile(const char* path);
+  eyrie::rt::Status LoadMemory(const uint8_t* data, size_t size);
   // Checks the weights unless that has been done or is not wanted. Thread-safe.
   eyrie::rt::Status EnsureVerified(bool wanted);
 
@@ -43,38 +43,38 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   eyrie::rt::vm::Program program() const {
     return {eyrie::rt::vm::Program{string_count, {export_counts.data(), export_counts.size()}}};
   }
-  const eyrie::abi::fb::Export &ExportAt(uint32_t index) const;
-  const char *String(uint32_t index) const override;
-  const char *Export(uint32_t index) const override;
+  const eyrie::abi::fb::Export& ExportAt(uint32_t index) const;
+  const char* String(uint32_t index) const override;
+  const char* Export(uint32_t index) const override;
 
-  eyrie_runtime *runtime;
+  eyrie_runtime* runtime;
   eyrie_module_options_t options;
   std::atomic<uint32_t> references{1};
   eyrie::rt::MappedFile mapping;
-  void *copy = nullptr; // of memory that was not aligned
+  void* copy = nullptr;  // of memory that was not aligned
   size_t copy_size = 0;
   eyrie::rt::module::ModuleFile file;
   uint32_t string_count = 0;
   eyrie::rt::Array<eyrie_value_info_t> values;
   eyrie::rt::Array<eyrie_dim_t> dims;
-  eyrie::rt::Array<int32_t> dim_symbols; // beside `dims`: the number of the symbol, or -1
-  eyrie::rt::Array<uint32_t> ranks;      // beside `values`
+  eyrie::rt::Array<int32_t> dim_symbols;  // beside `dims`: the number of the symbol, or -1
+  eyrie::rt::Array<uint32_t> ranks;       // beside `values`
   eyrie::rt::Array<eyrie::rt::session::FunctionRecord> functions;
   eyrie::rt::Array<eyrie::rt::hal::ExportSpec> export_specs;
   eyrie::rt::Array<eyrie::rt::vm::ExportCounts> export_counts;
   eyrie::rt::Array<eyrie::rt::session::ExportRef> exports;
-  eyrie::rt::Array<eyrie::rt::hal::Executable *> executables;
-  eyrie::rt::hal::Buffer *weights = nullptr;
+  eyrie::rt::Array<eyrie::rt::hal::Executable*> executables;
+  eyrie::rt::hal::Buffer* weights = nullptr;
 
-private:
+ private:
   eyrie::rt::Status Build();
   eyrie::rt::Status BuildValues();
   eyrie::rt::Status BuildExports();
   eyrie::rt::Status LoadExecutables();
-  eyrie::rt::Status AddValue(const eyrie::abi::fb::Value &value);
+  eyrie::rt::Status AddValue(const eyrie::abi::fb::Value& value);
 
   eyrie::rt::Mutex verify_mutex_;
   std::atomic<bool> weights_verified_{false};
 };
 
-#endif // EYRIE_RUNTIME_SESSION_MODULE_H_
+#endif  // EYRIE_RUNTIME_SESSION_MODULE_H_

@@ -13,26 +13,24 @@ namespace fb = eyrie::abi::fb;
 
 namespace {
 
-eyrie_status_t CheckIndex(const char *what, uint32_t index, size_t count) {
-  if (index < count)
-    return nullptr;
+eyrie_status_t CheckIndex(const char* what, uint32_t index, size_t count) {
+  if (index < count) return nullptr;
   return Error(EYRIE_NOT_FOUND, "there is no %s %u: the module has %zu", what, index, count).Release();
 }
 
-eyrie_status_t GetValue(const eyrie_module &module, const char *what, uint32_t first, uint32_t count, uint32_t index,
-                        eyrie_value_info_t *info) {
-  if (eyrie_status_t status = CheckIndex(what, index, count))
-    return status;
+eyrie_status_t GetValue(const eyrie_module& module, const char* what, uint32_t first, uint32_t count, uint32_t index,
+                        eyrie_value_info_t* info) {
+  if (eyrie_status_t status = CheckIndex(what, index, count)) return status;
   *info = module.values[first + index];
   return nullptr;
 }
 
-} // namespace
+}  // namespace
 
 extern "C" {
 
-void eyrie_module_get_info(const eyrie_module_t *module, eyrie_module_info_t *info) {
-  const fb::Module &metadata = module->file.metadata();
+void eyrie_module_get_info(const eyrie_module_t* module, eyrie_module_info_t* info) {
+  const fb::Module& metadata = module->file.metadata();
   *info = {};
   info->producer = TextOf(metadata.producer());
   info->target = TextOf(metadata.target());
@@ -45,25 +43,23 @@ void eyrie_module_get_info(const eyrie_module_t *module, eyrie_module_info_t *in
   info->executable_count = CountOf(metadata.executables());
 }
 
-eyrie_status_t eyrie_module_section(const eyrie_module_t *module, uint32_t index, eyrie_section_info_t *info) {
+eyrie_status_t eyrie_module_section(const eyrie_module_t* module, uint32_t index, eyrie_section_info_t* info) {
   auto sections = module->file.sections();
-  if (eyrie_status_t status = CheckIndex("section", index, sections.size()))
-    return status;
-  const eyrie::abi::SectionEntry &section = sections[index];
-  *info = {section.kind,      eyrie::rt::module::SectionName(section.kind),
-           section.offset,    section.size,
-           section.alignment, section.crc};
+  if (eyrie_status_t status = CheckIndex("section", index, sections.size())) return status;
+  const eyrie::abi::SectionEntry& section = sections[index];
+  *info = {section.kind, eyrie::rt::module::SectionName(section.kind), section.offset, section.size, section.alignment,
+           section.crc};
   return nullptr;
 }
 
-eyrie_status_t eyrie_module_find(const eyrie_module_t *module, const char *name, uint32_t *function) {
+eyrie_status_t eyrie_module_find(const eyrie_module_t* module, const char* name, uint32_t* function) {
   size_t count = module->functions.size();
-  const auto *list = module->file.metadata().functions();
+  const auto* list = module->file.metadata().functions();
   if ((!name || !*name) && count == 1) {
     *function = 0;
     return nullptr;
   }
-  const char *wanted = name && *name ? name : "main";
+  const char* wanted = name && *name ? name : "main";
   for (uint32_t i = 0; i < count; ++i) {
     if (strcmp(TextOf(list->Get(i)->name()), wanted) == 0) {
       *function = i;
@@ -77,11 +73,10 @@ eyrie_status_t eyrie_module_find(const eyrie_module_t *module, const char *name,
   return Error(EYRIE_NOT_FOUND, "the module has no function '%.100s'; it has: %s", wanted, names).Release();
 }
 
-eyrie_status_t eyrie_module_function(const eyrie_module_t *module, uint32_t function, eyrie_function_info_t *info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size()))
-    return status;
-  const fb::Function &item = *module->file.metadata().functions()->Get(function);
-  const session::FunctionRecord &record = module->functions[function];
+eyrie_status_t eyrie_module_function(const eyrie_module_t* module, uint32_t function, eyrie_function_info_t* info) {
+  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  const fb::Function& item = *module->file.metadata().functions()->Get(function);
+  const session::FunctionRecord& record = module->functions[function];
   *info = {};
   info->name = TextOf(item.name());
   info->argument_count = record.argument_count;
@@ -91,7 +86,7 @@ eyrie_status_t eyrie_module_function(const eyrie_module_t *module, uint32_t func
   info->code_words = item.code_size();
   info->block_count = CountOf(item.blocks());
   info->arena_bytes = info->total_bytes = -1;
-  if (const fb::MemoryPlan *plan = item.memory_plan()) {
+  if (const fb::MemoryPlan* plan = item.memory_plan()) {
     info->arena_bytes = plan->arena_bytes();
     info->total_bytes = plan->total_bytes();
     info->transient_count = CountOf(plan->transients());
@@ -99,90 +94,78 @@ eyrie_status_t eyrie_module_function(const eyrie_module_t *module, uint32_t func
   return nullptr;
 }
 
-eyrie_status_t eyrie_module_argument(const eyrie_module_t *module, uint32_t function, uint32_t index,
-                                     eyrie_value_info_t *info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size()))
-    return status;
-  const session::FunctionRecord &record = module->functions[function];
+eyrie_status_t eyrie_module_argument(const eyrie_module_t* module, uint32_t function, uint32_t index,
+                                     eyrie_value_info_t* info) {
+  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  const session::FunctionRecord& record = module->functions[function];
   return GetValue(*module, "argument", record.first_argument, record.argument_count, index, info);
 }
 
-eyrie_status_t eyrie_module_result(const eyrie_module_t *module, uint32_t function, uint32_t index,
-                                   eyrie_value_info_t *info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size()))
-    return status;
-  const session::FunctionRecord &record = module->functions[function];
+eyrie_status_t eyrie_module_result(const eyrie_module_t* module, uint32_t function, uint32_t index,
+                                   eyrie_value_info_t* info) {
+  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  const session::FunctionRecord& record = module->functions[function];
   return GetValue(*module, "result", record.first_result, record.result_count, index, info);
 }
 
-eyrie_status_t eyrie_module_transient(const eyrie_module_t *module, uint32_t function, uint32_t index,
-                                      eyrie_transient_info_t *info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size()))
-    return status;
-  const fb::MemoryPlan *plan = module->file.metadata().functions()->Get(function)->memory_plan();
-  if (eyrie_status_t status = CheckIndex("transient", index, plan ? CountOf(plan->transients()) : 0))
-    return status;
-  const fb::Transient &item = *plan->transients()->Get(index);
+eyrie_status_t eyrie_module_transient(const eyrie_module_t* module, uint32_t function, uint32_t index,
+                                      eyrie_transient_info_t* info) {
+  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  const fb::MemoryPlan* plan = module->file.metadata().functions()->Get(function)->memory_plan();
+  if (eyrie_status_t status = CheckIndex("transient", index, plan ? CountOf(plan->transients()) : 0)) return status;
+  const fb::Transient& item = *plan->transients()->Get(index);
   *info = {TextOf(item.name()), item.offset(), item.size(), item.first_use(), item.last_use()};
   return nullptr;
 }
 
-eyrie_status_t eyrie_module_executable(const eyrie_module_t *module, uint32_t index, eyrie_executable_info_t *info) {
-  const auto *list = module->file.metadata().executables();
-  if (eyrie_status_t status = CheckIndex("executable", index, CountOf(list)))
-    return status;
-  const fb::Executable &item = *list->Get(index);
+eyrie_status_t eyrie_module_executable(const eyrie_module_t* module, uint32_t index, eyrie_executable_info_t* info) {
+  const auto* list = module->file.metadata().executables();
+  if (eyrie_status_t status = CheckIndex("executable", index, CountOf(list))) return status;
+  const fb::Executable& item = *list->Get(index);
   *info = {};
   info->name = TextOf(item.name());
   info->format = TextOf(item.format());
   info->features = item.features();
   info->size = item.size();
   info->export_count = CountOf(item.exports());
-  for (uint32_t i = 0; i < index; ++i)
-    info->first_export += CountOf(list->Get(i)->exports());
+  for (uint32_t i = 0; i < index; ++i) info->first_export += CountOf(list->Get(i)->exports());
   return nullptr;
 }
 
-const char *eyrie_feature_name(const char *format, uint32_t bit) {
+const char* eyrie_feature_name(const char* format, uint32_t bit) {
   return format ? eyrie::abi::CpuFeatureName(format, bit) : nullptr;
 }
 
-eyrie_status_t eyrie_module_export(const eyrie_module_t *module, uint32_t index, eyrie_export_info_t *info) {
-  if (eyrie_status_t status = CheckIndex("export", index, module->exports.size()))
-    return status;
-  const hal::ExportSpec &spec = module->export_specs[index];
+eyrie_status_t eyrie_module_export(const eyrie_module_t* module, uint32_t index, eyrie_export_info_t* info) {
+  if (eyrie_status_t status = CheckIndex("export", index, module->exports.size())) return status;
+  const hal::ExportSpec& spec = module->export_specs[index];
   *info = {};
   info->symbol = spec.symbol;
   info->executable = module->exports[index].executable_index;
   info->binding_count = spec.binding_count;
   info->constant_count = spec.constant_count;
   info->local_memory = spec.local_memory;
-  if (const auto *nodes = module->ExportAt(index).nodes())
-    for (uint32_t i = 0; i < nodes->size(); ++i)
-      info->node_count += nodes->c_str()[i] == '\0';
+  if (const auto* nodes = module->ExportAt(index).nodes())
+    for (uint32_t i = 0; i < nodes->size(); ++i) info->node_count += nodes->c_str()[i] == '\0';
   return nullptr;
 }
 
-const char *eyrie_module_export_node(const eyrie_module_t *module, uint32_t index, uint32_t node) {
-  if (index >= module->exports.size())
-    return nullptr;
-  const auto *nodes = module->ExportAt(index).nodes();
+const char* eyrie_module_export_node(const eyrie_module_t* module, uint32_t index, uint32_t node) {
+  if (index >= module->exports.size()) return nullptr;
+  const auto* nodes = module->ExportAt(index).nodes();
   const char *at = nodes ? nodes->c_str() : nullptr, *end = nodes ? at + nodes->size() : nullptr;
   for (; at < end; at += strlen(at) + 1, --node)
-    if (node == 0)
-      return at;
+    if (node == 0) return at;
   return nullptr;
 }
 
-eyrie_status_t eyrie_module_disassemble(const eyrie_module_t *module, uint32_t function, char *memory,
-                                        size_t capacity, size_t *needed) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size()))
-    return status;
+eyrie_status_t eyrie_module_disassemble(const eyrie_module_t* module, uint32_t function, char* memory, size_t capacity,
+                                        size_t* needed) {
+  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
   Text text(memory, capacity);
   vm::Disassemble(module->FunctionAt(function), *module, text);
-  if (needed)
-    *needed = text.size() + 1;
+  if (needed) *needed = text.size() + 1;
   return nullptr;
 }
 
-} // extern "C"
+}  // extern "C"

@@ -9,8 +9,7 @@
 using namespace eyrie::rt;
 
 void eyrie_runtime::Release() {
-  if (references.fetch_sub(1, std::memory_order_acq_rel) != 1)
-    return;
+  if (references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   Allocator memory(functions);
   this->~eyrie_runtime();
   memory.Release(this, sizeof(*this), alignof(eyrie_runtime));
@@ -18,22 +17,19 @@ void eyrie_runtime::Release() {
 
 extern "C" {
 
-const char *eyrie_version(void) { return EYRIE_VERSION; }
+const char* eyrie_version(void) { return EYRIE_VERSION; }
 
-eyrie_status_t eyrie_runtime_create(const eyrie_runtime_options_t *given, eyrie_runtime_t **runtime) {
-  if (!runtime)
-    return Error(EYRIE_INVALID_ARGUMENT, "no place for the runtime").Release();
+eyrie_status_t eyrie_runtime_create(const eyrie_runtime_options_t* given, eyrie_runtime_t** runtime) {
+  if (!runtime) return Error(EYRIE_INVALID_ARGUMENT, "no place for the runtime").Release();
   *runtime = nullptr;
   eyrie_runtime_options_t options = session::ReadOptions(given);
   if (!options.allocator.allocate != !options.allocator.release)
     return Error(EYRIE_INVALID_ARGUMENT, "an allocator needs both of its functions").Release();
-  if (options.threads > 1024)
-    return Error(EYRIE_INVALID_ARGUMENT, "%u threads, limit 1024", options.threads).Release();
+  if (options.threads > 1024) return Error(EYRIE_INVALID_ARGUMENT, "%u threads, limit 1024", options.threads).Release();
   Allocator memory(options.allocator);
-  void *place = memory.Allocate(sizeof(eyrie_runtime), alignof(eyrie_runtime));
-  if (!place)
-    return OutOfMemory().Release();
-  auto *created = new (place) eyrie_runtime(options.allocator);
+  void* place = memory.Allocate(sizeof(eyrie_runtime), alignof(eyrie_runtime));
+  if (!place) return OutOfMemory().Release();
+  auto* created = new (place) eyrie_runtime(options.allocator);
   auto device = hal::cpu::CreateCpuDevice(created->allocator, {options.threads, options.spin_us});
   if (!device.ok()) {
     created->Release();
@@ -44,16 +40,15 @@ eyrie_status_t eyrie_runtime_create(const eyrie_runtime_options_t *given, eyrie_
   return nullptr;
 }
 
-void eyrie_runtime_destroy(eyrie_runtime_t *runtime) {
-  if (runtime)
-    runtime->Release();
+void eyrie_runtime_destroy(eyrie_runtime_t* runtime) {
+  if (runtime) runtime->Release();
 }
 
-void eyrie_runtime_get_stats(eyrie_runtime_t *runtime, eyrie_runtime_stats_t *stats) {
+void eyrie_runtime_get_stats(eyrie_runtime_t* runtime, eyrie_runtime_stats_t* stats) {
   stats->allocations = runtime->allocator.allocations();
   stats->bytes = runtime->allocator.bytes();
   stats->peak_bytes = runtime->allocator.peak_bytes();
   stats->threads = runtime->device->thread_count();
 }
 
-} // extern "C"
+}  // extern "C"

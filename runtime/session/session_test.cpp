@@ -1,10 +1,11 @@
 // Modules through the public C API.
-#include "eyrie/runtime.h"
+#include "runtime/testing/session.h"
 
-#include <cstring>
 #include <gtest/gtest.h>
 
-#include "runtime/testing/session.h"
+#include <cstring>
+
+#include "eyrie/runtime.h"
 
 namespace eyrie::rt::testing {
 namespace {
@@ -14,15 +15,13 @@ using abi::VmOp;
 TEST(Session, RunsAModule) {
   Session session(AddScaleModule());
   std::vector<float> a(3 * 8), b(3 * 8);
-  for (int i = 0; i < 24; ++i)
-    a[i] = i, b[i] = 2 * i;
+  for (int i = 0; i < 24; ++i) a[i] = i, b[i] = 2 * i;
   eyrie_tensor_t inputs[2] = {F32(a, {3, 8}), F32(b, {3, 8})}, output = {};
   ASSERT_OK(session.Call(inputs, 2, &output, 1));
   EXPECT_EQ(output.rank, 2u);
   EXPECT_EQ(output.dims[0], 3);
   EXPECT_EQ(output.size_bytes, 96u);
-  for (int i = 0; i < 24; ++i)
-    EXPECT_EQ(static_cast<float *>(output.data)[i], 3.0f * i * (i % 8 + 1));
+  for (int i = 0; i < 24; ++i) EXPECT_EQ(static_cast<float*>(output.data)[i], 3.0f * i * (i % 8 + 1));
 }
 
 TEST(Session, UsesTheCallersOutput) {
@@ -45,7 +44,7 @@ TEST(Session, RefusesWrongInputs) {
   Session session(AddScaleModule());
   std::vector<float> a(64), b(64);
   eyrie_tensor_t good[2] = {F32(a, {2, 8}), F32(b, {2, 8})}, output = {};
-  auto refuse = [&](auto change, const char *message) {
+  auto refuse = [&](auto change, const char* message) {
     eyrie_tensor_t inputs[2] = {good[0], good[1]};
     change(inputs);
     EXPECT_STATUS(session.Call(inputs, 2, &output, 1), EYRIE_INVALID_ARGUMENT, message);
@@ -53,16 +52,16 @@ TEST(Session, RefusesWrongInputs) {
     EXPECT_OK(session.Call(good, 2, &output, 1));
     output = {};
   };
-  refuse([&](eyrie_tensor_t *in) { in[0] = F32(a, {8, 2}); }, "input 0 'a': expected nx8xf32, got 8x2xf32");
-  refuse([&](eyrie_tensor_t *in) { in[0] = F32(a, {8}); }, "expected nx8xf32, got 8xf32");
-  refuse([&](eyrie_tensor_t *in) { in[1] = F32(b, {3, 8}); }, "dimension 'n' is 2 in input 0, but 3 in input 1 'b'");
-  refuse([&](eyrie_tensor_t *in) { in[0].type = EYRIE_I32; }, "expected nx8xf32, got 2x8xi32");
-  refuse([&](eyrie_tensor_t *in) { in[0].type = 99; }, "got 2x8x?");
-  refuse([&](eyrie_tensor_t *in) { in[0].dims[0] = -1; }, "got -1x8xf32");
-  refuse([&](eyrie_tensor_t *in) { in[0].rank = 1000; }, "rank 1000");
-  refuse([&](eyrie_tensor_t *in) { in[0].data = nullptr; }, "no data");
-  refuse([&](eyrie_tensor_t *in) { in[0].size_bytes = 63; }, "takes 64 bytes, but only 63");
-  refuse([&](eyrie_tensor_t *in) { in[0].data = reinterpret_cast<char *>(a.data()) + 1; }, "not aligned");
+  refuse([&](eyrie_tensor_t* in) { in[0] = F32(a, {8, 2}); }, "input 0 'a': expected nx8xf32, got 8x2xf32");
+  refuse([&](eyrie_tensor_t* in) { in[0] = F32(a, {8}); }, "expected nx8xf32, got 8xf32");
+  refuse([&](eyrie_tensor_t* in) { in[1] = F32(b, {3, 8}); }, "dimension 'n' is 2 in input 0, but 3 in input 1 'b'");
+  refuse([&](eyrie_tensor_t* in) { in[0].type = EYRIE_I32; }, "expected nx8xf32, got 2x8xi32");
+  refuse([&](eyrie_tensor_t* in) { in[0].type = 99; }, "got 2x8x?");
+  refuse([&](eyrie_tensor_t* in) { in[0].dims[0] = -1; }, "got -1x8xf32");
+  refuse([&](eyrie_tensor_t* in) { in[0].rank = 1000; }, "rank 1000");
+  refuse([&](eyrie_tensor_t* in) { in[0].data = nullptr; }, "no data");
+  refuse([&](eyrie_tensor_t* in) { in[0].size_bytes = 63; }, "takes 64 bytes, but only 63");
+  refuse([&](eyrie_tensor_t* in) { in[0].data = reinterpret_cast<char*>(a.data()) + 1; }, "not aligned");
   EXPECT_STATUS(session.Call(good, 1, &output, 1), EYRIE_INVALID_ARGUMENT, "takes 2 inputs, got 1");
   EXPECT_STATUS(session.Call(good, 2, &output, 0), EYRIE_INVALID_ARGUMENT, "gives 1 outputs");
   EXPECT_STATUS(Status(eyrie_call(session.instance, 7, good, 2, &output, 1, nullptr)), EYRIE_NOT_FOUND, "function 7");
@@ -74,7 +73,7 @@ TEST(Session, RefusesWrongInputs) {
 TEST(Session, TakesEmptyTensors) {
   Session session(AddScaleModule());
   eyrie_tensor_t inputs[2] = {}, output = {};
-  for (eyrie_tensor_t &input : inputs) {
+  for (eyrie_tensor_t& input : inputs) {
     input.type = EYRIE_F32;
     input.rank = 2;
     input.dims[1] = 8;
@@ -96,7 +95,7 @@ TEST(Session, DoesNotAllocateAfterTheFirstCall) {
     for (int i = 0; i < 100; ++i) {
       output = {};
       ASSERT_OK(session.Call(inputs, 2, &output, 1));
-      inputs[0].dims[0] = inputs[1].dims[0] = 1 + i; // smaller shapes fit in what is there
+      inputs[0].dims[0] = inputs[1].dims[0] = 1 + i;  // smaller shapes fit in what is there
     }
     eyrie_runtime_get_stats(session.runtime, &after);
     EXPECT_EQ(before.allocations, after.allocations);
@@ -106,17 +105,15 @@ TEST(Session, DoesNotAllocateAfterTheFirstCall) {
 
 TEST(Session, GivesTheSameForAnyNumberOfThreads) {
   std::vector<float> a(8 * 4099), b(8 * 4099);
-  for (size_t i = 0; i < a.size(); ++i)
-    a[i] = 0.37f * i, b[i] = 1.0f / (i + 1);
+  for (size_t i = 0; i < a.size(); ++i) a[i] = 0.37f * i, b[i] = 1.0f / (i + 1);
   std::vector<float> first;
   for (uint32_t threads : {0u, 1u, 2u, 4u, 7u}) {
     Session session(AddScaleModule(), threads);
     for (int round = 0; round < 20; ++round) {
       eyrie_tensor_t inputs[2] = {F32(a, {4099, 8}), F32(b, {4099, 8})}, output = {};
       ASSERT_OK(session.Call(inputs, 2, &output, 1));
-      auto *data = static_cast<float *>(output.data);
-      if (first.empty())
-        first.assign(data, data + a.size());
+      auto* data = static_cast<float*>(output.data);
+      if (first.empty()) first.assign(data, data + a.size());
       ASSERT_EQ(memcmp(first.data(), data, a.size() * 4), 0);
     }
   }
@@ -124,9 +121,9 @@ TEST(Session, GivesTheSameForAnyNumberOfThreads) {
 
 TEST(Session, ReportsKernelErrors) {
   for (uint32_t threads : {0u, 4u}) {
-    for (auto [code, status, message] :
-         {std::tuple{1, EYRIE_INVALID_ARGUMENT, "index is out of range"},
-          std::tuple{2, EYRIE_INVALID_ARGUMENT, "divided by zero"}, std::tuple{-7, EYRIE_INTERNAL, "unknown error -7"}}) {
+    for (auto [code, status, message] : {std::tuple{1, EYRIE_INVALID_ARGUMENT, "index is out of range"},
+                                         std::tuple{2, EYRIE_INVALID_ARGUMENT, "divided by zero"},
+                                         std::tuple{-7, EYRIE_INTERNAL, "unknown error -7"}}) {
       Module module = AddScaleModule();
       Function f;
       f.Const(0, code).Const(1, 100).Op(VmOp::kDispatch, {2, 1, 1, 1, 1, 0, 0}).Op(VmOp::kReturn);
@@ -151,8 +148,7 @@ TEST(Session, GivesKernelsLocalMemory) {
     Session session(module, threads);
     eyrie_tensor_t output = {};
     ASSERT_OK(Status(eyrie_call(session.instance, 1, nullptr, 0, &output, 1, nullptr)));
-    for (int i = 0; i < 1000; ++i)
-      ASSERT_EQ(static_cast<int32_t *>(output.data)[i], i + 1);
+    for (int i = 0; i < 1000; ++i) ASSERT_EQ(static_cast<int32_t*>(output.data)[i], i + 1);
   }
 }
 
@@ -174,9 +170,9 @@ TEST(Session, StopsEndlessPrograms) {
     session.ExpectGoodCall();
   }
   pthread_t thread;
-  auto cancel = [](void *instance) -> void * {
+  auto cancel = [](void* instance) -> void* {
     usleep(20000);
-    eyrie_instance_cancel(static_cast<eyrie_instance_t *>(instance));
+    eyrie_instance_cancel(static_cast<eyrie_instance_t*>(instance));
     return nullptr;
   };
   pthread_create(&thread, nullptr, cancel, session.instance);
@@ -187,25 +183,23 @@ TEST(Session, StopsEndlessPrograms) {
 
 TEST(Session, RunsManyInstancesAtOnce) {
   Session session(AddScaleModule(), 3);
-  auto work = [](void *argument) -> void * {
-    auto &session = *static_cast<Session *>(argument);
-    eyrie_instance_t *instance;
+  auto work = [](void* argument) -> void* {
+    auto& session = *static_cast<Session*>(argument);
+    eyrie_instance_t* instance;
     EXPECT_OK(Status(eyrie_instance_create(session.module, nullptr, &instance)));
     std::vector<float> a(8 * 200, 1), b(8 * 200, 2);
     eyrie_tensor_t inputs[2] = {F32(a, {200, 8}), F32(b, {200, 8})};
     for (int i = 0; i < 200; ++i) {
       eyrie_tensor_t output = {};
       EXPECT_OK(Status(eyrie_call(instance, 0, inputs, 2, &output, 1, nullptr)));
-      EXPECT_EQ(static_cast<float *>(output.data)[1599], 24.0f);
+      EXPECT_EQ(static_cast<float*>(output.data)[1599], 24.0f);
     }
     eyrie_instance_destroy(instance);
     return nullptr;
   };
   pthread_t threads[4];
-  for (pthread_t &thread : threads)
-    pthread_create(&thread, nullptr, work, &session);
-  for (pthread_t &thread : threads)
-    pthread_join(thread, nullptr);
+  for (pthread_t& thread : threads) pthread_create(&thread, nullptr, work, &session);
+  for (pthread_t& thread : threads) pthread_join(thread, nullptr);
 }
 
 TEST(Session, Reflects) {
@@ -243,7 +237,7 @@ TEST(Session, Reflects) {
 }
 
 TEST(Session, LeavesTheMemoryAsItWas) {
-  eyrie_runtime_t *runtime;
+  eyrie_runtime_t* runtime;
   ASSERT_OK(Status(eyrie_runtime_create(nullptr, &runtime)));
   std::vector<uint8_t> bytes = AddScaleModule().Build();
   eyrie_runtime_stats_t before, after;
@@ -259,10 +253,9 @@ TEST(Session, LeavesTheMemoryAsItWas) {
 
 // Resident memory, in bytes.
 uint64_t Resident() {
-  FILE *file = fopen("/proc/self/statm", "r");
+  FILE* file = fopen("/proc/self/statm", "r");
   unsigned long long total = 0, resident = 0;
-  if (!file || fscanf(file, "%llu %llu", &total, &resident) != 2)
-    return 0;
+  if (!file || fscanf(file, "%llu %llu", &total, &resident) != 2) return 0;
   fclose(file);
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
@@ -280,7 +273,8 @@ TEST(Session, MapsWeightsAndDoesNotReadThem) {
   memcpy(&chunk_crc, &bytes[checks.offset], 4);
   bytes.resize(checks.offset);
   std::vector<uint32_t> crcs(kSize / abi::kWeightChunk, chunk_crc);
-  bytes.insert(bytes.end(), reinterpret_cast<uint8_t *>(crcs.data()), reinterpret_cast<uint8_t *>(crcs.data() + crcs.size()));
+  bytes.insert(bytes.end(), reinterpret_cast<uint8_t*>(crcs.data()),
+               reinterpret_cast<uint8_t*>(crcs.data() + crcs.size()));
   bytes.resize((bytes.size() + 4095) / 4096 * 4096);
   checks.size = crcs.size() * 4;
   weights.offset = bytes.size();
@@ -299,7 +293,7 @@ TEST(Session, MapsWeightsAndDoesNotReadThem) {
 
   Session session(AddScaleModule());
   uint64_t before = Resident();
-  eyrie_module_t *loaded = nullptr;
+  eyrie_module_t* loaded = nullptr;
   EXPECT_OK(Status(eyrie_module_load_file(session.runtime, path, nullptr, &loaded)));
   EXPECT_LT(Resident() - before, uint64_t{20} << 20);
   EXPECT_OK(Status(eyrie_module_verify(loaded)));
@@ -307,5 +301,5 @@ TEST(Session, MapsWeightsAndDoesNotReadThem) {
   unlink(path);
 }
 
-} // namespace
-} // namespace eyrie::rt::testing
+}  // namespace
+}  // namespace eyrie::rt::testing

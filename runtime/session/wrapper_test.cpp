@@ -1,8 +1,7 @@
 // The C++ wrapper.
-#include "eyrie/runtime.hpp"
-
 #include <gtest/gtest.h>
 
+#include "eyrie/runtime.hpp"
 #include "runtime/testing/session.h"
 
 namespace eyrie::rt::testing {
@@ -24,11 +23,11 @@ TEST(Wrapper, RunsAModule) {
   std::vector<float> a(8, 1), b(8, 2);
   eyrie_tensor_t inputs[2] = {F32(a, {1, 8}), F32(b, {1, 8})}, output = {};
   ASSERT_TRUE(instance.Call(function, inputs, 2, &output, 1).ok());
-  EXPECT_EQ(static_cast<float *>(output.data)[7], 24.0f);
+  EXPECT_EQ(static_cast<float*>(output.data)[7], 24.0f);
   Instance moved = std::move(instance);
   EXPECT_TRUE(moved);
   EXPECT_FALSE(instance);
 }
 
-} // namespace
-} // namespace eyrie::rt::testing
+}  // namespace
+}  // namespace eyrie::rt::testing

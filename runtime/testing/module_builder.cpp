@@ -12,17 +12,18 @@ namespace eyrie::rt::testing {
 using abi::VmOp;
 namespace fb = abi::fb;
 
-Function &Function::Op(VmOp op, std::initializer_list<uint32_t> operands) {
+Function& Function::Op(VmOp op, std::initializer_list<uint32_t> operands) {
   code.push_back(abi::MakeVmHeader(op, static_cast<uint32_t>(operands.size()) + 1));
   code.insert(code.end(), operands);
   return *this;
 }
 
-Function &Function::Const(uint32_t reg, int64_t value) {
-  return Op(VmOp::kConst, {reg, static_cast<uint32_t>(value), static_cast<uint32_t>(static_cast<uint64_t>(value) >> 32)});
+Function& Function::Const(uint32_t reg, int64_t value) {
+  return Op(VmOp::kConst,
+            {reg, static_cast<uint32_t>(value), static_cast<uint32_t>(static_cast<uint64_t>(value) >> 32)});
 }
 
-Function &Function::Block() {
+Function& Function::Block() {
   blocks.push_back(static_cast<uint32_t>(code.size()));
   return *this;
 }
@@ -31,37 +32,37 @@ namespace {
 
 using Builder = flatbuffers::FlatBufferBuilder;
 
-auto WriteValues(Builder &builder, const std::vector<Value> &values) {
+auto WriteValues(Builder& builder, const std::vector<Value>& values) {
   std::vector<flatbuffers::Offset<fb::Value>> list;
-  for (const Value &value : values) {
+  for (const Value& value : values) {
     std::vector<fb::Dim> dims;
-    for (const Dim &dim : value.dims)
-      dims.push_back(fb::Dim(dim.size, dim.symbol));
+    for (const Dim& dim : value.dims) dims.push_back(fb::Dim(dim.size, dim.symbol));
     list.push_back(
         fb::CreateValue(builder, builder.CreateString(value.name), value.type, builder.CreateVectorOfStructs(dims)));
   }
   return builder.CreateVector(list);
 }
 
-std::vector<uint8_t> WriteMetadata(const Module &module, std::vector<uint8_t> &bytecode, std::vector<uint8_t> &objects) {
+std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& bytecode,
+                                   std::vector<uint8_t>& objects) {
   Builder builder;
   std::vector<flatbuffers::Offset<fb::Function>> functions;
-  for (const Function &function : module.functions) {
+  for (const Function& function : module.functions) {
     auto arguments = WriteValues(builder, function.arguments);
     auto results = WriteValues(builder, function.results);
     auto name = builder.CreateString(function.name);
     auto blocks = builder.CreateVector(function.blocks);
     auto plan = fb::CreateMemoryPlan(builder, 0, 64, 128);
-    functions.push_back(fb::CreateFunction(builder, name, arguments, results, static_cast<uint32_t>(bytecode.size() / 4),
-                                           static_cast<uint32_t>(function.code.size()), function.int_registers,
-                                           function.buffer_registers, blocks, plan));
-    const auto *words = reinterpret_cast<const uint8_t *>(function.code.data());
+    functions.push_back(fb::CreateFunction(
+        builder, name, arguments, results, static_cast<uint32_t>(bytecode.size() / 4),
+        static_cast<uint32_t>(function.code.size()), function.int_registers, function.buffer_registers, blocks, plan));
+    const auto* words = reinterpret_cast<const uint8_t*>(function.code.data());
     bytecode.insert(bytecode.end(), words, words + function.code.size() * 4);
   }
   std::vector<flatbuffers::Offset<fb::Executable>> executables;
-  for (const Executable &executable : module.executables) {
+  for (const Executable& executable : module.executables) {
     std::vector<flatbuffers::Offset<fb::Export>> exports;
-    for (const Export &item : executable.exports) {
+    for (const Export& item : executable.exports) {
       auto nodes = builder.CreateString("node_of_" + item.symbol + '\0' + "second" + '\0');
       exports.push_back(fb::CreateExport(builder, builder.CreateString(item.symbol), item.bindings, item.constants,
                                          item.local_memory, nodes));
@@ -84,12 +85,13 @@ std::vector<uint8_t> WriteMetadata(const Module &module, std::vector<uint8_t> &b
   return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
 }
 
-template <typename T> void Append(std::vector<uint8_t> &bytes, const T &value) {
-  const auto *begin = reinterpret_cast<const uint8_t *>(&value);
+template <typename T>
+void Append(std::vector<uint8_t>& bytes, const T& value) {
+  const auto* begin = reinterpret_cast<const uint8_t*>(&value);
   bytes.insert(bytes.end(), begin, begin + sizeof(T));
 }
 
-} // namespace
+}  // namespace
 
 std::vector<uint8_t> Module::Build() const {
   std::vector<Section> sections;
@@ -98,8 +100,7 @@ std::vector<uint8_t> Module::Build() const {
   auto kind = [](abi::SectionKind k) { return static_cast<uint32_t>(k); };
   sections.push_back({kind(abi::SectionKind::kMetadata), 0, metadata, 8});
   sections.push_back({kind(abi::SectionKind::kBytecode), 0, bytecode, 64});
-  if (!objects.empty())
-    sections.push_back({kind(abi::SectionKind::kObjects), 0, objects, 64});
+  if (!objects.empty()) sections.push_back({kind(abi::SectionKind::kObjects), 0, objects, 64});
   sections.insert(sections.end(), extra_sections.begin(), extra_sections.end());
   if (!weights.empty()) {
     std::vector<uint8_t> checks;
@@ -110,7 +111,7 @@ std::vector<uint8_t> Module::Build() const {
   }
   std::vector<uint8_t> bytes(sizeof(abi::FileHeader) + sections.size() * sizeof(abi::SectionEntry));
   for (size_t i = 0; i < sections.size(); ++i) {
-    const Section &section = sections[i];
+    const Section& section = sections[i];
     bytes.resize((bytes.size() + section.alignment - 1) / section.alignment * section.alignment);
     abi::SectionEntry entry = {section.kind, section.flags, bytes.size(), section.bytes.size(), section.alignment, 0};
     memcpy(&bytes[sizeof(abi::FileHeader) + i * sizeof(entry)], &entry, sizeof(entry));
@@ -129,15 +130,14 @@ std::vector<uint8_t> Module::Build() const {
   return bytes;
 }
 
-void Reseal(std::vector<uint8_t> &bytes) {
+void Reseal(std::vector<uint8_t>& bytes) {
   abi::FileHeader header;
-  if (bytes.size() < sizeof(header))
-    return;
+  if (bytes.size() < sizeof(header)) return;
   memcpy(&header, bytes.data(), sizeof(header));
   uint64_t table = uint64_t{header.section_count} * sizeof(abi::SectionEntry);
   if (table <= bytes.size() - sizeof(header)) {
     for (uint32_t i = 0; i < header.section_count; ++i) {
-      uint8_t *at = bytes.data() + sizeof(header) + i * sizeof(abi::SectionEntry);
+      uint8_t* at = bytes.data() + sizeof(header) + i * sizeof(abi::SectionEntry);
       abi::SectionEntry entry;
       memcpy(&entry, at, sizeof(entry));
       if (entry.offset <= bytes.size() && entry.size <= bytes.size() - entry.offset &&
@@ -151,22 +151,20 @@ void Reseal(std::vector<uint8_t> &bytes) {
   memcpy(bytes.data(), &header, sizeof(header));
 }
 
-const std::vector<uint8_t> &TestKernels() {
-  static const std::vector<uint8_t> *const bytes = [] {
-    auto *result = new std::vector<uint8_t>;
-    FILE *file = fopen(EYRIE_TEST_KERNELS, "rb");
-    if (!file)
-      abort();
+const std::vector<uint8_t>& TestKernels() {
+  static const std::vector<uint8_t>* const bytes = [] {
+    auto* result = new std::vector<uint8_t>;
+    FILE* file = fopen(EYRIE_TEST_KERNELS, "rb");
+    if (!file) abort();
     uint8_t block[4096];
-    while (size_t count = fread(block, 1, sizeof(block), file))
-      result->insert(result->end(), block, block + count);
+    while (size_t count = fread(block, 1, sizeof(block), file)) result->insert(result->end(), block, block + count);
     fclose(file);
     return result;
   }();
   return *bytes;
 }
 
-const char *HostFormat() {
+const char* HostFormat() {
 #if defined(__aarch64__)
   return "elf-aarch64";
 #else
@@ -178,11 +176,12 @@ Module AddScaleModule() {
   Module module;
   module.symbols = {"n"};
   module.strings = {"a message"};
-  module.executables = {{"kernels",
-                         HostFormat(),
-                         0,
-                         TestKernels(),
-                         {{"add", 3, 1, 0}, {"scale", 3, 1, 0}, {"fail", 0, 1, 0}, {"use_local", 1, 1, 256}, {"empty", 0, 0, 0}}}};
+  module.executables = {
+      {"kernels",
+       HostFormat(),
+       0,
+       TestKernels(),
+       {{"add", 3, 1, 0}, {"scale", 3, 1, 0}, {"fail", 0, 1, 0}, {"use_local", 1, 1, 256}, {"empty", 0, 0, 0}}}};
   module.weights.resize(8 * sizeof(float));
   for (int i = 0; i < 8; ++i) {
     float value = static_cast<float>(i + 1);
@@ -204,4 +203,4 @@ Module AddScaleModule() {
   return module;
 }
 
-} // namespace eyrie::rt::testing
+}  // namespace eyrie::rt::testing

@@ -37,10 +37,10 @@ struct Function {
   std::vector<uint32_t> code, blocks = {0};
 
   // Operands as words; lists with their counts.
-  Function &Op(abi::VmOp op, std::initializer_list<uint32_t> operands = {});
-  Function &Const(uint32_t reg, int64_t value);
+  Function& Op(abi::VmOp op, std::initializer_list<uint32_t> operands = {});
+  Function& Const(uint32_t reg, int64_t value);
   // The next instruction starts a new block.
-  Function &Block();
+  Function& Block();
 };
 
 struct Export {
@@ -66,21 +66,22 @@ struct Module {
   std::vector<Function> functions;
   std::vector<Executable> executables;
   std::vector<uint8_t> weights;
-  std::vector<Section> extra_sections; // before the weights
+  std::vector<Section> extra_sections;  // before the weights
 
   std::vector<uint8_t> Build() const;
 };
 
 // Makes all checksums right again after bytes were changed, as far as the section table still makes sense.
-void Reseal(std::vector<uint8_t> &bytes);
+void Reseal(std::vector<uint8_t>& bytes);
 
 // The object with the kernels of test_kernels.c, for this machine.
-const std::vector<uint8_t> &TestKernels();
-const char *HostFormat();
+const std::vector<uint8_t>& TestKernels();
+const char* HostFormat();
 
-// y = (a + b) * w, elementwise: two dispatches with a transient between them. a, b, y: tensor<n x 8 x f32>, w: 8 weights.
+// y = (a + b) * w, elementwise: two dispatches with a transient between them. a, b, y: tensor<n x 8 x f32>, w: 8
+// weights.
 Module AddScaleModule();
 
-} // namespace eyrie::rt::testing
+}  // namespace eyrie::rt::testing
 
-#endif // EYRIE_RUNTIME_TESTING_MODULE_BUILDER_H_
+#endif  // EYRIE_RUNTIME_TESTING_MODULE_BUILDER_H_

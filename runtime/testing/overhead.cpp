@@ -26,24 +26,23 @@ testing::Module ManyDispatches(uint32_t workgroups) {
 }
 
 void Check(eyrie_status_t status) {
-  if (!status)
-    return;
+  if (!status) return;
   fprintf(stderr, "%s\n", eyrie_status_message(status));
   exit(1);
 }
 
-} // namespace
+}  // namespace
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   eyrie_runtime_options_t options = {};
   options.struct_size = sizeof(options);
   options.threads = argc > 1 ? static_cast<uint32_t>(atoi(argv[1])) : 0;
-  eyrie_runtime_t *runtime;
+  eyrie_runtime_t* runtime;
   Check(eyrie_runtime_create(&options, &runtime));
   for (uint32_t workgroups : {1u, 4u}) {
     auto bytes = ManyDispatches(workgroups).Build();
-    eyrie_module_t *module;
-    eyrie_instance_t *instance;
+    eyrie_module_t* module;
+    eyrie_instance_t* instance;
     Check(eyrie_module_load_memory(runtime, bytes.data(), bytes.size(), nullptr, &module));
     Check(eyrie_instance_create(module, nullptr, &instance));
     uint64_t best = ~uint64_t{0};

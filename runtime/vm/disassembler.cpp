@@ -7,44 +7,61 @@ namespace eyrie::rt::vm {
 namespace {
 
 // Prints one operand from `word` on; returns the word behind it.
-const uint32_t *PrintOperand(char kind, const uint32_t *word, const Names &names, Text &text) {
+const uint32_t* PrintOperand(char kind, const uint32_t* word, const Names& names, Text& text) {
   uint32_t value = *word++;
   switch (kind) {
-  case 'd': case 's': text.Print("r%u", value); break;
-  case 'b': case 'B': text.Print("b%u", value); break;
-  case 'k': text.Print("block%u", value); break;
-  case 'a': text.Print("arg%u", value); break;
-  case 'o': text.Print("res%u", value); break;
-  case 't': text.Print("\"%s\"", names.String(value)); break;
-  case 'x': text.Print("%s", names.Export(value)); break;
-  case 'e': {
-    const abi::ElementTypeInfo *type = abi::FindElementType(value);
-    text.Print("%s", type ? type->name : "?");
-    break;
-  }
-  case 'I':
-    text.Print("%lld", static_cast<long long>(value | static_cast<uint64_t>(*word++) << 32));
-    break;
-  case 'S':
-    text.Print("[");
-    for (uint32_t i = 0; i < value; ++i)
-      text.Print(i ? ", r%u" : "r%u", *word++);
-    text.Print("]");
-    break;
-  case 'G':
-    text.Print("{");
-    for (uint32_t i = 0; i < value; ++i, word += 3)
-      text.Print("%sb%u[r%u, r%u]", i ? ", " : "", word[0], word[1], word[2]);
-    text.Print("}");
-    break;
-  default: text.Print("%u", value); break;
+    case 'd':
+    case 's':
+      text.Print("r%u", value);
+      break;
+    case 'b':
+    case 'B':
+      text.Print("b%u", value);
+      break;
+    case 'k':
+      text.Print("block%u", value);
+      break;
+    case 'a':
+      text.Print("arg%u", value);
+      break;
+    case 'o':
+      text.Print("res%u", value);
+      break;
+    case 't':
+      text.Print("\"%s\"", names.String(value));
+      break;
+    case 'x':
+      text.Print("%s", names.Export(value));
+      break;
+    case 'e': {
+      const abi::ElementTypeInfo* type = abi::FindElementType(value);
+      text.Print("%s", type ? type->name : "?");
+      break;
+    }
+    case 'I':
+      text.Print("%lld", static_cast<long long>(value | static_cast<uint64_t>(*word++) << 32));
+      break;
+    case 'S':
+      text.Print("[");
+      for (uint32_t i = 0; i < value; ++i) text.Print(i ? ", r%u" : "r%u", *word++);
+      text.Print("]");
+      break;
+    case 'G':
+      text.Print("{");
+      for (uint32_t i = 0; i < value; ++i, word += 3)
+        text.Print("%sb%u[r%u, r%u]", i ? ", " : "", word[0], word[1], word[2]);
+      text.Print("}");
+      break;
+    default:
+      text.Print("%u", value);
+      break;
   }
   return word;
 }
 
-} // namespace
+}  // namespace
 
-void Disassemble(const Function &function, const Names &names, Text &text) {
+void Disassemble(const Function& function, const Names& names, Text& text) {
   text.Print("function %s: %u integer registers, %u buffer registers\n", function.name, function.int_registers,
              function.buffer_registers);
   for (size_t block = 0; block < function.blocks.size(); ++block) {
@@ -53,10 +70,10 @@ void Disassemble(const Function &function, const Names &names, Text &text) {
     text.Print("block%u:\n", static_cast<unsigned>(block));
     while (at < end) {
       uint32_t header = function.code[at];
-      const abi::VmOpInfo *info = abi::FindVmOp(abi::VmOpcodeOf(header));
+      const abi::VmOpInfo* info = abi::FindVmOp(abi::VmOpcodeOf(header));
       text.Print("  %5u  %s", static_cast<unsigned>(at), info->name);
-      const uint32_t *word = &function.code[at] + 1;
-      for (const char *kind = info->operands; *kind; ++kind) {
+      const uint32_t* word = &function.code[at] + 1;
+      for (const char* kind = info->operands; *kind; ++kind) {
         text.Print(kind == info->operands ? " " : ", ");
         word = PrintOperand(*kind, word, names, text);
       }
@@ -66,4 +83,4 @@ void Disassemble(const Function &function, const Names &names, Text &text) {
   }
 }
 
-} // namespace eyrie::rt::vm
+}  // namespace eyrie::rt::vm

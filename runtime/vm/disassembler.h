@@ -9,17 +9,17 @@ namespace eyrie::rt::vm {
 
 // Names of a module's strings and exports, for comments.
 class Names {
-public:
-  virtual const char *String(uint32_t index) const = 0;
-  virtual const char *Export(uint32_t index) const = 0;
+ public:
+  virtual const char* String(uint32_t index) const = 0;
+  virtual const char* Export(uint32_t index) const = 0;
 
-protected:
+ protected:
   ~Names() = default;
 };
 
 // `function` has been verified.
-void Disassemble(const Function &function, const Names &names, Text &text);
+void Disassemble(const Function& function, const Names& names, Text& text);
 
-} // namespace eyrie::rt::vm
+}  // namespace eyrie::rt::vm
 
-#endif // EYRIE_RUNTIME_VM_DISASSEMBLER_H_
+#endif  // EYRIE_RUNTIME_VM_DISASSEMBLER_H_

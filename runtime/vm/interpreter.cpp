@@ -34,13 +34,13 @@ int64_t ShiftRightU(int64_t a, uint64_t by) { return by > 63 ? 0 : S(U(a) >> by)
 int64_t ExtendS(int64_t a, uint32_t bits) { return S(U(a) << (64 - bits)) >> (64 - bits); }
 int64_t ExtendU(int64_t a, uint32_t bits) { return S(U(a) << (64 - bits) >> (64 - bits)); }
 
-} // namespace
+}  // namespace
 
-Status Interpreter::Prepare(const Program &program, const Function &function) {
+Status Interpreter::Prepare(const Program& program, const Function& function) {
   EYRIE_RETURN_IF_ERROR(integers_.Reserve(function.int_registers));
   EYRIE_RETURN_IF_ERROR(buffers_.Reserve(function.buffer_registers));
   uint32_t constants = abi::kMaxRank, bindings = 1;
-  for (const ExportCounts &counts : program.exports) {
+  for (const ExportCounts& counts : program.exports) {
     constants = counts.constants > constants ? counts.constants : constants;
     bindings = counts.bindings > bindings ? counts.bindings : bindings;
   }
@@ -48,183 +48,176 @@ Status Interpreter::Prepare(const Program &program, const Function &function) {
   return bindings_.Resize(bindings);
 }
 
-Status Interpreter::Run(const Function &function, Host &host) {
+Status Interpreter::Run(const Function& function, Host& host) {
   integers_.Clear();
   EYRIE_RETURN_IF_ERROR(integers_.Resize(function.int_registers));
   buffers_.Clear();
   EYRIE_RETURN_IF_ERROR(buffers_.Resize(function.buffer_registers));
-  int64_t *const r = integers_.data();
-  BufferRef *const b = buffers_.data();
-  const uint32_t *const code = function.code.data();
-  const uint32_t *ip = code;
+  int64_t* const r = integers_.data();
+  BufferRef* const b = buffers_.data();
+  const uint32_t* const code = function.code.data();
+  const uint32_t* ip = code;
 
   auto where = [&](Status status) {
     return Annotate(std::move(status), "function '%.100s', bytecode word %u", function.name,
                     static_cast<unsigned>(ip - code));
   };
-#define EYRIE_VM_TRY(expression)                                                                                       \
-  if (Status status = (expression); __builtin_expect(!status.ok(), 0))                                                 \
-  return where(std::move(status))
+#define EYRIE_VM_TRY(expression) \
+  if (Status status = (expression); __builtin_expect(!status.ok(), 0)) return where(std::move(status))
   auto check_buffer = [&](uint32_t index) {
-    if (__builtin_expect(b[index].handle != nullptr, 1))
-      return Status();
+    if (__builtin_expect(b[index].handle != nullptr, 1)) return Status();
     return Error(EYRIE_FAILED_PRECONDITION, "buffer register b%u is null", index);
   };
   // Collects a list of integer registers; returns the word behind it.
-  auto read_list = [&](const uint32_t *word) {
+  auto read_list = [&](const uint32_t* word) {
     uint32_t count = *word++;
-    for (uint32_t i = 0; i < count; ++i)
-      constants_[i] = r[*word++];
+    for (uint32_t i = 0; i < count; ++i) constants_[i] = r[*word++];
     return word;
   };
 
   for (;;) {
     const uint32_t header = *ip;
-    const uint32_t *next = ip + abi::VmLengthOf(header);
-    const uint32_t *w = ip + 1;
+    const uint32_t* next = ip + abi::VmLengthOf(header);
+    const uint32_t* w = ip + 1;
     switch (static_cast<VmOp>(abi::VmOpcodeOf(header))) {
-    case VmOp::kBr:
-      next = code + function.blocks[w[0]];
-      if (next <= ip)
-        EYRIE_VM_TRY(host.CheckStop());
-      break;
-    case VmOp::kCondBr:
-      next = code + function.blocks[r[w[0]] ? w[1] : w[2]];
-      if (next <= ip)
-        EYRIE_VM_TRY(host.CheckStop());
-      break;
-    case VmOp::kReturn:
-      EYRIE_VM_TRY(host.Return());
-      return {};
-    case VmOp::kFail:
-      return Error(static_cast<eyrie_code_t>(w[0]), "%s", host.Message(w[1]));
-    case VmOp::kAssert:
-      if (!r[w[0]])
-        return Error(static_cast<eyrie_code_t>(w[1]), "%s", host.Message(w[2]));
-      break;
+      case VmOp::kBr:
+        next = code + function.blocks[w[0]];
+        if (next <= ip) EYRIE_VM_TRY(host.CheckStop());
+        break;
+      case VmOp::kCondBr:
+        next = code + function.blocks[r[w[0]] ? w[1] : w[2]];
+        if (next <= ip) EYRIE_VM_TRY(host.CheckStop());
+        break;
+      case VmOp::kReturn:
+        EYRIE_VM_TRY(host.Return());
+        return {};
+      case VmOp::kFail:
+        return Error(static_cast<eyrie_code_t>(w[0]), "%s", host.Message(w[1]));
+      case VmOp::kAssert:
+        if (!r[w[0]]) return Error(static_cast<eyrie_code_t>(w[1]), "%s", host.Message(w[2]));
+        break;
 
-#define EYRIE_VM_BINARY(Id, expression)                                                                                \
-  case VmOp::k##Id: {                                                                                                  \
-    const int64_t x = r[w[1]], y = r[w[2]];                                                                            \
-    r[w[0]] = (expression);                                                                                            \
-    break;                                                                                                             \
+#define EYRIE_VM_BINARY(Id, expression)     \
+  case VmOp::k##Id: {                       \
+    const int64_t x = r[w[1]], y = r[w[2]]; \
+    r[w[0]] = (expression);                 \
+    break;                                  \
   }
-#define EYRIE_VM_DIVIDE(Id, expression)                                                                                \
-  case VmOp::k##Id: {                                                                                                  \
-    const int64_t x = r[w[1]], y = r[w[2]];                                                                            \
-    if (__builtin_expect(y == 0, 0))                                                                                   \
-      return where(Error(EYRIE_OUT_OF_RANGE, "division by zero"));                                                     \
-    r[w[0]] = (expression);                                                                                            \
-    break;                                                                                                             \
+#define EYRIE_VM_DIVIDE(Id, expression)                                                           \
+  case VmOp::k##Id: {                                                                             \
+    const int64_t x = r[w[1]], y = r[w[2]];                                                       \
+    if (__builtin_expect(y == 0, 0)) return where(Error(EYRIE_OUT_OF_RANGE, "division by zero")); \
+    r[w[0]] = (expression);                                                                       \
+    break;                                                                                        \
   }
-    case VmOp::kConst:
-      r[w[0]] = S(w[1] | static_cast<uint64_t>(w[2]) << 32);
-      break;
-    case VmOp::kMov:
-      r[w[0]] = r[w[1]];
-      break;
-    case VmOp::kNeg:
-      r[w[0]] = S(0 - U(r[w[1]]));
-      break;
-      EYRIE_VM_BINARY(Add, S(U(x) + U(y)))
-      EYRIE_VM_BINARY(Sub, S(U(x) - U(y)))
-      EYRIE_VM_BINARY(Mul, S(U(x) * U(y)))
-      EYRIE_VM_DIVIDE(DivS, DivS(x, y))
-      EYRIE_VM_DIVIDE(DivU, S(U(x) / U(y)))
-      EYRIE_VM_DIVIDE(DivFloor, DivFloor(x, y))
-      EYRIE_VM_DIVIDE(DivCeil, DivCeil(x, y))
-      EYRIE_VM_DIVIDE(RemS, RemS(x, y))
-      EYRIE_VM_DIVIDE(RemU, S(U(x) % U(y)))
-      EYRIE_VM_DIVIDE(RemFloor, RemFloor(x, y))
-      EYRIE_VM_BINARY(MinS, x < y ? x : y)
-      EYRIE_VM_BINARY(MaxS, x > y ? x : y)
-      EYRIE_VM_BINARY(MinU, U(x) < U(y) ? x : y)
-      EYRIE_VM_BINARY(MaxU, U(x) > U(y) ? x : y)
-      EYRIE_VM_BINARY(And, x & y)
-      EYRIE_VM_BINARY(Or, x | y)
-      EYRIE_VM_BINARY(Xor, x ^ y)
-      EYRIE_VM_BINARY(Shl, ShiftLeft(x, U(y)))
-      EYRIE_VM_BINARY(ShrS, ShiftRightS(x, U(y)))
-      EYRIE_VM_BINARY(ShrU, ShiftRightU(x, U(y)))
-      EYRIE_VM_BINARY(CmpEq, x == y)
-      EYRIE_VM_BINARY(CmpNe, x != y)
-      EYRIE_VM_BINARY(CmpLtS, x < y)
-      EYRIE_VM_BINARY(CmpLeS, x <= y)
-      EYRIE_VM_BINARY(CmpGtS, x > y)
-      EYRIE_VM_BINARY(CmpGeS, x >= y)
-      EYRIE_VM_BINARY(CmpLtU, U(x) < U(y))
-      EYRIE_VM_BINARY(CmpLeU, U(x) <= U(y))
-      EYRIE_VM_BINARY(CmpGtU, U(x) > U(y))
-      EYRIE_VM_BINARY(CmpGeU, U(x) >= U(y))
-    case VmOp::kExtS:
-      r[w[0]] = ExtendS(r[w[1]], w[2]);
-      break;
-    case VmOp::kExtU:
-      r[w[0]] = ExtendU(r[w[1]], w[2]);
-      break;
-    case VmOp::kSelect:
-      r[w[0]] = r[w[1]] ? r[w[2]] : r[w[3]];
-      break;
+      case VmOp::kConst:
+        r[w[0]] = S(w[1] | static_cast<uint64_t>(w[2]) << 32);
+        break;
+      case VmOp::kMov:
+        r[w[0]] = r[w[1]];
+        break;
+      case VmOp::kNeg:
+        r[w[0]] = S(0 - U(r[w[1]]));
+        break;
+        EYRIE_VM_BINARY(Add, S(U(x) + U(y)))
+        EYRIE_VM_BINARY(Sub, S(U(x) - U(y)))
+        EYRIE_VM_BINARY(Mul, S(U(x) * U(y)))
+        EYRIE_VM_DIVIDE(DivS, DivS(x, y))
+        EYRIE_VM_DIVIDE(DivU, S(U(x) / U(y)))
+        EYRIE_VM_DIVIDE(DivFloor, DivFloor(x, y))
+        EYRIE_VM_DIVIDE(DivCeil, DivCeil(x, y))
+        EYRIE_VM_DIVIDE(RemS, RemS(x, y))
+        EYRIE_VM_DIVIDE(RemU, S(U(x) % U(y)))
+        EYRIE_VM_DIVIDE(RemFloor, RemFloor(x, y))
+        EYRIE_VM_BINARY(MinS, x < y ? x : y)
+        EYRIE_VM_BINARY(MaxS, x > y ? x : y)
+        EYRIE_VM_BINARY(MinU, U(x) < U(y) ? x : y)
+        EYRIE_VM_BINARY(MaxU, U(x) > U(y) ? x : y)
+        EYRIE_VM_BINARY(And, x & y)
+        EYRIE_VM_BINARY(Or, x | y)
+        EYRIE_VM_BINARY(Xor, x ^ y)
+        EYRIE_VM_BINARY(Shl, ShiftLeft(x, U(y)))
+        EYRIE_VM_BINARY(ShrS, ShiftRightS(x, U(y)))
+        EYRIE_VM_BINARY(ShrU, ShiftRightU(x, U(y)))
+        EYRIE_VM_BINARY(CmpEq, x == y)
+        EYRIE_VM_BINARY(CmpNe, x != y)
+        EYRIE_VM_BINARY(CmpLtS, x < y)
+        EYRIE_VM_BINARY(CmpLeS, x <= y)
+        EYRIE_VM_BINARY(CmpGtS, x > y)
+        EYRIE_VM_BINARY(CmpGeS, x >= y)
+        EYRIE_VM_BINARY(CmpLtU, U(x) < U(y))
+        EYRIE_VM_BINARY(CmpLeU, U(x) <= U(y))
+        EYRIE_VM_BINARY(CmpGtU, U(x) > U(y))
+        EYRIE_VM_BINARY(CmpGeU, U(x) >= U(y))
+      case VmOp::kExtS:
+        r[w[0]] = ExtendS(r[w[1]], w[2]);
+        break;
+      case VmOp::kExtU:
+        r[w[0]] = ExtendU(r[w[1]], w[2]);
+        break;
+      case VmOp::kSelect:
+        r[w[0]] = r[w[1]] ? r[w[2]] : r[w[3]];
+        break;
 
-    case VmOp::kArgDim:
-      r[w[0]] = host.ArgumentDim(w[1], w[2]);
-      break;
-    case VmOp::kBufArg:
-      b[w[0]] = host.Argument(w[1]);
-      break;
-    case VmOp::kBufWeights:
-      b[w[0]] = host.Weights();
-      break;
-    case VmOp::kBufArena:
-      EYRIE_VM_TRY(host.Arena(U(r[w[1]]), &b[w[0]]));
-      break;
-    case VmOp::kBufResult:
-      read_list(w + 2);
-      EYRIE_VM_TRY(host.AllocateResult(w[1], {constants_.data(), w[2]}, &b[w[0]]));
-      break;
-    case VmOp::kBufSize:
-      EYRIE_VM_TRY(check_buffer(w[1]));
-      r[w[0]] = S(b[w[1]].size);
-      break;
-    case VmOp::kBufLoad:
-      EYRIE_VM_TRY(check_buffer(w[2]));
-      EYRIE_VM_TRY(host.Load(w[1], b[w[2]].handle, U(r[w[3]]), &r[w[0]]));
-      break;
-    case VmOp::kBufStore:
-      EYRIE_VM_TRY(check_buffer(w[1]));
-      EYRIE_VM_TRY(host.Store(w[0], b[w[1]].handle, U(r[w[2]]), r[w[3]]));
-      break;
+      case VmOp::kArgDim:
+        r[w[0]] = host.ArgumentDim(w[1], w[2]);
+        break;
+      case VmOp::kBufArg:
+        b[w[0]] = host.Argument(w[1]);
+        break;
+      case VmOp::kBufWeights:
+        b[w[0]] = host.Weights();
+        break;
+      case VmOp::kBufArena:
+        EYRIE_VM_TRY(host.Arena(U(r[w[1]]), &b[w[0]]));
+        break;
+      case VmOp::kBufResult:
+        read_list(w + 2);
+        EYRIE_VM_TRY(host.AllocateResult(w[1], {constants_.data(), w[2]}, &b[w[0]]));
+        break;
+      case VmOp::kBufSize:
+        EYRIE_VM_TRY(check_buffer(w[1]));
+        r[w[0]] = S(b[w[1]].size);
+        break;
+      case VmOp::kBufLoad:
+        EYRIE_VM_TRY(check_buffer(w[2]));
+        EYRIE_VM_TRY(host.Load(w[1], b[w[2]].handle, U(r[w[3]]), &r[w[0]]));
+        break;
+      case VmOp::kBufStore:
+        EYRIE_VM_TRY(check_buffer(w[1]));
+        EYRIE_VM_TRY(host.Store(w[0], b[w[1]].handle, U(r[w[2]]), r[w[3]]));
+        break;
 
-    case VmOp::kDispatch: {
-      const uint64_t count[3] = {U(r[w[1]]), U(r[w[2]]), U(r[w[3]])};
-      const uint32_t constant_count = w[4];
-      const uint32_t *word = read_list(w + 4);
-      const uint32_t binding_count = *word++;
-      for (uint32_t i = 0; i < binding_count; ++i, word += 3) {
-        EYRIE_VM_TRY(check_buffer(word[0]));
-        bindings_[i] = {b[word[0]].handle, U(r[word[1]]), U(r[word[2]])};
+      case VmOp::kDispatch: {
+        const uint64_t count[3] = {U(r[w[1]]), U(r[w[2]]), U(r[w[3]])};
+        const uint32_t constant_count = w[4];
+        const uint32_t* word = read_list(w + 4);
+        const uint32_t binding_count = *word++;
+        for (uint32_t i = 0; i < binding_count; ++i, word += 3) {
+          EYRIE_VM_TRY(check_buffer(word[0]));
+          bindings_[i] = {b[word[0]].handle, U(r[word[1]]), U(r[word[2]])};
+        }
+        EYRIE_VM_TRY(
+            host.Dispatch(w[0], count, {constants_.data(), constant_count}, {bindings_.data(), binding_count}));
+        break;
       }
-      EYRIE_VM_TRY(
-          host.Dispatch(w[0], count, {constants_.data(), constant_count}, {bindings_.data(), binding_count}));
-      break;
-    }
-    case VmOp::kCopy: {
-      EYRIE_VM_TRY(check_buffer(w[0]));
-      EYRIE_VM_TRY(check_buffer(w[2]));
-      const uint64_t length = U(r[w[4]]);
-      EYRIE_VM_TRY(host.Copy({b[w[0]].handle, U(r[w[1]]), length}, {b[w[2]].handle, U(r[w[3]]), length}));
-      break;
-    }
-    case VmOp::kFill:
-      EYRIE_VM_TRY(check_buffer(w[0]));
-      EYRIE_VM_TRY(host.Fill({b[w[0]].handle, U(r[w[1]]), U(r[w[2]])}, U(r[w[3]]), w[4]));
-      break;
-    case VmOp::kBarrier:
-      EYRIE_VM_TRY(host.Barrier());
-      break;
-    case VmOp::kSubmitWait:
-      EYRIE_VM_TRY(host.SubmitAndWait());
-      break;
+      case VmOp::kCopy: {
+        EYRIE_VM_TRY(check_buffer(w[0]));
+        EYRIE_VM_TRY(check_buffer(w[2]));
+        const uint64_t length = U(r[w[4]]);
+        EYRIE_VM_TRY(host.Copy({b[w[0]].handle, U(r[w[1]]), length}, {b[w[2]].handle, U(r[w[3]]), length}));
+        break;
+      }
+      case VmOp::kFill:
+        EYRIE_VM_TRY(check_buffer(w[0]));
+        EYRIE_VM_TRY(host.Fill({b[w[0]].handle, U(r[w[1]]), U(r[w[2]])}, U(r[w[3]]), w[4]));
+        break;
+      case VmOp::kBarrier:
+        EYRIE_VM_TRY(host.Barrier());
+        break;
+      case VmOp::kSubmitWait:
+        EYRIE_VM_TRY(host.SubmitAndWait());
+        break;
     }
     ip = next;
   }
@@ -233,4 +226,4 @@ Status Interpreter::Run(const Function &function, Host &host) {
 #undef EYRIE_VM_TRY
 }
 
-} // namespace eyrie::rt::vm
+}  // namespace eyrie::rt::vm

@@ -13,57 +13,57 @@ namespace eyrie::rt::vm {
 
 // A buffer register: the host's handle, null in a register that was never written.
 struct BufferRef {
-  void *handle = nullptr;
+  void* handle = nullptr;
   uint64_t size = 0;
 };
 
 struct BindingRef {
-  void *buffer;
+  void* buffer;
   uint64_t offset;
   uint64_t length;
 };
 
 // Offsets and lengths come from the program unchecked: the host compares them with the buffer.
 class Host {
-public:
+ public:
   virtual int64_t ArgumentDim(uint32_t argument, uint32_t axis) = 0;
   virtual BufferRef Argument(uint32_t argument) = 0;
   virtual BufferRef Weights() = 0;
-  virtual Status Arena(uint64_t size, BufferRef *buffer) = 0;
-  virtual Status AllocateResult(uint32_t result, std::span<const int64_t> dims, BufferRef *buffer) = 0;
-  virtual Status Load(uint32_t element_type, void *buffer, uint64_t offset, int64_t *value) = 0;
-  virtual Status Store(uint32_t element_type, void *buffer, uint64_t offset, int64_t value) = 0;
-  virtual Status Dispatch(uint32_t export_index, const uint64_t workgroup_count[3],
-                          std::span<const int64_t> constants, std::span<const BindingRef> bindings) = 0;
-  virtual Status Copy(const BindingRef &source, const BindingRef &destination) = 0;
-  virtual Status Fill(const BindingRef &destination, uint64_t pattern, uint32_t pattern_bytes) = 0;
+  virtual Status Arena(uint64_t size, BufferRef* buffer) = 0;
+  virtual Status AllocateResult(uint32_t result, std::span<const int64_t> dims, BufferRef* buffer) = 0;
+  virtual Status Load(uint32_t element_type, void* buffer, uint64_t offset, int64_t* value) = 0;
+  virtual Status Store(uint32_t element_type, void* buffer, uint64_t offset, int64_t value) = 0;
+  virtual Status Dispatch(uint32_t export_index, const uint64_t workgroup_count[3], std::span<const int64_t> constants,
+                          std::span<const BindingRef> bindings) = 0;
+  virtual Status Copy(const BindingRef& source, const BindingRef& destination) = 0;
+  virtual Status Fill(const BindingRef& destination, uint64_t pattern, uint32_t pattern_bytes) = 0;
   virtual Status Barrier() = 0;
   virtual Status SubmitAndWait() = 0;
   virtual Status Return() = 0;
-  virtual const char *Message(uint32_t string) = 0;
+  virtual const char* Message(uint32_t string) = 0;
   // Whether the call should be given up: asked at every backward jump.
   virtual Status CheckStop() = 0;
 
-protected:
+ protected:
   ~Host() = default;
 };
 
 class Interpreter {
-public:
-  explicit Interpreter(Allocator &allocator)
+ public:
+  explicit Interpreter(Allocator& allocator)
       : integers_(allocator), buffers_(allocator), constants_(allocator), bindings_(allocator) {}
   // Makes room for a function, so that Run does not allocate.
-  Status Prepare(const Program &program, const Function &function);
+  Status Prepare(const Program& program, const Function& function);
   // `function` has been verified against `program`, and prepared.
-  Status Run(const Function &function, Host &host);
+  Status Run(const Function& function, Host& host);
 
-private:
+ private:
   Array<int64_t> integers_;
   Array<BufferRef> buffers_;
   Array<int64_t> constants_;
   Array<BindingRef> bindings_;
 };
 
-} // namespace eyrie::rt::vm
+}  // namespace eyrie::rt::vm
 
-#endif // EYRIE_RUNTIME_VM_INTERPRETER_H_
+#endif  // EYRIE_RUNTIME_VM_INTERPRETER_H_

@@ -12,7 +12,7 @@ namespace {
 using abi::VmOp;
 
 // Runs code whose register r0 is then result 0 of type i64 with one element.
-Status Evaluate(testing::Function f, int64_t *value) {
+Status Evaluate(testing::Function f, int64_t* value) {
   testing::Module module;
   module.strings = {"a message"};
   f.results = {{"y", EYRIE_I64, {}}};
@@ -22,8 +22,7 @@ Status Evaluate(testing::Function f, int64_t *value) {
   testing::Session session(module);
   eyrie_tensor_t output = {};
   Status status = session.Call(nullptr, 0, &output, 1);
-  if (status.ok())
-    *value = *static_cast<int64_t *>(output.data);
+  if (status.ok()) *value = *static_cast<int64_t*>(output.data);
   return status;
 }
 
@@ -35,23 +34,52 @@ TEST(Interpreter, BinaryInstructions) {
     int64_t a, b, expected;
   };
   const Case cases[] = {
-      {VmOp::kAdd, kMax, 1, kMin},     {VmOp::kSub, kMin, 1, kMax},       {VmOp::kMul, kMin, -1, kMin},
-      {VmOp::kDivS, -7, 2, -3},        {VmOp::kDivS, kMin, -1, kMin},     {VmOp::kRemS, -7, 2, -1},
-      {VmOp::kRemS, kMin, -1, 0},      {VmOp::kDivU, -1, 2, kMax},        {VmOp::kRemU, -1, 10, 5},
-      {VmOp::kDivFloor, -7, 2, -4},    {VmOp::kDivFloor, 7, -2, -4},      {VmOp::kDivFloor, -7, -2, 3},
-      {VmOp::kDivFloor, kMin, -1, kMin}, {VmOp::kDivCeil, -7, 2, -3},     {VmOp::kDivCeil, 7, 2, 4},
-      {VmOp::kDivCeil, 7, -2, -3},     {VmOp::kDivCeil, kMax, 2, 1 + kMax / 2}, {VmOp::kRemFloor, -7, 2, 1},
-      {VmOp::kRemFloor, 7, -2, -1},    {VmOp::kRemFloor, kMin, -1, 0},    {VmOp::kMinS, -1, 1, -1},
-      {VmOp::kMaxS, -1, 1, 1},         {VmOp::kMinU, -1, 1, 1},           {VmOp::kMaxU, -1, 1, -1},
-      {VmOp::kAnd, 12, 10, 8},         {VmOp::kOr, 12, 10, 14},           {VmOp::kXor, 12, 10, 6},
-      {VmOp::kShl, 1, 63, kMin},       {VmOp::kShl, 1, 64, 0},            {VmOp::kShl, 1, -1, 0},
-      {VmOp::kShrS, -8, 1, -4},        {VmOp::kShrS, -8, 64, -1},         {VmOp::kShrU, -8, 61, 7},
-      {VmOp::kShrU, -8, 64, 0},        {VmOp::kCmpEq, 3, 3, 1},           {VmOp::kCmpNe, 3, 3, 0},
-      {VmOp::kCmpLtS, -1, 1, 1},       {VmOp::kCmpLtU, -1, 1, 0},         {VmOp::kCmpLeS, 1, 1, 1},
-      {VmOp::kCmpLeU, 2, 1, 0},        {VmOp::kCmpGtS, -1, 1, 0},         {VmOp::kCmpGtU, -1, 1, 1},
-      {VmOp::kCmpGeS, 1, 1, 1},        {VmOp::kCmpGeU, 0, -1, 0},
+      {VmOp::kAdd, kMax, 1, kMin},
+      {VmOp::kSub, kMin, 1, kMax},
+      {VmOp::kMul, kMin, -1, kMin},
+      {VmOp::kDivS, -7, 2, -3},
+      {VmOp::kDivS, kMin, -1, kMin},
+      {VmOp::kRemS, -7, 2, -1},
+      {VmOp::kRemS, kMin, -1, 0},
+      {VmOp::kDivU, -1, 2, kMax},
+      {VmOp::kRemU, -1, 10, 5},
+      {VmOp::kDivFloor, -7, 2, -4},
+      {VmOp::kDivFloor, 7, -2, -4},
+      {VmOp::kDivFloor, -7, -2, 3},
+      {VmOp::kDivFloor, kMin, -1, kMin},
+      {VmOp::kDivCeil, -7, 2, -3},
+      {VmOp::kDivCeil, 7, 2, 4},
+      {VmOp::kDivCeil, 7, -2, -3},
+      {VmOp::kDivCeil, kMax, 2, 1 + kMax / 2},
+      {VmOp::kRemFloor, -7, 2, 1},
+      {VmOp::kRemFloor, 7, -2, -1},
+      {VmOp::kRemFloor, kMin, -1, 0},
+      {VmOp::kMinS, -1, 1, -1},
+      {VmOp::kMaxS, -1, 1, 1},
+      {VmOp::kMinU, -1, 1, 1},
+      {VmOp::kMaxU, -1, 1, -1},
+      {VmOp::kAnd, 12, 10, 8},
+      {VmOp::kOr, 12, 10, 14},
+      {VmOp::kXor, 12, 10, 6},
+      {VmOp::kShl, 1, 63, kMin},
+      {VmOp::kShl, 1, 64, 0},
+      {VmOp::kShl, 1, -1, 0},
+      {VmOp::kShrS, -8, 1, -4},
+      {VmOp::kShrS, -8, 64, -1},
+      {VmOp::kShrU, -8, 61, 7},
+      {VmOp::kShrU, -8, 64, 0},
+      {VmOp::kCmpEq, 3, 3, 1},
+      {VmOp::kCmpNe, 3, 3, 0},
+      {VmOp::kCmpLtS, -1, 1, 1},
+      {VmOp::kCmpLtU, -1, 1, 0},
+      {VmOp::kCmpLeS, 1, 1, 1},
+      {VmOp::kCmpLeU, 2, 1, 0},
+      {VmOp::kCmpGtS, -1, 1, 0},
+      {VmOp::kCmpGtU, -1, 1, 1},
+      {VmOp::kCmpGeS, 1, 1, 1},
+      {VmOp::kCmpGeU, 0, -1, 0},
   };
-  for (const Case &c : cases) {
+  for (const Case& c : cases) {
     int64_t value = 0;
     testing::Function f;
     f.Const(1, c.a).Const(2, c.b).Op(c.op, {0, 1, 2});
@@ -69,15 +97,15 @@ TEST(Interpreter, OtherInstructions) {
     return value;
   };
   using F = testing::Function;
-  EXPECT_EQ(run([](F &f) { f.Const(1, kMin).Op(VmOp::kNeg, {0, 1}); }), kMin);
-  EXPECT_EQ(run([](F &f) { f.Const(1, 5).Op(VmOp::kMov, {0, 1}); }), 5);
-  EXPECT_EQ(run([](F &f) { f.Const(1, 0x1ff).Op(VmOp::kExtS, {0, 1, 8}); }), -1);
-  EXPECT_EQ(run([](F &f) { f.Const(1, 0x1ff).Op(VmOp::kExtU, {0, 1, 8}); }), 255);
-  EXPECT_EQ(run([](F &f) { f.Const(1, -3).Op(VmOp::kExtU, {0, 1, 64}); }), -3);
-  EXPECT_EQ(run([](F &f) { f.Const(1, 4).Const(2, 5).Const(3, 6).Op(VmOp::kSelect, {0, 1, 2, 3}); }), 5);
-  EXPECT_EQ(run([](F &f) { f.Const(2, 5).Const(3, 6).Op(VmOp::kSelect, {0, 1, 2, 3}); }), 6);
+  EXPECT_EQ(run([](F& f) { f.Const(1, kMin).Op(VmOp::kNeg, {0, 1}); }), kMin);
+  EXPECT_EQ(run([](F& f) { f.Const(1, 5).Op(VmOp::kMov, {0, 1}); }), 5);
+  EXPECT_EQ(run([](F& f) { f.Const(1, 0x1ff).Op(VmOp::kExtS, {0, 1, 8}); }), -1);
+  EXPECT_EQ(run([](F& f) { f.Const(1, 0x1ff).Op(VmOp::kExtU, {0, 1, 8}); }), 255);
+  EXPECT_EQ(run([](F& f) { f.Const(1, -3).Op(VmOp::kExtU, {0, 1, 64}); }), -3);
+  EXPECT_EQ(run([](F& f) { f.Const(1, 4).Const(2, 5).Const(3, 6).Op(VmOp::kSelect, {0, 1, 2, 3}); }), 5);
+  EXPECT_EQ(run([](F& f) { f.Const(2, 5).Const(3, 6).Op(VmOp::kSelect, {0, 1, 2, 3}); }), 6);
   // A loop: r0 = 10 + 9 + ... + 1.
-  EXPECT_EQ(run([](F &f) {
+  EXPECT_EQ(run([](F& f) {
               f.Const(1, 10).Const(2, 1).Op(VmOp::kBr, {1}).Block();
               f.Op(VmOp::kAdd, {0, 0, 1}).Op(VmOp::kSub, {1, 1, 2}).Op(VmOp::kCondBr, {1, 1, 2}).Block();
             }),
@@ -86,36 +114,38 @@ TEST(Interpreter, OtherInstructions) {
 
 TEST(Interpreter, ChecksWhileItRuns) {
   int64_t value = 0;
-  auto expect = [&](auto build, eyrie_code_t code, const char *text) {
+  auto expect = [&](auto build, eyrie_code_t code, const char* text) {
     testing::Function f;
     build(f);
     EXPECT_STATUS(Evaluate(f, &value), code, text);
   };
   using F = testing::Function;
   for (VmOp op : {VmOp::kDivS, VmOp::kDivU, VmOp::kDivFloor, VmOp::kDivCeil, VmOp::kRemS, VmOp::kRemU, VmOp::kRemFloor})
-    expect([&](F &f) { f.Const(1, 1).Op(op, {0, 1, 2}); }, EYRIE_OUT_OF_RANGE, "division by zero");
-  expect([](F &f) { f.Op(VmOp::kBufSize, {0, 0}); }, EYRIE_FAILED_PRECONDITION, "b0 is null");
-  expect([](F &f) { f.Op(VmOp::kBufLoad, {0, EYRIE_I8, 3, 0}); }, EYRIE_FAILED_PRECONDITION, "b3 is null");
-  expect([](F &f) { f.Op(VmOp::kAssert, {1, EYRIE_ABORTED, 0}); }, EYRIE_ABORTED, "a message");
-  expect([](F &f) { f.Op(VmOp::kFail, {EYRIE_INTERNAL, 0}).Block(); }, EYRIE_INTERNAL, "a message");
-  expect([](F &f) { f.Op(VmOp::kReturn).Block(); }, EYRIE_FAILED_PRECONDITION, "without result 0");
-  expect([](F &f) { f.Op(VmOp::kBufResult, {1, 0, 0}); }, EYRIE_FAILED_PRECONDITION, "allocated twice");
-  expect([](F &f) { f.Op(VmOp::kBufArena, {1, 0}).Op(VmOp::kBufArena, {1, 0}); }, EYRIE_FAILED_PRECONDITION, "twice");
+    expect([&](F& f) { f.Const(1, 1).Op(op, {0, 1, 2}); }, EYRIE_OUT_OF_RANGE, "division by zero");
+  expect([](F& f) { f.Op(VmOp::kBufSize, {0, 0}); }, EYRIE_FAILED_PRECONDITION, "b0 is null");
+  expect([](F& f) { f.Op(VmOp::kBufLoad, {0, EYRIE_I8, 3, 0}); }, EYRIE_FAILED_PRECONDITION, "b3 is null");
+  expect([](F& f) { f.Op(VmOp::kAssert, {1, EYRIE_ABORTED, 0}); }, EYRIE_ABORTED, "a message");
+  expect([](F& f) { f.Op(VmOp::kFail, {EYRIE_INTERNAL, 0}).Block(); }, EYRIE_INTERNAL, "a message");
+  expect([](F& f) { f.Op(VmOp::kReturn).Block(); }, EYRIE_FAILED_PRECONDITION, "without result 0");
+  expect([](F& f) { f.Op(VmOp::kBufResult, {1, 0, 0}); }, EYRIE_FAILED_PRECONDITION, "allocated twice");
+  expect([](F& f) { f.Op(VmOp::kBufArena, {1, 0}).Op(VmOp::kBufArena, {1, 0}); }, EYRIE_FAILED_PRECONDITION, "twice");
   // Memory: 16 bytes of arena.
-  auto memory = [&](auto build, eyrie_code_t code, const char *text) {
-    expect([&](F &f) {
-      f.Const(1, 16).Op(VmOp::kBufArena, {0, 1}).Op(VmOp::kBufWeights, {1}).Op(VmOp::kMov, {2, 3});
-      build(f);
-    }, code, text);
+  auto memory = [&](auto build, eyrie_code_t code, const char* text) {
+    expect(
+        [&](F& f) {
+          f.Const(1, 16).Op(VmOp::kBufArena, {0, 1}).Op(VmOp::kBufWeights, {1}).Op(VmOp::kMov, {2, 3});
+          build(f);
+        },
+        code, text);
   };
-  memory([](F &f) { f.Const(2, 9).Op(VmOp::kBufLoad, {0, EYRIE_I64, 0, 2}); }, EYRIE_OUT_OF_RANGE, "load of 8 bytes");
-  memory([](F &f) { f.Const(2, -1).Op(VmOp::kBufLoad, {0, EYRIE_I8, 0, 2}); }, EYRIE_OUT_OF_RANGE, "load of 1 bytes");
-  memory([](F &f) { f.Const(2, kMax).Op(VmOp::kBufStore, {EYRIE_I8, 0, 2, 2}); }, EYRIE_OUT_OF_RANGE, "store");
-  memory([](F &f) { f.Const(2, 4).Op(VmOp::kFill, {0, 2, 1, 1, 1}); }, EYRIE_OUT_OF_RANGE, "16 bytes from byte 4");
-  memory([](F &f) { f.Const(2, 3).Op(VmOp::kFill, {0, 3, 2, 1, 4}); }, EYRIE_INVALID_ARGUMENT, "pattern of 4 bytes");
-  memory([](F &f) { f.Op(VmOp::kFill, {1, 3, 3, 1, 4}); }, EYRIE_PERMISSION_DENIED, "read-only");
-  memory([](F &f) { f.Const(2, 8).Op(VmOp::kCopy, {0, 2, 0, 3, 1}); }, EYRIE_OUT_OF_RANGE, "source");
-  memory([](F &f) { f.Const(2, 8).Const(4, 4).Op(VmOp::kCopy, {0, 3, 0, 4, 2}); }, EYRIE_INVALID_ARGUMENT, "overlap");
+  memory([](F& f) { f.Const(2, 9).Op(VmOp::kBufLoad, {0, EYRIE_I64, 0, 2}); }, EYRIE_OUT_OF_RANGE, "load of 8 bytes");
+  memory([](F& f) { f.Const(2, -1).Op(VmOp::kBufLoad, {0, EYRIE_I8, 0, 2}); }, EYRIE_OUT_OF_RANGE, "load of 1 bytes");
+  memory([](F& f) { f.Const(2, kMax).Op(VmOp::kBufStore, {EYRIE_I8, 0, 2, 2}); }, EYRIE_OUT_OF_RANGE, "store");
+  memory([](F& f) { f.Const(2, 4).Op(VmOp::kFill, {0, 2, 1, 1, 1}); }, EYRIE_OUT_OF_RANGE, "16 bytes from byte 4");
+  memory([](F& f) { f.Const(2, 3).Op(VmOp::kFill, {0, 3, 2, 1, 4}); }, EYRIE_INVALID_ARGUMENT, "pattern of 4 bytes");
+  memory([](F& f) { f.Op(VmOp::kFill, {1, 3, 3, 1, 4}); }, EYRIE_PERMISSION_DENIED, "read-only");
+  memory([](F& f) { f.Const(2, 8).Op(VmOp::kCopy, {0, 2, 0, 3, 1}); }, EYRIE_OUT_OF_RANGE, "source");
+  memory([](F& f) { f.Const(2, 8).Const(4, 4).Op(VmOp::kCopy, {0, 3, 0, 4, 2}); }, EYRIE_INVALID_ARGUMENT, "overlap");
 }
 
 TEST(Interpreter, MovesMemory) {
@@ -133,5 +163,5 @@ TEST(Interpreter, MovesMemory) {
   EXPECT_EQ(value, -128);
 }
 
-} // namespace
-} // namespace eyrie::rt::vm
+}  // namespace
+}  // namespace eyrie::rt::vm

@@ -8,9 +8,9 @@
 namespace eyrie::rt::vm {
 
 struct Function {
-  const char *name = "";
+  const char* name = "";
   std::span<const uint32_t> code;
-  std::span<const uint32_t> blocks; // word offsets
+  std::span<const uint32_t> blocks;  // word offsets
   uint32_t int_registers = 0;
   uint32_t buffer_registers = 0;
   std::span<const uint32_t> argument_ranks;
@@ -28,6 +28,6 @@ struct Program {
   std::span<const ExportCounts> exports;
 };
 
-} // namespace eyrie::rt::vm
+}  // namespace eyrie::rt::vm
 
-#endif // EYRIE_RUNTIME_VM_PROGRAM_H_
+#endif  // EYRIE_RUNTIME_VM_PROGRAM_H_

@@ -7,36 +7,40 @@
 namespace eyrie::rt::vm {
 namespace {
 
+static_assert(static_cast<uint32_t>(abi::VmStatus::kInvalidArgument) == EYRIE_INVALID_ARGUMENT &&
+              static_cast<uint32_t>(abi::VmStatus::kInternal) == EYRIE_INTERNAL &&
+              static_cast<uint32_t>(abi::VmStatus::kFailedPrecondition) == EYRIE_FAILED_PRECONDITION &&
+              static_cast<uint32_t>(abi::VmStatus::kOutOfRange) == EYRIE_OUT_OF_RANGE &&
+              static_cast<uint32_t>(abi::VmStatus::kUnimplemented) == EYRIE_UNIMPLEMENTED);
+
 using abi::VmOp;
 
 class FunctionVerifier {
-public:
-  FunctionVerifier(const Program &program, const Function &function) : program_(program), function_(function) {}
+ public:
+  FunctionVerifier(const Program& program, const Function& function) : program_(program), function_(function) {}
 
   Status Run() {
     EYRIE_RETURN_IF_ERROR(CheckBlocks());
     for (size_t i = 0; i < function_.blocks.size(); ++i) {
-      uint32_t end = i + 1 < function_.blocks.size() ? function_.blocks[i + 1]
-                                                     : static_cast<uint32_t>(function_.code.size());
+      uint32_t end =
+          i + 1 < function_.blocks.size() ? function_.blocks[i + 1] : static_cast<uint32_t>(function_.code.size());
       EYRIE_RETURN_IF_ERROR(CheckBlock(function_.blocks[i], end));
     }
     return {};
   }
 
-private:
-  Status Bad(const char *what, uint64_t value, uint64_t limit) const {
+ private:
+  Status Bad(const char* what, uint64_t value, uint64_t limit) const {
     return Error(EYRIE_INVALID_ARGUMENT, "function '%.100s', bytecode word %u: %s %llu, limit %llu", function_.name,
                  at_, what, static_cast<unsigned long long>(value), static_cast<unsigned long long>(limit));
   }
-  Status Bad(const char *what) const {
+  Status Bad(const char* what) const {
     return Error(EYRIE_INVALID_ARGUMENT, "function '%.100s', bytecode word %u: %s", function_.name, at_, what);
   }
 
   Status CheckBlocks() {
-    if (function_.code.empty() || function_.blocks.empty())
-      return Bad("no code");
-    if (function_.blocks[0] != 0)
-      return Bad("the first block does not start at word 0");
+    if (function_.code.empty() || function_.blocks.empty()) return Bad("no code");
+    if (function_.blocks[0] != 0) return Bad("the first block does not start at word 0");
     for (size_t i = 1; i < function_.blocks.size(); ++i) {
       at_ = function_.blocks[i];
       if (function_.blocks[i] <= function_.blocks[i - 1] || function_.blocks[i] >= function_.code.size())
@@ -49,128 +53,120 @@ private:
     for (at_ = begin;;) {
       uint32_t header = function_.code[at_];
       uint32_t length = abi::VmLengthOf(header);
-      const abi::VmOpInfo *info = abi::FindVmOp(abi::VmOpcodeOf(header));
-      if (!info)
-        return Bad("unknown opcode", abi::VmOpcodeOf(header), 0xffff);
-      if (length == 0 || length > end - at_)
-        return Bad("instruction length", length, end - at_);
+      const abi::VmOpInfo* info = abi::FindVmOp(abi::VmOpcodeOf(header));
+      if (!info) return Bad("unknown opcode", abi::VmOpcodeOf(header), 0xffff);
+      if (length == 0 || length > end - at_) return Bad("instruction length", length, end - at_);
       EYRIE_RETURN_IF_ERROR(CheckInstruction(*info, at_ + 1, at_ + length));
       at_ += length;
       if (abi::IsTerminator(info->op)) {
-        if (at_ != end)
-          return Bad("instructions behind the end of a block");
+        if (at_ != end) return Bad("instructions behind the end of a block");
         return {};
       }
-      if (at_ == end)
-        return Bad("a block without a terminator");
+      if (at_ == end) return Bad("a block without a terminator");
     }
   }
 
-  Status CheckIndex(const char *what, uint32_t value, uint64_t limit) const {
+  Status CheckIndex(const char* what, uint32_t value, uint64_t limit) const {
     return value < limit ? Status() : Bad(what, value, limit);
   }
 
   // The operands lie in the words [word, end).
-  Status CheckInstruction(const abi::VmOpInfo &info, uint32_t word, uint32_t end) {
+  Status CheckInstruction(const abi::VmOpInfo& info, uint32_t word, uint32_t end) {
     const uint32_t first = word;
     uint32_t list_size = 0, binding_count = 0;
-    for (const char *kind = info.operands; *kind; ++kind) {
-      if (word == end)
-        return Bad("an operand is missing");
+    for (const char* kind = info.operands; *kind; ++kind) {
+      if (word == end) return Bad("an operand is missing");
       uint32_t value = function_.code[word++];
       switch (*kind) {
-      case 'd': case 's':
-        EYRIE_RETURN_IF_ERROR(CheckIndex("integer register", value, function_.int_registers));
-        break;
-      case 'b': case 'B':
-        EYRIE_RETURN_IF_ERROR(CheckIndex("buffer register", value, function_.buffer_registers));
-        break;
-      case 'k':
-        EYRIE_RETURN_IF_ERROR(CheckIndex("block", value, function_.blocks.size()));
-        break;
-      case 'a':
-        EYRIE_RETURN_IF_ERROR(CheckIndex("argument", value, function_.argument_ranks.size()));
-        break;
-      case 'o':
-        EYRIE_RETURN_IF_ERROR(CheckIndex("result", value, function_.result_ranks.size()));
-        break;
-      case 't':
-        EYRIE_RETURN_IF_ERROR(CheckIndex("string", value, program_.string_count));
-        break;
-      case 'x':
-        EYRIE_RETURN_IF_ERROR(CheckIndex("export", value, program_.exports.size()));
-        break;
-      case 'e':
-        EYRIE_RETURN_IF_ERROR(CheckScalarType(value));
-        break;
-      case 'i':
-        break;
-      case 'I':
-        if (word == end)
-          return Bad("an operand is missing");
-        ++word;
-        break;
-      case 'S':
-        if (value > end - word)
-          return Bad("length of a list", value, end - word);
-        list_size = value;
-        for (uint32_t i = 0; i < value; ++i)
-          EYRIE_RETURN_IF_ERROR(CheckIndex("integer register", function_.code[word++], function_.int_registers));
-        break;
-      case 'G':
-        if (value > (end - word) / 3)
-          return Bad("length of a list", value, (end - word) / 3);
-        binding_count = value;
-        for (uint32_t i = 0; i < value; ++i) {
-          EYRIE_RETURN_IF_ERROR(CheckIndex("buffer register", function_.code[word++], function_.buffer_registers));
-          EYRIE_RETURN_IF_ERROR(CheckIndex("integer register", function_.code[word++], function_.int_registers));
-          EYRIE_RETURN_IF_ERROR(CheckIndex("integer register", function_.code[word++], function_.int_registers));
-        }
-        break;
-      default:
-        return Bad("an operand of an unknown kind");
+        case 'd':
+        case 's':
+          EYRIE_RETURN_IF_ERROR(CheckIndex("integer register", value, function_.int_registers));
+          break;
+        case 'b':
+        case 'B':
+          EYRIE_RETURN_IF_ERROR(CheckIndex("buffer register", value, function_.buffer_registers));
+          break;
+        case 'k':
+          EYRIE_RETURN_IF_ERROR(CheckIndex("block", value, function_.blocks.size()));
+          break;
+        case 'a':
+          EYRIE_RETURN_IF_ERROR(CheckIndex("argument", value, function_.argument_ranks.size()));
+          break;
+        case 'o':
+          EYRIE_RETURN_IF_ERROR(CheckIndex("result", value, function_.result_ranks.size()));
+          break;
+        case 't':
+          EYRIE_RETURN_IF_ERROR(CheckIndex("string", value, program_.string_count));
+          break;
+        case 'x':
+          EYRIE_RETURN_IF_ERROR(CheckIndex("export", value, program_.exports.size()));
+          break;
+        case 'e':
+          EYRIE_RETURN_IF_ERROR(CheckScalarType(value));
+          break;
+        case 'i':
+          break;
+        case 'I':
+          if (word == end) return Bad("an operand is missing");
+          ++word;
+          break;
+        case 'S':
+          if (value > end - word) return Bad("length of a list", value, end - word);
+          list_size = value;
+          for (uint32_t i = 0; i < value; ++i)
+            EYRIE_RETURN_IF_ERROR(CheckIndex("integer register", function_.code[word++], function_.int_registers));
+          break;
+        case 'G':
+          if (value > (end - word) / 3) return Bad("length of a list", value, (end - word) / 3);
+          binding_count = value;
+          for (uint32_t i = 0; i < value; ++i) {
+            EYRIE_RETURN_IF_ERROR(CheckIndex("buffer register", function_.code[word++], function_.buffer_registers));
+            EYRIE_RETURN_IF_ERROR(CheckIndex("integer register", function_.code[word++], function_.int_registers));
+            EYRIE_RETURN_IF_ERROR(CheckIndex("integer register", function_.code[word++], function_.int_registers));
+          }
+          break;
+        default:
+          return Bad("an operand of an unknown kind");
       }
     }
-    if (word != end)
-      return Bad("words behind the last operand");
+    if (word != end) return Bad("words behind the last operand");
     return CheckSpecial(info.op, first, list_size, binding_count);
   }
 
   Status CheckScalarType(uint32_t number) const {
-    const abi::ElementTypeInfo *type = abi::FindElementType(number);
-    if (!type || type->bits < 8 || type->bits > 64)
-      return Bad("element type", number, 64);
+    const abi::ElementTypeInfo* type = abi::FindElementType(number);
+    if (!type || type->bits < 8 || type->bits > 64) return Bad("element type", number, 64);
     return {};
   }
 
   // What an instruction asks beyond the kinds of its operands.
   Status CheckSpecial(VmOp op, uint32_t first, uint32_t list_size, uint32_t binding_count) const {
-    const uint32_t *word = &function_.code[0] + first;
+    const uint32_t* word = &function_.code[0] + first;
     switch (op) {
-    case VmOp::kArgDim:
-      return CheckIndex("dimension", word[2], function_.argument_ranks[word[1]]);
-    case VmOp::kBufResult:
-      if (list_size != function_.result_ranks[word[1]])
-        return Bad("sizes given for a result", list_size, function_.result_ranks[word[1]]);
-      return {};
-    case VmOp::kDispatch: {
-      const ExportCounts &counts = program_.exports[word[0]];
-      if (list_size != counts.constants)
-        return Bad("constants of a dispatch", list_size, counts.constants);
-      if (binding_count != counts.bindings)
-        return Bad("bindings of a dispatch", binding_count, counts.bindings);
-      return {};
-    }
-    case VmOp::kExtS: case VmOp::kExtU:
-      return word[2] >= 1 && word[2] <= 64 ? Status() : Bad("bits", word[2], 64);
-    case VmOp::kFill:
-      return word[4] == 1 || word[4] == 2 || word[4] == 4 || word[4] == 8 ? Status() : Bad("pattern bytes", word[4], 8);
-    case VmOp::kFail:
-      return CheckCode(word[0]);
-    case VmOp::kAssert:
-      return CheckCode(word[1]);
-    default:
-      return {};
+      case VmOp::kArgDim:
+        return CheckIndex("dimension", word[2], function_.argument_ranks[word[1]]);
+      case VmOp::kBufResult:
+        if (list_size != function_.result_ranks[word[1]])
+          return Bad("sizes given for a result", list_size, function_.result_ranks[word[1]]);
+        return {};
+      case VmOp::kDispatch: {
+        const ExportCounts& counts = program_.exports[word[0]];
+        if (list_size != counts.constants) return Bad("constants of a dispatch", list_size, counts.constants);
+        if (binding_count != counts.bindings) return Bad("bindings of a dispatch", binding_count, counts.bindings);
+        return {};
+      }
+      case VmOp::kExtS:
+      case VmOp::kExtU:
+        return word[2] >= 1 && word[2] <= 64 ? Status() : Bad("bits", word[2], 64);
+      case VmOp::kFill:
+        return word[4] == 1 || word[4] == 2 || word[4] == 4 || word[4] == 8 ? Status()
+                                                                            : Bad("pattern bytes", word[4], 8);
+      case VmOp::kFail:
+        return CheckCode(word[0]);
+      case VmOp::kAssert:
+        return CheckCode(word[1]);
+      default:
+        return {};
     }
   }
 
@@ -178,13 +174,13 @@ private:
     return code >= 1 && code <= EYRIE_INCOMPATIBLE ? Status() : Bad("status code", code, EYRIE_INCOMPATIBLE);
   }
 
-  const Program &program_;
-  const Function &function_;
+  const Program& program_;
+  const Function& function_;
   uint32_t at_ = 0;
 };
 
-} // namespace
+}  // namespace
 
-Status Verify(const Program &program, const Function &function) { return FunctionVerifier(program, function).Run(); }
+Status Verify(const Program& program, const Function& function) { return FunctionVerifier(program, function).Run(); }
 
-} // namespace eyrie::rt::vm
+}  // namespace eyrie::rt::vm

@@ -11,8 +11,8 @@ namespace eyrie::rt::vm {
 // element type and immediate is in range; every block ends with its only terminator; every list has the length that
 // its instruction wants. What depends on values (ranges of buffers, division by zero, null buffers) is checked when
 // the code runs.
-Status Verify(const Program &program, const Function &function);
+Status Verify(const Program& program, const Function& function);
 
-} // namespace eyrie::rt::vm
+}  // namespace eyrie::rt::vm
 
-#endif // EYRIE_RUNTIME_VM_VERIFIER_H_
+#endif  // EYRIE_RUNTIME_VM_VERIFIER_H_

@@ -32,60 +32,74 @@ struct Sample {
 
 struct Operand {
   size_t word;
-  uint64_t limit; // first value that is not allowed
+  uint64_t limit;  // first value that is not allowed
 };
 
 // A valid instruction of every opcode, and where its operands are.
-Sample MakeSample(const abi::VmOpInfo &info, std::vector<Operand> *operands) {
+Sample MakeSample(const abi::VmOpInfo& info, std::vector<Operand>* operands) {
   std::vector<uint32_t> words = {0};
   auto push = [&](uint32_t value, uint64_t limit) {
     operands->push_back({words.size(), limit});
     words.push_back(value);
   };
-  for (const char *kind = info.operands; *kind; ++kind) {
+  for (const char* kind = info.operands; *kind; ++kind) {
     switch (*kind) {
-    case 'd': case 's': push(3, 4); break;
-    case 'b': case 'B': push(2, 3); break;
-    case 'k': case 'a': case 'o': case 't': case 'x': push(0, 1); break;
-    case 'e': push(EYRIE_F32, 49); break;
-    case 'i': // 1 is valid wherever an immediate is
-      push(1, info.op == VmOp::kArgDim ? 2
-              : info.op == VmOp::kExtS || info.op == VmOp::kExtU ? 65
-              : info.op == VmOp::kFill ? 9
-              : EYRIE_INCOMPATIBLE + 1);
-      break;
-    case 'I': words.insert(words.end(), {1, 2}); break;
-    case 'S': {
-      uint32_t count = info.op == VmOp::kBufResult ? 2 : 3;
-      push(count, count + 1);
-      for (uint32_t i = 0; i < count; ++i)
-        push(i, 4);
-      break;
-    }
-    case 'G':
-      push(2, 3);
-      for (int i = 0; i < 2; ++i) {
-        push(2, 3);
+      case 'd':
+      case 's':
         push(3, 4);
-        push(0, 4);
+        break;
+      case 'b':
+      case 'B':
+        push(2, 3);
+        break;
+      case 'k':
+      case 'a':
+      case 'o':
+      case 't':
+      case 'x':
+        push(0, 1);
+        break;
+      case 'e':
+        push(EYRIE_F32, 49);
+        break;
+      case 'i':  // 1 is valid wherever an immediate is
+        push(1, info.op == VmOp::kArgDim                           ? 2
+                : info.op == VmOp::kExtS || info.op == VmOp::kExtU ? 65
+                : info.op == VmOp::kFill                           ? 9
+                                                                   : EYRIE_INCOMPATIBLE + 1);
+        break;
+      case 'I':
+        words.insert(words.end(), {1, 2});
+        break;
+      case 'S': {
+        uint32_t count = info.op == VmOp::kBufResult ? 2 : 3;
+        push(count, count + 1);
+        for (uint32_t i = 0; i < count; ++i) push(i, 4);
+        break;
       }
-      break;
+      case 'G':
+        push(2, 3);
+        for (int i = 0; i < 2; ++i) {
+          push(2, 3);
+          push(3, 4);
+          push(0, 4);
+        }
+        break;
     }
   }
   words[0] = abi::MakeVmHeader(info.op, static_cast<uint32_t>(words.size()));
   Sample sample;
   sample.code = words;
-  if (!abi::IsTerminator(info.op))
-    sample.code.push_back(abi::MakeVmHeader(VmOp::kReturn, 1));
+  if (!abi::IsTerminator(info.op)) sample.code.push_back(abi::MakeVmHeader(VmOp::kReturn, 1));
   return sample;
 }
 
 TEST(Verifier, EveryOperandOfEveryOpcode) {
-  for (const abi::VmOpInfo &info : abi::kVmOps) {
+  for (const abi::VmOpInfo& info : abi::kVmOps) {
     std::vector<Operand> operands;
     Sample sample = MakeSample(info, &operands);
     EXPECT_OK(sample.Check());
-    for (const Operand &operand : operands) {
+    for (const Operand& operand : operands) {
       for (uint64_t bad : {operand.limit, operand.limit + 1, uint64_t{0x7fff}, uint64_t{0xffff}, uint64_t{0x7fffffff},
                            uint64_t{0xffffffff}}) {
         Sample broken = sample;
@@ -112,19 +126,17 @@ TEST(Verifier, EveryOperandOfEveryOpcode) {
 TEST(Verifier, ImmediatesThatMustNotBeZero) {
   for (VmOp op : {VmOp::kExtS, VmOp::kExtU, VmOp::kFill, VmOp::kFail, VmOp::kAssert}) {
     std::vector<Operand> operands;
-    const abi::VmOpInfo &info = *abi::FindVmOp(static_cast<uint32_t>(op));
+    const abi::VmOpInfo& info = *abi::FindVmOp(static_cast<uint32_t>(op));
     Sample sample = MakeSample(info, &operands);
     for (size_t i = 0; info.operands[i]; ++i)
-      if (info.operands[i] == 'i')
-        sample.code[1 + i] = 0;
+      if (info.operands[i] == 'i') sample.code[1 + i] = 0;
     EXPECT_FALSE(sample.Check().ok()) << info.name;
   }
 }
 
 TEST(Verifier, UnknownOpcodes) {
   for (uint32_t opcode = 0; opcode < 0x10000; ++opcode) {
-    if (abi::FindVmOp(opcode))
-      continue;
+    if (abi::FindVmOp(opcode)) continue;
     Sample sample;
     sample.code = {opcode | 1u << 16, abi::MakeVmHeader(VmOp::kReturn, 1)};
     ASSERT_FALSE(sample.Check().ok()) << opcode;
@@ -147,12 +159,12 @@ TEST(Verifier, Blocks) {
   EXPECT_STATUS(check({mov, 0, 0}, {0}), EYRIE_INVALID_ARGUMENT, "without a terminator");
   EXPECT_STATUS(check({mov, 0, 0, end}, {0, 3}), EYRIE_INVALID_ARGUMENT, "without a terminator");
   EXPECT_STATUS(check({end, end}, {0}), EYRIE_INVALID_ARGUMENT, "behind the end");
-  EXPECT_STATUS(check({mov, 0, 0, end}, {0, 1}), EYRIE_INVALID_ARGUMENT, "length"); // in the middle of the mov
+  EXPECT_STATUS(check({mov, 0, 0, end}, {0, 1}), EYRIE_INVALID_ARGUMENT, "length");  // in the middle of the mov
   EXPECT_STATUS(check({end, end, end}, {0, 2, 1}), EYRIE_INVALID_ARGUMENT, "out of order");
   EXPECT_STATUS(check({end, end}, {0, 1, 1}), EYRIE_INVALID_ARGUMENT, "out of order");
   EXPECT_STATUS(check({end, end}, {0, 2}), EYRIE_INVALID_ARGUMENT, "outside");
   EXPECT_STATUS(check({jump, 1, end}, {0}), EYRIE_INVALID_ARGUMENT, "block 1");
 }
 
-} // namespace
-} // namespace eyrie::rt::vm
+}  // namespace
+}  // namespace eyrie::rt::vm

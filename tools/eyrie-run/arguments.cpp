@@ -23,36 +23,48 @@ constexpr char kHelp[] =
     "  eyrie-run run model.eyr --input x=@x.npy --output y=@y.npy\n"
     "  eyrie-run bench model.eyr --threads 2 --json\n";
 
-double ParseNumber(const char *flag, const char *text, double least, double most) {
-  char *end;
+double ParseNumber(const char* flag, const char* text, double least, double most) {
+  char* end;
   double value = strtod(text, &end);
   if (end == text || *end || !(value >= least && value <= most))
     Fail(kUsage, "%s: '%s' is not a number from %g to %g", flag, text, least, most);
   return value;
 }
 
-void SetElements(eyrie_tensor_t *tensor, size_t bytes, double value) {
+void SetElements(eyrie_tensor_t* tensor, size_t bytes, double value) {
   uint32_t width = eyrie_type_bits(tensor->type) / 8;
   size_t count = width ? bytes / width : 0;
-  auto *out = static_cast<char *>(tensor->data);
+  auto* out = static_cast<char*>(tensor->data);
   for (size_t i = 0; i < count; ++i, out += width) {
     float single = static_cast<float>(value);
     auto whole = static_cast<int64_t>(value);
     switch (tensor->type) {
-    case EYRIE_F64: memcpy(out, &value, 8); break;
-    case EYRIE_F32: memcpy(out, &single, 4); break;
-    case EYRIE_I64: case EYRIE_I32: case EYRIE_I16: case EYRIE_I8: case EYRIE_U64: case EYRIE_U32: case EYRIE_U16:
-    case EYRIE_U8: case EYRIE_BOOL:
-      memcpy(out, &whole, width);
-      break;
-    default: Fail(kUsage, "made-up values of type %s are not supported: use a file", eyrie_type_name(tensor->type));
+      case EYRIE_F64:
+        memcpy(out, &value, 8);
+        break;
+      case EYRIE_F32:
+        memcpy(out, &single, 4);
+        break;
+      case EYRIE_I64:
+      case EYRIE_I32:
+      case EYRIE_I16:
+      case EYRIE_I8:
+      case EYRIE_U64:
+      case EYRIE_U32:
+      case EYRIE_U16:
+      case EYRIE_U8:
+      case EYRIE_BOOL:
+        memcpy(out, &whole, width);
+        break;
+      default:
+        Fail(kUsage, "made-up values of type %s are not supported: use a file", eyrie_type_name(tensor->type));
     }
   }
 }
 
-} // namespace
+}  // namespace
 
-Options ParseArguments(int argc, char **argv) {
+Options ParseArguments(int argc, char** argv) {
   Options options;
   if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
     fputs(kHelp, stdout);
@@ -65,15 +77,13 @@ Options ParseArguments(int argc, char **argv) {
   if (argc < 2 || (strcmp(argv[1], "run") != 0 && strcmp(argv[1], "bench") != 0))
     Fail(kUsage, "expected run or bench; see eyrie-run --help");
   options.bench = strcmp(argv[1], "bench") == 0;
-  options.inputs = static_cast<const char **>(calloc(static_cast<size_t>(argc), sizeof(char *)));
-  options.outputs = static_cast<const char **>(calloc(static_cast<size_t>(argc), sizeof(char *)));
-  if (!options.inputs || !options.outputs)
-    Fail(kFailed, "not enough memory");
+  options.inputs = static_cast<const char**>(calloc(static_cast<size_t>(argc), sizeof(char*)));
+  options.outputs = static_cast<const char**>(calloc(static_cast<size_t>(argc), sizeof(char*)));
+  if (!options.inputs || !options.outputs) Fail(kFailed, "not enough memory");
   for (int i = 2; i < argc; ++i) {
-    const char *flag = argv[i];
+    const char* flag = argv[i];
     if (flag[0] != '-') {
-      if (options.module)
-        Fail(kUsage, "two modules given: '%s' and '%s'", options.module, flag);
+      if (options.module) Fail(kUsage, "two modules given: '%s' and '%s'", options.module, flag);
       options.module = flag;
       continue;
     }
@@ -90,14 +100,13 @@ Options ParseArguments(int argc, char **argv) {
       continue;
     }
     // All others have a value: --flag VALUE or --flag=VALUE.
-    const char *equals = strchr(flag, '=');
+    const char* equals = strchr(flag, '=');
     size_t length = equals ? static_cast<size_t>(equals - flag) : strlen(flag);
-    auto is = [&](const char *name) { return strlen(name) == length && strncmp(flag, name, length) == 0; };
+    auto is = [&](const char* name) { return strlen(name) == length && strncmp(flag, name, length) == 0; };
     if (!is("--input") && !is("--output") && !is("--function") && !is("--threads") && !is("--min-time"))
       Fail(kUsage, "unknown option '%.100s'; see eyrie-run --help", flag);
-    const char *value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : nullptr;
-    if (!value)
-      Fail(kUsage, "%s needs a value", flag);
+    const char* value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : nullptr;
+    if (!value) Fail(kUsage, "%s needs a value", flag);
     if (is("--input"))
       options.inputs[options.input_count++] = value;
     else if (is("--output"))
@@ -109,14 +118,13 @@ Options ParseArguments(int argc, char **argv) {
     else
       options.min_time = ParseNumber("--min-time", value, 0, 3600);
   }
-  if (!options.module)
-    Fail(kUsage, "no module given; see eyrie-run --help");
+  if (!options.module) Fail(kUsage, "no module given; see eyrie-run --help");
   return options;
 }
 
-void *AllocateTensor(eyrie_tensor_t *tensor) {
+void* AllocateTensor(eyrie_tensor_t* tensor) {
   Check(eyrie_tensor_bytes(tensor->type, tensor->rank, tensor->dims, &tensor->size_bytes));
-  void *memory = nullptr;
+  void* memory = nullptr;
   if (tensor->size_bytes > PTRDIFF_MAX - 64 || posix_memalign(&memory, 64, tensor->size_bytes + 64) != 0)
     Fail(kFailed, "not enough memory for a tensor of %zu bytes", tensor->size_bytes);
   memset(memory, 0, tensor->size_bytes);
@@ -124,37 +132,34 @@ void *AllocateTensor(eyrie_tensor_t *tensor) {
   return memory;
 }
 
-void MakeInput(const eyrie_value_info_t &value, eyrie_tensor_t *tensor) {
+void MakeInput(const eyrie_value_info_t& value, eyrie_tensor_t* tensor) {
   tensor->type = value.type;
   tensor->rank = value.rank;
-  for (uint32_t i = 0; i < value.rank; ++i)
-    tensor->dims[i] = value.dims[i].size >= 0 ? value.dims[i].size : 1;
+  for (uint32_t i = 0; i < value.rank; ++i) tensor->dims[i] = value.dims[i].size >= 0 ? value.dims[i].size : 1;
   AllocateTensor(tensor);
 }
 
-void ReadInput(const char *text, const eyrie_value_info_t &value, eyrie_tensor_t *tensor) {
-  if (*text == '@')
-    return ReadNpy(text + 1, value, tensor);
-  const char *at = text;
+void ReadInput(const char* text, const eyrie_value_info_t& value, eyrie_tensor_t* tensor) {
+  if (*text == '@') return ReadNpy(text + 1, value, tensor);
+  const char* at = text;
   while (*at >= '0' && *at <= '9') {
-    char *end;
+    char* end;
     long long size = strtoll(at, &end, 10);
     if (*end != 'x' || tensor->rank == EYRIE_MAX_RANK)
       Fail(kUsage, "input '%s': '%.100s' is not a shape and type as in 1x3xf32=0.5", value.name, text);
     tensor->dims[tensor->rank++] = size;
     at = end + 1;
   }
-  const char *equals = strchr(at, '=');
+  const char* equals = strchr(at, '=');
   char type[16] = {};
   if (!equals || equals - at >= static_cast<ptrdiff_t>(sizeof(type)))
     Fail(kUsage, "input '%s': '%.100s' is not of the form 1x3xf32=0.5 or @FILE.npy", value.name, text);
   memcpy(type, at, static_cast<size_t>(equals - at));
   tensor->type = eyrie_type_from_name(type);
-  if (!tensor->type)
-    Fail(kUsage, "input '%s': there is no element type '%s'", value.name, type);
+  if (!tensor->type) Fail(kUsage, "input '%s': there is no element type '%s'", value.name, type);
   double number = ParseNumber(value.name, equals + 1, -1e300, 1e300);
   AllocateTensor(tensor);
   SetElements(tensor, tensor->size_bytes, number);
 }
 
-} // namespace eyrie::run
+}  // namespace eyrie::run

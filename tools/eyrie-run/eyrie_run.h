@@ -12,44 +12,44 @@ namespace eyrie::run {
 enum ExitCode { kSuccess = 0, kFailed = 1, kUsage = 2 };
 
 // Prints "eyrie-run: error: ..." and ends the program.
-[[noreturn]] __attribute__((format(printf, 2, 3))) void Fail(int exit_code, const char *format, ...);
+[[noreturn]] __attribute__((format(printf, 2, 3))) void Fail(int exit_code, const char* format, ...);
 // Fails with the status's message if it is not null.
 void Check(eyrie_status_t status);
 
 struct Options {
   bool bench = false, json = false, verify_full = false;
-  const char *module = nullptr;
-  const char *function = "";
+  const char* module = nullptr;
+  const char* function = "";
   uint32_t threads = 0;
   double min_time = 1.0;
   const char **inputs = nullptr, **outputs = nullptr;
   int input_count = 0, output_count = 0;
 };
 
-Options ParseArguments(int argc, char **argv);
+Options ParseArguments(int argc, char** argv);
 
 // A module that is ready to be called, with its inputs.
 struct Session {
-  eyrie_runtime_t *runtime = nullptr;
-  eyrie_module_t *module = nullptr;
-  eyrie_instance_t *instance = nullptr;
+  eyrie_runtime_t* runtime = nullptr;
+  eyrie_module_t* module = nullptr;
+  eyrie_instance_t* instance = nullptr;
   uint32_t function = 0;
   eyrie_function_info_t info = {};
   eyrie_tensor_t *inputs = nullptr, *outputs = nullptr;
 };
 
-void Call(Session &session);
-int Bench(Session &session, const Options &options);
+void Call(Session& session);
+int Bench(Session& session, const Options& options);
 
 // Fills in data, type and shape from "@file.npy" or "1x3xf32=0.5".
-void ReadInput(const char *text, const eyrie_value_info_t &value, eyrie_tensor_t *tensor);
+void ReadInput(const char* text, const eyrie_value_info_t& value, eyrie_tensor_t* tensor);
 // A made-up input of zeros; open dimensions become 1.
-void MakeInput(const eyrie_value_info_t &value, eyrie_tensor_t *tensor);
-void ReadNpy(const char *path, const eyrie_value_info_t &value, eyrie_tensor_t *tensor);
+void MakeInput(const eyrie_value_info_t& value, eyrie_tensor_t* tensor);
+void ReadNpy(const char* path, const eyrie_value_info_t& value, eyrie_tensor_t* tensor);
 // Written beside `path` and then renamed, so that the file is whole or not there.
-void WriteNpy(const char *path, const eyrie_tensor_t &tensor);
-void *AllocateTensor(eyrie_tensor_t *tensor);
+void WriteNpy(const char* path, const eyrie_tensor_t& tensor);
+void* AllocateTensor(eyrie_tensor_t* tensor);
 
-} // namespace eyrie::run
+}  // namespace eyrie::run
 
-#endif // EYRIE_TOOLS_EYRIE_RUN_EYRIE_RUN_H_
+#endif  // EYRIE_TOOLS_EYRIE_RUN_EYRIE_RUN_H_

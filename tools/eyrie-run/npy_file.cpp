@@ -1,10 +1,11 @@
 // Reading and writing .npy: little-endian, C order, types of eight bits and more.
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
 #include "tools/eyrie-run/eyrie_run.h"
 
@@ -15,20 +16,18 @@ constexpr char kMagic[] = "\x93NUMPY";
 constexpr size_t kMaxHeader = 65536;
 
 // The text behind 'key': in the header, or null.
-const char *FindKey(const char *header, const char *key) {
-  const char *at = strstr(header, key);
-  if (!at)
-    return nullptr;
+const char* FindKey(const char* header, const char* key) {
+  const char* at = strstr(header, key);
+  if (!at) return nullptr;
   at += strlen(key);
-  while (*at == ' ' || *at == ':')
-    ++at;
+  while (*at == ' ' || *at == ':') ++at;
   return at;
 }
 
-} // namespace
+}  // namespace
 
-void ReadNpy(const char *path, const eyrie_value_info_t &value, eyrie_tensor_t *tensor) {
-  FILE *file = fopen(path, "rbe");
+void ReadNpy(const char* path, const eyrie_value_info_t& value, eyrie_tensor_t* tensor) {
+  FILE* file = fopen(path, "rbe");
   struct stat info;
   if (!file || fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode))
     Fail(kFailed, "%s: cannot be opened, or is not a file", path);
@@ -37,8 +36,7 @@ void ReadNpy(const char *path, const eyrie_value_info_t &value, eyrie_tensor_t *
     Fail(kFailed, "%s: not an .npy file of version 1 to 3", path);
   size_t length = start[8] | static_cast<size_t>(start[9]) << 8;
   if (start[6] > 1) {
-    if (fread(start + 10, 1, 2, file) != 2)
-      Fail(kFailed, "%s: the header is cut off", path);
+    if (fread(start + 10, 1, 2, file) != 2) Fail(kFailed, "%s: the header is cut off", path);
     length |= static_cast<size_t>(start[10]) << 16 | static_cast<size_t>(start[11]) << 24;
   }
   static char header[kMaxHeader + 1];
@@ -47,11 +45,9 @@ void ReadNpy(const char *path, const eyrie_value_info_t &value, eyrie_tensor_t *
   header[length] = '\0';
   const char *descr = FindKey(header, "'descr'"), *order = FindKey(header, "'fortran_order'"),
              *shape = FindKey(header, "'shape'");
-  const char *expected = eyrie_type_npy(value.type);
-  if (!descr || !order || !shape || *descr != '\'' || *shape != '(')
-    Fail(kFailed, "%s: the header is malformed", path);
-  if (strncmp(order, "False", 5) != 0)
-    Fail(kFailed, "%s: Fortran order is not supported", path);
+  const char* expected = eyrie_type_npy(value.type);
+  if (!descr || !order || !shape || *descr != '\'' || *shape != '(') Fail(kFailed, "%s: the header is malformed", path);
+  if (strncmp(order, "False", 5) != 0) Fail(kFailed, "%s: Fortran order is not supported", path);
   if (!expected || eyrie_type_bits(value.type) < 8)
     Fail(kFailed, "input '%s': files of type %s are not supported here", value.name, eyrie_type_name(value.type));
   size_t width = strlen(expected);
@@ -59,11 +55,10 @@ void ReadNpy(const char *path, const eyrie_value_info_t &value, eyrie_tensor_t *
     Fail(kFailed, "%s: input '%s' wants elements of type %s ('%s'), the file has '%.8s", path, value.name,
          eyrie_type_name(value.type), expected, descr + 1);
   tensor->type = value.type;
-  for (const char *at = shape + 1; *at && *at != ')';) {
-    char *end;
+  for (const char* at = shape + 1; *at && *at != ')';) {
+    char* end;
     long long size = strtoll(at, &end, 10);
-    if (end == at || size < 0 || tensor->rank == EYRIE_MAX_RANK)
-      Fail(kFailed, "%s: the shape is malformed", path);
+    if (end == at || size < 0 || tensor->rank == EYRIE_MAX_RANK) Fail(kFailed, "%s: the shape is malformed", path);
     tensor->dims[tensor->rank++] = size;
     for (at = end; *at == ',' || *at == ' '; ++at) {
     }
@@ -74,12 +69,11 @@ void ReadNpy(const char *path, const eyrie_value_info_t &value, eyrie_tensor_t *
     Fail(kFailed, "%s: its shape takes %zu bytes, the file has %lld", path, bytes,
          static_cast<long long>(info.st_size));
   AllocateTensor(tensor);
-  if (fread(tensor->data, 1, bytes, file) != bytes)
-    Fail(kFailed, "%s: the data is cut off", path);
+  if (fread(tensor->data, 1, bytes, file) != bytes) Fail(kFailed, "%s: the data is cut off", path);
   fclose(file);
 }
 
-void WriteNpy(const char *path, const eyrie_tensor_t &tensor) {
+void WriteNpy(const char* path, const eyrie_tensor_t& tensor) {
   if (eyrie_type_bits(tensor.type) < 8)
     Fail(kFailed, "%s: results of type %s cannot be written here", path, eyrie_type_name(tensor.type));
   char header[128 + EYRIE_MAX_RANK * 24];
@@ -89,8 +83,7 @@ void WriteNpy(const char *path, const eyrie_tensor_t &tensor) {
     length += snprintf(header + 10 + length, sizeof(header) - 10 - static_cast<size_t>(length), "%lld,%s",
                        static_cast<long long>(tensor.dims[i]), i + 1 < tensor.rank ? " " : "");
   length += snprintf(header + 10 + length, sizeof(header) - 10 - static_cast<size_t>(length), "), }");
-  while ((10 + length + 1) % 64)
-    header[10 + length++] = ' ';
+  while ((10 + length + 1) % 64) header[10 + length++] = ' ';
   header[10 + length++] = '\n';
   memcpy(header, kMagic, 6);
   header[6] = 1;
@@ -103,24 +96,21 @@ void WriteNpy(const char *path, const eyrie_tensor_t &tensor) {
   // A device or a pipe is written to as it is; a file is replaced when all is written.
   struct stat info;
   bool special = stat(path, &info) == 0 && !S_ISREG(info.st_mode);
-  char *temporary = static_cast<char *>(malloc(strlen(path) + 32));
-  if (!temporary)
-    Fail(kFailed, "not enough memory");
+  char* temporary = static_cast<char*>(malloc(strlen(path) + 32));
+  if (!temporary) Fail(kFailed, "not enough memory");
   sprintf(temporary, special ? "%s" : "%s.%ld.part", path, static_cast<long>(getpid()));
-  FILE *file = fopen(temporary, "wbe");
-  if (!file)
-    Fail(kFailed, "%s: cannot be created", path);
+  FILE* file = fopen(temporary, "wbe");
+  if (!file) Fail(kFailed, "%s: cannot be created", path);
   bool good = fwrite(header, 1, static_cast<size_t>(10 + length), file) == static_cast<size_t>(10 + length) &&
-              fwrite(tensor.data, 1, bytes, file) == bytes && fflush(file) == 0 && (special || fsync(fileno(file)) == 0);
+              fwrite(tensor.data, 1, bytes, file) == bytes && fflush(file) == 0 &&
+              (special || fsync(fileno(file)) == 0);
   good = fclose(file) == 0 && good;
-  if (good && !special)
-    good = rename(temporary, path) == 0;
+  if (good && !special) good = rename(temporary, path) == 0;
   if (!good) {
-    if (!special)
-      unlink(temporary);
+    if (!special) unlink(temporary);
     Fail(kFailed, "%s: cannot be written", path);
   }
   free(temporary);
 }
 
-} // namespace eyrie::run
+}  // namespace eyrie::run

@@ -1,6 +1,7 @@
 // The conformance suite: what every driver must do. A driver is one row of `kDrivers`.
-#include <cstring>
 #include <gtest/gtest.h>
+
+#include <cstring>
 
 #include "runtime/hal/drivers/cpu/cpu_device.h"
 #include "runtime/hal/drivers/null/null_device.h"
@@ -10,21 +11,21 @@ namespace eyrie::rt::hal {
 namespace {
 
 struct Driver {
-  const char *name;
-  Result<Device *> (*create)(Allocator &allocator);
-  bool runs; // commands have an effect
+  const char* name;
+  Result<Device*> (*create)(Allocator& allocator);
+  bool runs;  // commands have an effect
 };
 
 const Driver kDrivers[] = {
-    {"cpu_inline", [](Allocator &allocator) { return cpu::CreateCpuDevice(allocator, {0, 0}); }, true},
-    {"cpu_4_threads", [](Allocator &allocator) { return cpu::CreateCpuDevice(allocator, {4, 0}); }, true},
-    {"null", [](Allocator &allocator) { return null::CreateNullDevice(allocator); }, false},
+    {"cpu_inline", [](Allocator& allocator) { return cpu::CreateCpuDevice(allocator, {0, 0}); }, true},
+    {"cpu_4_threads", [](Allocator& allocator) { return cpu::CreateCpuDevice(allocator, {4, 0}); }, true},
+    {"null", [](Allocator& allocator) { return null::CreateNullDevice(allocator); }, false},
 };
 
 const ExportSpec kExports[] = {{"add", 3, 1, 0}, {"fail", 0, 1, 0}, {"relocated", 1, 1, 0}, {"use_local", 1, 1, 256}};
 
 class Cts : public ::testing::TestWithParam<Driver> {
-protected:
+ protected:
   void SetUp() override {
     auto created = GetParam().create(allocator);
     ASSERT_OK(std::move(created.status()));
@@ -32,9 +33,8 @@ protected:
     auto made = device->CreateCommandBuffer();
     ASSERT_OK(std::move(made.status()));
     commands = made.value();
-    const auto &object = testing::TestKernels();
-    auto loaded =
-        device->LoadExecutable({"test", testing::HostFormat(), 0, object.data(), object.size(), kExports});
+    const auto& object = testing::TestKernels();
+    auto loaded = device->LoadExecutable({"test", testing::HostFormat(), 0, object.data(), object.size(), kExports});
     ASSERT_OK(std::move(loaded.status()));
     executable = loaded.value();
   }
@@ -44,7 +44,7 @@ protected:
     device->Destroy();
     EXPECT_EQ(allocator.bytes(), 0u);
   }
-  Buffer *Allocate(uint64_t size) {
+  Buffer* Allocate(uint64_t size) {
     auto buffer = device->AllocateBuffer(size);
     EXPECT_OK(std::move(buffer.status()));
     return buffer.value();
@@ -61,14 +61,14 @@ protected:
   }
 
   Allocator allocator{eyrie_allocator_t{}};
-  Device *device = nullptr;
-  CommandBuffer *commands = nullptr;
-  Executable *executable = nullptr;
+  Device* device = nullptr;
+  CommandBuffer* commands = nullptr;
+  Executable* executable = nullptr;
 };
 
 TEST_P(Cts, Buffers) {
   for (uint64_t size : {uint64_t{0}, uint64_t{1}, uint64_t{100}, uint64_t{5} << 20}) {
-    Buffer *buffer = Allocate(size);
+    Buffer* buffer = Allocate(size);
     EXPECT_EQ(buffer->size(), size);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer->host()) % 64, 0u);
     EXPECT_TRUE(buffer->writable());
@@ -80,7 +80,7 @@ TEST_P(Cts, Buffers) {
 }
 
 TEST_P(Cts, CopiesAndFills) {
-  Buffer *buffer = Allocate(64);
+  Buffer* buffer = Allocate(64);
   memset(buffer->host(), 0, 64);
   ASSERT_OK(commands->Begin());
   EXPECT_TRUE(commands->empty());
@@ -101,11 +101,11 @@ TEST_P(Cts, CopiesAndFills) {
 }
 
 TEST_P(Cts, RefusesBadRanges) {
-  Buffer *buffer = Allocate(64);
+  Buffer* buffer = Allocate(64);
   uint8_t memory[64];
   auto imported = device->ImportHostMemory(memory, 64, false);
   ASSERT_OK(std::move(imported.status()));
-  Buffer *constant = imported.value();
+  Buffer* constant = imported.value();
   ASSERT_OK(commands->Begin());
   EXPECT_EQ(commands->Fill({buffer, 60, 8}, 0, 4).code(), EYRIE_OUT_OF_RANGE);
   EXPECT_EQ(commands->Fill({buffer, ~uint64_t{0}, 2}, 0, 1).code(), EYRIE_OUT_OF_RANGE);
@@ -124,33 +124,30 @@ TEST_P(Cts, RefusesBadRanges) {
 }
 
 TEST_P(Cts, Dispatches) {
-  Buffer *buffer = Allocate(3 * 1024);
+  Buffer* buffer = Allocate(3 * 1024);
   memset(buffer->host(), 0, buffer->size());
-  auto *values = reinterpret_cast<float *>(buffer->host());
-  for (int i = 0; i < 512; ++i)
-    values[i] = i;
+  auto* values = reinterpret_cast<float*>(buffer->host());
+  for (int i = 0; i < 512; ++i) values[i] = i;
   ASSERT_OK(commands->Begin());
   EXPECT_OK(Dispatch(0, {256}, {{buffer, 0, 1024}, {buffer, 1024, 1024}, {buffer, 2048, 1024}}, 4));
-  EXPECT_OK(Dispatch(0, {256}, {{buffer, 0, 0}, {buffer, 0, 0}, {buffer, 0, 0}}, 0)); // nothing to do
+  EXPECT_OK(Dispatch(0, {256}, {{buffer, 0, 0}, {buffer, 0, 0}, {buffer, 0, 0}}, 0));  // nothing to do
   ASSERT_OK(Submit());
-  ASSERT_OK(device->Submit({commands, {}, {}, nullptr, {}})); // a second time
+  ASSERT_OK(device->Submit({commands, {}, {}, nullptr, {}}));  // a second time
   if (GetParam().runs)
-    for (int i = 0; i < 256; ++i)
-      ASSERT_EQ(values[512 + i], 2.0f * i + 256);
+    for (int i = 0; i < 256; ++i) ASSERT_EQ(values[512 + i], 2.0f * i + 256);
   ASSERT_OK(commands->Begin());
   EXPECT_OK(Dispatch(2, {1}, {{buffer, 0, 1}}));
   EXPECT_OK(Dispatch(3, {4}, {{buffer, 1024, 1024}}, 256));
   ASSERT_OK(Submit());
   if (GetParam().runs) {
     EXPECT_EQ(buffer->host()[0], 'y');
-    for (uint32_t i = 0; i < 256; ++i)
-      ASSERT_EQ(reinterpret_cast<uint32_t *>(buffer->host() + 1024)[i], i + 1);
+    for (uint32_t i = 0; i < 256; ++i) ASSERT_EQ(reinterpret_cast<uint32_t*>(buffer->host() + 1024)[i], i + 1);
   }
   device->ReleaseBuffer(buffer);
 }
 
 TEST_P(Cts, RefusesBadDispatches) {
-  Buffer *buffer = Allocate(64);
+  Buffer* buffer = Allocate(64);
   ASSERT_OK(commands->Begin());
   Binding good = {buffer, 0, 64};
   EXPECT_EQ(Dispatch(0, {1}, {good, good}).code(), EYRIE_INVALID_ARGUMENT);
@@ -178,7 +175,7 @@ TEST_P(Cts, RefusesBadDispatches) {
 }
 
 TEST_P(Cts, CommandBufferStates) {
-  EXPECT_EQ(commands->Barrier().code(), EYRIE_FAILED_PRECONDITION); // before the beginning
+  EXPECT_EQ(commands->Barrier().code(), EYRIE_FAILED_PRECONDITION);  // before the beginning
   EXPECT_EQ(commands->End().code(), EYRIE_FAILED_PRECONDITION);
   EXPECT_EQ(device->Submit({commands, {}, {}, nullptr, {}}).code(), EYRIE_FAILED_PRECONDITION);
   ASSERT_OK(commands->Begin());
@@ -210,19 +207,21 @@ TEST_P(Cts, Semaphores) {
   EXPECT_EQ(after.Signal(2).code(), EYRIE_ABORTED);
   // Another thread's signal wakes.
   pthread_t thread;
-  pthread_create(&thread, nullptr, [](void *semaphore) -> void * {
-    usleep(5000);
-    EXPECT_OK(static_cast<Semaphore *>(semaphore)->Signal(1));
-    return nullptr;
-  }, &never);
+  pthread_create(
+      &thread, nullptr,
+      [](void* semaphore) -> void* {
+        usleep(5000);
+        EXPECT_OK(static_cast<Semaphore*>(semaphore)->Signal(1));
+        return nullptr;
+      },
+      &never);
   EXPECT_OK(device->Submit({commands, {&stuck, 1}, {}, nullptr, {}}));
   pthread_join(thread, nullptr);
 }
 
 TEST_P(Cts, KernelErrorsEndTheSubmission) {
-  if (!GetParam().runs)
-    return;
-  Buffer *buffer = Allocate(64);
+  if (!GetParam().runs) return;
+  Buffer* buffer = Allocate(64);
   buffer->host()[0] = 1;
   ASSERT_OK(commands->Begin());
   EXPECT_OK(Dispatch(1, {1}, {}, 100));
@@ -236,8 +235,7 @@ TEST_P(Cts, KernelErrorsEndTheSubmission) {
 }
 
 TEST_P(Cts, Stops) {
-  if (!GetParam().runs)
-    return;
+  if (!GetParam().runs) return;
   ASSERT_OK(commands->Begin());
   EXPECT_OK(Dispatch(1, {1}, {}));
   ASSERT_OK(commands->End());
@@ -250,7 +248,7 @@ TEST_P(Cts, Stops) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Drivers, Cts, ::testing::ValuesIn(kDrivers),
-                         [](const auto &info) { return std::string(info.param.name); });
+                         [](const auto& info) { return std::string(info.param.name); });
 
-} // namespace
-} // namespace eyrie::rt::hal
+}  // namespace
+}  // namespace eyrie::rt::hal

@@ -11,62 +11,63 @@
 namespace eyrie::rt::hal::cpu {
 
 class CpuCommandBuffer final : public CommandBuffer {
-public:
-  CpuCommandBuffer(Allocator &allocator, Device *device)
+ public:
+  CpuCommandBuffer(Allocator& allocator, Device* device)
       : CommandBuffer(device), allocator_(allocator), words_(allocator) {}
   ~CpuCommandBuffer() { allocator_.Release(local_, local_bytes_, 64); }
 
   void Destroy() override { allocator_.Delete(this); }
   Status Begin() override;
-  Status Dispatch(Executable *executable, uint32_t ordinal, const uint64_t workgroup_count[3],
+  Status Dispatch(Executable* executable, uint32_t ordinal, const uint64_t workgroup_count[3],
                   std::span<const int64_t> constants, std::span<const Binding> bindings, uint32_t tag) override;
-  Status Copy(const Binding &source, const Binding &destination) override;
-  Status Fill(const Binding &destination, uint64_t pattern, uint32_t pattern_bytes) override;
+  Status Copy(const Binding& source, const Binding& destination) override;
+  Status Fill(const Binding& destination, uint64_t pattern, uint32_t pattern_bytes) override;
   Status Barrier() override;
   Status End() override;
 
   // Runs all commands, in order.
-  Status Run(WorkerPool &pool, const Stop *stop, std::span<ProfileEntry> profile);
+  Status Run(WorkerPool& pool, const Stop* stop, std::span<ProfileEntry> profile);
 
-private:
+ private:
   friend class ::eyrie::rt::Allocator;
   enum Kind : uint32_t { kDispatch, kCopy, kFill };
   struct Header {
     Kind kind;
-    uint32_t words; // of the whole command
+    uint32_t words;  // of the whole command
   };
-  struct DispatchCommand { // then the constants, then the addresses of the bindings
+  struct DispatchCommand {  // then the constants, then the addresses of the bindings
     Header header;
     eyrie_kernel kernel;
-    const ExportSpec *spec;
+    const ExportSpec* spec;
     uint32_t tag;
-    uint32_t single; // one workgroup
+    uint32_t single;  // one workgroup
     eyrie_kernel_dispatch dispatch;
   };
   struct CopyCommand {
     Header header;
-    const uint8_t *source;
-    uint8_t *destination;
+    const uint8_t* source;
+    uint8_t* destination;
     uint64_t length;
   };
   struct FillCommand {
     Header header;
-    uint8_t *destination;
+    uint8_t* destination;
     uint64_t length;
     uint64_t pattern;
     uint64_t pattern_bytes;
   };
 
-  template <typename T> Result<T *> Append(Kind kind, size_t extra_words);
+  template <typename T>
+  Result<T*> Append(Kind kind, size_t extra_words);
   Status ReserveLocal(uint32_t bytes);
-  Status RunDispatch(DispatchCommand &command, WorkerPool &pool);
+  Status RunDispatch(DispatchCommand& command, WorkerPool& pool);
 
-  Allocator &allocator_;
+  Allocator& allocator_;
   Array<uint64_t> words_;
-  void *local_ = nullptr; // the calling thread's scratch memory
+  void* local_ = nullptr;  // the calling thread's scratch memory
   size_t local_bytes_ = 0;
 };
 
-} // namespace eyrie::rt::hal::cpu
+}  // namespace eyrie::rt::hal::cpu
 
-#endif // EYRIE_RUNTIME_HAL_DRIVERS_CPU_CPU_COMMAND_BUFFER_H_
+#endif  // EYRIE_RUNTIME_HAL_DRIVERS_CPU_CPU_COMMAND_BUFFER_H_

@@ -1,7 +1,8 @@
 #include "runtime/hal/drivers/cpu/cpu_device.h"
 
-#include <cstring>
 #include <sys/mman.h>
+
+#include <cstring>
 
 #include "runtime/hal/drivers/cpu/cpu_command_buffer.h"
 #include "runtime/hal/drivers/cpu/cpu_features.h"
@@ -13,28 +14,26 @@ namespace {
 constexpr uint64_t kHugePage = uint64_t{2} << 20;
 
 class CpuDevice final : public Device {
-public:
-  CpuDevice(Allocator &allocator, const CpuOptions &options)
+ public:
+  CpuDevice(Allocator& allocator, const CpuOptions& options)
       : allocator_(allocator), pool_(allocator, options.threads, options.spin_us) {}
 
   void Destroy() override { allocator_.Delete(this); }
-  const char *name() const override { return "cpu"; }
+  const char* name() const override { return "cpu"; }
   uint32_t thread_count() const override { return pool_.thread_count(); }
 
-  Result<Buffer *> AllocateBuffer(uint64_t size) override {
-    if (size > PTRDIFF_MAX)
-      return OutOfMemory();
+  Result<Buffer*> AllocateBuffer(uint64_t size) override {
+    if (size > PTRDIFF_MAX) return OutOfMemory();
     // Large memory on large pages, where the system has them: far fewer misses of the address cache.
     size_t alignment = size >= kHugePage ? kHugePage : 64;
-    void *memory = allocator_.Allocate(size, alignment);
+    void* memory = allocator_.Allocate(size, alignment);
     if (!memory)
       return Error(EYRIE_RESOURCE_EXHAUSTED, "cannot allocate a buffer of %llu bytes",
                    static_cast<unsigned long long>(size));
 #if defined(MADV_HUGEPAGE)
-    if (size >= kHugePage)
-      madvise(memory, size & ~(kHugePage - 1), MADV_HUGEPAGE);
+    if (size >= kHugePage) madvise(memory, size & ~(kHugePage - 1), MADV_HUGEPAGE);
 #endif
-    Buffer *buffer = allocator_.New<Buffer>(this, memory, size, true, true);
+    Buffer* buffer = allocator_.New<Buffer>(this, memory, size, true, true);
     if (!buffer) {
       allocator_.Release(memory, size, alignment);
       return OutOfMemory();
@@ -42,35 +41,30 @@ public:
     return buffer;
   }
 
-  Result<Buffer *> ImportHostMemory(void *host, uint64_t size, bool writable) override {
-    Buffer *buffer = allocator_.New<Buffer>(this, host, size, writable, false);
-    if (!buffer)
-      return OutOfMemory();
+  Result<Buffer*> ImportHostMemory(void* host, uint64_t size, bool writable) override {
+    Buffer* buffer = allocator_.New<Buffer>(this, host, size, writable, false);
+    if (!buffer) return OutOfMemory();
     return buffer;
   }
 
-  void ReleaseBuffer(Buffer *buffer) override {
-    if (!buffer)
-      return;
+  void ReleaseBuffer(Buffer* buffer) override {
+    if (!buffer) return;
     if (buffer->owned())
       allocator_.Release(buffer->host(), buffer->size(), buffer->size() >= kHugePage ? kHugePage : 64);
     allocator_.Delete(buffer);
   }
 
-  bool CanRun(const char *format, uint64_t features) const override {
+  bool CanRun(const char* format, uint64_t features) const override {
     return strcmp(format, HostFormat()) == 0 && (features & ~HostFeatures()) == 0;
   }
 
-  Result<Executable *> LoadExecutable(const ExecutableSpec &spec) override {
-    auto *executable = allocator_.New<CpuExecutable>(allocator_, this, spec);
-    if (!executable)
-      return OutOfMemory();
+  Result<Executable*> LoadExecutable(const ExecutableSpec& spec) override {
+    auto* executable = allocator_.New<CpuExecutable>(allocator_, this, spec);
+    if (!executable) return OutOfMemory();
     Status status = executable->Load(spec);
     uint32_t local = 0;
-    for (const ExportSpec &item : spec.exports)
-      local = item.local_memory > local ? item.local_memory : local;
-    if (status.ok())
-      status = pool_.ReserveLocal(local);
+    for (const ExportSpec& item : spec.exports) local = item.local_memory > local ? item.local_memory : local;
+    if (status.ok()) status = pool_.ReserveLocal(local);
     if (!status.ok()) {
       executable->Destroy();
       return status;
@@ -78,16 +72,15 @@ public:
     return executable;
   }
 
-  Result<CommandBuffer *> CreateCommandBuffer() override {
-    auto *commands = allocator_.New<CpuCommandBuffer>(allocator_, this);
-    if (!commands)
-      return OutOfMemory();
+  Result<CommandBuffer*> CreateCommandBuffer() override {
+    auto* commands = allocator_.New<CpuCommandBuffer>(allocator_, this);
+    if (!commands) return OutOfMemory();
     return commands;
   }
 
-  Status Submit(const Submission &submission) override {
+  Status Submit(const Submission& submission) override {
     Status status = Run(submission);
-    for (const SemaphoreValue &signal : submission.signals) {
+    for (const SemaphoreValue& signal : submission.signals) {
       if (status.ok())
         status = signal.semaphore->Signal(signal.value);
       else
@@ -96,33 +89,32 @@ public:
     return status;
   }
 
-private:
+ private:
   friend class ::eyrie::rt::Allocator;
 
-  Status Run(const Submission &submission) {
-    for (const SemaphoreValue &wait : submission.waits)
+  Status Run(const Submission& submission) {
+    for (const SemaphoreValue& wait : submission.waits)
       EYRIE_RETURN_IF_ERROR(
           wait.semaphore->Wait(wait.value, submission.stop ? submission.stop->deadline_ns : kForever));
     if (submission.commands->device() != this)
       return Error(EYRIE_INVALID_ARGUMENT, "the command buffer belongs to another device");
     pool_.BeginSubmission();
     Status status =
-        static_cast<CpuCommandBuffer *>(submission.commands)->Run(pool_, submission.stop, submission.profile);
+        static_cast<CpuCommandBuffer*>(submission.commands)->Run(pool_, submission.stop, submission.profile);
     pool_.EndSubmission();
     return status;
   }
 
-  Allocator &allocator_;
+  Allocator& allocator_;
   WorkerPool pool_;
 };
 
-} // namespace
+}  // namespace
 
-Result<Device *> CreateCpuDevice(Allocator &allocator, const CpuOptions &options) {
-  auto *device = allocator.New<CpuDevice>(allocator, options);
-  if (!device)
-    return OutOfMemory();
+Result<Device*> CreateCpuDevice(Allocator& allocator, const CpuOptions& options) {
+  auto* device = allocator.New<CpuDevice>(allocator, options);
+  if (!device) return OutOfMemory();
   return device;
 }
 
-} // namespace eyrie::rt::hal::cpu
+}  // namespace eyrie::rt::hal::cpu

@@ -8,13 +8,13 @@
 namespace eyrie::rt::hal::cpu {
 
 struct CpuOptions {
-  uint32_t threads = 0; // 0 or 1: no workers
+  uint32_t threads = 0;  // 0 or 1: no workers
   uint32_t spin_us = 0;
 };
 
 // Submit runs the commands before it returns: its waits must be satisfied by then or be signalled by another thread.
-Result<Device *> CreateCpuDevice(Allocator &allocator, const CpuOptions &options);
+Result<Device*> CreateCpuDevice(Allocator& allocator, const CpuOptions& options);
 
-} // namespace eyrie::rt::hal::cpu
+}  // namespace eyrie::rt::hal::cpu
 
-#endif // EYRIE_RUNTIME_HAL_DRIVERS_CPU_CPU_DEVICE_H_
+#endif  // EYRIE_RUNTIME_HAL_DRIVERS_CPU_CPU_DEVICE_H_

@@ -7,15 +7,15 @@
 
 namespace eyrie::rt::hal::cpu {
 
-Status CpuExecutable::Load(const ExecutableSpec &spec) {
+Status CpuExecutable::Load(const ExecutableSpec& spec) {
   // What the machine can run is settled before any code is mapped.
   if (strcmp(spec.format, HostFormat()) != 0)
     return Error(EYRIE_INCOMPATIBLE, "executable '%.100s' is of the format '%.40s'; this machine runs '%s'", spec.name,
                  spec.format, HostFormat());
   uint64_t missing = spec.features & ~HostFeatures();
   if (missing) {
-    const char *name = "an unknown feature";
-    if (const char *known = abi::CpuFeatureName(spec.format, static_cast<uint32_t>(__builtin_ctzll(missing))))
+    const char* name = "an unknown feature";
+    if (const char* known = abi::CpuFeatureName(spec.format, static_cast<uint32_t>(__builtin_ctzll(missing))))
       name = known;
     return Error(EYRIE_INCOMPATIBLE,
                  "executable '%.100s' needs %s, which this processor lacks; compile it again for this processor with "
@@ -26,8 +26,8 @@ Status CpuExecutable::Load(const ExecutableSpec &spec) {
     return Error(EYRIE_INCOMPATIBLE, "executable '%.100s': the operating system does not grant AMX", spec.name);
   EYRIE_ASSIGN_OR_RETURN(image_, ElfImage::Load(spec.object, spec.object_size));
   EYRIE_RETURN_IF_ERROR(kernels_.Reserve(spec.exports.size()));
-  for (const ExportSpec &item : spec.exports) {
-    void *address = image_.FindFunction(item.symbol);
+  for (const ExportSpec& item : spec.exports) {
+    void* address = image_.FindFunction(item.symbol);
     if (!address)
       return Error(EYRIE_INVALID_ARGUMENT, "executable '%.100s' has no function '%.100s'", spec.name, item.symbol);
     EYRIE_RETURN_IF_ERROR(kernels_.Push(reinterpret_cast<eyrie_kernel>(address)));
@@ -35,4 +35,4 @@ Status CpuExecutable::Load(const ExecutableSpec &spec) {
   return {};
 }
 
-} // namespace eyrie::rt::hal::cpu
+}  // namespace eyrie::rt::hal::cpu

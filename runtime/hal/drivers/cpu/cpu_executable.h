@@ -10,20 +10,20 @@
 namespace eyrie::rt::hal::cpu {
 
 class CpuExecutable final : public Executable {
-public:
-  CpuExecutable(Allocator &allocator, Device *device, const ExecutableSpec &spec)
+ public:
+  CpuExecutable(Allocator& allocator, Device* device, const ExecutableSpec& spec)
       : Executable(device, spec.exports), allocator_(allocator), kernels_(allocator) {}
-  Status Load(const ExecutableSpec &spec);
+  Status Load(const ExecutableSpec& spec);
   void Destroy() override { allocator_.Delete(this); }
   eyrie_kernel kernel(uint32_t ordinal) const { return kernels_[ordinal]; }
 
-private:
+ private:
   friend class ::eyrie::rt::Allocator;
-  Allocator &allocator_;
+  Allocator& allocator_;
   ElfImage image_;
   Array<eyrie_kernel> kernels_;
 };
 
-} // namespace eyrie::rt::hal::cpu
+}  // namespace eyrie::rt::hal::cpu
 
-#endif // EYRIE_RUNTIME_HAL_DRIVERS_CPU_CPU_EXECUTABLE_H_
+#endif  // EYRIE_RUNTIME_HAL_DRIVERS_CPU_CPU_EXECUTABLE_H_

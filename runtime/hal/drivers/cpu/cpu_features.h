@@ -9,10 +9,10 @@ namespace eyrie::rt::hal::cpu {
 // The bits of abi/cpu_features.def for the machine that this runs on.
 uint64_t HostFeatures();
 // The executable format that this machine runs: "elf-x86_64", "elf-aarch64"; "" if none.
-const char *HostFormat();
+const char* HostFormat();
 // Asks the operating system for the registers that need it (AMX). Must be called before code with these features runs.
 bool EnableFeatures(uint64_t features);
 
-} // namespace eyrie::rt::hal::cpu
+}  // namespace eyrie::rt::hal::cpu
 
-#endif // EYRIE_RUNTIME_HAL_DRIVERS_CPU_CPU_FEATURES_H_
+#endif  // EYRIE_RUNTIME_HAL_DRIVERS_CPU_CPU_FEATURES_H_

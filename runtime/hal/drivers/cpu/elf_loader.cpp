@@ -1,10 +1,11 @@
 #include "runtime/hal/drivers/cpu/elf_loader.h"
 
-#include <cerrno>
-#include <cstring>
 #include <elf.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 
 #include "abi/kernel.h"
 #include "runtime/base/checked.h"
@@ -29,24 +30,24 @@ constexpr uint64_t kMaxImage = uint64_t{1} << 30;
 constexpr uint16_t kMaxSegments = 64;
 
 struct Import {
-  const char *name;
-  void *address;
+  const char* name;
+  void* address;
 };
 
 const Import kImports[] = {
-#define EYRIE_IMPORT(name) {#name, reinterpret_cast<void *>(&name)},
+#define EYRIE_IMPORT(name) {#name, reinterpret_cast<void*>(&name)},
     EYRIE_KERNEL_IMPORTS(EYRIE_IMPORT)
 #undef EYRIE_IMPORT
 };
 
-Status Bad(const char *what) { return Error(EYRIE_INVALID_ARGUMENT, "native code: %s", what); }
+Status Bad(const char* what) { return Error(EYRIE_INVALID_ARGUMENT, "native code: %s", what); }
 
-} // namespace
+}  // namespace
 
 // Loading, step by step; the image is released when a step fails.
 class ElfLoader {
-public:
-  ElfLoader(const uint8_t *object, size_t size) : object_(object), size_(size) {
+ public:
+  ElfLoader(const uint8_t* object, size_t size) : object_(object), size_(size) {
     page_ = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   }
 
@@ -61,13 +62,15 @@ public:
   }
   ElfImage image;
 
-private:
-  template <typename T> T Read(uint64_t offset) const {
+ private:
+  template <typename T>
+  T Read(uint64_t offset) const {
     T value;
     memcpy(&value, object_ + offset, sizeof(T));
     return value;
   }
-  template <typename T> T ReadImage(uint64_t address) const {
+  template <typename T>
+  T ReadImage(uint64_t address) const {
     T value;
     memcpy(&value, image.image_ + address, sizeof(T));
     return value;
@@ -77,17 +80,14 @@ private:
   uint64_t PageUp(uint64_t value) const { return (value + page_ - 1) & ~(page_ - 1); }
 
   Status ReadHeader() {
-    if (size_ < sizeof(Elf64_Ehdr))
-      return Bad("the object is too short for an ELF header");
+    if (size_ < sizeof(Elf64_Ehdr)) return Bad("the object is too short for an ELF header");
     header_ = Read<Elf64_Ehdr>(0);
-    if (memcmp(header_.e_ident, ELFMAG, SELFMAG) != 0)
-      return Bad("not an ELF object");
+    if (memcmp(header_.e_ident, ELFMAG, SELFMAG) != 0) return Bad("not an ELF object");
     if (header_.e_ident[EI_CLASS] != ELFCLASS64 || header_.e_ident[EI_DATA] != ELFDATA2LSB ||
         header_.e_machine != kMachine || kMachine == EM_NONE)
       return Error(EYRIE_INCOMPATIBLE, "native code: made for another machine (ELF machine %u, this one is %u)",
                    header_.e_machine, kMachine);
-    if (header_.e_type != ET_DYN)
-      return Bad("not a shared object");
+    if (header_.e_type != ET_DYN) return Bad("not a shared object");
     if (header_.e_phentsize != sizeof(Elf64_Phdr) || header_.e_phnum == 0 || header_.e_phnum > kMaxSegments ||
         !InRange(header_.e_phoff, uint64_t{header_.e_phnum} * sizeof(Elf64_Phdr), size_))
       return Bad("bad program header table");
@@ -108,39 +108,33 @@ private:
         dynamic_ = segment.p_vaddr;
         dynamic_size_ = segment.p_memsz;
       }
-      if (segment.p_type != PT_LOAD)
-        continue;
+      if (segment.p_type != PT_LOAD) continue;
       if (segment.p_filesz > segment.p_memsz || !InRange(segment.p_offset, segment.p_filesz, size_))
         return Bad("a segment lies outside the object");
-      if (!InRange(segment.p_vaddr, segment.p_memsz, kMaxImage))
-        return Bad("a segment lies outside the address range");
+      if (!InRange(segment.p_vaddr, segment.p_memsz, kMaxImage)) return Bad("a segment lies outside the address range");
       // On pages of its own, behind the one before it.
-      if (PageDown(segment.p_vaddr) < end)
-        return Bad("segments overlap or are out of order");
+      if (PageDown(segment.p_vaddr) < end) return Bad("segments overlap or are out of order");
       end = PageUp(segment.p_vaddr + segment.p_memsz);
       if ((segment.p_flags & PF_W) && (segment.p_flags & PF_X))
         return Error(EYRIE_PERMISSION_DENIED, "native code: a segment is writable and executable");
       if (segment.p_flags & PF_X) {
-        if (++code_segments > 1)
-          return Bad("more than one code segment");
+        if (++code_segments > 1) return Bad("more than one code segment");
         image.code_begin_ = segment.p_vaddr;
         image.code_end_ = segment.p_vaddr + segment.p_memsz;
       }
     }
-    if (end == 0 || code_segments == 0)
-      return Bad("no code");
-    if (dynamic_size_ == 0)
-      return Bad("no dynamic section");
+    if (end == 0 || code_segments == 0) return Bad("no code");
+    if (dynamic_size_ == 0) return Bad("no dynamic section");
     image.image_size_ = static_cast<size_t>(end);
     return {};
   }
 
   Status MapSegments() {
-    void *memory = mmap(nullptr, image.image_size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory = mmap(nullptr, image.image_size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
       return Error(EYRIE_RESOURCE_EXHAUSTED, "native code: cannot map %zu bytes: %s", image.image_size_,
                    strerror(errno));
-    image.image_ = static_cast<uint8_t *>(memory);
+    image.image_ = static_cast<uint8_t*>(memory);
     for (uint16_t i = 0; i < header_.e_phnum; ++i) {
       Elf64_Phdr segment = Segment(i);
       if (segment.p_type == PT_LOAD && segment.p_filesz)
@@ -150,36 +144,66 @@ private:
   }
 
   Status ReadDynamic() {
-    if (!InImage(dynamic_, dynamic_size_))
-      return Bad("the dynamic section lies outside the image");
+    if (!InImage(dynamic_, dynamic_size_)) return Bad("the dynamic section lies outside the image");
     uint64_t hash = 0, symbol_size = sizeof(Elf64_Sym), rela_entry = sizeof(Elf64_Rela), plt_kind = DT_RELA;
     bool has_symbols = false, has_strings = false;
     for (uint64_t at = 0; dynamic_size_ - at >= sizeof(Elf64_Dyn); at += sizeof(Elf64_Dyn)) {
       Elf64_Dyn entry = ReadImage<Elf64_Dyn>(dynamic_ + at);
       uint64_t value = entry.d_un.d_val;
-      if (entry.d_tag == DT_NULL)
-        break;
+      if (entry.d_tag == DT_NULL) break;
       switch (entry.d_tag) {
-      case DT_SYMTAB: image.symbols_ = value; has_symbols = true; break;
-      case DT_STRTAB: image.strings_ = value; has_strings = true; break;
-      case DT_STRSZ: image.strings_size_ = value; break;
-      case DT_SYMENT: symbol_size = value; break;
-      case DT_HASH: hash = value; break;
-      case DT_RELA: rela_ = value; break;
-      case DT_RELASZ: rela_size_ = value; break;
-      case DT_RELAENT: rela_entry = value; break;
-      case DT_JMPREL: plt_ = value; break;
-      case DT_PLTRELSZ: plt_size_ = value; break;
-      case DT_PLTREL: plt_kind = value; break;
-      case DT_NEEDED: return Bad("depends on other libraries");
-      case DT_TEXTREL: return Bad("relocations in code");
-      case DT_REL: case DT_RELR: return Bad("relocations of an unsupported form");
-      case DT_INIT: case DT_FINI: return Bad("initialisers are not supported");
-      case DT_INIT_ARRAYSZ: case DT_FINI_ARRAYSZ: case DT_PREINIT_ARRAYSZ:
-        if (value)
+        case DT_SYMTAB:
+          image.symbols_ = value;
+          has_symbols = true;
+          break;
+        case DT_STRTAB:
+          image.strings_ = value;
+          has_strings = true;
+          break;
+        case DT_STRSZ:
+          image.strings_size_ = value;
+          break;
+        case DT_SYMENT:
+          symbol_size = value;
+          break;
+        case DT_HASH:
+          hash = value;
+          break;
+        case DT_RELA:
+          rela_ = value;
+          break;
+        case DT_RELASZ:
+          rela_size_ = value;
+          break;
+        case DT_RELAENT:
+          rela_entry = value;
+          break;
+        case DT_JMPREL:
+          plt_ = value;
+          break;
+        case DT_PLTRELSZ:
+          plt_size_ = value;
+          break;
+        case DT_PLTREL:
+          plt_kind = value;
+          break;
+        case DT_NEEDED:
+          return Bad("depends on other libraries");
+        case DT_TEXTREL:
+          return Bad("relocations in code");
+        case DT_REL:
+        case DT_RELR:
+          return Bad("relocations of an unsupported form");
+        case DT_INIT:
+        case DT_FINI:
           return Bad("initialisers are not supported");
-        break;
-      default: break;
+        case DT_INIT_ARRAYSZ:
+        case DT_FINI_ARRAYSZ:
+        case DT_PREINIT_ARRAYSZ:
+          if (value) return Bad("initialisers are not supported");
+          break;
+        default:
+          break;
       }
     }
     if (!has_symbols || !has_strings || !hash)
@@ -187,8 +211,7 @@ private:
     if (symbol_size != sizeof(Elf64_Sym) || rela_entry != sizeof(Elf64_Rela) || plt_kind != DT_RELA)
       return Bad("tables of an unsupported form");
     // The hash table tells how many symbols there are: {buckets, chains}, and chains equals the symbols.
-    if (hash % 4 || !InImage(hash, 8))
-      return Bad("the hash table lies outside the image");
+    if (hash % 4 || !InImage(hash, 8)) return Bad("the hash table lies outside the image");
     image.symbol_count_ = ReadImage<uint32_t>(hash + 4);
     if (image.symbols_ % 8 || !InImage(image.symbols_, image.symbol_count_ * sizeof(Elf64_Sym)))
       return Bad("the symbol table lies outside the image");
@@ -213,20 +236,17 @@ private:
   }
 
   Result<uint64_t> SymbolAddress(uint64_t index) const {
-    if (index >= image.symbol_count_)
-      return Bad("a relocation's symbol does not exist");
+    if (index >= image.symbol_count_) return Bad("a relocation's symbol does not exist");
     auto symbol = ReadImage<Elf64_Sym>(image.symbols_ + index * sizeof(Elf64_Sym));
     if (symbol.st_shndx != SHN_UNDEF) {
       if (symbol.st_value > image.image_size_ || ELF64_ST_TYPE(symbol.st_info) == STT_GNU_IFUNC)
         return Bad("a symbol lies outside the image");
       return reinterpret_cast<uint64_t>(image.image_) + symbol.st_value;
     }
-    if (symbol.st_name >= image.strings_size_)
-      return Bad("a symbol's name lies outside the string table");
-    const char *name = reinterpret_cast<const char *>(image.image_ + image.strings_ + symbol.st_name);
-    for (const Import &import : kImports)
-      if (strcmp(import.name, name) == 0)
-        return reinterpret_cast<uint64_t>(import.address);
+    if (symbol.st_name >= image.strings_size_) return Bad("a symbol's name lies outside the string table");
+    const char* name = reinterpret_cast<const char*>(image.image_ + image.strings_ + symbol.st_name);
+    for (const Import& import : kImports)
+      if (strcmp(import.name, name) == 0) return reinterpret_cast<uint64_t>(import.address);
     return Error(EYRIE_NOT_FOUND, "native code: imports '%.100s', which the runtime does not supply", name);
   }
 
@@ -234,8 +254,7 @@ private:
     for (uint64_t at = 0; at < bytes; at += sizeof(Elf64_Rela)) {
       auto entry = ReadImage<Elf64_Rela>(table + at);
       auto type = static_cast<uint32_t>(ELF64_R_TYPE(entry.r_info));
-      if (type == 0)
-        continue;
+      if (type == 0) continue;
       if (!InImage(entry.r_offset, 8) || !IsWritable(entry.r_offset))
         return Bad("a relocation writes outside the writable data");
       uint64_t value;
@@ -245,8 +264,7 @@ private:
         value = reinterpret_cast<uint64_t>(image.image_) + static_cast<uint64_t>(entry.r_addend);
       } else if (type == kGlobDat || type == kJumpSlot || type == kAbsolute) {
         EYRIE_ASSIGN_OR_RETURN(value, SymbolAddress(ELF64_R_SYM(entry.r_info)));
-        if (type == kAbsolute || kMachine == EM_AARCH64)
-          value += static_cast<uint64_t>(entry.r_addend);
+        if (type == kAbsolute || kMachine == EM_AARCH64) value += static_cast<uint64_t>(entry.r_addend);
       } else {
         return Error(EYRIE_INVALID_ARGUMENT, "native code: relocation type %u is not supported", type);
       }
@@ -261,8 +279,7 @@ private:
       return Error(EYRIE_PERMISSION_DENIED, "native code: cannot protect: %s", strerror(errno));
     for (uint16_t i = 0; i < header_.e_phnum; ++i) {
       Elf64_Phdr segment = Segment(i);
-      if (segment.p_type != PT_LOAD || segment.p_memsz == 0)
-        continue;
+      if (segment.p_type != PT_LOAD || segment.p_memsz == 0) continue;
       int protection = (segment.p_flags & PF_W)   ? PROT_READ | PROT_WRITE
                        : (segment.p_flags & PF_X) ? PROT_READ | PROT_EXEC
                                                   : PROT_READ;
@@ -271,12 +288,12 @@ private:
         return Error(EYRIE_PERMISSION_DENIED, "native code: the system does not let memory be made executable: %s",
                      strerror(errno));
     }
-    char *code = reinterpret_cast<char *>(image.image_);
+    char* code = reinterpret_cast<char*>(image.image_);
     __builtin___clear_cache(code + image.code_begin_, code + image.code_end_);
     return {};
   }
 
-  const uint8_t *object_;
+  const uint8_t* object_;
   size_t size_;
   uint64_t page_;
   Elf64_Ehdr header_{};
@@ -284,9 +301,9 @@ private:
   uint64_t rela_ = 0, rela_size_ = 0, plt_ = 0, plt_size_ = 0;
 };
 
-ElfImage::ElfImage(ElfImage &&other) { *this = std::move(other); }
+ElfImage::ElfImage(ElfImage&& other) { *this = std::move(other); }
 
-ElfImage &ElfImage::operator=(ElfImage &&other) {
+ElfImage& ElfImage::operator=(ElfImage&& other) {
   std::swap(image_, other.image_);
   std::swap(image_size_, other.image_size_);
   std::swap(symbols_, other.symbols_);
@@ -299,29 +316,25 @@ ElfImage &ElfImage::operator=(ElfImage &&other) {
 }
 
 ElfImage::~ElfImage() {
-  if (image_)
-    munmap(image_, image_size_);
+  if (image_) munmap(image_, image_size_);
 }
 
-Result<ElfImage> ElfImage::Load(const uint8_t *object, size_t size) {
+Result<ElfImage> ElfImage::Load(const uint8_t* object, size_t size) {
   ElfLoader loader(object, size);
   EYRIE_RETURN_IF_ERROR(loader.Load());
   return std::move(loader.image);
 }
 
-void *ElfImage::FindFunction(const char *name) const {
+void* ElfImage::FindFunction(const char* name) const {
   for (uint64_t i = 0; i < symbol_count_; ++i) {
     Elf64_Sym symbol;
     memcpy(&symbol, image_ + symbols_ + i * sizeof(symbol), sizeof(symbol));
-    if (symbol.st_shndx == SHN_UNDEF || symbol.st_name >= strings_size_)
-      continue;
-    if (strcmp(reinterpret_cast<const char *>(image_ + strings_ + symbol.st_name), name) != 0)
-      continue;
-    if (symbol.st_value < code_begin_ || symbol.st_value >= code_end_)
-      return nullptr;
+    if (symbol.st_shndx == SHN_UNDEF || symbol.st_name >= strings_size_) continue;
+    if (strcmp(reinterpret_cast<const char*>(image_ + strings_ + symbol.st_name), name) != 0) continue;
+    if (symbol.st_value < code_begin_ || symbol.st_value >= code_end_) return nullptr;
     return image_ + symbol.st_value;
   }
   return nullptr;
 }
 
-} // namespace eyrie::rt::hal::cpu
+}  // namespace eyrie::rt::hal::cpu

@@ -15,26 +15,26 @@
 namespace eyrie::rt::hal::cpu {
 
 class ElfImage {
-public:
+ public:
   ElfImage() = default;
-  ElfImage(ElfImage &&other);
-  ElfImage &operator=(ElfImage &&other);
+  ElfImage(ElfImage&& other);
+  ElfImage& operator=(ElfImage&& other);
   ~ElfImage();
 
-  static Result<ElfImage> Load(const uint8_t *object, size_t size);
+  static Result<ElfImage> Load(const uint8_t* object, size_t size);
   // The address of a function; null if the object exports none of this name.
-  void *FindFunction(const char *name) const;
+  void* FindFunction(const char* name) const;
   size_t size() const { return image_size_; }
 
-private:
+ private:
   friend class ElfLoader;
-  uint8_t *image_ = nullptr;
+  uint8_t* image_ = nullptr;
   size_t image_size_ = 0;
   // Inside the image, checked when loading.
   uint64_t symbols_ = 0, symbol_count_ = 0, strings_ = 0, strings_size_ = 0;
   uint64_t code_begin_ = 0, code_end_ = 0;
 };
 
-} // namespace eyrie::rt::hal::cpu
+}  // namespace eyrie::rt::hal::cpu
 
-#endif // EYRIE_RUNTIME_HAL_DRIVERS_CPU_ELF_LOADER_H_
+#endif  // EYRIE_RUNTIME_HAL_DRIVERS_CPU_ELF_LOADER_H_

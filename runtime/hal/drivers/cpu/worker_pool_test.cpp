@@ -2,6 +2,7 @@
 #include "runtime/hal/drivers/cpu/worker_pool.h"
 
 #include <gtest/gtest.h>
+
 #include <memory>
 
 namespace eyrie::rt::hal::cpu {
@@ -12,11 +13,10 @@ struct Job {
   uint64_t fail_at = UINT64_MAX;
 };
 
-int32_t Count(void *context, uint64_t begin, uint64_t end, void *) {
-  auto &job = *static_cast<Job *>(context);
+int32_t Count(void* context, uint64_t begin, uint64_t end, void*) {
+  auto& job = *static_cast<Job*>(context);
   for (; begin < end; ++begin) {
-    if (begin == job.fail_at)
-      return 42;
+    if (begin == job.fail_at) return 42;
     job.counts[begin].fetch_add(1, std::memory_order_relaxed);
   }
   return 0;
@@ -46,25 +46,26 @@ TEST(WorkerPool, KeepsAnError) {
     EXPECT_EQ(pool.Run(1000, Count, &job, nullptr), 42);
   }
   Job job = {std::make_unique<std::atomic<uint32_t>[]>(1000)};
-  EXPECT_EQ(pool.Run(1000, Count, &job, nullptr), 0); // and works again
+  EXPECT_EQ(pool.Run(1000, Count, &job, nullptr), 0);  // and works again
 }
 
 TEST(WorkerPool, ServesManyThreads) {
   Allocator allocator{eyrie_allocator_t{}};
   WorkerPool pool(allocator, 3, 50);
   pthread_t threads[4];
-  for (pthread_t &thread : threads)
-    pthread_create(&thread, nullptr, [](void *argument) -> void * {
-      for (int round = 0; round < 300; ++round) {
-        Job job = {std::make_unique<std::atomic<uint32_t>[]>(97)};
-        EXPECT_EQ(static_cast<WorkerPool *>(argument)->Run(97, Count, &job, nullptr), 0);
-        for (int i = 0; i < 97; ++i)
-          EXPECT_EQ(job.counts[i].load(), 1u);
-      }
-      return nullptr;
-    }, &pool);
-  for (pthread_t &thread : threads)
-    pthread_join(thread, nullptr);
+  for (pthread_t& thread : threads)
+    pthread_create(
+        &thread, nullptr,
+        [](void* argument) -> void* {
+          for (int round = 0; round < 300; ++round) {
+            Job job = {std::make_unique<std::atomic<uint32_t>[]>(97)};
+            EXPECT_EQ(static_cast<WorkerPool*>(argument)->Run(97, Count, &job, nullptr), 0);
+            for (int i = 0; i < 97; ++i) EXPECT_EQ(job.counts[i].load(), 1u);
+          }
+          return nullptr;
+        },
+        &pool);
+  for (pthread_t& thread : threads) pthread_join(thread, nullptr);
 }
 
 TEST(WorkerPool, ReusesSleepingWorkers) {
@@ -78,5 +79,5 @@ TEST(WorkerPool, ReusesSleepingWorkers) {
   }
 }
 
-} // namespace
-} // namespace eyrie::rt::hal::cpu
+}  // namespace
+}  // namespace eyrie::rt::hal::cpu

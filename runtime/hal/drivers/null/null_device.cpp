@@ -4,35 +4,35 @@ namespace eyrie::rt::hal::null {
 namespace {
 
 class NullExecutable final : public Executable {
-public:
-  NullExecutable(Allocator &allocator, Device *device, std::span<const ExportSpec> exports)
+ public:
+  NullExecutable(Allocator& allocator, Device* device, std::span<const ExportSpec> exports)
       : Executable(device, exports), allocator_(allocator) {}
   void Destroy() override { allocator_.Delete(this); }
 
-private:
+ private:
   friend class ::eyrie::rt::Allocator;
-  Allocator &allocator_;
+  Allocator& allocator_;
 };
 
 class NullCommandBuffer final : public CommandBuffer {
-public:
-  NullCommandBuffer(Allocator &allocator, Device *device) : CommandBuffer(device), allocator_(allocator) {}
+ public:
+  NullCommandBuffer(Allocator& allocator, Device* device) : CommandBuffer(device), allocator_(allocator) {}
   void Destroy() override { allocator_.Delete(this); }
   Status Begin() override {
     state_ = State::kRecording;
     empty_ = true;
     return {};
   }
-  Status Dispatch(Executable *executable, uint32_t ordinal, const uint64_t workgroup_count[3],
+  Status Dispatch(Executable* executable, uint32_t ordinal, const uint64_t workgroup_count[3],
                   std::span<const int64_t> constants, std::span<const Binding> bindings, uint32_t) override {
     empty_ = false;
     return CheckDispatch(executable, ordinal, workgroup_count, constants, bindings);
   }
-  Status Copy(const Binding &source, const Binding &destination) override {
+  Status Copy(const Binding& source, const Binding& destination) override {
     empty_ = false;
     return CheckCopy(source, destination);
   }
-  Status Fill(const Binding &destination, uint64_t, uint32_t pattern_bytes) override {
+  Status Fill(const Binding& destination, uint64_t, uint32_t pattern_bytes) override {
     empty_ = false;
     return CheckFill(destination, pattern_bytes);
   }
@@ -44,20 +44,20 @@ public:
   }
   bool ended() const { return state_ == State::kEnded; }
 
-private:
+ private:
   friend class ::eyrie::rt::Allocator;
-  Allocator &allocator_;
+  Allocator& allocator_;
 };
 
 class NullDevice final : public Device {
-public:
-  explicit NullDevice(Allocator &allocator) : allocator_(allocator) {}
+ public:
+  explicit NullDevice(Allocator& allocator) : allocator_(allocator) {}
   void Destroy() override { allocator_.Delete(this); }
-  const char *name() const override { return "null"; }
+  const char* name() const override { return "null"; }
   uint32_t thread_count() const override { return 1; }
-  Result<Buffer *> AllocateBuffer(uint64_t size) override {
-    void *memory = size > PTRDIFF_MAX ? nullptr : allocator_.Allocate(size, 64);
-    Buffer *buffer = memory ? allocator_.New<Buffer>(this, memory, size, true, true) : nullptr;
+  Result<Buffer*> AllocateBuffer(uint64_t size) override {
+    void* memory = size > PTRDIFF_MAX ? nullptr : allocator_.Allocate(size, 64);
+    Buffer* buffer = memory ? allocator_.New<Buffer>(this, memory, size, true, true) : nullptr;
     if (!buffer) {
       allocator_.Release(memory, size, 64);
       return Error(EYRIE_RESOURCE_EXHAUSTED, "cannot allocate a buffer of %llu bytes",
@@ -65,33 +65,29 @@ public:
     }
     return buffer;
   }
-  Result<Buffer *> ImportHostMemory(void *host, uint64_t size, bool writable) override {
-    Buffer *buffer = allocator_.New<Buffer>(this, host, size, writable, false);
-    if (!buffer)
-      return OutOfMemory();
+  Result<Buffer*> ImportHostMemory(void* host, uint64_t size, bool writable) override {
+    Buffer* buffer = allocator_.New<Buffer>(this, host, size, writable, false);
+    if (!buffer) return OutOfMemory();
     return buffer;
   }
-  void ReleaseBuffer(Buffer *buffer) override {
-    if (buffer && buffer->owned())
-      allocator_.Release(buffer->host(), buffer->size(), 64);
+  void ReleaseBuffer(Buffer* buffer) override {
+    if (buffer && buffer->owned()) allocator_.Release(buffer->host(), buffer->size(), 64);
     allocator_.Delete(buffer);
   }
-  bool CanRun(const char *, uint64_t) const override { return true; }
-  Result<Executable *> LoadExecutable(const ExecutableSpec &spec) override {
-    Executable *executable = allocator_.New<NullExecutable>(allocator_, this, spec.exports);
-    if (!executable)
-      return OutOfMemory();
+  bool CanRun(const char*, uint64_t) const override { return true; }
+  Result<Executable*> LoadExecutable(const ExecutableSpec& spec) override {
+    Executable* executable = allocator_.New<NullExecutable>(allocator_, this, spec.exports);
+    if (!executable) return OutOfMemory();
     return executable;
   }
-  Result<CommandBuffer *> CreateCommandBuffer() override {
-    CommandBuffer *commands = allocator_.New<NullCommandBuffer>(allocator_, this);
-    if (!commands)
-      return OutOfMemory();
+  Result<CommandBuffer*> CreateCommandBuffer() override {
+    CommandBuffer* commands = allocator_.New<NullCommandBuffer>(allocator_, this);
+    if (!commands) return OutOfMemory();
     return commands;
   }
-  Status Submit(const Submission &submission) override {
+  Status Submit(const Submission& submission) override {
     Status status = Check(submission);
-    for (const SemaphoreValue &signal : submission.signals) {
+    for (const SemaphoreValue& signal : submission.signals) {
       if (status.ok())
         status = signal.semaphore->Signal(signal.value);
       else
@@ -100,28 +96,27 @@ public:
     return status;
   }
 
-private:
+ private:
   friend class ::eyrie::rt::Allocator;
-  Status Check(const Submission &submission) {
-    for (const SemaphoreValue &wait : submission.waits)
+  Status Check(const Submission& submission) {
+    for (const SemaphoreValue& wait : submission.waits)
       EYRIE_RETURN_IF_ERROR(
           wait.semaphore->Wait(wait.value, submission.stop ? submission.stop->deadline_ns : kForever));
     if (submission.commands->device() != this)
       return Error(EYRIE_INVALID_ARGUMENT, "the command buffer belongs to another device");
-    if (!static_cast<NullCommandBuffer *>(submission.commands)->ended())
+    if (!static_cast<NullCommandBuffer*>(submission.commands)->ended())
       return Error(EYRIE_FAILED_PRECONDITION, "the command buffer has not been ended");
     return {};
   }
-  Allocator &allocator_;
+  Allocator& allocator_;
 };
 
-} // namespace
+}  // namespace
 
-Result<Device *> CreateNullDevice(Allocator &allocator) {
-  Device *device = allocator.New<NullDevice>(allocator);
-  if (!device)
-    return OutOfMemory();
+Result<Device*> CreateNullDevice(Allocator& allocator) {
+  Device* device = allocator.New<NullDevice>(allocator);
+  if (!device) return OutOfMemory();
   return device;
 }
 
-} // namespace eyrie::rt::hal::null
+}  // namespace eyrie::rt::hal::null

@@ -8,8 +8,8 @@
 
 namespace eyrie::rt::hal::null {
 
-Result<Device *> CreateNullDevice(Allocator &allocator);
+Result<Device*> CreateNullDevice(Allocator& allocator);
 
-} // namespace eyrie::rt::hal::null
+}  // namespace eyrie::rt::hal::null
 
-#endif // EYRIE_RUNTIME_HAL_DRIVERS_NULL_NULL_DEVICE_H_
+#endif  // EYRIE_RUNTIME_HAL_DRIVERS_NULL_NULL_DEVICE_H_
