@@ -56,7 +56,7 @@ eyrie::target::compileExecutable(graph::ExecutableOp executable, const Target &t
   executable->setAttr("target", b.getStringAttr(target.name()));
   executable->setAttr("format", b.getStringAttr(target.format(options)));
   executable->setAttr("features", b.getI64IntegerAttr(target.requiredFeatures(options)));
-  executable->setAttr(kLocalMemory, localMemory ? localMemory : b.getI64IntegerAttr(0));
+  executable->setAttr("local_memory", localMemory ? localMemory : b.getI64IntegerAttr(0));
   executable->setAttr("object", DenseResourceElementsAttr::get(type, name + "_object", std::move(blob)));
   return success();
 }

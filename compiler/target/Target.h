@@ -30,8 +30,8 @@ struct CompiledKernel {
 };
 
 /// What the pipeline leaves on the kernel's module for compileExecutable:
-/// bytes of workgroup-private memory (i64; absent means none).
-inline constexpr llvm::StringLiteral kLocalMemory = "local_memory";
+/// bytes of workgroup-private memory (i64; absent means none). The executable has it without the prefix.
+inline constexpr llvm::StringLiteral kLocalMemory = "eyrie.local_memory";
 
 class Target {
 public:
