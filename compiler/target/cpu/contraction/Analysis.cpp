@@ -342,8 +342,8 @@ LogicalResult Analyser::analyseRoot() {
   for (utils::IteratorType type : root.getIteratorTypesArray())
     result.loops.push_back({Monomial(), type == utils::IteratorType::reduction});
   SmallVector<bool> known(result.loops.size(), false);
-  auto operands = llvm::to_vector(llvm::reverse(llvm::make_pointer_range(root->getOpOperands())));
-  for (OpOperand *operand : operands) {
+  for (unsigned number = root->getNumOperands(); number-- > 0;) {
+    OpOperand *operand = &root->getOpOperand(number);
     if (!isa<RankedTensorType>(operand->get().getType()))
       continue;
     for (auto [dim, expr] : llvm::enumerate(root.getMatchingIndexingMap(operand).getResults()))

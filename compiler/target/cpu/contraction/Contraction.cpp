@@ -61,6 +61,8 @@ eyrie::target::cpu::chooseContractionPacking(linalg::GenericOp op, const CpuTarg
   if (out.getNumResults() == 0 || !out.isProjectedPermutation() || element.getIntOrFloatBitWidth() < 8)
     return std::nullopt;
   SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  if (llvm::is_contained(sizes, 0))
+    return std::nullopt;
   // The columns: the innermost dim of the result that is not a single element, as collapseLoops will find.
   std::optional<unsigned> column;
   int64_t rows = 1;

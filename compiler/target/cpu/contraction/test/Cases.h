@@ -1,5 +1,6 @@
 // The functions that the contraction test compiles and runs.
 #pragma once
+#include "compiler/target/Target.h"
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -10,11 +11,15 @@ struct Case {
   std::string name;
   std::string source;            // one func.func @kernel
   std::vector<int64_t> indices;  // values of its index arguments
+  std::string refusal = {};      // why lowerContraction does not take it; empty if it does
   bool packed = false;           // pack the operand that the target chooses
   double flops = 0;              // for the benchmark
 };
 
 std::vector<Case> correctnessCases();
 std::vector<Case> benchmarkCases();
+
+/// The case as the text of an executable; if it says so, with the operand packed that the target of `options` chooses.
+std::string executableText(const Case &testCase, const TargetOptions &options);
 
 } // namespace eyrie::target::cpu::test
