@@ -144,7 +144,10 @@ Dim floorDiv(Dim a, Dim b) {
   return contextOf(a, b)->atom(DimAtom::Kind::FloorDiv, a, b);
 }
 
-Dim ceilDiv(Dim a, Dim b) { return floorDiv(a + b - 1, b); }
+Dim ceilDiv(Dim a, Dim b) {
+  bool isPositive = lowerBound(b).value_or(-1) >= 0;
+  return isPositive ? floorDiv(a + b - 1, b) : -floorDiv(-a, b);
+}
 Dim floorMod(Dim a, Dim b) { return a - b * floorDiv(a, b); }
 
 Dim min(Dim a, Dim b) {
@@ -236,6 +239,28 @@ std::optional<bool> isLess(Dim a, Dim b) {
   if (auto low = lowerBound(-difference); low && *low >= 0)
     return false;
   return std::nullopt;
+}
+
+static const DimAtom *singleAtom(Dim a) {
+  if (a.isConstant() || a.getNode()->terms.size() != 1)
+    return nullptr;
+  const Term &term = a.getNode()->terms.front();
+  return term.coefficient == 1 && term.atoms.size() == 1 ? &a.getNode()->context->getAtom(term.atoms[0]) : nullptr;
+}
+
+bool isPlainSymbol(Dim a) {
+  const DimAtom *atom = singleAtom(a);
+  return atom && atom->kind == DimAtom::Kind::Symbol;
+}
+
+bool mayBeRepeated(Dim size, Dim out) {
+  if (size == out || !isPlainSymbol(size) || lowerBound(size).value_or(0) > 1)
+    return false;
+  if (out.isConstant())
+    return true;
+  const DimAtom *atom = singleAtom(out);
+  return atom && atom->kind == DimAtom::Kind::Max &&
+         (atom->a == size || atom->b == size || mayBeRepeated(size, atom->a) || mayBeRepeated(size, atom->b));
 }
 
 static std::string atomString(const DimAtom &atom) {
@@ -357,7 +382,7 @@ Value DimContext::materializeAtom(OpBuilder &b, Location loc, unsigned id) {
     return arith::MinSIOp::create(b, loc, x, y);
   if (atom.kind == DimAtom::Kind::Max)
     return arith::MaxSIOp::create(b, loc, x, y);
-  if (auto low = lowerBound(atom.a); low && *low >= 0)
+  if (lowerBound(atom.a).value_or(-1) >= 0 && lowerBound(atom.b).value_or(-1) >= 0)
     return arith::DivSIOp::create(b, loc, x, y);
   return arith::FloorDivSIOp::create(b, loc, x, y);
 }

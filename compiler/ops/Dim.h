@@ -72,6 +72,10 @@ Dim product(llvm::ArrayRef<Dim> dims);
 std::optional<int64_t> lowerBound(Dim a);
 /// Surely equal, surely different, or unknown.
 std::optional<bool> isEqual(Dim a, Dim b);
+/// The dimensions of one size in numpy's broadcasting: `size` may turn out to be 1 while `out` is not.
+bool mayBeRepeated(Dim size, Dim out);
+/// A symbol and nothing else.
+bool isPlainSymbol(Dim a);
 /// Surely a < b, surely not, or unknown.
 std::optional<bool> isLess(Dim a, Dim b);
 

@@ -14,11 +14,35 @@ AffineMap projection(Builder &b, unsigned loops, ArrayRef<int64_t> dims) {
   return AffineMap::get(loops, 0, exprs, b.builder.getContext());
 }
 
-Tensor elementwise(Builder &b, ArrayRef<Dim> shape, Type type, ArrayRef<Tensor> xs, bool isUnsigned,
+/// x as an operand of a loop nest over `shape`: where only the run tells whether a dimension repeats, it is expanded.
+static Tensor settleBroadcast(Builder &b, const Tensor &x, ArrayRef<Dim> shape) {
+  ArrayRef<Dim> aligned = shape.take_back(x.rank());
+  bool isOpen = false;
+  for (auto [size, out] : llvm::zip_equal(x.shape, aligned))
+    isOpen |= mayBeRepeated(size, out);
+  if (!isOpen)
+    return x;
+  SmallVector<Count> sizes;
+  for (Dim size : x.shape)
+    sizes.emplace_back(b, size);
+  return gatherMap(b, x, aligned, {}, {}, [&](const Scalar &s, ValueRange indices, ValueRange) {
+    SmallVector<Value> from(indices);
+    for (auto [i, index] : llvm::enumerate(from)) {
+      Value last = s.op<arith::SubIOp>(sizes[i].get(s, s.b.getIndexType()), s.index(1));
+      index = s.op<arith::MinSIOp>(index, last);
+    }
+    return from;
+  });
+}
+
+Tensor elementwise(Builder &b, ArrayRef<Dim> shape, Type type, ArrayRef<Tensor> operands, bool isUnsigned,
                    llvm::function_ref<Value(const Scalar &, ValueRange)> body) {
   SmallVector<AffineMap> maps;
-  for (const Tensor &x : xs)
-    maps.push_back(b.broadcastMap(x.shape, shape));
+  SmallVector<Tensor> xs;
+  for (const Tensor &operand : operands) {
+    xs.push_back(settleBroadcast(b, operand, shape));
+    maps.push_back(b.broadcastMap(xs.back().shape, shape));
+  }
   return b.map(
       shape, type, xs, maps,
       [&](OpBuilder &builder, Location loc, ValueRange args) { return body(Scalar{builder, loc}, args); }, isUnsigned);
@@ -262,6 +286,24 @@ static Value emitKnownPower(const Scalar &s, Value x, double power) {
   return {};
 }
 
+/// By squaring, modulo 2^width. Exponents up to 63; negative ones give 0, but for bases 1 and -1.
+static Value integerPower(const Scalar &s, Value x, Value exponent) {
+  Value zero = s.like(x, 0), one = s.like(x, 1), result = one, square = x;
+  auto hasBit = [&](double bit) {
+    return s.cmp(arith::CmpIPredicate::ne, s.op<arith::AndIOp>(exponent, s.like(x, bit)), zero);
+  };
+  for (int bit = 0; bit < 6; ++bit) {
+    result = s.select(hasBit(1 << bit), s.mul(result, square), result);
+    square = s.mul(square, square);
+  }
+  Value isOdd = hasBit(1);
+  Value minusOne = s.like(x, -1), isMinusOne = s.cmp(arith::CmpIPredicate::eq, x, minusOne);
+  Value ofUnit = s.select(isMinusOne, s.select(isOdd, minusOne, one), one);
+  Value isUnit = s.op<arith::OrIOp>(isMinusOne, Value(s.cmp(arith::CmpIPredicate::eq, x, one)));
+  Value isNegative = s.cmp(arith::CmpIPredicate::slt, exponent, zero);
+  return s.select(isNegative, s.select(isUnit, ofUnit, zero), result);
+}
+
 static FailureOr<Tensor> pow(Builder &b, const Tensor &x, const Tensor &y, ArrayRef<Dim> shape) {
   std::optional<double> power = splatValue(y);
   return elementwise(b, shape, x.elementType, {x, y}, x.isUnsigned, [&](const Scalar &s, ValueRange args) -> Value {
@@ -277,7 +319,7 @@ static FailureOr<Tensor> pow(Builder &b, const Tensor &x, const Tensor &y, Array
     if (power && *power == 2)
       return s.mul(args[0], args[0]);
     if (y.isInteger() && x.elementType == y.elementType && !x.isUnsigned)
-      return s.op<math::IPowIOp>(args[0], args[1]);
+      return integerPower(s, args[0], args[1]);
     // Integers to the power of something else: through f64, as the reference does.
     Type f64 = s.b.getF64Type();
     Value result = s.op<math::PowFOp>(scalarCast(s, args[0], x.isUnsigned, f64, false),

@@ -37,22 +37,38 @@ static Tensor progression(Builder &b, Dim count, const Tensor &start, const Tens
       start.isUnsigned);
 }
 
+/// max(ceil((limit - start) / delta), 0), computed at run time when the numbers are only known then.
+static FailureOr<Dim> floatRangeSize(Builder &b, const Tensor &start, const Tensor &limit, const Tensor &delta) {
+  auto first = splatValue(start), last = splatValue(limit), step = splatValue(delta);
+  if (first && last && step) {
+    double count = *step == 0 ? 0 : std::ceil((*last - *first) / *step);
+    if (*step == 0 || !(count < double(int64_t(1) << 40)))
+      return b.error() << "the range from " << *first << " to " << *last << " by " << *step << " has no or too many steps";
+    return Dim(static_cast<int64_t>(std::max(count, 0.0)));
+  }
+  Type f64 = b.builder.getF64Type(), i64 = b.builder.getI64Type();
+  SmallVector<Tensor> operands{b.reshape(start, {}), b.reshape(limit, {}), b.reshape(delta, {})};
+  Tensor count = elementwise(b, {}, i64, operands, false, [&](const Scalar &s, ValueRange args) {
+    auto wide = [&](Value v) { return scalarCast(s, v, false, f64, false); };
+    Value steps = s.divF(s.sub(wide(args[1]), wide(args[0])), wide(args[2]));
+    return scalarCast(s, s.max(s.op<math::CeilOp>(steps), s.like(steps, 0)), false, i64, false);
+  });
+  auto read = b.integers(count, "the length of the range", /*lower=*/0);
+  if (failed(read))
+    return failure();
+  return read->front();
+}
+
 FailureOr<Tensor> range(Builder &b, const Tensor &start, const Tensor &limit, const Tensor &delta) {
   for (const Tensor *t : {&start, &limit, &delta})
     if (!t->numElements().is(1) || t->elementType != start.elementType)
       return b.error() << "start, limit and delta must be scalars of one type, found " << start.str() << ", "
                        << limit.str() << " and " << delta.str();
   if (start.isFloat()) {
-    auto first = b.constantNumbers(start, "start"), last = b.constantNumbers(limit, "limit"),
-         step = b.constantNumbers(delta, "delta");
-    if (failed(first) || failed(last) || failed(step))
+    auto count = floatRangeSize(b, start, limit, delta);
+    if (failed(count))
       return failure();
-    if (step->front() == 0)
-      return b.error() << "delta is 0";
-    double count = std::ceil((last->front() - first->front()) / step->front());
-    if (!(count < double(int64_t(1) << 40)))
-      return b.error() << "the range has too many elements";
-    return progression(b, static_cast<int64_t>(std::max(count, 0.0)), start, delta);
+    return progression(b, *count, start, delta);
   }
   auto first = b.integers(start, "start"), last = b.integers(limit, "limit"), step = b.integers(delta, "delta");
   if (failed(first) || failed(last) || failed(step))

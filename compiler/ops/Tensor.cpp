@@ -474,6 +474,9 @@ FailureOr<Dims> broadcastShapes(Builder &b, ArrayRef<Dim> x, ArrayRef<Dim> y) {
       diagnostic << " cannot be broadcast together: sizes " << p.constant() << " and " << q.constant()
                  << " differ and neither is 1";
       return diagnostic;
+    } else if ((isPlainSymbol(p) || p.isConstant()) && (isPlainSymbol(q) || q.isConstant())) {
+      // Either may be 1 at run time; otherwise they are equal.
+      result[i] = q.isConstant() ? q : p.isConstant() ? p : max(p, q);
     } else {
       // Equal at run time, or the model is wrong there. The known size is the better one.
       b.dims.assumeEqual(p, q);
