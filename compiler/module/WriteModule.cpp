@@ -2,7 +2,7 @@
 #include "abi/module_format.h"
 #include "compiler/module/Metadata.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
 #include <cerrno>
 #include <unistd.h>
 
@@ -77,6 +77,21 @@ LogicalResult reportFile(ModuleOp module, StringRef path, StringRef reason) {
   return emitError(UnknownLoc::get(module.getContext())) << "cannot write '" << path << "': " << reason;
 }
 
+/// A new file beside `path`. Not fs::createUniqueFile, which would replace every '%' of the path.
+std::error_code createTemporary(StringRef path, int &fd, SmallVectorImpl<char> &temporary) {
+  namespace fs = llvm::sys::fs;
+  std::error_code error;
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    temporary.clear();
+    (path + ".tmp-" + Twine(llvm::sys::Process::getProcessId()) + "-" + Twine(attempt)).toVector(temporary);
+    StringRef name(temporary.data(), temporary.size());
+    error = fs::openFileForWrite(name, fd, fs::CD_CreateNew);
+    if (error != std::errc::file_exists)
+      break;
+  }
+  return error;
+}
+
 /// Writes, syncs and closes. Returns the error's text, empty if all is well; the module's own errors are emitted and
 /// set `isInvalid`.
 std::string writeTo(int fd, ModuleOp module, const WriteOptions &options, bool sync, bool &isInvalid) {
@@ -147,7 +162,7 @@ LogicalResult eyrie::module::writeModule(ModuleOp module, StringRef path, const 
   if (!error && fs::exists(status))
     if (std::error_code failed = fs::real_path(path, target))
       return reportFile(module, path, failed.message());
-  if (std::error_code failed = fs::createUniqueFile(target + ".tmp-%%%%%%%%", fd, temporary))
+  if (std::error_code failed = createTemporary(target, fd, temporary))
     return reportFile(module, path, failed.message());
   std::string text = writeTo(fd, module, options, /*sync=*/true, isInvalid);
   if (!isInvalid && text.empty()) {

@@ -125,7 +125,7 @@ TEST(WriteModule, LeavesNothingBehindOnFailure) {
   EXPECT_TRUE(failed(module::writeModule(*compiled.module, StringRef((folder + "/none/x.eyr").str()))));
   EXPECT_NE(message.find("No such file or directory"), std::string::npos);
 
-  std::string path = (folder + "/x.eyr").str();
+  std::string path = (folder + "/100%.eyr").str();
   EXPECT_TRUE(succeeded(module::writeModule(*compiled.module, StringRef(path))));
   EXPECT_TRUE(succeeded(module::writeModule(*compiled.module, StringRef(path))));
   auto file = llvm::MemoryBuffer::getFile(path);
