@@ -61,7 +61,7 @@ static LogicalResult decompose(func::FuncOp kernel) {
 }
 
 /// Buffers that are left: on the stack if small, else in the workgroup's private memory.
-static LogicalResult placeBuffers(ModuleOp module, func::FuncOp kernel) {
+static LogicalResult placeBuffers(ModuleOp module, func::FuncOp kernel, bool dynamicStack) {
   Block *entry = &kernel.getBody().front();
   SmallVector<memref::AllocOp> allocs;
   kernel.walk([&](memref::AllocOp op) { allocs.push_back(op); });
@@ -69,6 +69,13 @@ static LogicalResult placeBuffers(ModuleOp module, func::FuncOp kernel) {
   int64_t local = 0, stack = 0;
   for (memref::AllocOp alloc : allocs) {
     MemRefType type = alloc.getType();
+    if (!type.hasStaticShape() && dynamicStack) {
+      OpBuilder b(alloc);
+      alloc.replaceAllUsesWith(
+          memref::AllocaOp::create(b, alloc.getLoc(), type, alloc.getDynamicSizes(), b.getI64IntegerAttr(64)).getResult());
+      alloc.erase();
+      continue;
+    }
     if (!type.hasStaticShape())
       return alloc.emitError() << "needs an intermediate tensor of a size that is known only at run time, " << type
                                << "; give the model's inputs fixed shapes (--shape)";
@@ -93,7 +100,7 @@ static LogicalResult placeBuffers(ModuleOp module, func::FuncOp kernel) {
   return success();
 }
 
-LogicalResult eyrie::target::bufferizeKernel(ModuleOp module, func::FuncOp tensorFunc) {
+LogicalResult eyrie::target::bufferizeKernel(ModuleOp module, func::FuncOp tensorFunc, bool dynamicStack) {
   func::FuncOp kernel = createKernelFunctions(tensorFunc).kernel;
   moveBodyToKernel(tensorFunc, kernel);
   tensorFunc.erase();
@@ -107,7 +114,7 @@ LogicalResult eyrie::target::bufferizeKernel(ModuleOp module, func::FuncOp tenso
     return success();
   };
   bufferization::BufferizationState state;
-  if (failed(bufferization::runOneShotBufferize(kernel, options, state)) || failed(placeBuffers(module, kernel)))
+  if (failed(bufferization::runOneShotBufferize(kernel, options, state)) || failed(placeBuffers(module, kernel, dynamicStack)))
     return failure();
 
   // memref.copy comes from operations that copy by themselves.

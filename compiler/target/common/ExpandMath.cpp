@@ -40,7 +40,7 @@ public:
         Expr quotient = truncOf(a[0] / a[1]);
         Expr rest = a[0] - quotient * a[1];
         Expr fixed = choose(lessThan(rest * copySign(rest.like(1), a[0]), 0.0), rest + copySign(absolute(a[1]), a[0]), rest);
-        return choose(equals(absolute(a[1]), kInf), a[0], fixed);
+        return choose(both(equals(absolute(a[1]), kInf), lessThan(absolute(a[0]), kInf)), a[0], fixed);
       }));
     if (isa<arith::FloorDivSIOp, arith::CeilDivSIOp>(op) && !getElementTypeOrSelf(type).isIndex())
       return roundDivision();

@@ -23,7 +23,9 @@ void registerKernelDialects(mlir::DialectRegistry &registry);
 
 /// Lowers the tensor function of a kernel by one-shot bufferisation and plain loops, in one workgroup: any operations
 /// that bufferise. Leaves the kernel's function and `@<name>_workgroups`; erases the tensor function.
-mlir::LogicalResult bufferizeKernel(mlir::ModuleOp module, mlir::func::FuncOp tensorFunc);
+/// An intermediate tensor of a size known only at run time is an error, unless `dynamicStack` puts it on the stack,
+/// however large.
+mlir::LogicalResult bufferizeKernel(mlir::ModuleOp module, mlir::func::FuncOp tensorFunc, bool dynamicStack = false);
 
 /// Arithmetic and mathematics that the processor lacks, as arithmetic that it has; nothing is left to a library.
 std::unique_ptr<mlir::Pass> createExpandMathPass(ArithmeticModel model);

@@ -16,7 +16,7 @@ struct LowerPass : PassWrapper<LowerPass, OperationPass<ModuleOp>> {
   StringRef getDescription() const override { return "Lower a kernel's tensor function to plain loops"; }
   void runOnOperation() override {
     auto func = *getOperation().getOps<func::FuncOp>().begin();
-    if (failed(bufferizeKernel(getOperation(), func)))
+    if (failed(bufferizeKernel(getOperation(), func, /*dynamicStack=*/true)))
       signalPassFailure();
   }
 };
