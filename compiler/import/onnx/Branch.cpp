@@ -1,0 +1,162 @@
+// If: the branch itself where the condition is known, else scf.if on the host.
+#include "compiler/graph/Graph.h"
+#include "compiler/import/onnx/Importer.h"
+#include "compiler/import/onnx/Text.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using eyrie::ops::Dim;
+using eyrie::ops::DimAtom;
+
+namespace eyrie::import::onnx {
+
+static std::optional<bool> knownCondition(const Tensor &t) {
+  if (t.contents && t.contents->size() == 1 && t.contents->front().isConstant())
+    return t.contents->front().constant() != 0;
+  if (std::optional<double> value = ops::splatValue(t))
+    return *value != 0;
+  return std::nullopt;
+}
+
+/// True if `dim` is computed from a value made inside `region`.
+static bool dependsOn(Dim dim, Region &region) {
+  if (dim.isConstant())
+    return false;
+  for (const auto &term : dim.getNode()->terms)
+    for (unsigned id : term.atoms) {
+      const DimAtom &atom = dim.getNode()->context->getAtom(id);
+      if (atom.kind == DimAtom::Kind::Symbol ? atom.value && region.isAncestor(Value(atom.value).getParentRegion())
+                                             : dependsOn(atom.a, region) || dependsOn(atom.b, region))
+        return true;
+    }
+  return false;
+}
+
+SmallVector<Slot> Importer::importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place) {
+  Scope inner(&scope);
+  if (!graph.inputs.empty()) {
+    errors.add("node '" + place.str() + "' (If): a branch has inputs, expected none");
+    return {};
+  }
+  if (!addInitializers(graph, inner))
+    return {};
+  SmallVector<StringRef> names;
+  for (const ValueInfo &output : graph.outputs)
+    names.push_back(output.name);
+  return importNodes(graph.nodes, names, inner, env);
+}
+
+/// Gives the results of two branches one type and yields them; the text says what does not fit.
+std::string Importer::mergeBranches(Value condition, Region &thenRegion, Region &elseRegion, ArrayRef<Slot> thenResults,
+                                    ArrayRef<Slot> elseResults, SmallVector<Tensor> &merged) {
+  SmallVector<Value> thenValues, elseValues;
+  SmallVector<Type> types;
+  for (auto [i, pair] : llvm::enumerate(llvm::zip_equal(thenResults, elseResults))) {
+    const Tensor &t = std::get<0>(pair).tensor, &e = std::get<1>(pair).tensor;
+    std::string both = "result " + std::to_string(i) + " is " + t.str() + " in one branch and " + e.str() +
+                       " in the other";
+    if (t.elementType != e.elementType || t.isUnsigned != e.isUnsigned)
+      return both + "; the types must be equal";
+    if (t.shape != e.shape)
+      return both + "; branches with results of different shapes are not supported when the condition is known only "
+                    "at run time";
+    for (Dim d : t.shape)
+      if (dependsOn(d, thenRegion) || dependsOn(d, elseRegion))
+        return "the size of result " + std::to_string(i) + ", " + t.str() +
+               ", is computed inside the branches, which is not supported";
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(&thenRegion.front());
+    thenValues.push_back(b->value(t));
+    builder.setInsertionPointToEnd(&elseRegion.front());
+    elseValues.push_back(b->value(e));
+    types.push_back(t.type());
+  }
+  auto branch = scf::IfOp::create(builder, b->loc, types, condition, /*withElseRegion=*/true);
+  branch.getThenRegion().takeBody(thenRegion);
+  branch.getElseRegion().takeBody(elseRegion);
+  OpBuilder atEnd = OpBuilder::atBlockEnd(branch.thenBlock());
+  scf::YieldOp::create(atEnd, b->loc, thenValues);
+  atEnd.setInsertionPointToEnd(branch.elseBlock());
+  scf::YieldOp::create(atEnd, b->loc, elseValues);
+  for (auto [slot, value] : llvm::zip_equal(thenResults, branch.getResults()))
+    merged.push_back(ops::fromValue(value, slot.tensor.shape, slot.tensor.isUnsigned));
+  return "";
+}
+
+void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
+                        StringRef place) {
+  auto fail = [&](const std::string &text) {
+    if (StringRef(text).contains("not supported"))
+      errors.addUnsupported({place.str(), "If", text});
+    else
+      errors.add(describe(node, place) + text);
+    poison(node, scope);
+  };
+  const Graph *graphs[2] = {};
+  for (auto [name, attribute] : attributesOf(node, env))
+    if (name == "then_branch" || name == "else_branch")
+      graphs[name == "else_branch"] = attribute->graph.get();
+  if (!graphs[0] || !graphs[1])
+    return fail("needs the attributes 'then_branch' and 'else_branch' with a graph each");
+  for (const Graph *graph : graphs)
+    if (graph->outputs.size() < node.outputs.size() || graph->outputs.empty())
+      return fail("has " + std::to_string(node.outputs.size()) + " outputs, but a branch gives " +
+                  std::to_string(graph->outputs.size()));
+  if (graphs[0]->outputs.size() != graphs[1]->outputs.size())
+    return fail("its branches give different numbers of results");
+  if (operands.size() != 1 || operands[0]->kind != Slot::Kind::Tensor)
+    return fail("has " + std::to_string(operands.size()) + " inputs, expected the condition");
+  const Tensor &condition = operands[0]->tensor;
+  if (!condition.isBool() || !condition.hasStaticShape() || !condition.numElements().is(1))
+    return fail("the condition must be one boolean, found " + condition.str());
+  if (depth >= kMaxDepth)
+    return fail("functions and branches are nested too deeply");
+  ++depth;
+  struct Leave {
+    unsigned &depth;
+    ~Leave() { --depth; }
+  } leave{depth};
+
+  size_t errorsBefore = errors.count();
+  if (std::optional<bool> known = knownCondition(condition)) {
+    SmallVector<Slot> slots = importBranch(*graphs[*known ? 0 : 1], scope, env, place);
+    if (slots.empty())
+      return poison(node, scope);
+    for (auto [output, slot] : llvm::zip(node.outputs, slots))
+      if (!output.empty())
+        scope.add(output, slot);
+    return;
+  }
+
+  SmallVector<Value> zeros(condition.rank());
+  for (Value &zero : zeros)
+    zero = b->index(0);
+  Value read = graph::ReadScalarOp::create(builder, b->loc, builder.getI1Type(), b->value(condition), zeros);
+  // The types of the results are known only after the branches, so these are built apart.
+  SmallVector<Slot> results[2];
+  auto apart = scf::IfOp::create(builder, b->loc, TypeRange(), read, /*withElseRegion=*/true);
+  for (int i = 0; i < 2; ++i) {
+    Region &region = i ? apart.getElseRegion() : apart.getThenRegion();
+    OpBuilder::InsertionGuard guard(builder);
+    region.front().clear();
+    builder.setInsertionPointToEnd(&region.front());
+    results[i] = importBranch(*graphs[i], scope, env, place);
+  }
+  bool isPoisoned = errors.count() != errorsBefore || results[0].empty() || results[1].empty();
+  for (const Slot &slot : llvm::concat<Slot>(results[0], results[1]))
+    isPoisoned |= slot.kind != Slot::Kind::Tensor;
+  if (isPoisoned) {
+    if (errors.count() == errorsBefore)
+      return fail("a branch gives a result without a value");
+    return poison(node, scope);
+  }
+  SmallVector<Tensor> merged;
+  std::string error = mergeBranches(read, apart.getThenRegion(), apart.getElseRegion(), results[0], results[1], merged);
+  if (!error.empty())
+    return fail(error);
+  apart.erase();
+  bind(node, scope, merged, place);
+}
+
+} // namespace eyrie::import::onnx

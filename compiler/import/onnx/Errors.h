@@ -1,0 +1,36 @@
+// What is wrong with a model, collected so that one import tells all of it.
+#pragma once
+#include "llvm/ADT/StringRef.h"
+#include "mlir/IR/MLIRContext.h"
+#include <string>
+#include <vector>
+
+namespace eyrie::import::onnx {
+
+/// A node that is right but not supported.
+struct Unsupported {
+  std::string node, op, reason; // op: "Loop (opset 16)" or "com.microsoft::Attention (version 1)"
+};
+
+class Errors {
+public:
+  Errors(mlir::MLIRContext &context, llvm::StringRef file) : context(context), file(file) {}
+
+  /// An error of the model as a whole.
+  void add(std::string text) { texts.push_back(std::move(text)); }
+  void addUnsupported(Unsupported node) { unsupported.push_back(std::move(node)); }
+  bool any() const { return !texts.empty() || !unsupported.empty(); }
+  size_t count() const { return texts.size() + unsupported.size(); }
+  /// Emits all errors: unsupported nodes as one, grouped by operation and reason; of the others the first few.
+  void report();
+
+private:
+  std::string describeUnsupported() const;
+
+  mlir::MLIRContext &context;
+  std::string file;
+  std::vector<std::string> texts;
+  std::vector<Unsupported> unsupported;
+};
+
+} // namespace eyrie::import::onnx

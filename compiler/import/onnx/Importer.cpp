@@ -1,0 +1,473 @@
+#include "compiler/import/onnx/Importer.h"
+#include "compiler/graph/Graph.h"
+#include "compiler/import/onnx/Order.h"
+#include "compiler/import/onnx/Registry.h"
+#include "compiler/import/onnx/Text.h"
+#include "mlir/IR/Verifier.h"
+#include "llvm/ADT/ScopeExit.h"
+
+using namespace mlir;
+using eyrie::ops::Dim;
+
+namespace eyrie::import::onnx {
+
+Importer::Importer(MLIRContext &context, const Model &model, std::shared_ptr<llvm::MemoryBuffer> file, StringRef path,
+                   const ImportOptions &options, Errors &errors)
+    : context(context), model(model), file(std::move(file)), files(path), options(options), errors(errors),
+      builder(&context) {}
+
+static StringRef plainDomain(StringRef domain) { return domain == "ai.onnx" ? StringRef() : domain; }
+
+static std::string functionKey(StringRef domain, StringRef name, StringRef overload) {
+  return (plainDomain(domain) + llvm::Twine('\n') + name + llvm::Twine('\n') + overload).str();
+}
+
+//===- versions -----------------------------------------------------------------------------------------------------===
+
+bool Importer::checkVersions() {
+  if (model.irVersion < 1 || model.irVersion > kNewestIrVersion)
+    errors.add("the file has IR version " + std::to_string(model.irVersion) + ", supported are 3 to " +
+               std::to_string(kNewestIrVersion) + (model.irVersion < 1 ? "; is it an ONNX file?" : ""));
+  auto check = [&](const std::vector<OperatorSet> &sets, const std::string &where) {
+    for (const OperatorSet &set : sets)
+      if (plainDomain(set.domain).empty() && (set.version < kOldestOpset || set.version > kNewestOpset))
+        errors.add(where + " is written for operator set " + std::to_string(set.version) + ", supported are " +
+                   std::to_string(kOldestOpset) + " to " + std::to_string(kNewestOpset) +
+                   (set.version < kOldestOpset ? "; convert it with onnx.version_converter" : ""));
+  };
+  check(model.operatorSets, "the model");
+  if (model.operatorSets.empty())
+    errors.add("the model names no operator set, so the meaning of its nodes is open");
+  for (const Function &function : model.functions) {
+    check(function.operatorSets, "the function " + quote(function.name));
+    if (!functions.try_emplace(functionKey(function.domain, function.name, function.overload), &function).second)
+      errors.add("the function " + quote(function.name) + " is defined twice");
+  }
+  if (!model.graph)
+    errors.add("the file holds no graph");
+  else if (model.graph->outputs.empty())
+    errors.add("the graph has no outputs");
+  return !errors.any();
+}
+
+int64_t Importer::opsetOf(StringRef domain, const Env &env) const {
+  auto search = [&](const std::vector<OperatorSet> &sets) -> int64_t {
+    for (const OperatorSet &set : sets)
+      if (plainDomain(set.domain) == plainDomain(domain))
+        return set.version;
+    return 0;
+  };
+  int64_t version = search(*env.operatorSets);
+  return version ? version : search(model.operatorSets);
+}
+
+const Function *Importer::findFunction(const Node &node) const {
+  return functions.lookup(functionKey(node.domain, node.op, node.overload));
+}
+
+//===- names --------------------------------------------------------------------------------------------------------===
+
+std::string Importer::placeOf(const Node &node, unsigned index, const Env &env) const {
+  return env.prefix + (node.name.empty() ? printable(node.op) + "_" + std::to_string(index) : printable(node.name));
+}
+
+std::string Importer::describe(const Node &node, StringRef place) {
+  return "node '" + place.str() + "' (" + printable(node.op) + "): ";
+}
+
+bool Importer::addInitializers(const Graph &graph, Scope &scope) {
+  bool isGood = true;
+  auto add = [&](StringRef name, Slot slot) {
+    if (name.empty() || name.contains('\0')) {
+      errors.add("an initializer has " + (name.empty() ? "no name" : "a zero byte in its name " + quote(name)));
+      isGood = false;
+    } else if (!scope.add(name, std::move(slot))) {
+      errors.add("the initializer " + quote(name) + " is there twice");
+      isGood = false;
+    }
+  };
+  for (const TensorProto &tensor : graph.initializers) {
+    Slot slot{Slot::Kind::Initializer, {}, &tensor, nullptr};
+    add(tensor.name, std::move(slot));
+  }
+  for (const SparseTensorProto &sparse : graph.sparseInitializers) {
+    Slot slot{Slot::Kind::SparseInitializer, {}, nullptr, &sparse};
+    add(sparse.values.name, std::move(slot));
+  }
+  return isGood;
+}
+
+Tensor Importer::makeWeight(const Weight &weight, StringRef name) {
+  int64_t count = weight.type.getNumElements();
+  Tensor known;
+  if (count <= ops::kMaxContents) {
+    known = ops::fromConstant(toDense(weight), weight.isUnsigned);
+    // Integers are mostly shapes, and one number for all elements is no memory: neither needs a global.
+    if (known.isInteger() || known.constant.isSplat() || count == 0)
+      return known;
+  }
+  std::string symbol = printable(name);
+  if (symbol.empty() || StringRef(symbol).starts_with("__"))
+    symbol = "weight." + symbol;
+  for (unsigned i = 1; !globalNames.insert(symbol).second; ++i)
+    symbol = printable(name) + "." + std::to_string(i);
+
+  OpBuilder atStart = OpBuilder::atBlockBegin(module->getBody());
+  Location loc = NameLoc::get(StringAttr::get(&context, symbol));
+  graph::GlobalOp::create(atStart, loc, atStart.getStringAttr(symbol), TypeAttr::get(weight.type),
+                          toResource(weight, symbol));
+  OpBuilder inEntry = OpBuilder::atBlockBegin(&main.getBody().front());
+  if (lastOfEntry)
+    inEntry.setInsertionPointAfter(lastOfEntry);
+  auto load = graph::LoadGlobalOp::create(inEntry, loc, weight.type, FlatSymbolRefAttr::get(&context, symbol));
+  lastOfEntry = load;
+  Tensor tensor = ops::fromValue(load.getResult(), ops::Dims(llvm::map_range(weight.type.getShape(), [](int64_t d) {
+                                   return Dim(d);
+                                 })),
+                                 weight.isUnsigned);
+  tensor.constant = known.constant;
+  return tensor;
+}
+
+const Slot *Importer::resolve(StringRef name, Scope &scope) {
+  Slot *slot = scope.find(name);
+  assert(slot && "names are checked before nodes are imported");
+  if (slot->kind != Slot::Kind::Initializer && slot->kind != Slot::Kind::SparseInitializer)
+    return slot;
+  auto weight = slot->initializer ? readTensor(&context, *slot->initializer, files, file)
+                                  : readSparseTensor(&context, *slot->sparse, files, file);
+  if (weight) {
+    slot->tensor = makeWeight(*weight, name);
+    slot->kind = Slot::Kind::Tensor;
+  } else {
+    errors.add("initializer " + quote(name) + " " + llvm::toString(weight.takeError()));
+    slot->kind = Slot::Kind::Poisoned;
+  }
+  return slot;
+}
+
+void Importer::poison(const Node &node, Scope &scope) {
+  for (StringRef output : node.outputs)
+    if (!output.empty())
+      scope.add(output, Slot{});
+}
+
+//===- nodes --------------------------------------------------------------------------------------------------------===
+
+SmallVector<Slot> Importer::importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope,
+                                        const Env &env) {
+  bool isGood;
+  auto report = [&](int64_t node, const std::string &text) {
+    errors.add(node < 0 ? text : describe(nodes[node], placeOf(nodes[node], node, env)) + text);
+  };
+  std::vector<unsigned> order = orderNodes(
+      nodes, results, [&](StringRef name) { return scope.find(name) != nullptr; }, report, isGood);
+  if (!isGood)
+    return {};
+  for (unsigned index : order) {
+    if (budget-- <= 0) {
+      if (budget == -1)
+        errors.add("the model's functions and branches call each other so often that it becomes too large");
+      return {};
+    }
+    importNode(nodes[index], index, scope, env);
+  }
+  SmallVector<Slot> slots;
+  for (StringRef result : results)
+    slots.push_back(*resolve(result, scope));
+  return slots;
+}
+
+static std::string opName(const Node &node, int64_t version) {
+  StringRef domain = plainDomain(node.domain);
+  std::string number = version ? std::to_string(version) : "unknown";
+  return domain.empty() ? printable(node.op) + " (opset " + number + ")"
+                        : printable(domain) + "::" + printable(node.op) + " (version " + number + ")";
+}
+
+static std::string reasonFor(const Node &node) {
+  static const llvm::StringSet<> loops{"Loop", "Scan", "SequenceMap"};
+  static const llvm::StringSet<> random{"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+                                        "Bernoulli",    "Multinomial"};
+  static const llvm::StringSet<> dataDependent{"NonZero", "Unique", "Compress", "NonMaxSuppression"};
+  if (!plainDomain(node.domain).empty())
+    return "operations of the domain " + quote(node.domain) + " are not supported";
+  if (loops.contains(node.op))
+    return "loops are not supported yet";
+  if (node.op.contains("Sequence") || node.op.starts_with("Optional"))
+    return "sequences and optional values are not supported yet";
+  if (node.op.starts_with("String") || node.op == "RegexFullMatch" || node.op == "TfIdfVectorizer")
+    return "strings are not supported yet";
+  if (random.contains(node.op))
+    return "random numbers are not supported yet";
+  if (dataDependent.contains(node.op))
+    return "results whose size depends on the data are not supported yet";
+  return "this operation is not supported yet";
+}
+
+bool Importer::isUnknown(const Node &node, const Env &env, StringRef place) {
+  if (findFunction(node))
+    return false;
+  int64_t opset = opsetOf(node.domain, env);
+  bool isDefault = plainDomain(node.domain).empty();
+  if (isDefault && node.op == "If")
+    return false;
+  const OpRow *row = isDefault ? findOp(node.op) : nullptr;
+  if (!row) {
+    errors.addUnsupported({place.str(), opName(node, opset), reasonFor(node)});
+    return true;
+  }
+  if (int64_t version = effectiveVersion(*row, opset); !version) {
+    errors.addUnsupported({place.str(), opName(node, opset),
+                           "the operation is there since operator set " + std::to_string(row->since.front()) +
+                               ", but the model is written for " + std::to_string(opset)});
+    return true;
+  }
+  return false;
+}
+
+void Importer::listUnsupported(const Graph &graph, const Env &env) {
+  for (auto [i, node] : llvm::enumerate(graph.nodes)) {
+    isUnknown(node, env, placeOf(node, i, env));
+    for (const Attribute &attribute : node.attributes)
+      if (attribute.graph)
+        listUnsupported(*attribute.graph, env);
+  }
+}
+
+void Importer::importNode(const Node &node, unsigned index, Scope &scope, const Env &env) {
+  std::string place = placeOf(node, index, env);
+  auto fail = [&](const std::string &text) {
+    errors.add(describe(node, place) + text);
+    poison(node, scope);
+  };
+  for (StringRef output : node.outputs) {
+    if (output.contains('\0'))
+      return fail("the output name " + quote(output) + " holds a zero byte");
+    // Names of the graphs around may be hidden; inputs and initializers of this one may not.
+    if (!output.empty() && scope.owns(output))
+      return fail("makes " + quote(output) + ", which is an input or initializer already");
+  }
+  if (isUnknown(node, env, place))
+    return poison(node, scope);
+
+  static const Slot absent{Slot::Kind::Absent, {}, nullptr, nullptr};
+  SmallVector<const Slot *> operands;
+  bool isPoisoned = false;
+  for (StringRef input : node.inputs) {
+    operands.push_back(input.empty() ? &absent : resolve(input, scope));
+    isPoisoned |= operands.back()->kind == Slot::Kind::Poisoned;
+  }
+  if (isPoisoned) {
+    for (const Attribute &attribute : node.attributes)
+      if (attribute.graph)
+        listUnsupported(*attribute.graph, env);
+    return poison(node, scope);
+  }
+  Location before = b->loc;
+  llvm::scope_exit restore([&] { b->loc = before; });
+  b->loc = NameLoc::get(StringAttr::get(&context, place));
+  if (const Function *function = findFunction(node))
+    importCall(node, *function, scope, env, operands, place);
+  else if (node.op == "If")
+    importIf(node, scope, env, operands, place);
+  else
+    importOperation(node, scope, env, opsetOf(node.domain, env), operands, place);
+}
+
+SmallVector<std::pair<StringRef, const Attribute *>> Importer::attributesOf(const Node &node, const Env &env) {
+  SmallVector<std::pair<StringRef, const Attribute *>> resolved;
+  for (const Attribute &attribute : node.attributes) {
+    if (attribute.reference.empty()) {
+      resolved.emplace_back(attribute.name, &attribute);
+    } else if (env.call) {
+      for (auto &[name, value] : env.call->attributes)
+        if (name == attribute.reference)
+          resolved.emplace_back(attribute.name, value);
+    }
+  }
+  return resolved;
+}
+
+bool Importer::checkResult(const Tensor &t, std::string &error) {
+  int64_t count = 1;
+  bool isEmpty = llvm::any_of(t.shape, [](Dim d) { return d.is(0); });
+  for (Dim d : t.shape) {
+    if (d.isConstant() && d.constant() < 0) {
+      error = "gives a tensor with a negative size: " + t.str();
+      return false;
+    }
+    if (!isEmpty && d.isConstant() && (llvm::MulOverflow(count, d.constant(), count) || count > kMaxElements)) {
+      error = "gives a tensor with more than " + std::to_string(kMaxElements) + " elements: " + t.str();
+      return false;
+    }
+  }
+  if (t.shape.size() > kMaxRank)
+    error = "gives a tensor with more than " + std::to_string(kMaxRank) + " dimensions: " + t.str();
+  return error.empty();
+}
+
+void Importer::bind(const Node &node, Scope &scope, ArrayRef<Tensor> results, StringRef place) {
+  std::string error;
+  for (auto [i, output] : llvm::enumerate(node.outputs)) {
+    if (output.empty())
+      continue;
+    if (i >= results.size()) {
+      errors.addUnsupported({place.str(), printable(node.op), "its output " + std::to_string(i) + " is not supported"});
+      scope.add(output, Slot{});
+    } else if (!checkResult(results[i], error)) {
+      errors.add(describe(node, place) + error);
+      return poison(node, scope);
+    } else {
+      scope.add(output, Slot{Slot::Kind::Tensor, results[i], nullptr, nullptr});
+    }
+  }
+}
+
+void Importer::importOperation(const Node &node, Scope &scope, const Env &env, int64_t opset,
+                               ArrayRef<const Slot *> operands, StringRef place) {
+  const OpRow &row = *findOp(node.op);
+  OpNode n(*b, node, opset);
+  for (const Slot *slot : operands)
+    n.inputs.push_back(slot->kind == Slot::Kind::Tensor ? &slot->tensor : nullptr);
+  n.attributes = attributesOf(node, env);
+  auto readTensorAttribute = [&](const TensorProto &proto, StringRef name) -> llvm::Expected<Tensor> {
+    auto weight = readTensor(&context, proto, files, file);
+    if (!weight)
+      return weight.takeError();
+    return makeWeight(*weight, node.outputs.empty() ? StringRef(place) : node.outputs.front());
+  };
+  auto readSparseAttribute = [&](const SparseTensorProto &proto, StringRef name) -> llvm::Expected<Tensor> {
+    auto weight = readSparseTensor(&context, proto, files, file);
+    if (!weight)
+      return weight.takeError();
+    return makeWeight(*weight, node.outputs.empty() ? StringRef(place) : node.outputs.front());
+  };
+  n.readTensor = readTensorAttribute;
+  n.readSparseTensor = readSparseAttribute;
+
+  std::string text;
+  FailureOr<SmallVector<Tensor>> results = failure();
+  {
+    // The library reports at the builder's location; here the error gets the operation and the file.
+    ScopedDiagnosticHandler capture(&context, [&](Diagnostic &diagnostic) {
+      if (diagnostic.getSeverity() == DiagnosticSeverity::Error && text.empty())
+        text = diagnostic.str();
+    });
+    if (operands.size() > row.maxInputs)
+      (void)n.fail("has " + llvm::Twine(operands.size()) + " inputs, expected at most " + llvm::Twine(row.maxInputs));
+    for (size_t i = 0; i < row.minInputs; ++i)
+      (void)n.required(i);
+    if (n.isGood())
+      results = row.handle(n).results;
+  }
+  if (!n.error.empty())
+    text = n.error;
+  if (succeeded(results) && text.empty())
+    return bind(node, scope, *results, place);
+  if (text.empty())
+    text = "cannot be imported, and nothing says why: this is a bug of Eyrie";
+  if (n.isUnsupported || StringRef(text).contains("not supported"))
+    errors.addUnsupported({place.str(), opName(node, opset), text});
+  else
+    errors.add(describe(node, place) + text);
+  poison(node, scope);
+}
+
+//===- functions ----------------------------------------------------------------------------------------------------===
+
+void Importer::importCall(const Node &node, const Function &function, Scope &scope, const Env &env,
+                          ArrayRef<const Slot *> operands, StringRef place) {
+  auto fail = [&](const std::string &text) {
+    errors.add(describe(node, place) + text);
+    poison(node, scope);
+  };
+  for (const Call *call = env.call; call; call = call->caller)
+    if (call->function == &function)
+      return fail("the function " + quote(function.name) + " calls itself");
+  if (depth >= kMaxDepth)
+    return fail("functions and branches are nested deeper than " + std::to_string(kMaxDepth));
+  if (operands.size() > function.inputs.size() || node.outputs.size() > function.outputs.size())
+    return fail("has " + std::to_string(operands.size()) + " inputs and " + std::to_string(node.outputs.size()) +
+                " outputs, but the function takes " + std::to_string(function.inputs.size()) + " and gives " +
+                std::to_string(function.outputs.size()));
+  ++depth;
+  llvm::scope_exit leave([&] { --depth; });
+
+  Call call{&function, attributesOf(node, env), env.call};
+  for (const Attribute &initial : function.defaults)
+    if (llvm::none_of(call.attributes, [&](auto &pair) { return pair.first == initial.name; }))
+      call.attributes.emplace_back(initial.name, &initial);
+  Env inner{&function.operatorSets, &call, place.str() + "/"};
+  Scope body;
+  for (auto [i, input] : llvm::enumerate(function.inputs)) {
+    Slot slot{Slot::Kind::Absent, {}, nullptr, nullptr};
+    if (!body.add(input, i < operands.size() ? *operands[i] : slot))
+      return fail("the function " + quote(function.name) + " has the input " + quote(input) + " twice");
+  }
+  size_t errorsBefore = errors.count();
+  SmallVector<Slot> slots = importNodes(function.nodes, function.outputs, body, inner);
+  if (slots.empty() && errors.count() == errorsBefore && !function.outputs.empty())
+    return fail("the function " + quote(function.name) + " gives no results");
+  if (slots.empty())
+    return poison(node, scope);
+  for (auto [i, output] : llvm::enumerate(node.outputs))
+    if (!output.empty())
+      scope.add(output, slots[i]);
+}
+
+//===- the whole ----------------------------------------------------------------------------------------------------===
+
+/// Nodes of the file, those in branches and functions included.
+static int64_t countNodes(ArrayRef<Node> nodes) {
+  int64_t count = nodes.size();
+  for (const Node &node : nodes)
+    for (const Attribute &attribute : node.attributes)
+      if (attribute.graph)
+        count += countNodes(attribute.graph->nodes);
+  return count;
+}
+
+OwningOpRef<ModuleOp> Importer::run() {
+  if (!checkVersions())
+    return nullptr;
+  const Graph &graph = *model.graph;
+  budget = countNodes(graph.nodes);
+  for (const Function &function : model.functions)
+    budget += countNodes(function.nodes);
+  budget = 100000 + 16 * budget;
+
+  Location loc = NameLoc::get(StringAttr::get(&context, "main"));
+  module = ModuleOp::create(loc);
+  builder.setInsertionPointToEnd(module->getBody());
+  main = func::FuncOp::create(builder, loc, "main", builder.getFunctionType({}, {}));
+  globalNames.insert("main");
+  builder.setInsertionPointToStart(main.addEntryBlock());
+  b = std::make_unique<ops::Builder>(builder, loc, dims, *module);
+
+  Scope scope;
+  // What is an initializer too is a constant, not an argument.
+  bool isGood = addInitializers(graph, scope);
+  if (!addArguments(graph, scope) || !isGood)
+    return nullptr;
+  SmallVector<StringRef> names;
+  for (const ValueInfo &output : graph.outputs)
+    names.push_back(output.name);
+  Env env{&model.operatorSets, nullptr, ""};
+  SmallVector<Slot> slots = importNodes(graph.nodes, names, scope, env);
+  SmallVector<Tensor> results;
+  for (auto [slot, name] : llvm::zip(slots, names)) {
+    if (slot.kind == Slot::Kind::Absent)
+      errors.add("the output " + quote(name) + " has no value");
+    results.push_back(slot.tensor);
+  }
+  if (errors.any() || results.empty())
+    return nullptr;
+  addResults(graph, results);
+  // Errors of the verifier are errors of ours; they are emitted as they are.
+  if (failed(verify(*module)))
+    errors.add("the imported model is not valid: this is a bug of Eyrie");
+  return errors.any() ? nullptr : std::move(module);
+}
+
+} // namespace eyrie::import::onnx

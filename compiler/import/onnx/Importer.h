@@ -1,0 +1,135 @@
+// The walk over a model's graphs that writes them as core IR.
+#pragma once
+#include "compiler/import/onnx/Errors.h"
+#include "compiler/import/onnx/Files.h"
+#include "compiler/import/onnx/Import.h"
+#include "compiler/import/onnx/OpNode.h"
+#include "compiler/import/onnx/Proto.h"
+#include "compiler/import/onnx/Weights.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace eyrie::import::onnx {
+
+/// Functions and branches nest at most this deep in each other.
+inline constexpr unsigned kMaxDepth = 128;
+
+/// A name of the model: a tensor, an initializer that nobody has asked for yet, or what stands for an error.
+struct Slot {
+  enum class Kind { Tensor, Initializer, SparseInitializer, Absent, Poisoned };
+  Kind kind = Kind::Poisoned;
+  Tensor tensor;
+  const TensorProto *initializer = nullptr;
+  const SparseTensorProto *sparse = nullptr;
+};
+
+/// The names of one graph; those of the graphs around it are visible.
+class Scope {
+public:
+  explicit Scope(Scope *parent = nullptr) : parent(parent) {}
+  /// Null if there is no such name.
+  Slot *find(StringRef name) {
+    for (Scope *scope = this; scope; scope = scope->parent)
+      if (auto it = scope->slots.find(name); it != scope->slots.end())
+        return it->second.get();
+    return nullptr;
+  }
+  bool owns(StringRef name) const { return slots.contains(name); }
+  /// False if this graph has the name already.
+  bool add(StringRef name, Slot slot) {
+    return slots.try_emplace(name, std::make_unique<Slot>(std::move(slot))).second;
+  }
+
+private:
+  Scope *parent;
+  llvm::DenseMap<StringRef, std::unique_ptr<Slot>> slots;
+};
+
+/// A call of a model-local function that is being inlined.
+struct Call {
+  const Function *function;
+  SmallVector<std::pair<StringRef, const Attribute *>> attributes;
+  const Call *caller;
+};
+
+/// How names of operations and references to attributes are understood: differs between the model and its functions.
+struct Env {
+  const std::vector<OperatorSet> *operatorSets;
+  const Call *call = nullptr;
+  std::string prefix; // of node names, for locations
+};
+
+class Importer {
+public:
+  Importer(mlir::MLIRContext &context, const Model &model, std::shared_ptr<llvm::MemoryBuffer> file, StringRef path,
+           const ImportOptions &options, Errors &errors);
+
+  /// The finished module; null when there were errors.
+  mlir::OwningOpRef<mlir::ModuleOp> run();
+
+private:
+  // Signature.cpp
+  bool addArguments(const Graph &graph, Scope &scope);
+  void addResults(const Graph &graph, ArrayRef<Tensor> results);
+  mlir::ArrayAttr dimNames(ArrayRef<ops::Dim> shape);
+
+  // Importer.cpp
+  bool checkVersions();
+  bool addInitializers(const Graph &graph, Scope &scope);
+  /// Imports the nodes that `results` need; the slots of the results, or empty after an error.
+  SmallVector<Slot> importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope, const Env &env);
+  void importNode(const Node &node, unsigned index, Scope &scope, const Env &env);
+  void importOperation(const Node &node, Scope &scope, const Env &env, int64_t opset,
+                       ArrayRef<const Slot *> operands, StringRef place);
+  void importCall(const Node &node, const Function &function, Scope &scope, const Env &env,
+                  ArrayRef<const Slot *> operands, StringRef place);
+  void bind(const Node &node, Scope &scope, ArrayRef<Tensor> results, StringRef place);
+  void poison(const Node &node, Scope &scope);
+  /// The tensor behind a name, read from the file on first use.
+  const Slot *resolve(StringRef name, Scope &scope);
+  Tensor makeWeight(const Weight &weight, StringRef name);
+  SmallVector<std::pair<StringRef, const Attribute *>> attributesOf(const Node &node, const Env &env);
+  bool checkResult(const Tensor &t, std::string &error);
+
+  // Branch.cpp
+  void importIf(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
+  SmallVector<Slot> importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place);
+  std::string mergeBranches(mlir::Value condition, mlir::Region &thenRegion, mlir::Region &elseRegion,
+                            ArrayRef<Slot> thenResults, ArrayRef<Slot> elseResults, SmallVector<Tensor> &merged);
+  /// For the list of unsupported nodes only: what cannot be reached because an earlier node failed.
+  void listUnsupported(const Graph &graph, const Env &env);
+  /// Adds the node to the list if its operation is unknown; then true.
+  bool isUnknown(const Node &node, const Env &env, StringRef place);
+
+  int64_t opsetOf(StringRef domain, const Env &env) const;
+  const Function *findFunction(const Node &node) const;
+  std::string placeOf(const Node &node, unsigned index, const Env &env) const;
+  static std::string describe(const Node &node, StringRef place);
+
+  mlir::MLIRContext &context;
+  const Model &model;
+  std::shared_ptr<llvm::MemoryBuffer> file;
+  Files files;
+  const ImportOptions &options;
+  Errors &errors;
+
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  mlir::OpBuilder builder;
+  ops::DimContext dims;
+  std::unique_ptr<ops::Builder> b;
+  mlir::func::FuncOp main;
+  mlir::Operation *lastOfEntry = nullptr; // weights and sizes of inputs come first of all and so dominate every use
+  llvm::StringSet<> globalNames;
+  llvm::StringMap<const Function *> functions;
+  struct Argument {
+    std::string name;
+    ops::Dims shape;
+    bool isUnsigned;
+  };
+  std::vector<Argument> arguments;
+  std::vector<std::pair<ops::Dim, std::string>> argumentSymbols; // symbols of inputs and the names given to them
+  int64_t budget = 0; // nodes that may still be imported: inlining must not multiply a file without end
+  unsigned depth = 0;
+};
+
+} // namespace eyrie::import::onnx

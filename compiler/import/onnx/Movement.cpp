@@ -1,0 +1,169 @@
+// Operations that move elements without changing them.
+#include "compiler/import/onnx/Registry.h"
+
+using namespace mlir;
+using eyrie::ops::Dim;
+using eyrie::ops::PadMode;
+
+namespace eyrie::import::onnx {
+namespace {
+
+/// A tensor of known 64-bit integers, for what older operator sets give as attributes.
+Tensor integerTensor(OpNode &n, ArrayRef<int64_t> values) {
+  int64_t count = values.size();
+  return ops::fromConstant(DenseElementsAttr::get(RankedTensorType::get({count}, n.b.builder.getI64Type()), values));
+}
+
+Result concat(OpNode &n) {
+  int64_t axis = n.requiredInteger("axis");
+  return ops::concat(n.b, n.all(), axis);
+}
+
+SmallVector<int64_t> axesOf(OpNode &n) {
+  return n.opset >= 13 ? n.constantIntegers(1, "axes") : n.integers("axes");
+}
+
+Result squeeze(OpNode &n) {
+  SmallVector<int64_t> axes = axesOf(n);
+  if (!n.isGood())
+    return failure();
+  // An empty list of axes squeezes nothing; no list squeezes all.
+  if (axes.empty() && (n.opset >= 13 ? n.input(1) != nullptr : n.has("axes")))
+    return n.required(0);
+  return ops::squeeze(n.b, n.required(0), axes);
+}
+
+Result unsqueeze(OpNode &n) {
+  if (n.opset < 13 && !n.has("axes"))
+    return n.fail("attribute 'axes' is missing");
+  if (n.opset >= 13)
+    (void)n.required(1);
+  SmallVector<int64_t> axes = axesOf(n);
+  return n.isGood() ? Result(ops::unsqueeze(n.b, n.required(0), axes)) : Result(failure());
+}
+
+Result split(OpNode &n) {
+  const Tensor &x = n.required(0);
+  int64_t axis = n.integer("axis", 0), parts = n.node.outputs.size();
+  if (n.opset < 13 && n.has("split")) {
+    SmallVector<Dim> sizes;
+    for (int64_t size : n.integers("split"))
+      sizes.push_back(size);
+    return ops::split(n.b, x, axis, sizes);
+  }
+  if (n.opset >= 13 && n.input(1)) {
+    FailureOr<ops::Dims> sizes = n.b.integers(*n.input(1), "split", 0);
+    if (failed(sizes))
+      return failure();
+    return ops::split(n.b, x, axis, *sizes);
+  }
+  if (int64_t asked = n.integer("num_outputs", parts); asked != parts)
+    return n.fail("attribute 'num_outputs' is " + llvm::Twine(asked) + ", but the node has " + llvm::Twine(parts) +
+                  " outputs");
+  return ops::splitEqually(n.b, x, axis, parts);
+}
+
+Result slice(OpNode &n) {
+  if (n.opset >= 10)
+    return ops::slice(n.b, n.required(0), n.required(1), n.required(2), n.input(3), n.input(4));
+  SmallVector<int64_t> starts = n.integers("starts"), ends = n.integers("ends"), axes = n.integers("axes");
+  if (!n.has("starts") || !n.has("ends"))
+    return n.fail("attributes 'starts' and 'ends' are needed");
+  Tensor axesTensor = integerTensor(n, axes);
+  return ops::slice(n.b, n.required(0), integerTensor(n, starts), integerTensor(n, ends),
+                    n.has("axes") ? &axesTensor : nullptr, nullptr);
+}
+
+Result pad(OpNode &n) {
+  PadMode mode = n.choice<PadMode>("mode", PadMode::Constant,
+                                   {{"constant", PadMode::Constant},
+                                    {"reflect", PadMode::Reflect},
+                                    {"edge", PadMode::Edge},
+                                    {"wrap", PadMode::Wrap}});
+  const Tensor &x = n.required(0);
+  if (n.opset >= 11)
+    return ops::pad(n.b, x, n.required(1), mode, n.input(2), n.input(3));
+  if (!n.has("pads"))
+    return n.fail("attribute 'pads' is missing");
+  auto type = RankedTensorType::get({}, x.elementType);
+  auto value = ops::numberAttr(x.elementType, n.number("value", 0), x.isUnsigned);
+  Tensor scalar = ops::fromConstant(DenseElementsAttr::get(type, static_cast<mlir::Attribute>(value)), x.isUnsigned);
+  return ops::pad(n.b, x, integerTensor(n, n.integers("pads")), mode, &scalar);
+}
+
+Result depthToSpace(OpNode &n) {
+  bool isColumnRowDepth = n.choice<bool>("mode", false, {{"DCR", false}, {"CRD", true}});
+  return ops::depthToSpace(n.b, n.required(0), n.requiredInteger("blocksize"), isColumnRowDepth);
+}
+
+Result reverseSequence(OpNode &n) {
+  return ops::reverseSequence(n.b, n.required(0), n.required(1), n.integer("time_axis", 0), n.integer("batch_axis", 1));
+}
+
+Result oneHot(OpNode &n) {
+  return ops::oneHot(n.b, n.required(0), n.required(1), n.required(2), n.integer("axis", -1));
+}
+
+ops::Scatter reduction(OpNode &n) {
+  using S = ops::Scatter;
+  return n.choice<S>("reduction", S::Set,
+                     {{"none", S::Set}, {"add", S::Add}, {"mul", S::Mul}, {"min", S::Min}, {"max", S::Max}});
+}
+
+Result scatterElements(OpNode &n) {
+  return ops::scatterElements(n.b, n.required(0), n.required(1), n.required(2), n.integer("axis", 0), reduction(n));
+}
+
+Result scatterND(OpNode &n) {
+  return ops::scatterND(n.b, n.required(0), n.required(1), n.required(2), reduction(n));
+}
+
+/// The number of elements moved from an attribute to an operand in operator set 10.
+Result topK(OpNode &n) {
+  Tensor k = n.opset >= 10 ? n.required(1) : integerTensor(n, {n.requiredInteger("k")});
+  return ops::topK(n.b, n.required(0), k, n.integer("axis", -1), n.flag("largest", true));
+}
+
+Result reshape(OpNode &n) {
+  return ops::reshape(n.b, n.required(0), n.required(1), n.flag("allowzero", false));
+}
+
+const OpRow rows[] = {
+    {"Concat", {4, 11, 13}, 1, kAnyNumber, concat},
+    {"DepthToSpace", {1, 11, 13}, 1, 1, depthToSpace},
+    {"Expand", {8, 13}, 2, 2, [](OpNode &n) -> Result { return ops::expand(n.b, n.required(0), n.required(1)); }},
+    {"Flatten", {1, 9, 11, 13, 21, 23, 24, 25}, 1, 1,
+     [](OpNode &n) -> Result { return ops::flatten(n.b, n.required(0), n.integer("axis", 1)); }},
+    {"Gather", {1, 11, 13}, 2, 2,
+     [](OpNode &n) -> Result { return ops::gather(n.b, n.required(0), n.required(1), n.integer("axis", 0)); }},
+    {"GatherElements", {11, 13}, 2, 2,
+     [](OpNode &n) -> Result { return ops::gatherElements(n.b, n.required(0), n.required(1), n.integer("axis", 0)); }},
+    {"GatherND", {11, 12, 13}, 2, 2,
+     [](OpNode &n) -> Result { return ops::gatherND(n.b, n.required(0), n.required(1), n.integer("batch_dims", 0)); }},
+    {"Identity", {1, 13, 14, 16, 19, 21, 23, 24, 25}, 1, 1, [](OpNode &n) -> Result { return n.required(0); }},
+    {"OneHot", {9, 11}, 3, 3, oneHot},
+    {"Pad", {2, 11, 13, 18, 19, 21, 23, 24, 25}, 1, 4, pad},
+    {"Reshape", {5, 13, 14, 19, 21, 23, 24, 25}, 2, 2, reshape},
+    {"ReverseSequence", {10}, 2, 2, reverseSequence},
+    {"Scatter", {9, 11}, 3, 3, scatterElements},
+    {"ScatterElements", {11, 13, 16, 18}, 3, 3, scatterElements},
+    {"ScatterND", {11, 13, 16, 18}, 3, 3, scatterND},
+    {"Slice", {1, 10, 11, 13}, 1, 5, slice},
+    {"SpaceToDepth", {1, 13}, 1, 1,
+     [](OpNode &n) -> Result { return ops::spaceToDepth(n.b, n.required(0), n.requiredInteger("blocksize")); }},
+    {"Split", {2, 11, 13, 18}, 1, 2, split},
+    {"Squeeze", {1, 11, 13, 21, 23, 24, 25}, 1, 2, squeeze},
+    {"Tile", {6, 13}, 2, 2, [](OpNode &n) -> Result { return ops::tile(n.b, n.required(0), n.required(1)); }},
+    {"TopK", {1, 10, 11, 24}, 1, 2, topK},
+    {"Transpose", {1, 13, 21, 23, 24, 25}, 1, 1,
+     [](OpNode &n) -> Result { return ops::transpose(n.b, n.required(0), n.integers("perm")); }},
+    {"Trilu", {14}, 1, 2,
+     [](OpNode &n) -> Result { return ops::trilu(n.b, n.required(0), n.input(1), n.flag("upper", true)); }},
+    {"Unsqueeze", {1, 11, 13, 21, 23, 24, 25}, 1, 2, unsqueeze},
+};
+
+} // namespace
+
+ArrayRef<OpRow> movementOps() { return rows; }
+
+} // namespace eyrie::import::onnx

@@ -1,0 +1,36 @@
+// The table of supported operations: one row each, by family in its own file.
+#pragma once
+#include "compiler/import/onnx/OpNode.h"
+
+namespace eyrie::import::onnx {
+
+/// Operator sets of the default domain and IR versions that the importer knows.
+inline constexpr int64_t kOldestOpset = 7, kNewestOpset = 26;
+inline constexpr int64_t kNewestIrVersion = 13;
+
+struct OpRow {
+  llvm::StringLiteral name;
+  /// The operator sets in which the operation was introduced or changed; a node means the last one up to its own.
+  llvm::SmallVector<int64_t, 8> since;
+  size_t minInputs, maxInputs;
+  Result (*handle)(OpNode &);
+};
+
+inline constexpr size_t kAnyNumber = SIZE_MAX;
+
+ArrayRef<OpRow> elementwiseOps();   // Elementwise.cpp
+ArrayRef<OpRow> contractionOps();   // Contraction.cpp
+ArrayRef<OpRow> windowOps();        // Window.cpp
+ArrayRef<OpRow> reductionOps();     // Reduction.cpp
+ArrayRef<OpRow> normalizationOps(); // Normalization.cpp
+ArrayRef<OpRow> movementOps();      // Movement.cpp
+ArrayRef<OpRow> shapeOps();         // Shape.cpp
+ArrayRef<OpRow> resizeOps();        // Resize.cpp
+ArrayRef<OpRow> recurrentOps();     // Recurrent.cpp
+
+/// The row of an operation of the default domain; null if there is none.
+const OpRow *findOp(StringRef name);
+/// The version of the operation that a node of operator set `opset` means; 0 when it came later.
+int64_t effectiveVersion(const OpRow &row, int64_t opset);
+
+} // namespace eyrie::import::onnx

@@ -1,0 +1,239 @@
+// Arguments and results of @main: types, symbolic dimensions, names.
+#include "compiler/import/onnx/Importer.h"
+#include "compiler/import/onnx/Text.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/EquivalenceClasses.h"
+
+using namespace mlir;
+using eyrie::ops::Dim;
+
+namespace eyrie::import::onnx {
+
+static StringRef kindName(ValueInfo::Kind kind) {
+  static constexpr llvm::StringLiteral names[] = {"a value without a type", "a tensor", "a sequence", "a map",
+                                                  "an optional value", "a sparse tensor", "an opaque value"};
+  return names[static_cast<size_t>(kind)];
+}
+
+static std::string showDims(ArrayRef<int64_t> sizes) {
+  std::string text;
+  for (int64_t size : sizes)
+    text += (text.empty() ? "" : "x") + std::to_string(size);
+  return text.empty() ? "scalar" : text;
+}
+
+static std::string showDims(const ValueInfo &input) {
+  std::string text;
+  for (const Dimension &dim : input.dims)
+    text += (text.empty() ? "" : "x") + (dim.value && *dim.value >= 0 ? std::to_string(*dim.value)
+                                         : dim.name.empty()           ? "?"
+                                                                      : printable(dim.name));
+  return text.empty() ? "scalar" : text;
+}
+
+/// A dimension of this name is shared with other inputs; exporters write "?" (or nothing) for one that is just open.
+static bool isSymbol(const Dimension &dim) {
+  return !(dim.value && *dim.value >= 0) && !dim.name.empty() && dim.name != "?" && dim.name != "-1" &&
+         !dim.name.contains('\0');
+}
+
+/// Sizes from `options` for the names that inputs give to their dimensions.
+static bool findFixedSymbols(const Graph &graph, const ImportOptions &options, Errors &errors,
+                             llvm::StringMap<int64_t> &fixed) {
+  bool isGood = true;
+  for (auto &[name, sizes] : options.shapes) {
+    auto input = llvm::find_if(graph.inputs, [&](const ValueInfo &info) { return info.name == name; });
+    auto fail = [&](const std::string &text) {
+      errors.add("--shape " + printable(name) + "=" + showDims(sizes) + ": " + text);
+      isGood = false;
+    };
+    if (input == graph.inputs.end()) {
+      std::string names;
+      for (const ValueInfo &info : graph.inputs)
+        names += (names.empty() ? "" : ", ") + quote(info.name);
+      fail("the model has no such input; its inputs are " + names);
+      continue;
+    }
+    if (!input->hasShape)
+      continue;
+    if (input->dims.size() != sizes.size()) {
+      fail("the input has " + std::to_string(input->dims.size()) + " dimensions: " + showDims(*input));
+      continue;
+    }
+    for (auto [dim, size] : llvm::zip_equal(input->dims, sizes)) {
+      if (size < 0)
+        continue; // stays open
+      if (dim.value && *dim.value >= 0 && *dim.value != size)
+        fail("the model fixes the sizes " + showDims(*input));
+      if (isSymbol(dim))
+        if (auto [it, isNew] = fixed.try_emplace(dim.name, size); !isNew && it->second != size)
+          fail("the dimension " + quote(dim.name) + " is " + std::to_string(it->second) + " elsewhere");
+    }
+  }
+  return isGood;
+}
+
+bool Importer::addArguments(const Graph &graph, Scope &scope) {
+  llvm::StringMap<int64_t> fixed;
+  bool isGood = findFixedSymbols(graph, options, errors, fixed);
+  auto fail = [&](const ValueInfo &input, const std::string &text) {
+    errors.add("input " + quote(input.name) + " " + text);
+    isGood = false;
+  };
+  Block *entry = &main.getBody().front();
+  llvm::DenseSet<StringRef> names;
+  for (const ValueInfo &input : graph.inputs) {
+    if (input.name.empty() || input.name.contains('\0')) {
+      fail(input, "has no usable name");
+      continue;
+    }
+    if (!names.insert(input.name).second) {
+      fail(input, "is there twice");
+      continue;
+    }
+    if (scope.owns(input.name))
+      continue; // an initializer
+    if (input.kind != ValueInfo::Kind::Tensor) {
+      fail(input, "is " + kindName(input.kind).str() + "; only tensors are supported");
+      continue;
+    }
+    ElementType element = elementTypeOf(&context, input.type);
+    if (!element.type) {
+      fail(input, "has the unsupported type " + typeName(input.type));
+      continue;
+    }
+    const std::vector<int64_t> *given = nullptr;
+    for (auto &[name, sizes] : options.shapes)
+      if (input.name == name)
+        given = &sizes;
+    if (!input.hasShape && !given) {
+      fail(input, "has no shape in the file; give one with --shape " + printable(input.name) + "=1x3x224x224");
+      continue;
+    }
+    size_t rank = input.hasShape ? input.dims.size() : given->size();
+    if (rank > kMaxRank) {
+      fail(input, "has " + std::to_string(rank) + " dimensions, at most " + std::to_string(kMaxRank) +
+                      " are supported");
+      continue;
+    }
+
+    // The shape: known sizes, symbols by name, and symbols of their own; the latter two are read from the argument.
+    ops::Dims shape(rank);
+    SmallVector<std::pair<unsigned, Dim>> fresh;
+    bool isShapeGood = true;
+    for (size_t i = 0; i < rank; ++i) {
+      Dimension dim = input.hasShape ? input.dims[i] : Dimension{};
+      std::optional<int64_t> size = dim.value;
+      if (given && i < given->size() && (*given)[i] >= 0)
+        size = (*given)[i];
+      if (isSymbol(dim))
+        if (auto it = fixed.find(dim.name); it != fixed.end())
+          size = it->second;
+      if (size && *size < -1) {
+        fail(input, "has the negative size " + std::to_string(*size) + ": " + showDims(input));
+        isShapeGood = false;
+        break;
+      }
+      if (size && *size >= 0) {
+        shape[i] = *size;
+        continue;
+      }
+      std::string name = isSymbol(dim) ? printable(dim.name) : "";
+      std::string key = name.empty() ? printable(input.name) + "." + std::to_string(i) : name;
+      // The library's own symbols begin with '%'.
+      if (key.front() == '%' || name.empty())
+        key = "'" + key + "'";
+      shape[i] = dims.symbol(key, 0);
+      bool isNew = llvm::none_of(argumentSymbols, [&](auto &pair) { return pair.first == shape[i]; });
+      if (isNew) {
+        argumentSymbols.emplace_back(shape[i], name);
+        fresh.emplace_back(i, shape[i]);
+      }
+    }
+    if (!isShapeGood)
+      continue;
+    Tensor tensor;
+    tensor.elementType = element.type;
+    tensor.isUnsigned = element.isUnsigned;
+    tensor.shape = shape;
+    std::string error;
+    if (!checkResult(tensor, error)) {
+      fail(input, error);
+      continue;
+    }
+    Location loc = NameLoc::get(StringAttr::get(&context, printable(input.name)));
+    BlockArgument argument = entry->addArgument(tensor.type(), loc);
+    for (auto [i, symbol] : fresh) {
+      OpBuilder inEntry = OpBuilder::atBlockBegin(entry);
+      if (lastOfEntry)
+        inEntry.setInsertionPointAfter(lastOfEntry);
+      Value index = arith::ConstantIndexOp::create(inEntry, loc, i);
+      auto size = tensor::DimOp::create(inEntry, loc, argument, index);
+      lastOfEntry = size;
+      dims.setValue(symbol, size);
+    }
+    arguments.push_back({input.name.str(), shape, element.isUnsigned});
+    scope.add(input.name, Slot{Slot::Kind::Tensor, ops::fromValue(argument, shape, element.isUnsigned), nullptr,
+                               nullptr});
+  }
+  return isGood;
+}
+
+ArrayAttr Importer::dimNames(ArrayRef<Dim> shape) {
+  SmallVector<StringRef> names;
+  for (Dim d : shape) {
+    auto it = llvm::find_if(argumentSymbols, [&](auto &pair) { return pair.first == d; });
+    names.push_back(it == argumentSymbols.end() ? StringRef() : StringRef(it->second));
+  }
+  return builder.getStrArrayAttr(names);
+}
+
+/// Two inputs whose open dimensions must be equal get one name for them, which the runtime checks.
+static void unifyNames(ArrayRef<std::pair<Dim, Dim>> assumptions,
+                       std::vector<std::pair<Dim, std::string>> &argumentSymbols) {
+  auto find = [&](Dim d) {
+    return llvm::find_if(argumentSymbols, [&](auto &pair) { return pair.first == d; });
+  };
+  for (auto [x, y] : assumptions) {
+    auto a = find(x), b = find(y);
+    if (a == argumentSymbols.end() || b == argumentSymbols.end())
+      continue;
+    std::string from = a->second, to = b->second;
+    if (to.empty())
+      to = from.empty() ? a->first.str() : from;
+    a->second = b->second = to;
+    if (!from.empty())
+      for (auto &pair : argumentSymbols)
+        if (pair.second == from)
+          pair.second = to;
+  }
+}
+
+void Importer::addResults(const Graph &graph, ArrayRef<Tensor> results) {
+  unifyNames(dims.getAssumptions(), argumentSymbols);
+  SmallVector<Value> values;
+  SmallVector<Type> types;
+  for (auto [tensor, output] : llvm::zip_equal(results, graph.outputs)) {
+    b->loc = NameLoc::get(StringAttr::get(&context, printable(output.name)));
+    values.push_back(b->value(tensor));
+    types.push_back(values.back().getType());
+  }
+  func::ReturnOp::create(builder, main.getLoc(), values);
+  Block &entry = main.getBody().front();
+  main.setFunctionType(builder.getFunctionType(entry.getArgumentTypes(), types));
+  for (auto [i, tensor, output] : llvm::enumerate(results, graph.outputs)) {
+    main.setResultAttr(i, "eyrie.name", builder.getStringAttr(printable(output.name)));
+    main.setResultAttr(i, "eyrie.dims", dimNames(tensor.shape));
+    if (tensor.isUnsigned)
+      main.setResultAttr(i, "eyrie.unsigned", builder.getUnitAttr());
+  }
+  for (auto [i, argument] : llvm::enumerate(arguments)) {
+    main.setArgAttr(i, "eyrie.name", builder.getStringAttr(argument.name));
+    main.setArgAttr(i, "eyrie.dims", dimNames(argument.shape));
+    if (argument.isUnsigned)
+      main.setArgAttr(i, "eyrie.unsigned", builder.getUnitAttr());
+  }
+}
+
+} // namespace eyrie::import::onnx
