@@ -45,6 +45,15 @@ def call(*arguments, timeout=120, stdout=subprocess.PIPE, cwd=None, env=None) ->
     return Result(command, done.returncode, text(done.stdout), text(done.stderr))
 
 
+def peak_rss_bytes(*arguments) -> int:
+    """The largest resident memory of a call that has to succeed."""
+    process = subprocess.Popen([EYRIE, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, f"{arguments}: exit {process.returncode}"
+    return usage.ru_maxrss * 1024
+
+
 def succeed(*arguments, **options) -> Result:
     """Runs a call that has to succeed."""
     result = call(*arguments, **options)

@@ -4,7 +4,7 @@ import os
 import pytest
 from architectures import FULL, TINY
 from catalogue import REAL, SLOWEST_COMPILE_S, inputs_of, path_of
-from command import check_equal, compile_model, run_module
+from command import check_equal, compile_model, peak_rss_bytes, run_module
 from reference import Reference
 
 TOLERANCE = 1e-4
@@ -28,6 +28,11 @@ def test_model(name, tmp_path, report):
     report(f"{name:22} error {worst:8.2g}   compiled in {told['compile_ms'] / 1000:6.2f} s   "
            f"peak {told['peak_rss_bytes'] / 1e6:6.0f} MB   module {told['size_bytes'] / 1e6:6.1f} MB   "
            f"model {model.stat().st_size / 1e6:6.1f} MB")
+
+    if told["size_bytes"] > 300e6:
+        resident = peak_rss_bytes("inspect", module)
+        report(f"{name:22} {resident / 1e6:.1f} MB resident after loading")
+        assert resident < 20e6, "loading should map the weights, not read them"
 
     for threads in 2, 4:
         for inputs, one in results:
