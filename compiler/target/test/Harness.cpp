@@ -49,6 +49,8 @@ std::unique_ptr<Program> Program::compile(llvm::StringRef text, const TargetOpti
   PassManager pm(program->ctx.get());
   if (getenv("EYRIE_TEST_PRINT"))
     pm.enableIRPrinting([](Pass *, Operation *) { return false; }, [](Pass *, Operation *) { return true; });
+  if (getenv("EYRIE_TEST_TIMING"))
+    pm.enableTiming();
   pm.addNestedPass<graph::ExecutableOp>(createCompileExecutablesPass(options));
   if (failed(pm.run(*program->module)))
     return nullptr;
