@@ -42,7 +42,7 @@ def test_ir_version_newer_than_known(tmp_path):
 def test_cycle(tmp_path):
     nodes = [node("Add", ["x", "b"], ["a"], name="one"), node("Relu", ["a"], ["b"], name="two"),
              node("Relu", ["b"], ["y"], name="three")]
-    refuse(tmp_path, model_of(nodes, X, Y), "b")
+    refuse(tmp_path, model_of(nodes, X, Y), "one", "two")
 
 
 def test_missing_value(tmp_path):
