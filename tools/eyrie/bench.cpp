@@ -1,8 +1,7 @@
 // `eyrie bench`: how long a call takes.
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "tools/eyrie/command.h"
@@ -122,6 +121,18 @@ std::string ProfileText(const std::vector<ProfileRow>& rows) {
   return text + line;
 }
 
+// The most memory that was resident at once. (getrusage would count what the program that started this one had.)
+uint64_t PeakResidentBytes() {
+  unsigned long long kilobytes = 0;
+  char line[256];
+  if (FILE* file = std::fopen("/proc/self/status", "re")) {
+    while (std::fgets(line, sizeof(line), file) && std::sscanf(line, "VmHWM: %llu", &kilobytes) != 1) {
+    }
+    std::fclose(file);
+  }
+  return kilobytes * 1024;
+}
+
 int Bench(const BenchFlags& flags) {
   if (!(flags.min_time >= 0 && flags.min_time <= 86400)) FailUsage("--min-time must be from 0 to 86400 seconds");
   Module module(flags.module, ThreadCount(flags.threads), /*inspect_only=*/false);
@@ -134,9 +145,7 @@ int Bench(const BenchFlags& flags) {
     timing = Measure(&subject, flags.min_time);
     eyrie_instance_get_stats(subject.get(), &stats);
   }
-  rusage usage = {};
-  getrusage(RUSAGE_SELF, &usage);
-  uint64_t rss = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+  uint64_t rss = PeakResidentBytes();
   eyrie_runtime_stats_t runtime = {};
   eyrie_runtime_get_stats(module.runtime(), &runtime);
   std::vector<ProfileRow> rows;
