@@ -98,21 +98,26 @@ Expr eyrie::target::log1pOf(Expr x) {
   return choose(equals(u, 1.0), x, result);
 }
 
+/// x P(x²) / Q(x²), for an odd f32 function that is 1 beyond `limit`. NaN passes.
+static Expr oddRational(Expr x, double limit, ArrayRef<double> p, ArrayRef<double> q) {
+  Expr bounded = choose(lessThan(x, -limit), -limit, x);
+  bounded = choose(greaterThan(bounded, limit), limit, bounded);
+  Expr z = bounded * bounded;
+  Expr result = bounded * polynomial(z, p) / polynomial(z, q);
+  result = choose(lessThan(result, -1.0), -1.0, result);
+  return choose(greaterThan(result, 1.0), 1.0, result);
+}
+
 Expr eyrie::target::tanhOf(Expr x) {
-  Expr a = absolute(x);
-  Expr limit = x.bits() == 64 ? a.like(22.0) : a.like(10.0);
-  Expr bounded = choose(greaterThan(a, limit), limit, a);
   if (x.bits() == 64) {
-    Expr e = expm1Of(bounded * 2.0);
+    Expr a = absolute(x);
+    Expr e = expm1Of(choose(greaterThan(a, 22.0), 22.0, a) * 2.0);
     return copySign(e / (e + 2.0), x);
   }
-  Expr t = expOf(bounded * -2.0);
-  Expr large = (1.0 - t) / (t + 1.0);
-  Expr z = a * a;
-  Expr p = polynomial(z, {-0.333333317811566282, 0.13333247744106271, -0.0539524698078739897, 0.02173440955227047,
-                          -0.00826701695983500978, 0.0022309962076894244});
-  Expr small = mulAdd(a * z, p, a);
-  return copySign(choose(lessThan(a, 0.6), small, large), x);
+  return oddRational(x, 9.02,
+                     {0.999999998694, 0.136799219706, 0.0038683361933, 2.80076173082e-05, 3.05853562578e-08,
+                      -1.22036716909e-11},
+                     {1.0, 0.470132540336, 0.0272458702396, 0.000393864557894, 1.28737703598e-06});
 }
 
 /// erfc for x >= 0.95, f64.
@@ -139,22 +144,16 @@ static Expr erfSmall(Expr x) {
 }
 
 Expr eyrie::target::erfOf(Expr x) {
-  Expr a = absolute(x);
   if (x.bits() == 64) {
+    Expr a = absolute(x);
     Expr large = copySign(1.0 - erfcTail(choose(lessThan(a, 0.95), 0.95, a)), x);
     Expr result = choose(lessThan(a, 1.0), erfSmall(x), large);
     return choose(unordered(x, x), x, result);
   }
-  Expr small = x * polynomial(a * a, {1.12837916591336546, -0.376126271331609971, 0.112836001433334953,
-                                      -0.0268544431806880601, 0.00518953260799050379, -0.000802081693199444354,
-                                      0.0000788903818395067396});
-  // erf = 1 - exp(log erfc), and log erfc is smooth; beyond 4 it no longer counts.
-  Expr bounded = choose(greaterThan(a, 4.0), 4.0, a);
-  Expr log = polynomial(bounded, {0.000178164901906820319, -1.12952758011117724, -0.633332336418466252,
-                                  -0.108279149400008244, 0.025102290182449885, -0.00415403977299557672,
-                                  0.000426585746936024399, -0.0000192764143551262912, -1.68750346147429877e-7});
-  Expr large = copySign(1.0 - expOf(log), x);
-  return choose(lessThan(a, 1.0), small, large);
+  return oddRational(x, 3.95,
+                     {1.12837914383, 0.191549243346, 0.0528751767266, 0.00380807266993, 0.000284678520861,
+                      2.02582726609e-06},
+                     {1.0, 0.503088774442, 0.114559063146, 0.0150549280721, 0.00117069010109, 3.78304701549e-05});
 }
 
 Expr eyrie::target::erfcOf(Expr x) {

@@ -19,6 +19,8 @@ using namespace eyrie::target::cpu;
 namespace {
 constexpr int64_t kWorkgroupCost = 16384;
 constexpr int64_t kMaxWorkgroups = 512;
+// A cache set holds 8 lines or more: rows at a stride that is a power of two all fall into one.
+constexpr int64_t kTransposeTile = 8;
 
 /// Loop variables that run as one loop, outermost first.
 using LoopGroup = SmallVector<unsigned, 2>;
@@ -424,6 +426,26 @@ private:
     return plan;
   }
 
+  /// The loop along which an operand lies contiguous while the innermost loop strides through it: the two are then
+  /// walked in tiles that stay in the cache.
+  std::optional<unsigned> findTransposedLoop(const Plan &plan) {
+    if (!plan.reductions.empty() || plan.groups.size() < 2)
+      return std::nullopt;
+    unsigned inner = plan.groups.back().front();
+    std::optional<unsigned> found;
+    llvm::DenseSet<Node *> seen;
+    for (const Statement::Store &store : plan.statement->stores)
+      forEachNode(store.value.node, seen, [&](Node *node) {
+        if (node->kind != Node::Kind::Load || node->point.empty() || node->point.back().isFunctionOfDim(inner) ||
+            llvm::none_of(node->point, [&](AffineExpr expr) { return expr.isFunctionOfDim(inner); }))
+          return;
+        for (unsigned level = 0; level + 1 < plan.groups.size(); ++level)
+          if (node->point.back().isFunctionOfDim(plan.groups[level].back()))
+            found = level;
+      });
+    return found;
+  }
+
   void emitStatement(Plan &plan) {
     current = plan.statement;
     groupOf.clear();
@@ -437,6 +459,8 @@ private:
         Value first = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, kernel.workgroupId(d), zero);
         b.setInsertionPointToStart(scf::IfOp::create(b, loc, first, /*withElseRegion=*/false).thenBlock());
       }
+    std::optional<unsigned> tiled = findTransposedLoop(plan);
+    SmallVector<std::tuple<unsigned, Value, Value, Value>> tiles; // variable, begin, end of what is left, size
     for (unsigned level = 0; level <= plan.groups.size(); ++level) {
       for (auto [node, at] : plan.reductions)
         if (at == level)
@@ -447,8 +471,18 @@ private:
       Value size = product(group), begin = zero, end = size;
       if (level < plan.shared.size())
         std::tie(begin, end) = shareOf(size, level);
-      auto loop = scf::ForOp::create(b, loc, begin, end, one);
+      bool isTiled = tiled && (level == *tiled || level + 1 == plan.groups.size());
+      Value step = isTiled ? arith::ConstantIndexOp::create(entry, loc, kTransposeTile).getResult() : one;
+      auto loop = scf::ForOp::create(b, loc, begin, end, step);
       vars[group.front()] = loop.getInductionVar();
+      b.setInsertionPointToStart(loop.getBody());
+      if (isTiled)
+        tiles.push_back({group.front(), loop.getInductionVar(), end, step});
+    }
+    for (auto [v, begin, end, tile] : tiles) {
+      Value tileEnd = arith::AddIOp::create(b, loc, begin, tile);
+      auto loop = scf::ForOp::create(b, loc, begin, arith::MinSIOp::create(b, loc, tileEnd, end), one);
+      vars[v] = loop.getInductionVar();
       b.setInsertionPointToStart(loop.getBody());
     }
     for (const Statement::Store &store : current->stores) {

@@ -110,8 +110,8 @@ template <typename T> void check(const Row &row, const char *type, const std::st
 }
 
 TEST_P(MathTest, F32) {
-  check<float>(GetParam(), "f32", "native", 3e-7);
-  check<float>(GetParam(), "f32", "x86-64", 3e-7);
+  check<float>(GetParam(), "f32", "native", 3.5e-7);
+  check<float>(GetParam(), "f32", "x86-64", 3.5e-7);
 }
 TEST_P(MathTest, F64) {
   double tolerance = std::string(GetParam().op) == "math.powf" ? 1e-13 : 2e-14;
