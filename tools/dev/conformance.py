@@ -49,7 +49,7 @@ def run_case(case: Path, folder: Path):
     if compiled.code not in (0, 1):
         return "crash", f"compile: exit {compiled.code}: {said}"
     if compiled.code:
-        return ("unsupported" if re.search("unsupported|not supported", said) else "refused"), said
+        return ("unsupported" if re.search("unsupported|not supported|only .* are supported", said) else "refused"), said
     for k in range(meta["n_sets"]):
         given = {}
         for i, row in enumerate(meta["inputs"]):
