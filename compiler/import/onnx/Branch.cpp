@@ -88,7 +88,7 @@ void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef
                         StringRef place) {
   auto fail = [&](const std::string &text) {
     if (StringRef(text).contains("not supported"))
-      errors.addUnsupported({place.str(), "If", text});
+      errors.addUnsupported({place.str(), "If (opset " + std::to_string(opsetOf(node.domain, env)) + ")", text});
     else
       errors.add(describe(node, place) + text);
     poison(node, scope);

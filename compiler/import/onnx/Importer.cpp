@@ -37,7 +37,7 @@ bool Importer::checkVersions() {
   };
   check(model.operatorSets, "the model");
   if (model.operatorSets.empty())
-    errors.add("the model names no operator set, so the meaning of its nodes is open");
+    errors.add("the model names no operator set (opset_import), so the meaning of its nodes is open");
   for (const Function &function : model.functions) {
     check(function.operatorSets, "the function " + quote(function.name));
     if (!functions.try_emplace(functionKey(function.domain, function.name, function.overload), &function).second)

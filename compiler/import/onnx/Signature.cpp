@@ -94,13 +94,18 @@ bool Importer::addArguments(const Graph &graph, Scope &scope) {
     }
     if (scope.owns(input.name))
       continue; // an initializer
+    // After these two errors the walk goes on, for the list of all that is not supported.
+    auto refuseKind = [&](const std::string &text) {
+      errors.add("input " + quote(input.name) + " " + text);
+      scope.add(input.name, Slot{});
+    };
     if (input.kind != ValueInfo::Kind::Tensor) {
-      fail(input, "is " + kindName(input.kind).str() + "; only tensors are supported");
+      refuseKind("is " + kindName(input.kind).str() + "; only tensors are supported");
       continue;
     }
     ElementType element = elementTypeOf(&context, input.type);
     if (!element.type) {
-      fail(input, "has the unsupported type " + typeName(input.type));
+      refuseKind("has the unsupported type " + typeName(input.type));
       continue;
     }
     const std::vector<int64_t> *given = nullptr;
