@@ -315,6 +315,14 @@ static Tensor applyRanges(Builder &b, const Tensor &x, ArrayRef<Range> ranges) {
       contents.push_back((*x.contents)[offsets[0].constant() + i * steps[0]]);
     return fromContents(x.elementType, sizes, contents, x.isUnsigned);
   }
+  if (areConstant)
+    if (auto folded = foldMovement(x, sizes, [&](ArrayRef<int64_t> index) {
+          SmallVector<int64_t> from;
+          for (auto [i, at] : llvm::enumerate(index))
+            from.push_back(offsets[i].constant() + at * steps[i]);
+          return from;
+        }))
+      return *folded;
   if (!hasNegative)
     return b.extract(x, offsets, sizes, steps);
   SmallVector<Count> starts;

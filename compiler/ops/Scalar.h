@@ -118,6 +118,12 @@ Tensor gatherMap(Builder &b, const Tensor &x, ArrayRef<Dim> shape, ArrayRef<Tens
 /// An index given by a model as a number: negative ones count from the end; the rest is clamped into the tensor, so that
 /// hostile data reads nothing outside.
 mlir::Value safeIndex(const Scalar &s, mlir::Value number, mlir::Value size, bool isUnsigned);
+/// Small known tensors of any rank: the element of `shape` at each index is x's at `source(index)`; nothing when x is not
+/// known, or the shape is symbolic or too large.
+std::optional<Tensor> foldMovement(const Tensor &x, ArrayRef<Dim> shape,
+                                   llvm::function_ref<SmallVector<int64_t>(ArrayRef<int64_t>)> source);
+/// The elements as an attribute, when all are known numbers.
+mlir::DenseElementsAttr knownElements(const Tensor &t);
 /// Reads along `dims` of the loop nest: result i of the map is loop dims[i].
 mlir::AffineMap projection(Builder &b, unsigned loops, ArrayRef<int64_t> dims);
 

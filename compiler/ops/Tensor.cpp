@@ -1,5 +1,6 @@
 #include "compiler/ops/Tensor.h"
 #include "compiler/graph/Graph.h"
+#include "compiler/ops/Scalar.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -110,16 +111,47 @@ Value Builder::constantValue(DenseElementsAttr attr) {
   return graph::LoadGlobalOp::create(builder, loc, attr.getType(), FlatSymbolRefAttr::get(name));
 }
 
+DenseElementsAttr knownElements(const Tensor &t) {
+  if (t.constant || !t.contents || !llvm::all_of(*t.contents, [](Dim d) { return d.isConstant(); }))
+    return t.constant;
+  SmallVector<APInt> elements;
+  for (Dim d : *t.contents)
+    elements.push_back(APInt(t.elementType.getIntOrFloatBitWidth(), d.constant(), !t.isUnsigned && !t.isBool(),
+                             /*implicitTrunc=*/true));
+  return DenseElementsAttr::get(t.type(), elements);
+}
+
+std::optional<Tensor> foldMovement(const Tensor &x, ArrayRef<Dim> shape,
+                                   llvm::function_ref<SmallVector<int64_t>(ArrayRef<int64_t>)> source) {
+  if (!x.hasStaticShape() || !llvm::all_of(shape, [](Dim d) { return d.isConstant(); }) ||
+      x.numElements().constant() > kMaxContents || product(shape).constant() > kMaxContents)
+    return std::nullopt;
+  DenseElementsAttr known = knownElements(x);
+  if (!known)
+    return std::nullopt;
+  SmallVector<Attribute> elements(known.getValues<Attribute>()), result;
+  int64_t count = product(shape).constant();
+  for (int64_t i = 0; i < count; ++i) {
+    SmallVector<int64_t> index(shape.size());
+    int64_t rest = i;
+    for (int64_t d = shape.size() - 1; d >= 0; --d) {
+      index[d] = rest % shape[d].constant();
+      rest /= shape[d].constant();
+    }
+    int64_t position = 0;
+    for (auto [at, size] : llvm::zip_equal(source(index), x.shape))
+      position = position * size.constant() + at;
+    result.push_back(elements[position]);
+  }
+  Tensor moved = x;
+  moved.shape = Dims(shape);
+  return fromConstant(DenseElementsAttr::get(moved.type(), result), x.isUnsigned);
+}
+
 /// A tensor of integers of which some are only known at run time, on the host: they become scalars of one generic.
 Value Builder::contentsValue(const Tensor &t) {
-  RankedTensorType type = t.type();
-  if (llvm::all_of(*t.contents, [](Dim d) { return d.isConstant(); })) {
-    SmallVector<APInt> elements;
-    for (Dim d : *t.contents)
-      elements.push_back(APInt(t.elementType.getIntOrFloatBitWidth(), d.constant(), !t.isUnsigned && !t.isBool(),
-                               /*implicitTrunc=*/true));
-    return constantValue(DenseElementsAttr::get(type, elements));
-  }
+  if (DenseElementsAttr known = knownElements(t))
+    return constantValue(known);
   SmallVector<Value> scalars;
   for (Dim d : *t.contents)
     scalars.push_back(index(d));
@@ -349,7 +381,8 @@ Tensor Builder::reshape(const Tensor &t, ArrayRef<Dim> shape) {
   result.elementType = t.elementType;
   result.isUnsigned = t.isUnsigned;
   result.shape = Dims(shape);
-  if (DenseElementsAttr constant = t.constant; constant && result.hasStaticShape())
+  bool needsConstant = t.constant || shape.size() > 1;
+  if (DenseElementsAttr constant = needsConstant ? knownElements(t) : nullptr; constant && result.hasStaticShape())
     return fromConstant(constant.reshape(result.type()), t.isUnsigned);
   if (t.contents && shape.size() <= 1 && product(shape).is(t.contents->size()))
     result.contents = t.contents;
@@ -395,6 +428,14 @@ Tensor Builder::transpose(const Tensor &t, ArrayRef<int64_t> permutation) {
     return fromConstant(constant.resizeSplat(RankedTensorType::get(
                             llvm::map_to_vector(shape, [](Dim d) { return d.constant(); }), t.elementType)),
                         t.isUnsigned);
+  auto folded = foldMovement(t, shape, [&](ArrayRef<int64_t> index) {
+    SmallVector<int64_t> from(index.size());
+    for (auto [i, p] : llvm::enumerate(permutation))
+      from[p] = index[i];
+    return from;
+  });
+  if (folded)
+    return *folded;
   // Only dimensions of size one move: the elements stay where they are.
   SmallVector<int64_t> moving;
   for (int64_t p : permutation)
