@@ -1,4 +1,5 @@
 // `eyrie inspect`: what is in a module. Never runs or loads any of its code.
+#include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
 
@@ -167,10 +168,15 @@ std::string Text(const Module& module, const Facts& facts) {
     rows.push_back(
         {Or(row.name, "?"), std::to_string(row.offset), std::to_string(row.size), std::to_string(row.alignment)});
   text += "\nsections\n" + Table(rows, "lrrr");
-  rows = {{"executable", "format", "bytes", "features"}};
+  // Executables of one compilation need the same of the processor: said once.
+  bool same = std::all_of(facts.executables.begin(), facts.executables.end(),
+                          [&](const auto& row) { return row.features == facts.executables[0].features; });
+  rows = {{"executable", "format", "bytes", same ? "" : "features"}};
   for (const eyrie_executable_info_t& row : facts.executables)
-    rows.push_back({Or(row.name, "-"), Or(row.format, "?"), std::to_string(row.size), Joined(FeaturesOf(row))});
+    rows.push_back(
+        {Or(row.name, "-"), Or(row.format, "?"), std::to_string(row.size), same ? "" : Joined(FeaturesOf(row))});
   text += "\nexecutables\n" + Table(rows, "llrl");
+  if (same && !facts.executables.empty()) text += "  need " + Joined(FeaturesOf(facts.executables[0])) + "\n";
   rows = {{"#", "dispatch", "tensors", "scalars", "local bytes", "nodes"}};
   for (size_t i = 0; i < facts.exports.size(); ++i) {
     const eyrie_export_info_t& row = facts.exports[i];
