@@ -1,4 +1,5 @@
 #include "compiler/target/cpu/contraction/Analysis.h"
+#include "compiler/target/cpu/contraction/BodyEvaluator.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -78,6 +79,8 @@ struct Analyser {
         return sizeOf(dim.getSource(), *index);
     if (auto product = v.getDefiningOp<arith::MulIOp>())
       return monomial(product.getLhs()) * monomial(product.getRhs());
+    if (!computesFromIndices(v))
+      fail("a size or an offset is not computed from the index arguments");
     return Monomial::symbol(v);
   }
 

@@ -3,23 +3,39 @@
 
 using namespace mlir;
 
+static bool isConstant(Value value) {
+  return value.getDefiningOp() && value.getDefiningOp()->hasTrait<OpTrait::ConstantLike>();
+}
+
+bool eyrie::target::cpu::computesFromIndices(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return value.getType().isIndex();
+  return op->getNumRegions() == 0 && isPure(op) && llvm::all_of(op->getOperands(), computesFromIndices);
+}
+
+void eyrie::target::cpu::forEachCapture(linalg::GenericOp generic, llvm::function_ref<void(Value)> callback) {
+  for (Operation &op : *generic.getBlock())
+    for (Value operand : op.getOperands())
+      if (operand.getParentBlock() != generic.getBlock() && !isConstant(operand))
+        callback(operand);
+}
+
 bool eyrie::target::cpu::canEvaluateBody(linalg::GenericOp generic, std::string &reason) {
   for (Operation &op : generic.getBlock()->without_terminator()) {
     bool plain = OpTrait::hasElementwiseMappableTraits(&op) || isa<arith::ConstantOp, linalg::IndexOp>(op);
     for (Type type : op.getResultTypes())
       plain &= type.isIntOrIndexOrFloat();
-    for (Value operand : op.getOperands())
-      plain &= operand.getParentBlock() == generic.getBlock() ||
-               (operand.getDefiningOp() && operand.getDefiningOp()->hasTrait<OpTrait::ConstantLike>());
     if (!plain) {
       reason = ("the body contains " + op.getName().getStringRef()).str();
       return false;
     }
   }
-  return llvm::all_of(generic.getBlock()->getTerminator()->getOperands(), [&](Value value) {
-    return value.getParentBlock() == generic.getBlock() ||
-           (value.getDefiningOp() && value.getDefiningOp()->hasTrait<OpTrait::ConstantLike>());
-  });
+  bool captures = true;
+  forEachCapture(generic, [&](Value value) { captures &= computesFromIndices(value); });
+  if (!captures)
+    reason = "the body uses a value that is not computed from sizes";
+  return captures;
 }
 
 Value eyrie::target::cpu::broadcastTo(OpBuilder &b, Value value, int64_t lanes) {
@@ -34,14 +50,15 @@ Value eyrie::target::cpu::broadcastTo(OpBuilder &b, Value value, int64_t lanes) 
 
 SmallVector<Value> eyrie::target::cpu::evaluateBody(OpBuilder &b, linalg::GenericOp generic, ArrayRef<Value> arguments,
                                                     int64_t lanes, bool fma,
-                                                    llvm::function_ref<Value(unsigned)> index) {
+                                                    llvm::function_ref<Value(unsigned)> index,
+                                                    llvm::function_ref<Value(Value)> capture) {
   IRMapping map;
   Block *block = generic.getBlock();
   for (auto [argument, value] : llvm::zip(block->getArguments(), arguments))
     map.map(argument, value);
   auto lookup = [&](Value value) {
     if (!map.contains(value))
-      map.map(value, b.clone(*value.getDefiningOp())->getResult(0)); // a constant outside of the body
+      map.map(value, isConstant(value) ? b.clone(*value.getDefiningOp())->getResult(0) : capture(value));
     return map.lookup(value);
   };
   auto tryFma = [&](Operation &op) -> Value {

@@ -205,7 +205,9 @@ struct Emitter {
       return Value(arith::AddIOp::create(b, loc, broadcastTo(b, scalar, plan.lanes),
                                          lanesIndex(function.strides[plan.column])));
     };
-    return known = evaluateBody(b, expression->generic, operands, plan.lanes, machine.fma, index)[expression->result];
+    auto capture = [&](Value value) { return s.captured(value); };
+    return known = evaluateBody(b, expression->generic, operands, plan.lanes, machine.fma, index,
+                                capture)[expression->result];
   }
 
   const LinearFunction &functionOf(const Expression *load) {
@@ -288,7 +290,8 @@ struct Emitter {
               argument = wide;
             }
           arguments.push_back(accumulator);
-          Value result = evaluateBody(b, contraction.root, arguments, plan.lanes, machine.fma, nullptr)[0];
+          auto capture = [&](Value value) { return s.captured(value); };
+          Value result = evaluateBody(b, contraction.root, arguments, plan.lanes, machine.fma, nullptr, capture)[0];
           accumulator = broadcastTo(b, result, plan.lanes);
         }
   }

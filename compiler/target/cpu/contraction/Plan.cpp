@@ -140,8 +140,9 @@ void Planner::chooseTile() {
     else
       plan.columnVectors = 1;
   }
-  // One register for a broadcast, one spare: beyond that the allocator spills.
-  int64_t registers = machine.vectorRegisters - 1;
+  // One register for a broadcast, one spare: beyond that the allocator spills. Without fused multiply-add, products
+  // and the copies that two-operand instructions need take some more.
+  int64_t registers = machine.vectorRegisters - (machine.fma ? 1 : 4);
   int64_t most = (registers - plan.columnVectors - 1) / plan.columnVectors;
   if (!hasBroadcast)
     most = machine.vectorRegisters / 4;

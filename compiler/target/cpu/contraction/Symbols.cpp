@@ -1,4 +1,5 @@
 #include "compiler/target/cpu/contraction/Symbols.h"
+#include "compiler/target/cpu/contraction/BodyEvaluator.h"
 
 using namespace mlir;
 using namespace eyrie::target::cpu;
@@ -19,6 +20,10 @@ Symbols::Symbols(OpBuilder &b, func::FuncOp func, const Contraction &contraction
     llvm::for_each(function.strides, visit);
     visit(function.tileStride);
   });
+  forEachCapture(contraction.root, [&](Value value) { materialise(value); });
+  for (const auto &expression : contraction.expressions)
+    if (expression->generic)
+      forEachCapture(expression->generic, [&](Value value) { materialise(value); });
 }
 
 Value Symbols::materialise(Value symbol) {

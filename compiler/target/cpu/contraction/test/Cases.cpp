@@ -191,6 +191,25 @@ Case reduceMiddle(int64_t A, int64_t R, int64_t B) {
   return c;
 }
 
+/// The mean over dimensions of dynamic size: the epilogue divides by their number.
+Case globalAverage(int64_t H, int64_t C) {
+  Case c;
+  c.name = llvm::formatv("average {0} of {1}", H, C);
+  c.indices = {H};
+  std::string it = join({2, -1, 3, C}, "f32"), ot = join({2, C}, "f32");
+  c.source = "func.func @kernel(%a: " + it + ", %h: index) -> " + ot + " attributes {graph.arg_dims = [[0]], graph.result_dims = [[]]} {\n"
+             "  %zero = arith.constant 0.0 : f32\n  %c3 = arith.constant 3 : index\n  %count = arith.muli %h, %c3 : index\n"
+             "  %empty = tensor.empty() : " + ot + "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot +
+             "\n  %mm = linalg.generic {indexing_maps = [affine_map<(n, c, h, w) -> (n, h, w, c)>, affine_map<(n, c, h, w) -> (n, c)>], "
+             "iterator_types = [\"parallel\", \"parallel\", \"reduction\", \"reduction\"]} ins(%a : " + it + ") outs(%fill : " + ot +
+             ") {\n  ^bb0(%x: f32, %acc: f32):\n    %s = arith.addf %acc, %x : f32\n    linalg.yield %s : f32\n  } -> " + ot +
+             "\n  %r = linalg.generic {indexing_maps = [affine_map<(n, c) -> (n, c)>, affine_map<(n, c) -> (n, c)>], iterator_types = "
+             "[\"parallel\", \"parallel\"]} ins(%mm : " + ot + ") outs(%empty : " + ot + ") {\n  ^bb0(%x: f32, %o: f32):\n"
+             "    %i = arith.index_cast %count : index to i64\n    %f = arith.sitofp %i : i64 to f32\n    %d = arith.divf %x, %f : f32\n"
+             "    linalg.yield %d : f32\n  } -> " + ot + "\n  return %r : " + ot + "\n}\n";
+  return c;
+}
+
 /// i8 x i8 -> i32, or f16 x f16 -> f32.
 Case widening(int64_t M, int64_t N, int64_t K, bool packed, const std::string &narrow, const std::string &wide) {
   Case c;
@@ -255,6 +274,7 @@ std::vector<Case> eyrie::target::cpu::test::correctnessCases() {
   cases.push_back(depthwise(5, 5, 8, 5, 1));
   cases.push_back(depthwise(6, 6, 20, 3, 2, true));
   cases.push_back(depthwise(1, 1, 100, 7, 1, true));
+  cases.push_back(globalAverage(5, 70));
   cases.push_back(reduceMiddle(3, 17, 70));
   cases.push_back(reduceMiddle(1, 49, 130));
   cases.push_back(reduceMiddle(5, 0, 9));
