@@ -60,7 +60,7 @@ std::string Importer::mergeBranches(Value condition, Region &thenRegion, Region 
       return both + "; the types must be equal";
     if (t.shape != e.shape)
       return both + "; branches with results of different shapes are not supported when the condition is known only "
-                    "at run time";
+                    "at run time; --shape may make it known";
     for (Dim d : t.shape)
       if (dependsOn(d, thenRegion) || dependsOn(d, elseRegion))
         return "the size of result " + std::to_string(i) + ", " + t.str() +

@@ -3,6 +3,7 @@
 #include "compiler/import/onnx/Importer.h"
 #include "compiler/import/onnx/Text.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -14,7 +15,7 @@ namespace eyrie::import::onnx {
 
 FailureOr<OwningOpRef<ModuleOp>> importOnnx(MLIRContext &context, StringRef path, const ImportOptions &options) {
   context.loadDialect<graph::GraphDialect, func::FuncDialect, linalg::LinalgDialect, tensor::TensorDialect,
-                      arith::ArithDialect, math::MathDialect, scf::SCFDialect>();
+                      arith::ArithDialect, cf::ControlFlowDialect, math::MathDialect, scf::SCFDialect>();
   Errors errors(context, path);
   OwningOpRef<ModuleOp> module;
   auto file = mapFile(path);

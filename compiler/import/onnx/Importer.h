@@ -71,6 +71,7 @@ private:
   // Signature.cpp
   bool addArguments(const Graph &graph, Scope &scope);
   void addResults(const Graph &graph, ArrayRef<Tensor> results);
+  void addChecks();
   mlir::ArrayAttr dimNames(ArrayRef<ops::Dim> shape);
 
   // Importer.cpp

@@ -2,6 +2,7 @@
 #include "compiler/import/onnx/Importer.h"
 #include "compiler/import/onnx/Text.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/EquivalenceClasses.h"
 
@@ -215,6 +216,49 @@ static void unifyNames(ArrayRef<std::pair<Dim, Dim>> assumptions,
   }
 }
 
+/// The last operation of `entry` that makes a value of which `dim` is computed; false if one is made elsewhere.
+static bool findLastSource(Dim dim, Block &entry, Operation *&last) {
+  if (dim.isConstant())
+    return true;
+  for (const auto &term : dim.getNode()->terms)
+    for (unsigned id : term.atoms) {
+      const ops::DimAtom &atom = dim.getNode()->context->getAtom(id);
+      if (atom.kind != ops::DimAtom::Kind::Symbol) {
+        if (!findLastSource(atom.a, entry, last) || !findLastSource(atom.b, entry, last))
+          return false;
+        continue;
+      }
+      Operation *source = atom.value ? Value(atom.value).getDefiningOp() : nullptr;
+      if (!source || source->getBlock() != &entry)
+        return false;
+      if (!last || last->isBeforeInBlock(source))
+        last = source;
+    }
+  return true;
+}
+
+/// What the operations took for granted about sizes is checked before anything runs on them. Equal names of arguments'
+/// dimensions are checked by the runtime already.
+void Importer::addChecks() {
+  Block &entry = main.getBody().front();
+  auto nameOf = [&](Dim d) {
+    auto it = llvm::find_if(argumentSymbols, [&](auto &pair) { return pair.first == d; });
+    return it == argumentSymbols.end() ? StringRef() : StringRef(it->second);
+  };
+  for (auto [x, y] : dims.getAssumptions()) {
+    Operation *last = nullptr;
+    if ((!nameOf(x).empty() && nameOf(x) == nameOf(y)) || !findLastSource(x, entry, last) ||
+        !findLastSource(y, entry, last) || !last)
+      continue;
+    OpBuilder after(last->getBlock(), std::next(last->getIterator()));
+    Location loc = last->getLoc();
+    Value equal = arith::CmpIOp::create(after, loc, arith::CmpIPredicate::eq, dims.materialize(after, loc, x),
+                                        dims.materialize(after, loc, y));
+    cf::AssertOp::create(after, loc, equal,
+                         "the sizes of the inputs do not fit the model: " + x.str() + " must equal " + y.str());
+  }
+}
+
 void Importer::addResults(const Graph &graph, ArrayRef<Tensor> results) {
   unifyNames(dims.getAssumptions(), argumentSymbols);
   SmallVector<Value> values;
@@ -225,6 +269,7 @@ void Importer::addResults(const Graph &graph, ArrayRef<Tensor> results) {
     types.push_back(values.back().getType());
   }
   func::ReturnOp::create(builder, main.getLoc(), values);
+  addChecks();
   Block &entry = main.getBody().front();
   main.setFunctionType(builder.getFunctionType(entry.getArgumentTypes(), types));
   for (auto [i, tensor, output] : llvm::enumerate(results, graph.outputs)) {

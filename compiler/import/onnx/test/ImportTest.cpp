@@ -98,6 +98,14 @@ TEST_F(OnnxImport, weight_is_a_resource_and_unused_weight_is_not_read) {
   accept(model(graph), {"graph.global @w = dense_resource<w> : tensor<2x3xf32>", "graph.load_global @w"});
 }
 
+TEST_F(OnnxImport, what_sizes_must_be_is_checked) {
+  std::string graph = node("MatMul", {"x", "w"}, {"y"}) + initializer("w", {3, 4}, 1, floats(12)) + kY;
+  accept(model(graph + input("x", {"2", "n"})), {"cf.assert", "n must equal 3"});
+  // Two inputs get one name instead, which the runtime checks.
+  graph = node("MatMul", {"x", "z"}, {"y"}) + input("x", {"2", "n"}) + input("z", {"m", "4"}) + kY;
+  accept(model(graph), {"eyrie.dims = [\"\", \"m\"]", "eyrie.dims = [\"m\", \"\"]"});
+}
+
 TEST_F(OnnxImport, nodes_may_come_in_any_order) {
   accept(model(node("Relu", {"a"}, {"y"}) + node("Abs", {"x"}, {"a"}) + kX + kY), {"math.absf"});
 }
