@@ -191,6 +191,24 @@ Case reduceMiddle(int64_t A, int64_t R, int64_t B) {
   return c;
 }
 
+/// Probabilities [h, m, s] times values [h, s, d], both sequence lengths dynamic.
+Case attentionValues(int64_t H, int64_t M, int64_t S, int64_t D) {
+  Case c;
+  c.name = llvm::formatv("attention values {0}*{1}x{2}x{3} dynM dynK", H, M, D, S);
+  c.indices = {M, S};
+  c.flops = 2.0 * H * M * S * D;
+  std::string at = join({H, -1, -1}, "f32"), bt = join({H, -1, D}, "f32"), ot = join({H, -1, D}, "f32");
+  c.source = "func.func @kernel(%a: " + at + ", %b: " + bt + ", %m: index, %s: index) -> " + ot +
+             " attributes {graph.arg_dims = [[0, 1], [1]], graph.result_dims = [[0]]} {\n  %zero = arith.constant 0.0 : f32\n"
+             "  %empty = tensor.empty(%m) : " + ot + "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot +
+             "\n  %mm = linalg.generic {indexing_maps = [affine_map<(h, m, d, s) -> (h, m, s)>, affine_map<(h, m, d, s) -> (h, s, d)>, "
+             "affine_map<(h, m, d, s) -> (h, m, d)>], iterator_types = [\"parallel\", \"parallel\", \"parallel\", \"reduction\"]} "
+             "ins(%a, %b : " + at + ", " + bt + ") outs(%fill : " + ot + ") {\n  ^bb0(%x: f32, %y: f32, %acc: f32):\n"
+             "    %p = arith.mulf %x, %y : f32\n    %t = arith.addf %acc, %p : f32\n    linalg.yield %t : f32\n  } -> " + ot +
+             "\n  return %mm : " + ot + "\n}\n";
+  return c;
+}
+
 /// The mean over dimensions of dynamic size: the epilogue divides by their number.
 Case globalAverage(int64_t H, int64_t C) {
   Case c;
@@ -275,6 +293,7 @@ std::vector<Case> eyrie::target::cpu::test::correctnessCases() {
   cases.push_back(depthwise(6, 6, 20, 3, 2, true));
   cases.push_back(depthwise(1, 1, 100, 7, 1, true));
   cases.push_back(globalAverage(5, 70));
+  cases.push_back(attentionValues(3, 17, 9, 40));
   cases.push_back(reduceMiddle(3, 17, 70));
   cases.push_back(reduceMiddle(1, 49, 130));
   cases.push_back(reduceMiddle(5, 0, 9));
@@ -296,6 +315,7 @@ std::vector<Case> eyrie::target::cpu::test::benchmarkCases() {
   cases.push_back(matmul(0, 512, 512, 512, true, BiasRelu, true));
   cases.push_back(matmul(12, 128, 128, 64, false, None, false, false, true, true));
   cases.push_back(matmul(12, 128, 64, 128, false, None, false, false, false, true));
+  cases.push_back(attentionValues(12, 128, 128, 64));
   cases.push_back(conv(1, 56, 56, 64, 64, 3, 3, 1, true, BiasRelu));
   cases.push_back(conv(1, 28, 28, 128, 128, 3, 3, 1, true, BiasRelu));
   cases.push_back(conv(1, 14, 14, 256, 256, 3, 3, 1, true, BiasRelu));
