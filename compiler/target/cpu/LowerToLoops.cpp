@@ -542,6 +542,26 @@ private:
   SmallVector<Plan> plans;
 };
 
+/// A division by a sum that a loop computed, for each element of a row, becomes a product with its reciprocal.
+void divideOncePerRow(func::FuncOp func) {
+  SmallVector<arith::DivFOp> divisions;
+  func.walk([&](arith::DivFOp op) {
+    auto sum = op.getRhs().getDefiningOp<scf::ForOp>();
+    auto loop = op->getParentOfType<scf::ForOp>();
+    if (sum && loop && sum->getBlock() == loop->getBlock() && op->getBlock() == loop.getBody())
+      divisions.push_back(op);
+  });
+  for (arith::DivFOp op : divisions) {
+    OpBuilder b(op->getParentOfType<scf::ForOp>());
+    Type type = op.getType();
+    Value one = arith::ConstantOp::create(b, op.getLoc(), b.getFloatAttr(type, 1.0));
+    Value reciprocal = arith::DivFOp::create(b, op.getLoc(), one, op.getRhs());
+    b.setInsertionPoint(op);
+    op.replaceAllUsesWith(arith::MulFOp::create(b, op.getLoc(), op.getLhs(), reciprocal).getResult());
+    op.erase();
+  }
+}
+
 /// Bodies may read tensors only if these are arguments.
 LogicalResult checkBodies(Kernel &kernel, std::string &reason) {
   WalkResult walk = kernel.tensorFunc.walk([&](Operation *op) {
@@ -565,5 +585,6 @@ LogicalResult eyrie::target::cpu::lowerToLoops(Kernel &kernel, const CpuTargetMo
   if (failed(program.read(reason)))
     return failure();
   Emitter(program).emit();
+  divideOncePerRow(kernel.func);
   return success();
 }
