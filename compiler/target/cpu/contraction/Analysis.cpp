@@ -16,13 +16,25 @@ bool Monomial::operator==(const Monomial &other) const {
   return factor == other.factor && (factor == 0 || symbols == other.symbols);
 }
 
+/// An order that is the same in every run: no value, then arguments, then operations as they stand in their block.
+static bool isBefore(Value a, Value b) {
+  if (!a || !b || a == b)
+    return !a && b;
+  auto argumentA = dyn_cast<BlockArgument>(a), argumentB = dyn_cast<BlockArgument>(b);
+  if (argumentA && argumentB)
+    return argumentA.getArgNumber() < argumentB.getArgNumber();
+  if (argumentA || argumentB)
+    return bool(argumentA);
+  return a.getDefiningOp()->isBeforeInBlock(b.getDefiningOp());
+}
+
 Monomial Monomial::operator*(const Monomial &other) const {
   Monomial result(factor * other.factor);
   if (result.factor == 0)
     return result;
   result.symbols = symbols;
   result.symbols.append(other.symbols);
-  llvm::sort(result.symbols, [](Value a, Value b) { return a.getAsOpaquePointer() < b.getAsOpaquePointer(); });
+  llvm::sort(result.symbols, isBefore);
   return result;
 }
 

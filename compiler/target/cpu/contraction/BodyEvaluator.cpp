@@ -97,6 +97,11 @@ SmallVector<Value> eyrie::target::cpu::evaluateBody(OpBuilder &b, linalg::Generi
       state.addTypes(isVector ? Type(VectorType::get({lanes}, type)) : type);
     state.addAttributes(op.getAttrs());
     Operation *created = b.create(state);
+    // To find out which of -0 and 0 is larger takes x86 several instructions; they compare equal.
+    if (isa<arith::MaximumFOp, arith::MinimumFOp>(created)) {
+      auto flags = cast<arith::ArithFastMathInterface>(created).getFastMathFlagsAttr().getValue();
+      created->setAttr("fastmath", arith::FastMathFlagsAttr::get(b.getContext(), flags | arith::FastMathFlags::nsz));
+    }
     for (auto [from, to] : llvm::zip(op.getResults(), created->getResults()))
       map.map(from, to);
   }

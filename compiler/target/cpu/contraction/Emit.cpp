@@ -4,6 +4,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace eyrie::target::cpu;
@@ -71,7 +72,7 @@ struct Emitter {
     Value value;
     int64_t constant = 0;
   };
-  DenseMap<const Expression *, Address> addresses;
+  llvm::MapVector<const Expression *, Address> addresses;
   /// Values emitted in the current block, so that rows share what does not depend on them.
   std::map<std::tuple<const void *, int64_t, int64_t, int64_t>, Value> emitted;
 
@@ -296,7 +297,7 @@ struct Emitter {
         }
   }
 
-  void advance(DenseMap<const Expression *, Address> &table, unsigned reduction, Value iteration, int64_t unrolled) {
+  void advance(llvm::MapVector<const Expression *, Address> &table, unsigned reduction, Value iteration, int64_t unrolled) {
     for (auto &[expression, address] : table) {
       const Monomial &stride = functionOf(expression).strides[reduction];
       if (iteration)

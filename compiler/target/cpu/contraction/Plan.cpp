@@ -137,15 +137,15 @@ void Planner::chooseTile() {
   if (!plan.columnVectors) {
     if (hasBroadcast || !plan.row)
       plan.columnVectors = choosePanel(plan.lanes, columns, rows) / plan.lanes;
-    else
-      plan.columnVectors = 1;
+    else // both operands are streamed: whole pairs of cache lines where registers allow it
+      plan.columnVectors = machine.vectorRegisters >= 32 && columns != ShapedType::kDynamic && columns % (2 * plan.lanes) == 0 ? 2 : 1;
   }
   // One register for a broadcast, one spare: beyond that the allocator spills. Without fused multiply-add, products
   // and the copies that two-operand instructions need take some more.
   int64_t registers = machine.vectorRegisters - (machine.fma ? 1 : 4);
   int64_t most = (registers - plan.columnVectors - 1) / plan.columnVectors;
   if (!hasBroadcast)
-    most = machine.vectorRegisters / 4;
+    most = plan.columnVectors == 2 ? 7 : machine.vectorRegisters / 4;
   most = std::clamp<int64_t>(most, 1, 14);
   if (!plan.row)
     return;
