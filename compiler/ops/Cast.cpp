@@ -31,7 +31,8 @@ static std::optional<Tensor> castToFloat(const Tensor &x, FloatType type) {
   auto shape = x.type().clone(Type(type));
   if (x.constant && x.isFloat()) {
     if (x.constant.isSplat())
-      return fromConstant(DenseElementsAttr::get(cast<ShapedType>(shape), convert(x.constant.getSplatValue<APFloat>())));
+      return fromConstant(
+          DenseElementsAttr::get(cast<ShapedType>(shape), convert(x.constant.getSplatValue<APFloat>())));
     if (x.constant.getNumElements() > kMaxContents)
       return std::nullopt;
     for (const APFloat &v : x.constant.getValues<APFloat>())
@@ -74,9 +75,8 @@ FailureOr<Tensor> cast(Builder &b, const Tensor &x, Type type, bool isUnsigned) 
     return same;
   }
   auto floatType = dyn_cast<FloatType>(type);
-  if (!floatType && x.contents && (!type.isInteger(1) || llvm::all_of(*x.contents, [](Dim d) {
-                                     return isEqual(d, 0).has_value();
-                                   })))
+  if (!floatType && x.contents &&
+      (!type.isInteger(1) || llvm::all_of(*x.contents, [](Dim d) { return isEqual(d, 0).has_value(); })))
     return castContents(x, type, isUnsigned);
   if (floatType)
     if (auto folded = castToFloat(x, floatType))
@@ -118,7 +118,8 @@ FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scal
   }
   return elementwise(b, x.shape, type, operands, isUnsigned, [&](const Scalar &s, ValueRange args) {
     Type wide = computeType(x.isFloat() ? x.elementType : scale.elementType);
-    Value scaled = s.divF(scalarCast(s, args[0], x.isUnsigned, wide, false), scalarCast(s, args[1], false, wide, false));
+    Value scaled =
+        s.divF(scalarCast(s, args[0], x.isUnsigned, wide, false), scalarCast(s, args[1], false, wide, false));
     if (isa<FloatType>(type))
       return scalarCast(s, scaled, false, type, false);
     Value rounded = s.op<math::RoundEvenOp>(scaled);

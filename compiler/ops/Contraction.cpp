@@ -28,9 +28,8 @@ Tensor contract(Builder &b, ArrayRef<Dim> shape, AffineMap outMap, ArrayRef<unsi
                         });
   if (sumType == type)
     return sum;
-  return elementwise(b, shape, type, sum, x.isUnsigned, [&](const Scalar &s, ValueRange args) {
-    return scalarCast(s, args[0], false, type, false);
-  });
+  return elementwise(b, shape, type, sum, x.isUnsigned,
+                     [&](const Scalar &s, ValueRange args) { return scalarCast(s, args[0], false, type, false); });
 }
 
 static LogicalResult checkTypes(Builder &b, const Tensor &x, const Tensor &y) {
@@ -232,10 +231,9 @@ FailureOr<Tensor> einsum(Builder &b, llvm::StringRef text, ArrayRef<Tensor> xs) 
                          mapOf(xs[i], equation->inputs[i]));
     } else {
       Tensor zero = b.splat(shape, current.elementType, 0, current.isUnsigned);
-      current = b.reduce(zero, outMap, reductions, current, mapOf(current, labels),
-                         [](OpBuilder &builder, Location loc, ValueRange args) {
-                           return Scalar{builder, loc}.add(args[1], args[0]);
-                         });
+      current = b.reduce(
+          zero, outMap, reductions, current, mapOf(current, labels),
+          [](OpBuilder &builder, Location loc, ValueRange args) { return Scalar{builder, loc}.add(args[1], args[0]); });
     }
     labels = kept;
   }

@@ -249,7 +249,8 @@ static Tensor insertZeros(Builder &b, const Tensor &x, const Window &w) {
 /// [C, CO/groups, kernel...] as the filter of the forward convolution [CO, C/groups, kernel...], kernel reversed.
 static Tensor reverseFilter(Builder &b, const Tensor &filter, int64_t groups) {
   int64_t c = filter.shape[0].constant(), coPerGroup = filter.shape[1].constant();
-  Dims split{groups, c / groups, coPerGroup}, flat{groups * coPerGroup, c / groups}, shape{groups, coPerGroup, c / groups};
+  Dims split{groups, c / groups, coPerGroup}, flat{groups * coPerGroup, c / groups},
+      shape{groups, coPerGroup, c / groups};
   SmallVector<AffineExpr> exprs;
   for (int64_t d : {0, 2, 1})
     exprs.push_back(b.builder.getAffineDimExpr(d));

@@ -302,8 +302,7 @@ std::string Dim::str() const {
 //===- context ------------------------------------------------------------------------------------------------------===
 
 static std::string keyOf(Dim d) {
-  return d.isConstant() ? std::to_string(d.constant())
-                        : "p" + std::to_string(reinterpret_cast<uintptr_t>(d.getNode()));
+  return d.isConstant() ? std::to_string(d.constant()) : "p" + std::to_string(reinterpret_cast<uintptr_t>(d.getNode()));
 }
 
 Dim DimContext::fromTerms(std::vector<Term> terms) {

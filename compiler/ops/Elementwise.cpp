@@ -75,17 +75,28 @@ static Dim wrapTo(Type type, bool isUnsigned, Dim d) {
 /// The functions worth folding: those of shape arithmetic through floats.
 static std::optional<double> foldUnary(Unary kind, double x) {
   switch (kind) {
-  case Unary::Neg: return -x;
-  case Unary::Abs: return std::fabs(x);
-  case Unary::Exp: return std::exp(x);
-  case Unary::Log: return std::log(x);
-  case Unary::Sqrt: return std::sqrt(x);
-  case Unary::Reciprocal: return 1 / x;
-  case Unary::Floor: return std::floor(x);
-  case Unary::Ceil: return std::ceil(x);
-  case Unary::Round: return std::nearbyint(x);
-  case Unary::Sign: return x > 0 ? 1 : x < 0 ? -1 : x;
-  default: return std::nullopt;
+  case Unary::Neg:
+    return -x;
+  case Unary::Abs:
+    return std::fabs(x);
+  case Unary::Exp:
+    return std::exp(x);
+  case Unary::Log:
+    return std::log(x);
+  case Unary::Sqrt:
+    return std::sqrt(x);
+  case Unary::Reciprocal:
+    return 1 / x;
+  case Unary::Floor:
+    return std::floor(x);
+  case Unary::Ceil:
+    return std::ceil(x);
+  case Unary::Round:
+    return std::nearbyint(x);
+  case Unary::Sign:
+    return x > 0 ? 1 : x < 0 ? -1 : x;
+  default:
+    return std::nullopt;
   }
 }
 
@@ -138,8 +149,14 @@ FailureOr<Tensor> unary(Builder &b, Unary kind, const Tensor &x, double alpha, d
     if (!isInteger)
       return b.error() << "bitwise not needs integers, found " << x.str();
     break;
-  case Unary::Neg: case Unary::Abs: case Unary::Sign: case Unary::Relu: break;
-  case Unary::Floor: case Unary::Ceil: case Unary::Round:
+  case Unary::Neg:
+  case Unary::Abs:
+  case Unary::Sign:
+  case Unary::Relu:
+    break;
+  case Unary::Floor:
+  case Unary::Ceil:
+  case Unary::Round:
     if (isInteger)
       return x;
     break;
@@ -192,9 +209,12 @@ static std::optional<Dim> foldBinaryDims(Binary kind, Dim x, Dim y) {
   bool areConstant = x.isConstant() && y.isConstant();
   bool arePositive = lowerBound(x).value_or(-1) >= 0 && lowerBound(y).value_or(-1) >= 0;
   switch (kind) {
-  case Binary::Add: return x + y;
-  case Binary::Sub: return x - y;
-  case Binary::Mul: return x * y;
+  case Binary::Add:
+    return x + y;
+  case Binary::Sub:
+    return x - y;
+  case Binary::Mul:
+    return x * y;
   case Binary::Div:
     if (y.is(0))
       return std::nullopt;
@@ -203,15 +223,24 @@ static std::optional<Dim> foldBinaryDims(Binary kind, Dim x, Dim y) {
     if (arePositive || divideExactly(x, y))
       return floorDiv(x, y);
     return std::nullopt;
-  case Binary::Mod: return y.is(0) ? std::nullopt : std::optional(floorMod(x, y));
-  case Binary::Fmod: return arePositive && !y.is(0) ? std::optional(floorMod(x, y)) : std::nullopt;
-  case Binary::Min: return min(x, y);
-  case Binary::Max: return max(x, y);
-  case Binary::Equal: return boolDim(isEqual(x, y));
-  case Binary::Less: return boolDim(isLess(x, y));
-  case Binary::Greater: return boolDim(isLess(y, x));
-  case Binary::LessOrEqual: return negated(boolDim(isLess(y, x)));
-  case Binary::GreaterOrEqual: return negated(boolDim(isLess(x, y)));
+  case Binary::Mod:
+    return y.is(0) ? std::nullopt : std::optional(floorMod(x, y));
+  case Binary::Fmod:
+    return arePositive && !y.is(0) ? std::optional(floorMod(x, y)) : std::nullopt;
+  case Binary::Min:
+    return min(x, y);
+  case Binary::Max:
+    return max(x, y);
+  case Binary::Equal:
+    return boolDim(isEqual(x, y));
+  case Binary::Less:
+    return boolDim(isLess(x, y));
+  case Binary::Greater:
+    return boolDim(isLess(y, x));
+  case Binary::LessOrEqual:
+    return negated(boolDim(isLess(y, x)));
+  case Binary::GreaterOrEqual:
+    return negated(boolDim(isLess(x, y)));
   case Binary::Pow: {
     if (!areConstant || y.constant() < 0 || y.constant() > 62)
       return std::nullopt;
@@ -220,13 +249,17 @@ static std::optional<Dim> foldBinaryDims(Binary kind, Dim x, Dim y) {
       result *= x;
     return result;
   }
-  case Binary::And: case Binary::BitwiseAnd:
+  case Binary::And:
+  case Binary::BitwiseAnd:
     return areConstant ? std::optional<Dim>(x.constant() & y.constant()) : std::nullopt;
-  case Binary::Or: case Binary::BitwiseOr:
+  case Binary::Or:
+  case Binary::BitwiseOr:
     return areConstant ? std::optional<Dim>(x.constant() | y.constant()) : std::nullopt;
-  case Binary::Xor: case Binary::BitwiseXor:
+  case Binary::Xor:
+  case Binary::BitwiseXor:
     return areConstant ? std::optional<Dim>(x.constant() ^ y.constant()) : std::nullopt;
-  default: return std::nullopt;
+  default:
+    return std::nullopt;
   }
 }
 
@@ -248,14 +281,22 @@ static std::optional<Tensor> foldBinaryContents(Binary kind, const Tensor &x, co
 
 static std::optional<double> foldBinaryNumbers(Binary kind, double x, double y) {
   switch (kind) {
-  case Binary::Add: return x + y;
-  case Binary::Sub: return x - y;
-  case Binary::Mul: return x * y;
-  case Binary::Div: return x / y;
-  case Binary::Pow: return std::pow(x, y);
-  case Binary::Min: return std::isnan(x) || x < y ? x : y;
-  case Binary::Max: return std::isnan(x) || x > y ? x : y;
-  default: return std::nullopt;
+  case Binary::Add:
+    return x + y;
+  case Binary::Sub:
+    return x - y;
+  case Binary::Mul:
+    return x * y;
+  case Binary::Div:
+    return x / y;
+  case Binary::Pow:
+    return std::pow(x, y);
+  case Binary::Min:
+    return std::isnan(x) || x < y ? x : y;
+  case Binary::Max:
+    return std::isnan(x) || x > y ? x : y;
+  default:
+    return std::nullopt;
   }
 }
 

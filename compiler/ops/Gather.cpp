@@ -160,8 +160,8 @@ FailureOr<Tensor> oneHot(Builder &b, const Tensor &indices, const Tensor &depth,
         Scalar s{builder, loc};
         Type i64 = builder.getI64Type();
         Value index = scalarCast(s, args[0], indices.isUnsigned, i64, false);
-        Value wrapped = s.select(s.cmp(arith::CmpIPredicate::slt, index, s.number(i64, 0)),
-                                 s.add(index, size.get(s, i64)), index);
+        Value wrapped =
+            s.select(s.cmp(arith::CmpIPredicate::slt, index, s.number(i64, 0)), s.add(index, size.get(s, i64)), index);
         Value here = s.op<arith::IndexCastOp>(i64, Value(s.op<linalg::IndexOp>(*position)));
         return s.select(s.cmp(arith::CmpIPredicate::eq, here, wrapped), args[2], args[1]);
       },

@@ -148,8 +148,9 @@ FailureOr<Tensor> tile(Builder &b, const Tensor &x, const Tensor &repeats) {
   }
   if (flat == x.shape)
     return x;
-  Tensor repeated = b.map(shape, x.elementType, x, projection(b, shape.size(), reads),
-                          [](OpBuilder &, Location, ValueRange args) { return args[0]; }, x.isUnsigned);
+  Tensor repeated = b.map(
+      shape, x.elementType, x, projection(b, shape.size(), reads),
+      [](OpBuilder &, Location, ValueRange args) { return args[0]; }, x.isUnsigned);
   return b.reshape(repeated, flat);
 }
 
@@ -165,9 +166,8 @@ static std::optional<Tensor> foldConcat(ArrayRef<Tensor> xs) {
       contents.append(x.contents->begin(), x.contents->end());
     return fromContents(first.elementType, {Dim(contents.size())}, contents, first.isUnsigned);
   }
-  if (!llvm::all_of(xs, [](const Tensor &x) {
-        return x.isFloat() && x.constant && x.constant.getNumElements() <= kMaxContents;
-      }))
+  if (!llvm::all_of(
+          xs, [](const Tensor &x) { return x.isFloat() && x.constant && x.constant.getNumElements() <= kMaxContents; }))
     return std::nullopt;
   SmallVector<APFloat> values;
   for (const Tensor &x : xs)

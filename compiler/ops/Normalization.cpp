@@ -76,17 +76,15 @@ static Tensor softmaxFinish(Builder &b, const Tensor &x, int64_t axis,
 
 FailureOr<Tensor> softmax(Builder &b, const Tensor &x, int64_t axis, bool flattened) {
   return overAxis(b, x, axis, flattened, [&](const Tensor &t, int64_t a) -> FailureOr<Tensor> {
-    return softmaxFinish(b, t, a, [](const Scalar &s, Value shifted, Value sum) {
-      return s.divF(s.exp(shifted), sum);
-    });
+    return softmaxFinish(b, t, a,
+                         [](const Scalar &s, Value shifted, Value sum) { return s.divF(s.exp(shifted), sum); });
   });
 }
 
 FailureOr<Tensor> logSoftmax(Builder &b, const Tensor &x, int64_t axis, bool flattened) {
   return overAxis(b, x, axis, flattened, [&](const Tensor &t, int64_t a) -> FailureOr<Tensor> {
-    return softmaxFinish(b, t, a, [](const Scalar &s, Value shifted, Value sum) {
-      return s.sub(shifted, s.op<math::LogOp>(sum));
-    });
+    return softmaxFinish(
+        b, t, a, [](const Scalar &s, Value shifted, Value sum) { return s.sub(shifted, s.op<math::LogOp>(sum)); });
   });
 }
 
@@ -122,7 +120,8 @@ static Value meanOf(const Scalar &s, Value sum, const Count &count) {
 }
 
 /// `centered` false: the mean is taken as 0 (root mean square).
-static Statistics statistics(Builder &b, const Tensor &x, ArrayRef<int64_t> axes, double epsilon, bool centered = true) {
+static Statistics statistics(Builder &b, const Tensor &x, ArrayRef<int64_t> axes, double epsilon,
+                             bool centered = true) {
   Statistics stats;
   stats.map = keptMap(b, x.rank(), axes);
   Type wide = computeType(x.elementType);
@@ -305,18 +304,18 @@ FailureOr<Tensor> lrn(Builder &b, const Tensor &x, int64_t size, double alpha, d
   unsigned rank = x.rank();
   SmallVector<AffineExpr> exprs;
   for (unsigned i = 0; i < rank; ++i)
-    exprs.push_back(b.builder.getAffineDimExpr(i) + (i == 1 ? b.builder.getAffineDimExpr(rank)
-                                                            : b.builder.getAffineConstantExpr(0)));
+    exprs.push_back(b.builder.getAffineDimExpr(i) +
+                    (i == 1 ? b.builder.getAffineDimExpr(rank) : b.builder.getAffineConstantExpr(0)));
   Dims loops = x.shape;
   loops.push_back(size);
   Type wide = computeType(x.elementType);
-  Tensor sum = reduceAxes(b, {padded, b.empty({size}, x.elementType)},
-                          {AffineMap::get(rank + 1, 0, exprs, b.builder.getContext()), projection(b, rank + 1, {rank})},
-                          loops, int64_t(rank), numberAttr(wide, 0), false,
-                          [&](const Scalar &s, Value acc, ValueRange args) {
-                            Value v = scalarCast(s, args[0], false, wide, false);
-                            return s.add(acc, s.mul(v, v));
-                          });
+  Tensor sum =
+      reduceAxes(b, {padded, b.empty({size}, x.elementType)},
+                 {AffineMap::get(rank + 1, 0, exprs, b.builder.getContext()), projection(b, rank + 1, {rank})}, loops,
+                 int64_t(rank), numberAttr(wide, 0), false, [&](const Scalar &s, Value acc, ValueRange args) {
+                   Value v = scalarCast(s, args[0], false, wide, false);
+                   return s.add(acc, s.mul(v, v));
+                 });
   return elementwise(b, x.shape, x.elementType, {x, sum}, false, [&](const Scalar &s, ValueRange args) {
     Value base = s.add(s.mul(args[1], alpha / size), bias);
     Value y = s.divF(scalarCast(s, args[0], false, wide, false), s.op<math::PowFOp>(base, s.like(base, beta)));

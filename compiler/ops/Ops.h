@@ -10,11 +10,49 @@ namespace eyrie::ops {
 //===- elementwise --------------------------------------------------------------------------------------------------===
 
 enum class Unary {
-  Neg, Abs, Exp, Log, Sqrt, Rsqrt, Reciprocal, Erf, Tanh, Sigmoid, Relu, LeakyRelu /*alpha*/, Elu /*alpha*/,
-  Selu /*alpha, beta = gamma*/, Celu /*alpha*/, Gelu, GeluTanh, HardSigmoid /*alpha, beta*/, HardSwish, Softplus,
-  Softsign, Mish, Swish /*alpha*/, ThresholdedRelu /*alpha*/, Shrink /*alpha = lambd, beta = bias*/, Floor, Ceil,
-  Round /*half to even*/, Sign, Not /*bool*/, BitwiseNot, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh,
-  Atanh, IsNan
+  Neg,
+  Abs,
+  Exp,
+  Log,
+  Sqrt,
+  Rsqrt,
+  Reciprocal,
+  Erf,
+  Tanh,
+  Sigmoid,
+  Relu,
+  LeakyRelu /*alpha*/,
+  Elu /*alpha*/,
+  Selu /*alpha, beta = gamma*/,
+  Celu /*alpha*/,
+  Gelu,
+  GeluTanh,
+  HardSigmoid /*alpha, beta*/,
+  HardSwish,
+  Softplus,
+  Softsign,
+  Mish,
+  Swish /*alpha*/,
+  ThresholdedRelu /*alpha*/,
+  Shrink /*alpha = lambd, beta = bias*/,
+  Floor,
+  Ceil,
+  Round /*half to even*/,
+  Sign,
+  Not /*bool*/,
+  BitwiseNot,
+  Sin,
+  Cos,
+  Tan,
+  Asin,
+  Acos,
+  Atan,
+  Sinh,
+  Cosh,
+  Asinh,
+  Acosh,
+  Atanh,
+  IsNan
 };
 FailureOr<Tensor> unary(Builder &b, Unary kind, const Tensor &x, double alpha = 0, double beta = 0);
 FailureOr<Tensor> isInf(Builder &b, const Tensor &x, bool detectPositive, bool detectNegative);
@@ -22,8 +60,29 @@ FailureOr<Tensor> isInf(Builder &b, const Tensor &x, bool detectPositive, bool d
 /// With numpy's broadcasting. Operands have one element type, except Pow (the exponent's may differ).
 /// Div truncates on integers; Mod has the divisor's sign, Fmod the dividend's; Min and Max propagate NaN.
 enum class Binary {
-  Add, Sub, Mul, Div, Pow, Mod, Fmod, Min, Max, Equal, Less, LessOrEqual, Greater, GreaterOrEqual, And, Or, Xor,
-  BitwiseAnd, BitwiseOr, BitwiseXor, ShiftLeft, ShiftRight, PRelu
+  Add,
+  Sub,
+  Mul,
+  Div,
+  Pow,
+  Mod,
+  Fmod,
+  Min,
+  Max,
+  Equal,
+  Less,
+  LessOrEqual,
+  Greater,
+  GreaterOrEqual,
+  And,
+  Or,
+  Xor,
+  BitwiseAnd,
+  BitwiseOr,
+  BitwiseXor,
+  ShiftLeft,
+  ShiftRight,
+  PRelu
 };
 FailureOr<Tensor> binary(Builder &b, Binary kind, const Tensor &x, const Tensor &y);
 /// Left to right over one or more operands (Sum = Add, Min, Max).
@@ -57,8 +116,8 @@ struct WindowAttrs {
   AutoPad autoPad = AutoPad::NotSet;
 };
 /// x [N, C, spatial...], filter [CO, C/groups, kernel...], bias [CO].
-FailureOr<Tensor> conv(Builder &b, const Tensor &x, const Tensor &filter, const Tensor *bias,
-                       const WindowAttrs &attrs, int64_t groups);
+FailureOr<Tensor> conv(Builder &b, const Tensor &x, const Tensor &filter, const Tensor *bias, const WindowAttrs &attrs,
+                       int64_t groups);
 /// x [N, C, spatial...], filter [C, CO/groups, kernel...], bias [CO]. Empty outputPadding and outputShape: absent.
 FailureOr<Tensor> convTranspose(Builder &b, const Tensor &x, const Tensor &filter, const Tensor *bias,
                                 const WindowAttrs &attrs, int64_t groups, ArrayRef<int64_t> outputPadding,
@@ -166,7 +225,13 @@ FailureOr<Tensor> eyeLike(Builder &b, const Tensor &x, int64_t k, mlir::Type ele
 
 enum class ResizeMode { Nearest, Linear, Cubic };
 enum class CoordinateMode {
-  HalfPixel, HalfPixelSymmetric, PytorchHalfPixel, AlignCorners, Asymmetric, TfHalfPixelForNn, TfCropAndResize
+  HalfPixel,
+  HalfPixelSymmetric,
+  PytorchHalfPixel,
+  AlignCorners,
+  Asymmetric,
+  TfHalfPixelForNn,
+  TfCropAndResize
 };
 enum class NearestMode { RoundPreferFloor, RoundPreferCeil, Floor, Ceil };
 enum class AspectPolicy { Stretch, NotLarger, NotSmaller };

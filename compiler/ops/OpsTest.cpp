@@ -1,7 +1,7 @@
 // Every operation of the library on static and symbolic shapes: the IR verifies and the result's shape is right.
 // Numbers are checked end to end by tests/ops.
-#include "compiler/graph/Graph.h"
 #include "compiler/ops/Ops.h"
+#include "compiler/graph/Graph.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -47,8 +47,8 @@ protected:
   }
   Tensor list(Dims values) { return fromContents(i64, {Dim(values.size())}, values); }
   Tensor floats(std::vector<float> values) {
-    return fromConstant(mlir::DenseElementsAttr::get(mlir::RankedTensorType::get(values.size(), f32),
-                                                     llvm::ArrayRef<float>(values)));
+    return fromConstant(
+        mlir::DenseElementsAttr::get(mlir::RankedTensorType::get(values.size(), f32), llvm::ArrayRef<float>(values)));
   }
   void check(FailureOr<Tensor> result, std::string expected) {
     ASSERT_TRUE(succeeded(result)) << errors;
@@ -183,8 +183,7 @@ TEST_F(OpsTest, TransposedConvolutions) {
   attrs.strides = {2, 2};
   check(convTranspose(b, input({n, 4, 5, 5}), input({4, 6, 2, 2}), &bias, attrs, 1, {}, {}), "f32[n, 6, 10, 10]");
   check(convTranspose(b, input({n, 4, 5, 5}), input({4, 6, 3, 3}), &bias, attrs, 1, {1, 1}, {}), "f32[n, 6, 12, 12]");
-  check(convTranspose(b, input({n, 4, 5, 5}), input({4, 3, 3, 3}), &bias, attrs, 2, {}, {10, 10}),
-        "f32[n, 6, 10, 10]");
+  check(convTranspose(b, input({n, 4, 5, 5}), input({4, 3, 3, 3}), &bias, attrs, 2, {}, {10, 10}), "f32[n, 6, 10, 10]");
   attrs.pads = {1, 1, 1, 1};
   check(convTranspose(b, input({1, 4, n, n}), input({4, 6, 4, 4}), &bias, attrs, 1, {}, {}), "f32[1, 6, 2*n, 2*n]");
   check(convTranspose(b, input({1, 4, 5}), input({4, 6, 3}), &bias, {}, 1, {}, {}), "f32[1, 6, 7]");
@@ -313,9 +312,9 @@ TEST_F(OpsTest, Recurrent) {
       RecurrentAttrs attrs;
       attrs.direction = direction, attrs.hiddenSize = 3, attrs.clip = 2, attrs.linearBeforeReset = d == 2;
       Tensor bias = input({d, 6 * g}), h0 = input({d, n, 3}), p = input({d, 9});
-      auto results = recurrent(b, cell, x, input({d, 3 * g, 4}), input({d, 3 * g, 3}), &bias,
-                               d == 2 ? &lengths : nullptr, &h0, cell == Cell::Lstm ? &h0 : nullptr,
-                               cell == Cell::Lstm ? &p : nullptr, attrs);
+      auto results =
+          recurrent(b, cell, x, input({d, 3 * g, 4}), input({d, 3 * g, 3}), &bias, d == 2 ? &lengths : nullptr, &h0,
+                    cell == Cell::Lstm ? &h0 : nullptr, cell == Cell::Lstm ? &p : nullptr, attrs);
       ASSERT_TRUE(succeeded(results)) << errors;
       check((*results)[0], "f32[5, " + std::to_string(d) + ", n, 3]");
       check(results->back(), "f32[" + std::to_string(d) + ", n, 3]");

@@ -1,5 +1,5 @@
-// Poolings, computed channels-last: transpose, pad with the neutral element, one reduction over (n, out..., c | kernel...),
-// transpose back. The window's sizes come from an empty tensor operand, as in linalg's own poolings.
+// Poolings, computed channels-last: transpose, pad with the neutral element, one reduction over (n, out..., c |
+// kernel...), transpose back. The window's sizes come from an empty tensor operand, as in linalg's own poolings.
 #include "compiler/ops/Window.h"
 
 using namespace mlir;
@@ -35,9 +35,7 @@ struct Pooling {
   AffineMap outMap() const {
     return AffineMap::getMultiDimIdentityMap(loops(), b.builder.getContext()).getMajorSubMap(2 + spatial);
   }
-  SmallVector<unsigned> reductions() const {
-    return llvm::to_vector(llvm::seq<unsigned>(2 + spatial, loops()));
-  }
+  SmallVector<unsigned> reductions() const { return llvm::to_vector(llvm::seq<unsigned>(2 + spatial, loops())); }
   /// Reduces the padded input; more operands may follow it. The body gets the accumulator and the operands' elements.
   Tensor reduce(TypedAttr padding, TypedAttr init, ArrayRef<Tensor> more,
                 llvm::function_ref<Value(const Scalar &, Value, ValueRange)> body) const {
@@ -68,9 +66,8 @@ static LogicalResult checkInput(Builder &b, const Tensor &x) {
 
 static Tensor maxPool(const Pooling &p) {
   TypedAttr lowest = extremeAttr(p.x.elementType, p.x.isUnsigned, /*lowest=*/true);
-  return p.reduce(lowest, lowest, {}, [&](const Scalar &s, Value acc, ValueRange args) {
-    return s.max(acc, args[0], p.x.isUnsigned);
-  });
+  return p.reduce(lowest, lowest, {},
+                  [&](const Scalar &s, Value acc, ValueRange args) { return s.max(acc, args[0], p.x.isUnsigned); });
 }
 
 /// How many positions of window o of spatial dimension i count: those in [begin, end) of the unpadded input.
@@ -111,15 +108,16 @@ static Tensor countPositions(const Pooling &p, unsigned i, Dim begin, Dim end) {
 static Tensor averagePool(const Pooling &p, const PoolAttrs &attrs, ArrayRef<Dim> high) {
   Builder &b = p.b;
   Type type = p.x.elementType, sumType = computeType(type);
-  Tensor sum = p.reduce(numberAttr(type, 0), numberAttr(sumType, 0), {}, [&](const Scalar &s, Value acc, ValueRange args) {
-    return s.add(acc, scalarCast(s, args[0], false, sumType, false));
-  });
+  Tensor sum =
+      p.reduce(numberAttr(type, 0), numberAttr(sumType, 0), {}, [&](const Scalar &s, Value acc, ValueRange args) {
+        return s.add(acc, scalarCast(s, args[0], false, sumType, false));
+      });
   double window = 1;
   bool isPadded = false;
   for (unsigned i = 0; i < p.spatial; ++i) {
     window *= p.window.kernel[i];
-    bool isWithin = attrs.countIncludePad ? p.window.high[i] == high[i]
-                                          : p.window.low[i].is(0) && p.window.high[i].is(0);
+    bool isWithin =
+        attrs.countIncludePad ? p.window.high[i] == high[i] : p.window.low[i].is(0) && p.window.high[i].is(0);
     isPadded |= !isWithin;
   }
   SmallVector<Tensor> operands{sum};
@@ -162,10 +160,10 @@ static Value lpRoot(const Scalar &s, Value x, int64_t p) {
 
 static Tensor lpPool(const Pooling &pooling, int64_t p) {
   Type type = pooling.x.elementType, sumType = computeType(type);
-  Tensor sum = pooling.reduce(numberAttr(type, 0), numberAttr(sumType, 0), {},
-                              [&](const Scalar &s, Value acc, ValueRange args) {
-                                return s.add(acc, lpPower(s, scalarCast(s, args[0], false, sumType, false), p));
-                              });
+  Tensor sum =
+      pooling.reduce(numberAttr(type, 0), numberAttr(sumType, 0), {}, [&](const Scalar &s, Value acc, ValueRange args) {
+        return s.add(acc, lpPower(s, scalarCast(s, args[0], false, sumType, false), p));
+      });
   return elementwise(pooling.b, sum.shape, type, sum, false, [&](const Scalar &s, ValueRange args) {
     return scalarCast(s, lpRoot(s, args[0], p), false, type, false);
   });
@@ -224,34 +222,35 @@ FailureOr<SmallVector<Tensor>> maxPoolWithIndices(Builder &b, const Tensor &x, c
   Count channels(b, x.shape[1]);
   Type i64 = b.builder.getI64Type(), index = b.builder.getIndexType();
   // The first position (in row-major order) that holds the maximum.
-  Tensor positions = p.reduce(extremeAttr(x.elementType, x.isUnsigned, true), extremeAttr(i64, false, false), values,
-                              [&](const Scalar &s, Value acc, ValueRange args) -> Value {
-    auto loop = [&](unsigned d) -> Value { return s.op<linalg::IndexOp>(d); };
-    Value flat = s.add(s.mul(loop(0), channels.get(s, index)), loop(1 + p.spatial));
-    Value isInside;
-    SmallVector<Value> at;
-    for (unsigned i = 0; i < p.spatial; ++i) {
-      Value position = s.sub(s.add(s.mul(loop(1 + i), s.index(window->strides[i])),
-                                   s.mul(loop(2 + p.spatial + i), s.index(window->dilations[i]))),
-                             low[i].get(s, index));
-      at.push_back(position);
-      // As unsigned, a negative position is large.
-      Value inside = s.cmp(arith::CmpIPredicate::ult, position, sizes[i].get(s, index));
-      isInside = isInside ? s.op<arith::AndIOp>(isInside, inside) : inside;
-    }
-    Value inPlane = s.index(0);
-    for (unsigned j = 0; j < p.spatial; ++j) {
-      // Column-major order counts the first spatial dimension fastest.
-      unsigned i = attrs.columnMajor ? p.spatial - 1 - j : j;
-      inPlane = s.add(s.mul(inPlane, sizes[i].get(s, index)), at[i]);
-    }
-    for (const Count &size : sizes)
-      flat = s.mul(flat, size.get(s, index));
-    Value candidate = s.op<arith::IndexCastOp>(i64, s.add(flat, inPlane));
-    Value isMax = Scalar::isFloat(args[0]) ? s.cmp(arith::CmpFPredicate::UEQ, args[0], args[1])
-                                           : s.cmp(arith::CmpIPredicate::eq, args[0], args[1]);
-    return s.select(s.op<arith::AndIOp>(isMax, isInside), s.min(acc, candidate), acc);
-  });
+  Tensor positions =
+      p.reduce(extremeAttr(x.elementType, x.isUnsigned, true), extremeAttr(i64, false, false), values,
+               [&](const Scalar &s, Value acc, ValueRange args) -> Value {
+                 auto loop = [&](unsigned d) -> Value { return s.op<linalg::IndexOp>(d); };
+                 Value flat = s.add(s.mul(loop(0), channels.get(s, index)), loop(1 + p.spatial));
+                 Value isInside;
+                 SmallVector<Value> at;
+                 for (unsigned i = 0; i < p.spatial; ++i) {
+                   Value position = s.sub(s.add(s.mul(loop(1 + i), s.index(window->strides[i])),
+                                                s.mul(loop(2 + p.spatial + i), s.index(window->dilations[i]))),
+                                          low[i].get(s, index));
+                   at.push_back(position);
+                   // As unsigned, a negative position is large.
+                   Value inside = s.cmp(arith::CmpIPredicate::ult, position, sizes[i].get(s, index));
+                   isInside = isInside ? s.op<arith::AndIOp>(isInside, inside) : inside;
+                 }
+                 Value inPlane = s.index(0);
+                 for (unsigned j = 0; j < p.spatial; ++j) {
+                   // Column-major order counts the first spatial dimension fastest.
+                   unsigned i = attrs.columnMajor ? p.spatial - 1 - j : j;
+                   inPlane = s.add(s.mul(inPlane, sizes[i].get(s, index)), at[i]);
+                 }
+                 for (const Count &size : sizes)
+                   flat = s.mul(flat, size.get(s, index));
+                 Value candidate = s.op<arith::IndexCastOp>(i64, s.add(flat, inPlane));
+                 Value isMax = Scalar::isFloat(args[0]) ? s.cmp(arith::CmpFPredicate::UEQ, args[0], args[1])
+                                                        : s.cmp(arith::CmpIPredicate::eq, args[0], args[1]);
+                 return s.select(s.op<arith::AndIOp>(isMax, isInside), s.min(acc, candidate), acc);
+               });
   return SmallVector<Tensor>{toChannelsFirst(b, values), toChannelsFirst(b, positions)};
 }
 
@@ -265,7 +264,8 @@ FailureOr<Tensor> globalPool(Builder &b, Pool kind, const Tensor &x, int64_t p) 
     return reduce(b, kind == Pool::Max ? Reduce::Max : Reduce::Mean, x, axes, /*keepDims=*/true);
   if (p == 1 || p == 2)
     return reduce(b, p == 1 ? Reduce::L1 : Reduce::L2, x, axes, /*keepDims=*/true);
-  Tensor powers = elementwiseWide(b, x.shape, x, [&](const Scalar &s, ValueRange args) { return lpPower(s, args[0], p); });
+  Tensor powers =
+      elementwiseWide(b, x.shape, x, [&](const Scalar &s, ValueRange args) { return lpPower(s, args[0], p); });
   auto sum = reduce(b, Reduce::Sum, powers, axes, /*keepDims=*/true);
   if (failed(sum))
     return failure();

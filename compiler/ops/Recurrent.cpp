@@ -92,12 +92,11 @@ private:
   Tensor keepWhenDone(const Tensor &next, const Tensor &before, int64_t time, bool isOutput = false) {
     if (!hasLengths)
       return next;
-    return elementwiseStep({{next, stateMap()}, {before, stateMap()}, {lengths, map({dim(0)})}},
-                           [&](const Scalar &s, ValueRange args) {
-                             Value isRunning = s.cmp(arith::CmpIPredicate::slt,
-                                                     s.number(args[2].getType(), time), args[2]);
-                             return s.select(isRunning, args[0], isOutput ? s.like(args[0], 0) : args[1]);
-                           });
+    return elementwiseStep(
+        {{next, stateMap()}, {before, stateMap()}, {lengths, map({dim(0)})}}, [&](const Scalar &s, ValueRange args) {
+          Value isRunning = s.cmp(arith::CmpIPredicate::slt, s.number(args[2].getType(), time), args[2]);
+          return s.select(isRunning, args[0], isOutput ? s.like(args[0], 0) : args[1]);
+        });
   }
 
   void stepRnn(int64_t time);
@@ -161,9 +160,9 @@ void Layer::setOperands(const Tensor &x, const Tensor &w, const Tensor &r, const
 
 void Layer::stepRnn(int64_t time) {
   Tensor product = recurrentProduct(h, 0, 1);
-  Tensor next = elementwiseStep(
-      {{projected, inputMap(time, 0)}, {product, gateMap(0)}},
-      [&](const Scalar &s, ValueRange args) { return activate(s, 0, s.add(args[0], args[1])); });
+  Tensor next =
+      elementwiseStep({{projected, inputMap(time, 0)}, {product, gateMap(0)}},
+                      [&](const Scalar &s, ValueRange args) { return activate(s, 0, s.add(args[0], args[1])); });
   h = keepWhenDone(next, h, time);
 }
 
@@ -171,17 +170,19 @@ void Layer::stepGru(int64_t time) {
   bool isLinear = attrs.linearBeforeReset;
   Tensor product = recurrentProduct(h, 0, isLinear ? 3 : 2);
   auto gate = [&](int64_t i) {
-    return elementwiseStep(
-        {{projected, inputMap(time, i)}, {product, gateMap(i)}},
-        [&](const Scalar &s, ValueRange args) { return activate(s, 0, s.add(args[0], args[1])); });
+    return elementwiseStep({{projected, inputMap(time, i)}, {product, gateMap(i)}},
+                           [&](const Scalar &s, ValueRange args) { return activate(s, 0, s.add(args[0], args[1])); });
   };
   Tensor update = gate(0), reset = gate(1), next;
   auto mix = [&](const Scalar &s, Value candidate, Value z, Value before) {
     return s.add(s.mul(s.sub(s.like(z, 1), z), candidate), s.mul(z, before));
   };
   if (isLinear) {
-    SmallVector<std::pair<Tensor, AffineMap>> operands{{projected, inputMap(time, 2)}, {product, gateMap(2)},
-                                                       {reset, stateMap()}, {update, stateMap()}, {h, stateMap()}};
+    SmallVector<std::pair<Tensor, AffineMap>> operands{{projected, inputMap(time, 2)},
+                                                       {product, gateMap(2)},
+                                                       {reset, stateMap()},
+                                                       {update, stateMap()},
+                                                       {h, stateMap()}};
     if (hasResetBias)
       operands.push_back({resetBias, vectorMap(0)});
     next = elementwiseStep(operands, [&](const Scalar &s, ValueRange args) {
@@ -192,11 +193,10 @@ void Layer::stepGru(int64_t time) {
     Tensor kept = elementwiseStep({{reset, stateMap()}, {h, stateMap()}},
                                   [](const Scalar &s, ValueRange args) { return s.mul(args[0], args[1]); });
     Tensor state = recurrentProduct(kept, 2, 1);
-    next = elementwiseStep(
-        {{projected, inputMap(time, 2)}, {state, gateMap(0)}, {update, stateMap()}, {h, stateMap()}},
-        [&](const Scalar &s, ValueRange args) {
-          return mix(s, activate(s, 1, s.add(args[0], args[1])), args[2], args[3]);
-        });
+    next = elementwiseStep({{projected, inputMap(time, 2)}, {state, gateMap(0)}, {update, stateMap()}, {h, stateMap()}},
+                           [&](const Scalar &s, ValueRange args) {
+                             return mix(s, activate(s, 1, s.add(args[0], args[1])), args[2], args[3]);
+                           });
   }
   h = keepWhenDone(next, h, time);
 }

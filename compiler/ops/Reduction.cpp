@@ -54,11 +54,20 @@ static std::optional<Tensor> foldReduce(Reduce kind, const Tensor &x, bool keepD
   Dim result = x.contents->front();
   for (Dim d : ArrayRef(*x.contents).drop_front()) {
     switch (kind) {
-    case Reduce::Sum: result = result + d; break;
-    case Reduce::Prod: result = result * d; break;
-    case Reduce::Max: result = max(result, d); break;
-    case Reduce::Min: result = min(result, d); break;
-    default: return std::nullopt;
+    case Reduce::Sum:
+      result = result + d;
+      break;
+    case Reduce::Prod:
+      result = result * d;
+      break;
+    case Reduce::Max:
+      result = max(result, d);
+      break;
+    case Reduce::Min:
+      result = min(result, d);
+      break;
+    default:
+      return std::nullopt;
     }
   }
   if (kind > Reduce::Prod || kind == Reduce::Mean)
@@ -73,26 +82,38 @@ struct Recipe {
   bool isUnsigned;
   Value before(const Scalar &s, Value x) const {
     switch (kind) {
-    case Reduce::L1: return Scalar::isFloat(x) ? s.op<math::AbsFOp>(x) : isUnsigned ? x : s.op<math::AbsIOp>(x);
-    case Reduce::L2: case Reduce::SumSquare: return s.mul(x, x);
-    default: return x;
+    case Reduce::L1:
+      return Scalar::isFloat(x) ? s.op<math::AbsFOp>(x) : isUnsigned ? x : s.op<math::AbsIOp>(x);
+    case Reduce::L2:
+    case Reduce::SumSquare:
+      return s.mul(x, x);
+    default:
+      return x;
     }
   }
   Value combine(const Scalar &s, Value acc, Value x) const {
     bool isBool = x.getType().isInteger(1);
     switch (kind) {
-    case Reduce::Max: return s.max(acc, x, isUnsigned || isBool);
-    case Reduce::Min: return s.min(acc, x, isUnsigned || isBool);
-    case Reduce::Prod: return s.mul(acc, x);
-    default: return s.add(acc, x);
+    case Reduce::Max:
+      return s.max(acc, x, isUnsigned || isBool);
+    case Reduce::Min:
+      return s.min(acc, x, isUnsigned || isBool);
+    case Reduce::Prod:
+      return s.mul(acc, x);
+    default:
+      return s.add(acc, x);
     }
   }
   TypedAttr init(Type type) const {
     switch (kind) {
-    case Reduce::Max: return extremeAttr(type, isUnsigned, /*lowest=*/true);
-    case Reduce::Min: return extremeAttr(type, isUnsigned, /*lowest=*/false);
-    case Reduce::Prod: return numberAttr(type, 1);
-    default: return numberAttr(type, 0);
+    case Reduce::Max:
+      return extremeAttr(type, isUnsigned, /*lowest=*/true);
+    case Reduce::Min:
+      return extremeAttr(type, isUnsigned, /*lowest=*/false);
+    case Reduce::Prod:
+      return numberAttr(type, 1);
+    default:
+      return numberAttr(type, 0);
     }
   }
   bool hasAfter() const { return kind == Reduce::Mean || kind == Reduce::L2 || kind == Reduce::LogSum; }
@@ -109,8 +130,10 @@ struct Recipe {
       Value real = isFloat ? x : scalarCast(s, x, isUnsigned, s.b.getF64Type(), false);
       return scalarCast(s, s.op<math::SqrtOp>(real), false, x.getType(), isUnsigned);
     }
-    case Reduce::LogSum: return s.op<math::LogOp>(x);
-    default: return x;
+    case Reduce::LogSum:
+      return s.op<math::LogOp>(x);
+    default:
+      return x;
     }
   }
 };
@@ -126,8 +149,8 @@ static FailureOr<Tensor> logSumExp(Builder &b, const Tensor &x, ArrayRef<int64_t
     return failure();
   // An infinite maximum would give inf - inf.
   auto finite = [&](const Scalar &s, Value m) {
-    Value isInfinite = s.cmp(arith::CmpFPredicate::OEQ, s.op<math::AbsFOp>(m),
-                             s.like(m, std::numeric_limits<double>::infinity()));
+    Value isInfinite =
+        s.cmp(arith::CmpFPredicate::OEQ, s.op<math::AbsFOp>(m), s.like(m, std::numeric_limits<double>::infinity()));
     return s.select(isInfinite, s.like(m, 0), m);
   };
   SmallVector<int64_t> kept;
@@ -202,15 +225,15 @@ FailureOr<Tensor> argReduce(Builder &b, bool isMax, const Tensor &x, int64_t axi
       kept.push_back(i);
   Type i64 = b.builder.getI64Type();
   // NaN: the extreme is NaN, and then every element counts as equal, so the result is a position in any case.
-  Tensor result = reduceAxes(
-      b, {x, *extreme}, {b.identity(x.rank()), projection(b, x.rank(), kept)}, x.shape, *position,
-      numberAttr(i64, lastIndex ? 0 : double(int64_t(1) << 62)), false,
-      [&](const Scalar &s, Value acc, ValueRange args) -> Value {
-        Value isExtreme = Scalar::isFloat(args[0]) ? s.cmp(arith::CmpFPredicate::UEQ, args[0], args[1])
-                                                   : s.cmp(arith::CmpIPredicate::eq, args[0], args[1]);
-        Value here = s.op<arith::IndexCastOp>(i64, s.op<linalg::IndexOp>(*position));
-        return s.select(isExtreme, lastIndex ? s.max(acc, here) : s.min(acc, here), acc);
-      });
+  Tensor result = reduceAxes(b, {x, *extreme}, {b.identity(x.rank()), projection(b, x.rank(), kept)}, x.shape,
+                             *position, numberAttr(i64, lastIndex ? 0 : double(int64_t(1) << 62)), false,
+                             [&](const Scalar &s, Value acc, ValueRange args) -> Value {
+                               Value isExtreme = Scalar::isFloat(args[0])
+                                                     ? s.cmp(arith::CmpFPredicate::UEQ, args[0], args[1])
+                                                     : s.cmp(arith::CmpIPredicate::eq, args[0], args[1]);
+                               Value here = s.op<arith::IndexCastOp>(i64, s.op<linalg::IndexOp>(*position));
+                               return s.select(isExtreme, lastIndex ? s.max(acc, here) : s.min(acc, here), acc);
+                             });
   return b.reshape(result, withoutAxes(x.shape, *position, keepDims));
 }
 

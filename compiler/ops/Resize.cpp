@@ -25,7 +25,9 @@ Emitted ceilOf(Emitted a) { return {a.s, a.s->op<math::CeilOp>(a.v)}; }
 Emitted minOf(Emitted a, Emitted b) { return {a.s, a.s->min(a.v, b.v)}; }
 Emitted maxOf(Emitted a, Emitted b) { return {a.s, a.s->max(a.v, b.v)}; }
 /// a < b ? x : y
-Emitted pickLess(Emitted a, Emitted b, Emitted x, Emitted y) { return {a.s, a.s->select(a.s->less(a.v, b.v), x.v, y.v)}; }
+Emitted pickLess(Emitted a, Emitted b, Emitted x, Emitted y) {
+  return {a.s, a.s->select(a.s->less(a.v, b.v), x.v, y.v)};
+}
 Emitted number(Emitted like, float x) { return like.lift(x); }
 
 float floorOf(float a) { return std::floor(a); }
@@ -53,15 +55,20 @@ template <typename T> T sourcePosition(T x, Sizes<T> z, const Axis &axis, const 
   T halfPixel = (x + half) / z.scale - half;
   T isMany = pickLess(one, z.out, one, zero); // more than one output position
   switch (attrs.coordinates) {
-  case CoordinateMode::HalfPixel: return halfPixel;
+  case CoordinateMode::HalfPixel:
+    return halfPixel;
   case CoordinateMode::HalfPixelSymmetric: {
     T adjustment = z.out / (z.scale * z.in);
     return z.in * half * (one - adjustment) + halfPixel;
   }
-  case CoordinateMode::PytorchHalfPixel: return pickLess(zero, isMany, halfPixel, zero);
-  case CoordinateMode::AlignCorners: return x * (z.in - one) / maxOf(z.out - one, one);
-  case CoordinateMode::Asymmetric: return x / z.scale;
-  case CoordinateMode::TfHalfPixelForNn: return (x + half) / z.scale;
+  case CoordinateMode::PytorchHalfPixel:
+    return pickLess(zero, isMany, halfPixel, zero);
+  case CoordinateMode::AlignCorners:
+    return x * (z.in - one) / maxOf(z.out - one, one);
+  case CoordinateMode::Asymmetric:
+    return x / z.scale;
+  case CoordinateMode::TfHalfPixelForNn:
+    return (x + half) / z.scale;
   case CoordinateMode::TfCropAndResize: {
     T start = number(x, axis.roiStart), end = number(x, axis.roiEnd), last = z.in - one;
     T many = start * last + x * (end - start) * last / maxOf(z.out - one, one);
@@ -76,10 +83,14 @@ template <typename T> T clampTo(T x, T last) { return maxOf(minOf(x, last), numb
 template <typename T> T nearestPosition(T x, NearestMode mode) {
   T half = number(x, 0.5f);
   switch (mode) {
-  case NearestMode::RoundPreferFloor: return ceilOf(x - half);
-  case NearestMode::RoundPreferCeil: return floorOf(x + half);
-  case NearestMode::Floor: return floorOf(x);
-  case NearestMode::Ceil: return ceilOf(x);
+  case NearestMode::RoundPreferFloor:
+    return ceilOf(x - half);
+  case NearestMode::RoundPreferCeil:
+    return floorOf(x + half);
+  case NearestMode::Floor:
+    return floorOf(x);
+  case NearestMode::Ceil:
+    return ceilOf(x);
   }
   return x;
 }
@@ -161,8 +172,9 @@ static Tensor repeatAxis(Builder &b, const Tensor &x, unsigned dim, int64_t fact
       apart.push_back(factor);
   }
   flat[dim] = x.shape[dim] * Dim(factor);
-  Tensor y = b.map(apart, x.elementType, x, projection(b, apart.size(), reads),
-                   [](OpBuilder &, Location, ValueRange args) { return args[0]; }, x.isUnsigned);
+  Tensor y = b.map(
+      apart, x.elementType, x, projection(b, apart.size(), reads),
+      [](OpBuilder &, Location, ValueRange args) { return args[0]; }, x.isUnsigned);
   return b.reshape(y, flat);
 }
 
@@ -181,8 +193,9 @@ static Tensor repeatAxes(Builder &b, const Tensor &x, ArrayRef<Axis> axes) {
         flat[i] = axis.out;
       }
   }
-  Tensor y = b.map(apart, x.elementType, x, projection(b, apart.size(), reads),
-                   [](OpBuilder &, Location, ValueRange args) { return args[0]; }, x.isUnsigned);
+  Tensor y = b.map(
+      apart, x.elementType, x, projection(b, apart.size(), reads),
+      [](OpBuilder &, Location, ValueRange args) { return args[0]; }, x.isUnsigned);
   return b.reshape(y, flat);
 }
 
@@ -193,10 +206,15 @@ static bool isRepetition(const Axis &axis, const ResizeAttrs &attrs) {
     return false;
   bool rounds = attrs.nearest == NearestMode::RoundPreferFloor || attrs.nearest == NearestMode::RoundPreferCeil;
   switch (attrs.coordinates) {
-  case CoordinateMode::Asymmetric: return attrs.nearest == NearestMode::Floor;
-  case CoordinateMode::HalfPixel: case CoordinateMode::PytorchHalfPixel: return rounds;
-  case CoordinateMode::TfHalfPixelForNn: return attrs.nearest == NearestMode::Floor;
-  default: return false;
+  case CoordinateMode::Asymmetric:
+    return attrs.nearest == NearestMode::Floor;
+  case CoordinateMode::HalfPixel:
+  case CoordinateMode::PytorchHalfPixel:
+    return rounds;
+  case CoordinateMode::TfHalfPixelForNn:
+    return attrs.nearest == NearestMode::Floor;
+  default:
+    return false;
   }
 }
 
@@ -346,8 +364,8 @@ FailureOr<Tensor> resize(Builder &b, const Tensor &x, const Tensor *roi, const T
   SmallVector<Tensor> operands{y};
   SmallVector<AffineMap> maps{b.identity(y.rank())};
   for (const Axis &axis : *axes) {
-    operands.push_back(axisVector(b, axis, b.builder.getF32Type(),
-                                  [&](auto p, auto z) { return isInside(p, z, axis, attrs); }));
+    operands.push_back(
+        axisVector(b, axis, b.builder.getF32Type(), [&](auto p, auto z) { return isInside(p, z, axis, attrs); }));
     maps.push_back(projection(b, y.rank(), {axis.dim}));
   }
   return b.map(

@@ -6,9 +6,7 @@ using namespace mlir;
 
 namespace eyrie::ops {
 
-static Value sigmoid(const Scalar &s, Value x) {
-  return s.divF(s.like(x, 1), s.add(s.exp(s.neg(x)), 1.0));
-}
+static Value sigmoid(const Scalar &s, Value x) { return s.divF(s.like(x, 1), s.add(s.exp(s.neg(x)), 1.0)); }
 
 /// log(1 + exp(x)) without overflow.
 static Value softplus(const Scalar &s, Value x) {
@@ -28,18 +26,25 @@ static Value hardSigmoid(const Scalar &s, Value x, double alpha, double beta) {
 
 static Value integerUnary(const Scalar &s, Unary kind, Value x, bool isUnsigned) {
   switch (kind) {
-  case Unary::Neg: return s.neg(x);
-  case Unary::Abs: return isUnsigned ? x : s.op<math::AbsIOp>(x);
-  case Unary::Relu: return isUnsigned ? x : s.max(x, s.like(x, 0));
+  case Unary::Neg:
+    return s.neg(x);
+  case Unary::Abs:
+    return isUnsigned ? x : s.op<math::AbsIOp>(x);
+  case Unary::Relu:
+    return isUnsigned ? x : s.max(x, s.like(x, 0));
   case Unary::Sign: {
     Value one = s.like(x, 1);
     if (isUnsigned)
       return s.min(x, one, true);
     return s.max(s.min(x, one), s.like(x, -1));
   }
-  case Unary::Not: return s.op<arith::XOrIOp>(x, s.op<arith::ConstantOp>(s.b.getBoolAttr(true)));
-  case Unary::BitwiseNot: return s.op<arith::XOrIOp>(x, s.like(x, -1));
-  default: assert(false && "not an operation on integers"); return x;
+  case Unary::Not:
+    return s.op<arith::XOrIOp>(x, s.op<arith::ConstantOp>(s.b.getBoolAttr(true)));
+  case Unary::BitwiseNot:
+    return s.op<arith::XOrIOp>(x, s.like(x, -1));
+  default:
+    assert(false && "not an operation on integers");
+    return x;
   }
 }
 
@@ -48,55 +53,94 @@ Value scalarUnary(const Scalar &s, Unary kind, Value x, double alpha, double bet
     return integerUnary(s, kind, x, isUnsigned);
   Value zero = s.like(x, 0);
   switch (kind) {
-  case Unary::Neg: return s.neg(x);
-  case Unary::Abs: return s.op<math::AbsFOp>(x);
-  case Unary::Exp: return s.exp(x);
-  case Unary::Log: return s.op<math::LogOp>(x);
-  case Unary::Sqrt: return s.op<math::SqrtOp>(x);
-  case Unary::Rsqrt: return s.divF(s.like(x, 1), s.op<math::SqrtOp>(x));
-  case Unary::Reciprocal: return s.divF(s.like(x, 1), x);
-  case Unary::Erf: return s.op<math::ErfOp>(x);
-  case Unary::Tanh: return s.op<math::TanhOp>(x);
-  case Unary::Sigmoid: return sigmoid(s, x);
-  case Unary::Relu: return s.max(x, zero);
-  case Unary::LeakyRelu: return s.select(s.less(x, zero), s.mul(x, alpha), x);
-  case Unary::Elu: return elu(s, x, alpha);
-  case Unary::Selu: return s.mul(elu(s, x, alpha), beta);
-  case Unary::Celu: return elu(s, x, alpha, alpha);
+  case Unary::Neg:
+    return s.neg(x);
+  case Unary::Abs:
+    return s.op<math::AbsFOp>(x);
+  case Unary::Exp:
+    return s.exp(x);
+  case Unary::Log:
+    return s.op<math::LogOp>(x);
+  case Unary::Sqrt:
+    return s.op<math::SqrtOp>(x);
+  case Unary::Rsqrt:
+    return s.divF(s.like(x, 1), s.op<math::SqrtOp>(x));
+  case Unary::Reciprocal:
+    return s.divF(s.like(x, 1), x);
+  case Unary::Erf:
+    return s.op<math::ErfOp>(x);
+  case Unary::Tanh:
+    return s.op<math::TanhOp>(x);
+  case Unary::Sigmoid:
+    return sigmoid(s, x);
+  case Unary::Relu:
+    return s.max(x, zero);
+  case Unary::LeakyRelu:
+    return s.select(s.less(x, zero), s.mul(x, alpha), x);
+  case Unary::Elu:
+    return elu(s, x, alpha);
+  case Unary::Selu:
+    return s.mul(elu(s, x, alpha), beta);
+  case Unary::Celu:
+    return elu(s, x, alpha, alpha);
   case Unary::Gelu:
     return s.mul(s.mul(x, 0.5), s.add(s.op<math::ErfOp>(s.mul(x, std::numbers::sqrt2 / 2)), 1.0));
   case Unary::GeluTanh: {
     Value inner = s.mul(s.add(x, s.mul(s.mul(s.mul(x, x), x), 0.044715)), std::sqrt(2 / std::numbers::pi));
     return s.mul(s.mul(x, 0.5), s.add(s.op<math::TanhOp>(inner), 1.0));
   }
-  case Unary::HardSigmoid: return hardSigmoid(s, x, alpha, beta);
-  case Unary::HardSwish: return s.mul(x, hardSigmoid(s, x, 1.0 / 6, 0.5));
-  case Unary::Softplus: return softplus(s, x);
-  case Unary::Softsign: return s.divF(x, s.add(s.op<math::AbsFOp>(x), 1.0));
-  case Unary::Mish: return s.mul(x, s.op<math::TanhOp>(softplus(s, x)));
-  case Unary::Swish: return s.mul(x, sigmoid(s, alpha == 1 ? x : s.mul(x, alpha)));
-  case Unary::ThresholdedRelu: return s.select(s.less(s.like(x, alpha), x), x, zero);
+  case Unary::HardSigmoid:
+    return hardSigmoid(s, x, alpha, beta);
+  case Unary::HardSwish:
+    return s.mul(x, hardSigmoid(s, x, 1.0 / 6, 0.5));
+  case Unary::Softplus:
+    return softplus(s, x);
+  case Unary::Softsign:
+    return s.divF(x, s.add(s.op<math::AbsFOp>(x), 1.0));
+  case Unary::Mish:
+    return s.mul(x, s.op<math::TanhOp>(softplus(s, x)));
+  case Unary::Swish:
+    return s.mul(x, sigmoid(s, alpha == 1 ? x : s.mul(x, alpha)));
+  case Unary::ThresholdedRelu:
+    return s.select(s.less(s.like(x, alpha), x), x, zero);
   case Unary::Shrink: {
     Value low = s.select(s.less(x, s.like(x, -alpha)), s.add(x, beta), zero);
     return s.select(s.less(s.like(x, alpha), x), s.add(x, -beta), low);
   }
-  case Unary::Floor: return s.op<math::FloorOp>(x);
-  case Unary::Ceil: return s.op<math::CeilOp>(x);
-  case Unary::Round: return s.op<math::RoundEvenOp>(x);
+  case Unary::Floor:
+    return s.op<math::FloorOp>(x);
+  case Unary::Ceil:
+    return s.op<math::CeilOp>(x);
+  case Unary::Round:
+    return s.op<math::RoundEvenOp>(x);
   case Unary::Sign:
     return s.select(s.less(zero, x), s.like(x, 1), s.select(s.less(x, zero), s.like(x, -1), x));
-  case Unary::Sin: return s.op<math::SinOp>(x);
-  case Unary::Cos: return s.op<math::CosOp>(x);
-  case Unary::Tan: return s.op<math::TanOp>(x);
-  case Unary::Asin: return s.op<math::AsinOp>(x);
-  case Unary::Acos: return s.op<math::AcosOp>(x);
-  case Unary::Atan: return s.op<math::AtanOp>(x);
-  case Unary::Sinh: return s.op<math::SinhOp>(x);
-  case Unary::Cosh: return s.op<math::CoshOp>(x);
-  case Unary::Asinh: return s.op<math::AsinhOp>(x);
-  case Unary::Acosh: return s.op<math::AcoshOp>(x);
-  case Unary::Atanh: return s.op<math::AtanhOp>(x);
-  case Unary::Not: case Unary::BitwiseNot: case Unary::IsNan: break;
+  case Unary::Sin:
+    return s.op<math::SinOp>(x);
+  case Unary::Cos:
+    return s.op<math::CosOp>(x);
+  case Unary::Tan:
+    return s.op<math::TanOp>(x);
+  case Unary::Asin:
+    return s.op<math::AsinOp>(x);
+  case Unary::Acos:
+    return s.op<math::AcosOp>(x);
+  case Unary::Atan:
+    return s.op<math::AtanOp>(x);
+  case Unary::Sinh:
+    return s.op<math::SinhOp>(x);
+  case Unary::Cosh:
+    return s.op<math::CoshOp>(x);
+  case Unary::Asinh:
+    return s.op<math::AsinhOp>(x);
+  case Unary::Acosh:
+    return s.op<math::AcoshOp>(x);
+  case Unary::Atanh:
+    return s.op<math::AtanhOp>(x);
+  case Unary::Not:
+  case Unary::BitwiseNot:
+  case Unary::IsNan:
+    break;
   }
   assert(false && "not an operation on floats");
   return x;
@@ -137,44 +181,66 @@ static Value compare(const Scalar &s, Binary kind, Value x, Value y, bool isUnsi
   using F = arith::CmpFPredicate;
   using I = arith::CmpIPredicate;
   isUnsigned |= x.getType().isInteger(1);
-  auto pick = [&](F f, I i, I u) {
-    return Scalar::isFloat(x) ? s.cmp(f, x, y) : s.cmp(isUnsigned ? u : i, x, y);
-  };
+  auto pick = [&](F f, I i, I u) { return Scalar::isFloat(x) ? s.cmp(f, x, y) : s.cmp(isUnsigned ? u : i, x, y); };
   switch (kind) {
-  case Binary::Equal: return pick(F::OEQ, I::eq, I::eq);
-  case Binary::Less: return pick(F::OLT, I::slt, I::ult);
-  case Binary::LessOrEqual: return pick(F::OLE, I::sle, I::ule);
-  case Binary::Greater: return pick(F::OGT, I::sgt, I::ugt);
-  default: return pick(F::OGE, I::sge, I::uge);
+  case Binary::Equal:
+    return pick(F::OEQ, I::eq, I::eq);
+  case Binary::Less:
+    return pick(F::OLT, I::slt, I::ult);
+  case Binary::LessOrEqual:
+    return pick(F::OLE, I::sle, I::ule);
+  case Binary::Greater:
+    return pick(F::OGT, I::sgt, I::ugt);
+  default:
+    return pick(F::OGE, I::sge, I::uge);
   }
 }
 
 Value scalarBinary(const Scalar &s, Binary kind, Value x, Value y, bool isUnsigned) {
   switch (kind) {
-  case Binary::Add: return s.add(x, y);
-  case Binary::Sub: return s.sub(x, y);
-  case Binary::Mul: return s.mul(x, y);
+  case Binary::Add:
+    return s.add(x, y);
+  case Binary::Sub:
+    return s.sub(x, y);
+  case Binary::Mul:
+    return s.mul(x, y);
   case Binary::Div:
     return Scalar::isFloat(x) ? s.divF(x, y) : divideIntegers(s, x, y, isUnsigned, /*isRemainder=*/false);
-  case Binary::Mod: return floorRemainder(s, x, y, isUnsigned);
+  case Binary::Mod:
+    return floorRemainder(s, x, y, isUnsigned);
   case Binary::Fmod:
     return Scalar::isFloat(x) ? s.op<arith::RemFOp>(x, y) : divideIntegers(s, x, y, isUnsigned, true);
-  case Binary::Min: return s.min(x, y, isUnsigned || x.getType().isInteger(1));
-  case Binary::Max: return s.max(x, y, isUnsigned || x.getType().isInteger(1));
-  case Binary::Equal: case Binary::Less: case Binary::LessOrEqual: case Binary::Greater: case Binary::GreaterOrEqual:
+  case Binary::Min:
+    return s.min(x, y, isUnsigned || x.getType().isInteger(1));
+  case Binary::Max:
+    return s.max(x, y, isUnsigned || x.getType().isInteger(1));
+  case Binary::Equal:
+  case Binary::Less:
+  case Binary::LessOrEqual:
+  case Binary::Greater:
+  case Binary::GreaterOrEqual:
     return compare(s, kind, x, y, isUnsigned);
-  case Binary::And: case Binary::BitwiseAnd: return s.op<arith::AndIOp>(x, y);
-  case Binary::Or: case Binary::BitwiseOr: return s.op<arith::OrIOp>(x, y);
-  case Binary::Xor: case Binary::BitwiseXor: return s.op<arith::XOrIOp>(x, y);
-  case Binary::ShiftLeft: case Binary::ShiftRight: {
+  case Binary::And:
+  case Binary::BitwiseAnd:
+    return s.op<arith::AndIOp>(x, y);
+  case Binary::Or:
+  case Binary::BitwiseOr:
+    return s.op<arith::OrIOp>(x, y);
+  case Binary::Xor:
+  case Binary::BitwiseXor:
+    return s.op<arith::XOrIOp>(x, y);
+  case Binary::ShiftLeft:
+  case Binary::ShiftRight: {
     // Shifting by the width or more gives 0.
     Value isIn = s.cmp(arith::CmpIPredicate::ult, y, s.like(y, y.getType().getIntOrFloatBitWidth()));
     Value by = s.select(isIn, y, s.like(y, 0));
     Value shifted = kind == Binary::ShiftLeft ? s.op<arith::ShLIOp>(x, by) : s.op<arith::ShRUIOp>(x, by);
     return s.select(isIn, shifted, s.like(x, 0));
   }
-  case Binary::PRelu: return s.select(s.less(x, s.like(x, 0), isUnsigned), s.mul(x, y), x);
-  case Binary::Pow: break;
+  case Binary::PRelu:
+    return s.select(s.less(x, s.like(x, 0), isUnsigned), s.mul(x, y), x);
+  case Binary::Pow:
+    break;
   }
   assert(false && "handled elsewhere");
   return x;

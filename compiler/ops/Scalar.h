@@ -80,8 +80,8 @@ Tensor elementwise(Builder &b, ArrayRef<Dim> shape, mlir::Type type, ArrayRef<Te
 /// The same, computed in computeType and rounded at the end.
 Tensor elementwiseWide(Builder &b, ArrayRef<Dim> shape, ArrayRef<Tensor> xs,
                        llvm::function_ref<mlir::Value(const Scalar &, mlir::ValueRange)> body);
-/// x y with numbers summed in a wide enough type: the generic {add(acc, mul(x, y))} over loops of which `reductionDims` are
-/// summed, then rounded to the operands' type by a generic of its own where that is narrower.
+/// x y with numbers summed in a wide enough type: the generic {add(acc, mul(x, y))} over loops of which `reductionDims`
+/// are summed, then rounded to the operands' type by a generic of its own where that is narrower.
 Tensor contract(Builder &b, ArrayRef<Dim> shape, mlir::AffineMap outMap, ArrayRef<unsigned> reductionDims,
                 const Tensor &x, mlir::AffineMap xMap, const Tensor &y, mlir::AffineMap yMap);
 /// Sum, product, extreme ... over `axes` (sorted, not negative), which leave the shape. `body(acc, x)` combines in
@@ -112,14 +112,14 @@ Dims withoutAxes(ArrayRef<Dim> shape, ArrayRef<int64_t> axes, bool keepDims);
 mlir::LogicalResult checkSame(Builder &b, Dim x, Dim y, llvm::Twine what);
 /// A tensor of `shape` whose element at `indices` is x at the indices that `body` computes (they must be in range).
 /// More operands' elements reach the body as `args`.
-Tensor gatherMap(Builder &b, const Tensor &x, ArrayRef<Dim> shape, ArrayRef<Tensor> more, ArrayRef<mlir::AffineMap> maps,
-                 llvm::function_ref<SmallVector<mlir::Value>(const Scalar &, mlir::ValueRange indices,
-                                                             mlir::ValueRange args)> body);
-/// An index given by a model as a number: negative ones count from the end; the rest is clamped into the tensor, so that
-/// hostile data reads nothing outside.
+Tensor gatherMap(
+    Builder &b, const Tensor &x, ArrayRef<Dim> shape, ArrayRef<Tensor> more, ArrayRef<mlir::AffineMap> maps,
+    llvm::function_ref<SmallVector<mlir::Value>(const Scalar &, mlir::ValueRange indices, mlir::ValueRange args)> body);
+/// An index given by a model as a number: negative ones count from the end; the rest is clamped into the tensor, so
+/// that hostile data reads nothing outside.
 mlir::Value safeIndex(const Scalar &s, mlir::Value number, mlir::Value size, bool isUnsigned);
-/// Small known tensors of any rank: the element of `shape` at each index is x's at `source(index)`; nothing when x is not
-/// known, or the shape is symbolic or too large.
+/// Small known tensors of any rank: the element of `shape` at each index is x's at `source(index)`; nothing when x is
+/// not known, or the shape is symbolic or too large.
 std::optional<Tensor> foldMovement(const Tensor &x, ArrayRef<Dim> shape,
                                    llvm::function_ref<SmallVector<int64_t>(ArrayRef<int64_t>)> source);
 /// The elements as an attribute, when all are known numbers.

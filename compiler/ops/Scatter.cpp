@@ -9,11 +9,16 @@ namespace eyrie::ops {
 
 static Value combine(const Scalar &s, Scatter kind, Value old, Value update, bool isUnsigned) {
   switch (kind) {
-  case Scatter::Set: return update;
-  case Scatter::Add: return s.add(old, update);
-  case Scatter::Mul: return s.mul(old, update);
-  case Scatter::Min: return s.min(old, update, isUnsigned);
-  case Scatter::Max: return s.max(old, update, isUnsigned);
+  case Scatter::Set:
+    return update;
+  case Scatter::Add:
+    return s.add(old, update);
+  case Scatter::Mul:
+    return s.mul(old, update);
+  case Scatter::Min:
+    return s.min(old, update, isUnsigned);
+  case Scatter::Max:
+    return s.max(old, update, isUnsigned);
   }
   return update;
 }
@@ -57,19 +62,19 @@ FailureOr<Tensor> scatterElements(Builder &b, const Tensor &x, const Tensor &ind
   reads[*position] = rank;
   Count size(b, x.shape[*position]);
   AffineMap outMap = AffineMap::getMultiDimIdentityMap(rank + 1, b.builder.getContext()).getMajorSubMap(rank);
-  Tensor updated = b.reduce(part, outMap, rank, {indices, updates},
-                            {projection(b, rank + 1, reads), projection(b, rank + 1, reads)},
-                            [&](OpBuilder &builder, Location loc, ValueRange args) -> Value {
-                              Scalar s{builder, loc};
-                              Value place = placeOf(s, args[0], size.get(s, builder.getIndexType()));
-                              Value isHere = s.cmp(arith::CmpIPredicate::eq, place, s.op<linalg::IndexOp>(*position));
-                              return s.select(isHere, combine(s, kind, args[2], args[1], x.isUnsigned), args[2]);
-                            });
+  Tensor updated =
+      b.reduce(part, outMap, rank, {indices, updates}, {projection(b, rank + 1, reads), projection(b, rank + 1, reads)},
+               [&](OpBuilder &builder, Location loc, ValueRange args) -> Value {
+                 Scalar s{builder, loc};
+                 Value place = placeOf(s, args[0], size.get(s, builder.getIndexType()));
+                 Value isHere = s.cmp(arith::CmpIPredicate::eq, place, s.op<linalg::IndexOp>(*position));
+                 return s.select(isHere, combine(s, kind, args[2], args[1], x.isUnsigned), args[2]);
+               });
   if (sizes == x.shape)
     return updated;
   SmallVector<OpFoldResult> steps(rank, b.builder.getIndexAttr(1));
-  Value result = tensor::InsertSliceOp::create(b.builder, b.loc, updated.value, b.value(x), b.fold(offsets),
-                                               b.fold(sizes), steps);
+  Value result =
+      tensor::InsertSliceOp::create(b.builder, b.loc, updated.value, b.value(x), b.fold(offsets), b.fold(sizes), steps);
   return fromValue(result, x.shape, x.isUnsigned);
 }
 
@@ -136,20 +141,20 @@ FailureOr<SmallVector<Tensor>> topK(Builder &b, const Tensor &x, const Tensor &k
   AffineMap readOther = projection(b, rank + 1, along);
   AffineMap outMap = AffineMap::getMultiDimIdentityMap(rank + 1, b.builder.getContext()).getMajorSubMap(rank);
   // The place of an element is the number of those that come before it.
-  Tensor place = b.reduce(b.splat(x.shape, i64, 0), outMap, other, {x, x}, {outMap, readOther},
-                          [&](OpBuilder &builder, Location loc, ValueRange args) -> Value {
-                            Scalar s{builder, loc};
-                            Value mine = args[0], its = args[1];
-                            Value isBefore = largest ? s.less(mine, its, x.isUnsigned) : s.less(its, mine, x.isUnsigned);
-                            Value isAfter = largest ? s.less(its, mine, x.isUnsigned) : s.less(mine, its, x.isUnsigned);
-                            Value comesFirst = s.cmp(arith::CmpIPredicate::slt, s.op<linalg::IndexOp>(other),
-                                                     s.op<linalg::IndexOp>(*position));
-                            Value isEqual = s.op<arith::XOrIOp>(
-                                Value(s.op<arith::OrIOp>(isBefore, isAfter)),
-                                Value(s.op<arith::ConstantOp>(builder.getBoolAttr(true))));
-                            Value counts = s.op<arith::OrIOp>(isBefore, Value(s.op<arith::AndIOp>(isEqual, comesFirst)));
-                            return s.add(args[2], s.op<arith::ExtUIOp>(i64, counts));
-                          });
+  Tensor place =
+      b.reduce(b.splat(x.shape, i64, 0), outMap, other, {x, x}, {outMap, readOther},
+               [&](OpBuilder &builder, Location loc, ValueRange args) -> Value {
+                 Scalar s{builder, loc};
+                 Value mine = args[0], its = args[1];
+                 Value isBefore = largest ? s.less(mine, its, x.isUnsigned) : s.less(its, mine, x.isUnsigned);
+                 Value isAfter = largest ? s.less(its, mine, x.isUnsigned) : s.less(mine, its, x.isUnsigned);
+                 Value comesFirst =
+                     s.cmp(arith::CmpIPredicate::slt, s.op<linalg::IndexOp>(other), s.op<linalg::IndexOp>(*position));
+                 Value isEqual = s.op<arith::XOrIOp>(Value(s.op<arith::OrIOp>(isBefore, isAfter)),
+                                                     Value(s.op<arith::ConstantOp>(builder.getBoolAttr(true))));
+                 Value counts = s.op<arith::OrIOp>(isBefore, Value(s.op<arith::AndIOp>(isEqual, comesFirst)));
+                 return s.add(args[2], s.op<arith::ExtUIOp>(i64, counts));
+               });
   Dims shape = x.shape;
   shape[*position] = wanted;
   Tensor positions = b.reduce(b.splat(shape, i64, 0), outMap, other, place, readOther,

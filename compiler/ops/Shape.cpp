@@ -43,7 +43,8 @@ static FailureOr<Dim> floatRangeSize(Builder &b, const Tensor &start, const Tens
   if (first && last && step) {
     double count = *step == 0 ? 0 : std::ceil((*last - *first) / *step);
     if (*step == 0 || !(count < double(int64_t(1) << 40)))
-      return b.error() << "the range from " << *first << " to " << *last << " by " << *step << " has no or too many steps";
+      return b.error() << "the range from " << *first << " to " << *last << " by " << *step
+                       << " has no or too many steps";
     return Dim(static_cast<int64_t>(std::max(count, 0.0)));
   }
   Type f64 = b.builder.getF64Type(), i64 = b.builder.getI64Type();

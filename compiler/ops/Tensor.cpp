@@ -155,16 +155,18 @@ Value Builder::contentsValue(const Tensor &t) {
   SmallVector<Value> scalars;
   for (Dim d : *t.contents)
     scalars.push_back(index(d));
-  return map(t.shape, t.elementType, {}, {}, [&](OpBuilder &b, Location loc, ValueRange) -> Value {
-           Value result = scalars[0];
-           for (size_t i = 1; i < scalars.size(); ++i) {
-             Value position = linalg::IndexOp::create(b, loc, 0);
-             Value isHere = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, position,
-                                                  arith::ConstantIndexOp::create(b, loc, i));
-             result = arith::SelectOp::create(b, loc, isHere, scalars[i], result);
-           }
-           return arith::IndexCastOp::create(b, loc, t.elementType, result);
-         }).value;
+  return map(t.shape, t.elementType, {}, {},
+             [&](OpBuilder &b, Location loc, ValueRange) -> Value {
+               Value result = scalars[0];
+               for (size_t i = 1; i < scalars.size(); ++i) {
+                 Value position = linalg::IndexOp::create(b, loc, 0);
+                 Value isHere = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, position,
+                                                      arith::ConstantIndexOp::create(b, loc, i));
+                 result = arith::SelectOp::create(b, loc, isHere, scalars[i], result);
+               }
+               return arith::IndexCastOp::create(b, loc, t.elementType, result);
+             })
+      .value;
 }
 
 Value Builder::value(const Tensor &t) {

@@ -9,8 +9,7 @@ static LogicalResult fillDefaults(Builder &b, SmallVector<int64_t> &values, size
   if (values.empty())
     values.assign(rank, least);
   if (values.size() != rank)
-    return b.error() << name << " must have " << rank << " values (one per spatial dimension), found "
-                     << values.size();
+    return b.error() << name << " must have " << rank << " values (one per spatial dimension), found " << values.size();
   for (int64_t v : values)
     if (v < least || v > (int64_t(1) << 31))
       return b.error() << name << " has the value " << v << ", expected at least " << least;
@@ -69,9 +68,7 @@ Tensor toChannelsFirst(Builder &b, const Tensor &x) {
   return b.transpose(x, permutation);
 }
 
-Tensor addUnitSpatial(Builder &b, const Tensor &x) {
-  return b.reshape(x, {x.shape[0], x.shape[1], 1, x.shape[2]});
-}
+Tensor addUnitSpatial(Builder &b, const Tensor &x) { return b.reshape(x, {x.shape[0], x.shape[1], 1, x.shape[2]}); }
 
 Tensor dropUnitSpatial(Builder &b, const Tensor &x) { return b.reshape(x, {x.shape[0], x.shape[1], x.shape[3]}); }
 
