@@ -80,7 +80,8 @@ struct CompileExecutablesPass : PassWrapper<CompileExecutablesPass, OperationPas
     options.optLevel = optLevel;
     const Target *target = findTarget(options.target);
     if (!target) {
-      InFlightDiagnostic error = getOperation().emitError() << "no target is named '" << options.target << "'; there are";
+      InFlightDiagnostic error = getOperation().emitError()
+                                 << "no target is named '" << options.target << "'; there are";
       for (const Target *known : targets())
         error << " '" << known->name() << "'";
       return signalPassFailure();
@@ -91,9 +92,8 @@ struct CompileExecutablesPass : PassWrapper<CompileExecutablesPass, OperationPas
     }
     if (getOperation()->hasAttr("object"))
       return;
-    if (failed(compileExecutable(getOperation(), *target, options, [&](OpPassManager &pipeline, Operation *op) {
-          return runPipeline(pipeline, op);
-        })))
+    if (failed(compileExecutable(getOperation(), *target, options,
+                                 [&](OpPassManager &pipeline, Operation *op) { return runPipeline(pipeline, op); })))
       signalPassFailure();
   }
 

@@ -2,8 +2,9 @@
 // from Target, one `eyrie_target(<name>)` line in its CMakeLists.txt, and nothing anywhere else that knows its name.
 //
 // A target turns the function of one graph.executable into code:
-//   compileExecutable copies the function into a module of its own (`builtin.module` with `func.func @<name>` on tensors),
-//   runs the target's pipeline on it, has it serialised, and stores the result in attributes of the executable.
+//   compileExecutable copies the function into a module of its own (`builtin.module` with `func.func @<name>` on
+//   tensors), runs the target's pipeline on it, has it serialised, and stores the result in attributes of the
+//   executable.
 // All of that happens for many executables at once on several threads: a Target has no mutable state.
 #pragma once
 #include "compiler/graph/Graph.h"
@@ -76,9 +77,9 @@ void registerTargetDialects(mlir::DialectRegistry &registry);
 
 /// Compiles one executable with the target of `options`, inside a pass on it: nested pipelines run through
 /// `runPipeline`. Sets the attributes target, format, features, object, local_memory and adds `@<name>_workgroups`.
-mlir::LogicalResult compileExecutable(
-    graph::ExecutableOp executable, const Target &target, const TargetOptions &options,
-    llvm::function_ref<mlir::LogicalResult(mlir::OpPassManager &, mlir::Operation *)> runPipeline);
+mlir::LogicalResult
+compileExecutable(graph::ExecutableOp executable, const Target &target, const TargetOptions &options,
+                  llvm::function_ref<mlir::LogicalResult(mlir::OpPassManager &, mlir::Operation *)> runPipeline);
 
 /// The pass `target-compile-executables`, nested on graph.executable, so that executables compile in parallel.
 std::unique_ptr<mlir::Pass> createCompileExecutablesPass(TargetOptions options = {});

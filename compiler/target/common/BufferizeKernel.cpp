@@ -72,7 +72,8 @@ static LogicalResult placeBuffers(ModuleOp module, func::FuncOp kernel, bool dyn
     if (!type.hasStaticShape() && dynamicStack) {
       OpBuilder b(alloc);
       alloc.replaceAllUsesWith(
-          memref::AllocaOp::create(b, alloc.getLoc(), type, alloc.getDynamicSizes(), b.getI64IntegerAttr(64)).getResult());
+          memref::AllocaOp::create(b, alloc.getLoc(), type, alloc.getDynamicSizes(), b.getI64IntegerAttr(64))
+              .getResult());
       alloc.erase();
       continue;
     }
@@ -114,7 +115,8 @@ LogicalResult eyrie::target::bufferizeKernel(ModuleOp module, func::FuncOp tenso
     return success();
   };
   bufferization::BufferizationState state;
-  if (failed(bufferization::runOneShotBufferize(kernel, options, state)) || failed(placeBuffers(module, kernel, dynamicStack)))
+  if (failed(bufferization::runOneShotBufferize(kernel, options, state)) ||
+      failed(placeBuffers(module, kernel, dynamicStack)))
     return failure();
 
   // memref.copy comes from operations that copy by themselves.

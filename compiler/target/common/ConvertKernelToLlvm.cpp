@@ -1,6 +1,7 @@
 // Kernel functions to the LLVM dialect, with the entry point of abi/kernel.h.
 //
-//   func.func @fc(%x: memref<?x8xf32>, …) {eyrie.kernel}   ──►   llvm.func @fc(%dispatch: ptr, i32, i32, i32, ptr) -> i32
+//   func.func @fc(%x: memref<?x8xf32>, …) {eyrie.kernel}   ──►   llvm.func @fc(%dispatch: ptr, i32, i32, i32, ptr) ->
+//   i32
 //                                                                 llvm.func internal @fc.body(ptr noalias, …, i64, …)
 //
 // The body is a function of its own, so that `noalias` on its pointers tells LLVM that bindings do not overlap.
@@ -117,7 +118,8 @@ LogicalResult makeEntryPoint(func::FuncOp kernel, const LLVMTypeConverter &conve
     if (i < numBindings) {
       auto type = cast<MemRefType>(arg.getType());
       auto dims = dyn_cast_if_present<ArrayAttr>(dimsOf(i));
-      if (!type.hasStaticShape() && (!dims || static_cast<int64_t>(dims.size()) != static_cast<int64_t>(type.getNumDynamicDims())))
+      if (!type.hasStaticShape() &&
+          (!dims || static_cast<int64_t>(dims.size()) != static_cast<int64_t>(type.getNumDynamicDims())))
         return kernel.emitError() << "binding " << i << " has dynamic dimensions that "
                                   << "graph.arg_dims/graph.result_dims do not name";
       value = makeMemRef(b, loc, converter, type, fresh[i], sizesOf(b, loc, type, dims, indices));
@@ -142,8 +144,8 @@ LogicalResult makeEntryPoint(func::FuncOp kernel, const LLVMTypeConverter &conve
 
   // The entry point.
   b.setInsertionPointAfter(kernel);
-  auto outer = LLVM::LLVMFuncOp::create(b, loc, name,
-                                        LLVM::LLVMFunctionType::get(i32, {pointer, i32, i32, i32, pointer}));
+  auto outer =
+      LLVM::LLVMFuncOp::create(b, loc, name, LLVM::LLVMFunctionType::get(i32, {pointer, i32, i32, i32, pointer}));
   Block *block = outer.addEntryBlock(b);
   b.setInsertionPointToStart(block);
   auto field = [&](Value base, int64_t offset, Type type) -> Value {

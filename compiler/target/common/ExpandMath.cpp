@@ -39,12 +39,14 @@ public:
       return replace(inF64([&](ArrayRef<Expr> a) {
         Expr quotient = truncOf(a[0] / a[1]);
         Expr rest = a[0] - quotient * a[1];
-        Expr fixed = choose(lessThan(rest * copySign(rest.like(1), a[0]), 0.0), rest + copySign(absolute(a[1]), a[0]), rest);
+        Expr fixed =
+            choose(lessThan(rest * copySign(rest.like(1), a[0]), 0.0), rest + copySign(absolute(a[1]), a[0]), rest);
         return choose(both(equals(absolute(a[1]), kInf), lessThan(absolute(a[0]), kInf)), a[0], fixed);
       }));
     if (isa<arith::FloorDivSIOp, arith::CeilDivSIOp>(op) && !getElementTypeOrSelf(type).isIndex())
       return roundDivision();
-    if (isa<arith::DivSIOp, arith::RemSIOp, arith::DivUIOp, arith::RemUIOp>(op) && !getElementTypeOrSelf(type).isIndex())
+    if (isa<arith::DivSIOp, arith::RemSIOp, arith::DivUIOp, arith::RemUIOp>(op) &&
+        !getElementTypeOrSelf(type).isIndex())
       return guardDivision();
     return false;
   }
@@ -75,8 +77,8 @@ private:
     IRMapping mapping;
     for (Value operand : op->getOperands())
       if (isSmall(operand.getType()))
-        mapping.map(operand, arith::ExtFOp::create(b, op->getLoc(), withElement(operand.getType(), b.getF32Type()),
-                                                   operand));
+        mapping.map(operand,
+                    arith::ExtFOp::create(b, op->getLoc(), withElement(operand.getType(), b.getF32Type()), operand));
     Operation *wide = b.clone(*op, mapping);
     Value result = wide->getResult(0);
     Type type = op->getResult(0).getType();
@@ -145,7 +147,8 @@ private:
     Expr magnitude = andI(bits, 0x7fffffff);
     // Normal: rebias, round to nearest even. Subnormal: adding 0.5 aligns the mantissa and rounds it.
     Expr odd = andI(shiftRightLogical(magnitude, 13), 1);
-    Expr normal = shiftRightLogical(addI(addI(subI(magnitude, magnitude.likeInt(112 << 23)), odd), odd.likeInt(0xfff)), 13);
+    Expr normal =
+        shiftRightLogical(addI(addI(subI(magnitude, magnitude.likeInt(112 << 23)), odd), odd.likeInt(0xfff)), 13);
     Expr half = absolute(x) + 0.5;
     Expr subnormal = subI(half.asInt(), magnitude.likeInt(0x3f000000));
     using P = arith::CmpIPredicate;
@@ -200,59 +203,57 @@ private:
     if (direct)
       return replace(direct(x));
     // Functions of one argument that are computed in f64.
-    Function wide =
-        llvm::TypeSwitch<Operation *, Function>(op)
-            .Case<math::ErfcOp>([](auto) { return erfcOf; })
-            .Case<math::ExpM1Op>([](auto) { return expm1Of; })
-            .Case<math::Log1pOp>([](auto) { return log1pOf; })
-            .Case<math::SinOp>([](auto) { return sinOf; })
-            .Case<math::CosOp>([](auto) { return cosOf; })
-            .Case<math::AtanOp>([](auto) { return atanOf; })
-            .Case<math::CbrtOp>([](auto) { return cbrtOf; })
-            .Case<math::Exp2Op>([](auto) { return [](Expr x) { return expOf(x * M_LN2); }; })
-            .Case<math::Log2Op>([](auto) { return [](Expr x) { return logOf(x) * M_LOG2E; }; })
-            .Case<math::Log10Op>([](auto) { return [](Expr x) { return logOf(x) * M_LOG10E; }; })
-            .Case<math::TanOp>([](auto) { return [](Expr x) { return sinOf(x) / cosOf(x); }; })
-            .Case<math::SinhOp>([](auto) {
-              return [](Expr x) {
-                Expr e = expm1Of(absolute(x));
-                return copySign(choose(equals(e, kInf), kInf, (e + e / (e + 1.0)) * 0.5), x);
-              };
-            })
-            .Case<math::CoshOp>([](auto) {
-              return [](Expr x) {
-                Expr e = expOf(absolute(x));
-                return e * 0.5 + 0.5 / e;
-              };
-            })
-            .Case<math::AsinOp>([](auto) {
-              return [](Expr x) { return atan2Of(x, squareRoot((1.0 - x) * (x + 1.0))); };
-            })
-            .Case<math::AcosOp>([](auto) {
-              return [](Expr x) { return atan2Of(squareRoot(1.0 - x), squareRoot(x + 1.0)) * 2.0; };
-            })
-            .Case<math::AsinhOp>([](auto) {
-              return [](Expr x) {
-                Expr a = absolute(x), z = a * a;
-                Expr large = logOf(a) + M_LN2;
-                Expr result = log1pOf(a + z / (squareRoot(z + 1.0) + 1.0));
-                return copySign(choose(greaterThan(a, 1e150), large, result), x);
-              };
-            })
-            .Case<math::AcoshOp>([](auto) {
-              return [](Expr x) {
-                Expr t = x - 1.0;
-                Expr result = log1pOf(t + squareRoot(t * 2.0 + t * t));
-                return choose(greaterThan(x, 1e150), logOf(x) + M_LN2, result);
-              };
-            })
-            .Case<math::AtanhOp>([](auto) {
-              return [](Expr x) {
-                Expr a = absolute(x);
-                return copySign(log1pOf(a * 2.0 / (1.0 - a)) * 0.5, x);
-              };
-            })
-            .Default([](Operation *) { return nullptr; });
+    Function wide = llvm::TypeSwitch<Operation *, Function>(op)
+                        .Case<math::ErfcOp>([](auto) { return erfcOf; })
+                        .Case<math::ExpM1Op>([](auto) { return expm1Of; })
+                        .Case<math::Log1pOp>([](auto) { return log1pOf; })
+                        .Case<math::SinOp>([](auto) { return sinOf; })
+                        .Case<math::CosOp>([](auto) { return cosOf; })
+                        .Case<math::AtanOp>([](auto) { return atanOf; })
+                        .Case<math::CbrtOp>([](auto) { return cbrtOf; })
+                        .Case<math::Exp2Op>([](auto) { return [](Expr x) { return expOf(x * M_LN2); }; })
+                        .Case<math::Log2Op>([](auto) { return [](Expr x) { return logOf(x) * M_LOG2E; }; })
+                        .Case<math::Log10Op>([](auto) { return [](Expr x) { return logOf(x) * M_LOG10E; }; })
+                        .Case<math::TanOp>([](auto) { return [](Expr x) { return sinOf(x) / cosOf(x); }; })
+                        .Case<math::SinhOp>([](auto) {
+                          return [](Expr x) {
+                            Expr e = expm1Of(absolute(x));
+                            return copySign(choose(equals(e, kInf), kInf, (e + e / (e + 1.0)) * 0.5), x);
+                          };
+                        })
+                        .Case<math::CoshOp>([](auto) {
+                          return [](Expr x) {
+                            Expr e = expOf(absolute(x));
+                            return e * 0.5 + 0.5 / e;
+                          };
+                        })
+                        .Case<math::AsinOp>(
+                            [](auto) { return [](Expr x) { return atan2Of(x, squareRoot((1.0 - x) * (x + 1.0))); }; })
+                        .Case<math::AcosOp>([](auto) {
+                          return [](Expr x) { return atan2Of(squareRoot(1.0 - x), squareRoot(x + 1.0)) * 2.0; };
+                        })
+                        .Case<math::AsinhOp>([](auto) {
+                          return [](Expr x) {
+                            Expr a = absolute(x), z = a * a;
+                            Expr large = logOf(a) + M_LN2;
+                            Expr result = log1pOf(a + z / (squareRoot(z + 1.0) + 1.0));
+                            return copySign(choose(greaterThan(a, 1e150), large, result), x);
+                          };
+                        })
+                        .Case<math::AcoshOp>([](auto) {
+                          return [](Expr x) {
+                            Expr t = x - 1.0;
+                            Expr result = log1pOf(t + squareRoot(t * 2.0 + t * t));
+                            return choose(greaterThan(x, 1e150), logOf(x) + M_LN2, result);
+                          };
+                        })
+                        .Case<math::AtanhOp>([](auto) {
+                          return [](Expr x) {
+                            Expr a = absolute(x);
+                            return copySign(log1pOf(a * 2.0 / (1.0 - a)) * 0.5, x);
+                          };
+                        })
+                        .Default([](Operation *) { return nullptr; });
     if (wide)
       return replace(inF64([&](ArrayRef<Expr> a) { return wide(a[0]); }));
     if (isa<math::PowFOp, math::FPowIOp>(op))

@@ -1,7 +1,7 @@
 // The passes that targets share, in the order in which they run. All work on the kernel's module.
 #pragma once
-#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 
@@ -12,9 +12,9 @@ inline constexpr llvm::StringLiteral kKernel = "eyrie.kernel";
 
 /// What the code generator may assume of the processor's arithmetic.
 struct ArithmeticModel {
-  bool fma = false;   // fused multiply-add is one instruction
-  bool round = false; // so are floor, ceil, trunc and roundeven
-  bool f16 = false;   // so are conversions between f16 and f32
+  bool fma = false;      // fused multiply-add is one instruction
+  bool round = false;    // so are floor, ceil, trunc and roundeven
+  bool f16 = false;      // so are conversions between f16 and f32
   bool contract = false; // products and sums may be fused
 };
 

@@ -29,9 +29,22 @@ std::string eyrie::target::linkSharedObject(llvm::ArrayRef<char> object, llvm::S
     return "cannot create a temporary file: " + error.message();
   llvm::FileRemover removeOutput(outputPath);
 
-  const char *args[] = {"ld.lld",     "-shared", "-nostdlib", "--hash-style=sysv",  "-z",
-                        "noexecstack", "-z",     "undefs",    "-z",                 "norelro",
-                        "-s",         "--build-id=none", "--threads=1", "-o",       outputPath.c_str(), inputPath.c_str()};
+  const char *args[] = {"ld.lld",
+                        "-shared",
+                        "-nostdlib",
+                        "--hash-style=sysv",
+                        "-z",
+                        "noexecstack",
+                        "-z",
+                        "undefs",
+                        "-z",
+                        "norelro",
+                        "-s",
+                        "--build-id=none",
+                        "--threads=1",
+                        "-o",
+                        outputPath.c_str(),
+                        inputPath.c_str()};
   std::string talk;
   {
     // One link at a time: the linker keeps its state in globals.

@@ -114,23 +114,23 @@ Expr eyrie::target::tanhOf(Expr x) {
     Expr e = expm1Of(choose(greaterThan(a, 22.0), 22.0, a) * 2.0);
     return copySign(e / (e + 2.0), x);
   }
-  return oddRational(x, 9.02,
-                     {0.999999998694, 0.136799219706, 0.0038683361933, 2.80076173082e-05, 3.05853562578e-08,
-                      -1.22036716909e-11},
-                     {1.0, 0.470132540336, 0.0272458702396, 0.000393864557894, 1.28737703598e-06});
+  return oddRational(
+      x, 9.02,
+      {0.999999998694, 0.136799219706, 0.0038683361933, 2.80076173082e-05, 3.05853562578e-08, -1.22036716909e-11},
+      {1.0, 0.470132540336, 0.0272458702396, 0.000393864557894, 1.28737703598e-06});
 }
 
 /// erfc for x >= 0.95, f64.
 static Expr erfcTail(Expr x) {
   Expr bounded = choose(greaterThan(x, 27.0), 27.0, x);
   Expr u = (bounded - 2.5) / (bounded + 2.5);
-  Expr p = polynomial(
-      u, {1.26483818436686236,       -0.122356763082380878,   -0.0990245395740299246,  0.157629919018638649,
-          -0.102967056004217134,     0.032760893435244039,    0.000931891877556097937, -0.00438208083086328831,
-          0.000491878211346943216,   0.000632143289671993008, -0.0000885715403875410384, -0.00011360320780546154,
-          6.69277045868221312e-6,    0.0000228889261604221569, 1.28958792068615579e-6, -4.26632293436770908e-6,
-          1.10245752904968816e-6,    -7.39820930405069071e-7, -1.98385141161972605e-6, 2.86102802234647503e-6,
-          -9.73984919930641266e-7});
+  Expr p = polynomial(u, {1.26483818436686236,     -0.122356763082380878,     -0.0990245395740299246,
+                          0.157629919018638649,    -0.102967056004217134,     0.032760893435244039,
+                          0.000931891877556097937, -0.00438208083086328831,   0.000491878211346943216,
+                          0.000632143289671993008, -0.0000885715403875410384, -0.00011360320780546154,
+                          6.69277045868221312e-6,  0.0000228889261604221569,  1.28958792068615579e-6,
+                          -4.26632293436770908e-6, 1.10245752904968816e-6,    -7.39820930405069071e-7,
+                          -1.98385141161972605e-6, 2.86102802234647503e-6,    -9.73984919930641266e-7});
   return p / mulAdd(bounded, 2.0, x.like(1.0)) * expOf(-(bounded * bounded));
 }
 
@@ -150,10 +150,9 @@ Expr eyrie::target::erfOf(Expr x) {
     Expr result = choose(lessThan(a, 1.0), erfSmall(x), large);
     return choose(unordered(x, x), x, result);
   }
-  return oddRational(x, 3.95,
-                     {1.12837914383, 0.191549243346, 0.0528751767266, 0.00380807266993, 0.000284678520861,
-                      2.02582726609e-06},
-                     {1.0, 0.503088774442, 0.114559063146, 0.0150549280721, 0.00117069010109, 3.78304701549e-05});
+  return oddRational(
+      x, 3.95, {1.12837914383, 0.191549243346, 0.0528751767266, 0.00380807266993, 0.000284678520861, 2.02582726609e-06},
+      {1.0, 0.503088774442, 0.114559063146, 0.0150549280721, 0.00117069010109, 3.78304701549e-05});
 }
 
 Expr eyrie::target::erfcOf(Expr x) {
@@ -240,7 +239,8 @@ Expr eyrie::target::powOf(Expr x, Expr y) {
   Expr negative = lessThan(copySign(x.like(1.0), x), 0.0);
   Expr signedMagnitude = choose(isEven, magnitude, -magnitude);
   Expr forNegative = choose(isInteger, signedMagnitude, choose(equals(a, kInf), magnitude, kNan));
-  forNegative = choose(both(equals(a, 0.0), isInteger), signedMagnitude, choose(equals(a, 0.0), magnitude, forNegative));
+  forNegative =
+      choose(both(equals(a, 0.0), isInteger), signedMagnitude, choose(equals(a, 0.0), magnitude, forNegative));
   Expr result = choose(negative, forNegative, magnitude);
   result = choose(both(equals(x, -1.0), equals(b, kInf)), 1.0, result);
   result = choose(equals(x, 1.0), 1.0, result);

@@ -1,6 +1,6 @@
-// Elementary functions as branch-free arithmetic on f32 or f64 scalars and vectors: relative error below 3.5e-7 in f32 and
-// about 1e-14 in f64; infinities, NaN and signed zeros as in C. The f32 forms of the frequent functions are their own,
-// those of the others are computed in f64.
+// Elementary functions as branch-free arithmetic on f32 or f64 scalars and vectors: relative error below 3.5e-7 in f32
+// and about 1e-14 in f64; infinities, NaN and signed zeros as in C. The f32 forms of the frequent functions are their
+// own, those of the others are computed in f64.
 #pragma once
 #include "compiler/target/common/Expr.h"
 

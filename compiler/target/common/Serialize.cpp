@@ -1,7 +1,7 @@
 #include "compiler/target/common/Serialize.h"
 #include "mlir/Target/LLVMIR/Export.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Object/ObjectFile.h"
@@ -25,13 +25,13 @@ static std::unique_ptr<llvm::TargetMachine> createTargetMachine(const CodeOption
   const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, error);
   if (!target)
     return nullptr;
-  auto level = options.optLevel >= 2 ? llvm::CodeGenOptLevel::Aggressive
+  auto level = options.optLevel >= 2   ? llvm::CodeGenOptLevel::Aggressive
                : options.optLevel == 1 ? llvm::CodeGenOptLevel::Less
                                        : llvm::CodeGenOptLevel::None;
   llvm::TargetOptions targetOptions;
   targetOptions.AllowFPOpFusion = llvm::FPOpFusion::Standard;
-  std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
-      triple, "", options.features, targetOptions, llvm::Reloc::PIC_, std::nullopt, level));
+  std::unique_ptr<llvm::TargetMachine> machine(
+      target->createTargetMachine(triple, "", options.features, targetOptions, llvm::Reloc::PIC_, std::nullopt, level));
   return machine;
 }
 

@@ -6,14 +6,15 @@ namespace eyrie::target {
 
 struct CodeOptions {
   std::string triple;
-  std::string features;  // "+avx2,+fma"
+  std::string features; // "+avx2,+fma"
   int optLevel = 3;
   unsigned vectorBits = 0; // preferred width of vectors; 0 leaves it to LLVM
 };
 
 /// Optimises, generates code and links. Emits an error that names the functions it would have to import if there are
 /// any but memcpy, memmove and memset. May run on several threads at once.
-mlir::FailureOr<CompiledKernel> serializeKernel(mlir::ModuleOp module, llvm::StringRef name, const CodeOptions &options);
+mlir::FailureOr<CompiledKernel> serializeKernel(mlir::ModuleOp module, llvm::StringRef name,
+                                                const CodeOptions &options);
 
 /// The object file (not yet linked) of the same; for tests and tools.
 mlir::FailureOr<llvm::SmallVector<char, 0>> emitObject(mlir::ModuleOp module, llvm::StringRef name,

@@ -36,7 +36,8 @@ static std::string archOf(bool isHost) {
 CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string &error) {
   CpuTargetModel model;
   auto [base, extra] = cpu.split(',');
-  bool isX86Name = base.starts_with("x86-64") || llvm::X86::parseArchX86(base, /*Only64Bit=*/true) != llvm::X86::CK_None;
+  bool isX86Name =
+      base.starts_with("x86-64") || llvm::X86::parseArchX86(base, /*Only64Bit=*/true) != llvm::X86::CK_None;
   std::string arch = archOf(base == "native" || !isX86Name);
   llvm::StringSet<> enabled;
   if (base == "native") {

@@ -12,7 +12,7 @@ struct CpuTargetModel {
   std::string features;
   unsigned vectorBits = 128;
   unsigned vectorRegisters = 16;
-  bool fma = false;     // fused multiply-add on float vectors; without it vector.fma must not be emitted
+  bool fma = false; // fused multiply-add on float vectors; without it vector.fma must not be emitted
   bool avx2 = false, avx512 = false, avx512vnni = false, avx512bf16 = false, avx512fp16 = false, avxvnni = false;
   bool f16c = false, sse41 = false, amxInt8 = false, amxBf16 = false;
   int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20;

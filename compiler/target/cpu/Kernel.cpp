@@ -1,7 +1,7 @@
 #include "compiler/target/cpu/Kernel.h"
 #include "compiler/graph/Graph.h"
-#include "compiler/target/common/KernelPasses.h"
 #include "compiler/target/Target.h"
+#include "compiler/target/common/KernelPasses.h"
 
 using namespace mlir;
 using namespace eyrie;

@@ -9,8 +9,8 @@
 // Bindings are memrefs with the identity layout (row-major, dense); no result overlaps another binding. Elements are as
 // on tensors, i1 too (stored as one byte each). memref.dim of a binding folds to a constant or an index argument when
 // the kernel is converted, so both ways of naming a size are as good. `%local` is 64-byte aligned.
-// The conversion to LLVM (target/common) makes it a function of the kernel ABI (abi/kernel.h). It accepts func, scf, cf,
-// arith, math, index, affine.apply/min/max, memref, vector (load, store, maskedload, maskedstore, fma, broadcast,
+// The conversion to LLVM (target/common) makes it a function of the kernel ABI (abi/kernel.h). It accepts func, scf,
+// cf, arith, math, index, affine.apply/min/max, memref, vector (load, store, maskedload, maskedstore, fma, broadcast,
 // reduction, shuffle, extract, insert, create_mask, bitcast, from_elements, transpose …) and llvm.
 #pragma once
 #include "compiler/target/cpu/CpuTargetModel.h"
@@ -61,8 +61,8 @@ private:
   unsigned numArgs = 0, numIndices = 0;
 };
 
-/// Lowers a contraction-like kernel (compiler/target/cpu/contraction). Fails without a diagnostic, and with the kernel's
-/// functions untouched, if `kernel.tensorFunc` is not one that it handles; `reason` then says why.
+/// Lowers a contraction-like kernel (compiler/target/cpu/contraction). Fails without a diagnostic, and with the
+/// kernel's functions untouched, if `kernel.tensorFunc` is not one that it handles; `reason` then says why.
 mlir::LogicalResult lowerContraction(Kernel &kernel, const CpuTargetModel &model, std::string &reason);
 
 } // namespace eyrie::target::cpu

@@ -27,7 +27,8 @@ using LoopGroup = SmallVector<unsigned, 2>;
 
 class Emitter {
 public:
-  Emitter(Program &program) : program(program), kernel(program.kernel), b(kernel.bodyBuilder()), loc(kernel.func.getLoc()) {}
+  Emitter(Program &program)
+      : program(program), kernel(program.kernel), b(kernel.bodyBuilder()), loc(kernel.func.getLoc()) {}
 
   void emit() {
     // What all loops use comes before this anchor, the loops after it.
@@ -41,7 +42,7 @@ public:
 
 private:
   struct SharedLoop {
-    LoopGroup outer;                         // the loop that workgroups share
+    LoopGroup outer;                          // the loop that workgroups share
     SmallVector<SmallVector<unsigned>> inner; // the nests of loops inside it
   };
   struct Plan {
@@ -104,7 +105,8 @@ private:
   bool sameSize(OpFoldResult a, OpFoldResult b) { return a && b && isEqualConstantIntOrValue(a, b); }
 
   /// May `outer` and `inner`, neighbouring loops, be one loop as far as this access is concerned?
-  bool walksAsOne(const Point &point, llvm::function_ref<OpFoldResult(unsigned)> sizeOf, unsigned outer, unsigned inner) {
+  bool walksAsOne(const Point &point, llvm::function_ref<OpFoldResult(unsigned)> sizeOf, unsigned outer,
+                  unsigned inner) {
     auto isVar = [](AffineExpr expr, unsigned v) {
       auto dim = dyn_cast<AffineDimExpr>(expr);
       return dim && dim.getPosition() == v;
@@ -190,7 +192,8 @@ private:
       unsigned count = 1;
       auto dim = dyn_cast<AffineDimExpr>(point[i]);
       if (dim)
-        if (auto group = groupOf.find(dim.getPosition()); group != groupOf.end() && group->second.first == dim.getPosition())
+        if (auto group = groupOf.find(dim.getPosition());
+            group != groupOf.end() && group->second.first == dim.getPosition())
           count = group->second.second;
       indices.push_back(dim ? vars.lookup(dim.getPosition()) : apply(point[i]));
       if (!indices.back())
@@ -205,8 +208,8 @@ private:
     if (reassociation.size() == point.size())
       return {memory, indices};
     Value &view = views[{binding, ArrayAttr::get(b.getContext(), llvm::map_to_vector(reassociation, [&](auto &dims) {
-                           return Attribute(b.getI64ArrayAttr(dims));
-                         }))}];
+                                                   return Attribute(b.getI64ArrayAttr(dims));
+                                                 }))}];
     if (!view)
       view = memref::CollapseShapeOp::create(entry, loc, memory, reassociation);
     return {view, indices};
@@ -357,8 +360,9 @@ private:
   static void allowReassociation(Value accumulator) {
     for (Operation *user : accumulator.getUsers())
       if (isa<arith::AddFOp, arith::MulFOp>(user))
-        user->setAttr("fastmath", arith::FastMathFlagsAttr::get(user->getContext(), arith::FastMathFlags::reassoc |
-                                                                                         arith::FastMathFlags::contract));
+        user->setAttr("fastmath",
+                      arith::FastMathFlagsAttr::get(user->getContext(),
+                                                    arith::FastMathFlags::reassoc | arith::FastMathFlags::contract));
   }
 
   // --- loops

@@ -21,7 +21,8 @@ int main(int argc, char **argv) {
   llvm::SmallVector<llvm::StringRef> parts;
   (*buffer)->getBuffer().split(parts, "// -----");
   for (llvm::StringRef part : parts) {
-    llvm::StringRef name = part.split("func.func @").second.take_while([](char c) { return c == '_' || llvm::isAlnum(c); });
+    llvm::StringRef name =
+        part.split("func.func @").second.take_while([](char c) { return c == '_' || llvm::isAlnum(c); });
     if (argc > 3 && !name.contains(argv[3]))
       continue;
     std::string error;

@@ -22,7 +22,8 @@ Buffer::Buffer(size_t bytes) : bytes(bytes) {
 }
 
 bool Buffer::intact() const {
-  return llvm::all_of(llvm::seq<size_t>(bytes, bytes + kGuardBytes), [&](size_t i) { return storage.get()[i] == kGuard; });
+  return llvm::all_of(llvm::seq<size_t>(bytes, bytes + kGuardBytes),
+                      [&](size_t i) { return storage.get()[i] == kGuard; });
 }
 
 Kernel::~Kernel() {
@@ -30,11 +31,13 @@ Kernel::~Kernel() {
     dlclose(library);
 }
 
-std::unique_ptr<Program> Program::compile(llvm::StringRef text, const TargetOptions &options, std::string &error) {
+std::unique_ptr<Program> Program::compile(llvm::StringRef text, const TargetOptions &options, std::string &error,
+                                          bool parallel) {
   auto program = std::make_unique<Program>();
   DialectRegistry registry;
   registerTargetDialects(registry);
-  program->ctx = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+  program->ctx = std::make_unique<MLIRContext>(registry, parallel ? MLIRContext::Threading::ENABLED
+                                                                  : MLIRContext::Threading::DISABLED);
   ScopedDiagnosticHandler handler(program->ctx.get(), [&](Diagnostic &diagnostic) {
     llvm::raw_string_ostream stream(error);
     stream << diagnostic.getLocation() << ": " << diagnostic << "\n";
@@ -62,6 +65,7 @@ std::unique_ptr<Program> Program::compile(llvm::StringRef text, const TargetOpti
     kernel->workgroups = executable.lookupSymbol<func::FuncOp>(kernel->name + "_workgroups");
     kernel->localBytes = executable->getAttrOfType<IntegerAttr>("local_memory").getInt();
     auto object = cast<DenseResourceElementsAttr>(executable->getAttr("object")).getRawHandle().getBlob()->getData();
+    kernel->object.assign(object.data(), object.size());
     llvm::SmallString<64> path;
     int fd;
     if (llvm::sys::fs::createTemporaryFile("kernel", "so", fd, path)) {

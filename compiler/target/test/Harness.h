@@ -31,13 +31,15 @@ struct Kernel {
   int64_t localBytes = 0;
   eyrie_kernel entry = nullptr;
   void *library = nullptr;
+  std::string object;
 };
 
 /// Owns a module and the code of its executables.
 class Program {
 public:
   /// Null, with the diagnostics in `error`, if it does not parse or compile.
-  static std::unique_ptr<Program> compile(llvm::StringRef text, const TargetOptions &options, std::string &error);
+  static std::unique_ptr<Program> compile(llvm::StringRef text, const TargetOptions &options, std::string &error,
+                                          bool parallel = false);
   std::vector<std::unique_ptr<Kernel>> kernels;
   double seconds = 0; // compile time
 

@@ -65,7 +65,8 @@ std::vector<Case> loadCases() {
     llvm::SmallVector<llvm::StringRef> parts;
     (*buffer)->getBuffer().split(parts, "// -----");
     for (llvm::StringRef part : parts) {
-      llvm::StringRef name = part.split("func.func @").second.take_while([](char c) { return c == '_' || llvm::isAlnum(c); });
+      llvm::StringRef name =
+          part.split("func.func @").second.take_while([](char c) { return c == '_' || llvm::isAlnum(c); });
       if (!name.empty())
         cases.push_back({llvm::sys::path::stem(it->path()).str() + "." + name.str(),
                          ("graph.executable @" + name + " {\n" + part + "\n}\n").str()});
@@ -128,9 +129,10 @@ TEST_P(KernelTest, AgreesWithReference) {
         if (i < inputs)
           continue;
         size_t size = types[i].elementBytes();
-        double tolerance = llvm::isa<mlir::FloatType>(types[i].element)
-                               ? (types[i].element.isF64() ? 1e-12 : types[i].element.isF32() ? 2e-5 : 2e-2)
-                               : 0;
+        double tolerance = llvm::isa<mlir::FloatType>(types[i].element) ? (types[i].element.isF64()   ? 1e-12
+                                                                           : types[i].element.isF32() ? 2e-5
+                                                                                                      : 2e-2)
+                                                                        : 0;
         for (size_t k = 0; k < types[i].elements(); ++k) {
           double got = decode(buffers[i].data() + k * size, types[i].element);
           double want = decode(wanted[i].data() + k * size, types[i].element);
@@ -142,6 +144,35 @@ TEST_P(KernelTest, AgreesWithReference) {
       }
     }
   }
+}
+
+TEST(CompileExecutablesTest, IsDeterministicInParallel) {
+  std::string text, error;
+  for (const Case &one : loadCases())
+    text += one.text;
+  auto first = Program::compile(text, {}, error, /*parallel=*/true);
+  ASSERT_TRUE(first) << error;
+  auto second = Program::compile(text, {}, error, /*parallel=*/true);
+  ASSERT_TRUE(second) << error;
+  ASSERT_EQ(first->kernels.size(), loadCases().size());
+  for (size_t i = 0; i < first->kernels.size(); ++i)
+    EXPECT_EQ(first->kernels[i]->object, second->kernels[i]->object) << first->kernels[i]->name;
+}
+
+TEST(CompileExecutablesTest, UnknownProcessorIsAnError) {
+  std::string error;
+  TargetOptions options;
+  options.cpu = "pentium-please";
+  EXPECT_FALSE(Program::compile(loadCases().front().text, options, error));
+  EXPECT_NE(error.find("unknown processor 'pentium-please': expected native, x86-64"), std::string::npos) << error;
+}
+
+TEST(CompileExecutablesTest, UnknownTargetIsAnError) {
+  std::string error;
+  TargetOptions options;
+  options.target = "toaster";
+  EXPECT_FALSE(Program::compile(loadCases().front().text, options, error));
+  EXPECT_NE(error.find("no target is named 'toaster'; there are 'cpu' 'reference'"), std::string::npos) << error;
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, KernelTest, testing::ValuesIn(loadCases()), [](const auto &info) {

@@ -17,9 +17,13 @@ struct Row {
 };
 
 #define UNARY(name, low, high, expression)                                                                             \
-  Row { "math." name, 1, low, high, [](long double x, long double) -> long double { return expression; } }
+  Row {                                                                                                                \
+    "math." name, 1, low, high, [](long double x, long double) -> long double { return expression; }                   \
+  }
 #define BINARY(name, low, high, expression)                                                                            \
-  Row { name, 2, low, high, [](long double x, long double y) -> long double { return expression; } }
+  Row {                                                                                                                \
+    name, 2, low, high, [](long double x, long double y) -> long double { return expression; }                         \
+  }
 const Row rows[] = {
     UNARY("exp", -87, 88, expl(x)),
     UNARY("exp2", -120, 120, exp2l(x)),
@@ -64,10 +68,12 @@ template <typename T> void check(const Row &row, const char *type, const std::st
   std::string tensor = std::string("tensor<?x") + type + ">", text;
   text = "graph.executable @f {\n func.func @f(%x: " + tensor + ", %y: " + tensor + ", %n: index) -> " + tensor +
          " attributes {graph.arg_dims = [[0], [0]], graph.result_dims = [[0]]} {\n  %e = tensor.empty(%n) : " + tensor +
-         "\n  %g = linalg.generic {indexing_maps = [affine_map<(d) -> (d)>, affine_map<(d) -> (d)>, affine_map<(d) -> (d)>], "
-         "iterator_types = [\"parallel\"]} ins(%x, %y : " + tensor + ", " + tensor + ") outs(%e : " + tensor +
-         ") {\n  ^bb0(%p: " + type + ", %q: " + type + ", %o: " + type + "):\n   " + body + "\n   linalg.yield %r : " + type +
-         "\n  } -> " + tensor + "\n  return %g : " + tensor + "\n }\n}\n";
+         "\n  %g = linalg.generic {indexing_maps = [affine_map<(d) -> (d)>, affine_map<(d) -> (d)>, affine_map<(d) -> "
+         "(d)>], "
+         "iterator_types = [\"parallel\"]} ins(%x, %y : " +
+         tensor + ", " + tensor + ") outs(%e : " + tensor + ") {\n  ^bb0(%p: " + type + ", %q: " + type +
+         ", %o: " + type + "):\n   " + body + "\n   linalg.yield %r : " + type + "\n  } -> " + tensor +
+         "\n  return %g : " + tensor + "\n }\n}\n";
   TargetOptions options;
   options.cpu = cpu;
   std::string error;
@@ -102,7 +108,8 @@ template <typename T> void check(const Row &row, const char *type, const std::st
     if (std::abs(want) < 1e-2)
       error = std::min<double>(error, std::abs(result[i] - want) * 100);
     worst = std::max(worst, error);
-    EXPECT_LT(error, tolerance) << row.op << "(" << x[i] << ", " << y[i] << ") = " << result[i] << ", expected " << want;
+    EXPECT_LT(error, tolerance) << row.op << "(" << x[i] << ", " << y[i] << ") = " << result[i] << ", expected "
+                                << want;
     if (error >= tolerance)
       break;
   }

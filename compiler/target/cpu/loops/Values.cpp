@@ -235,8 +235,7 @@ LogicalResult Program::addStatement(unsigned result, Value tensor, ArrayRef<OpFo
   // Results of one shape are computed in the same loops.
   if (offsets.empty())
     for (Statement &statement : statements) {
-      if (statement.vars.size() != shape.size() ||
-          !llvm::all_of(llvm::zip(statement.vars, shape), [&](auto pair) {
+      if (statement.vars.size() != shape.size() || !llvm::all_of(llvm::zip(statement.vars, shape), [&](auto pair) {
             return isEqualConstantIntOrValue(sizes[std::get<0>(pair)], std::get<1>(pair));
           }))
         continue;
@@ -285,8 +284,7 @@ LogicalResult Program::addStatements(unsigned result, Value tensor) {
     if (known && size)
       offset = b.getIndexAttr(*known + *size);
     else
-      offset = arith::AddIOp::create(b, concat.getLoc(),
-                                     getValueOrCreateConstantIndexOp(b, concat.getLoc(), offset),
+      offset = arith::AddIOp::create(b, concat.getLoc(), getValueOrCreateConstantIndexOp(b, concat.getLoc(), offset),
                                      getValueOrCreateConstantIndexOp(b, concat.getLoc(), inputShape[concat.getDim()]))
                    .getResult();
   }

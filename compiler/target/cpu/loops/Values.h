@@ -34,8 +34,8 @@ struct Node {
   Point point;
   mlir::Value scalar;
   mlir::linalg::GenericOp generic;
-  Point dims;                                  // the coordinate of every loop of `generic`
-  llvm::SmallVector<NodeResult, 4> operands;   // of Body, Reduction: one per operand, null if the body ignores it
+  Point dims;                                // the coordinate of every loop of `generic`
+  llvm::SmallVector<NodeResult, 4> operands; // of Body, Reduction: one per operand, null if the body ignores it
   llvm::SmallVector<unsigned, 2> reductionVars;
   llvm::SmallVector<mlir::AffineExpr, 2> conditions; // hold where not negative
 };
