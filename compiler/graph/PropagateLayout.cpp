@@ -248,10 +248,17 @@ struct SinkThroughSlice : OpRewritePattern<tensor::ExtractSliceOp> {
 struct SinkThroughConcat : OpRewritePattern<tensor::ConcatOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(tensor::ConcatOp op, PatternRewriter &rewriter) const override {
+    // Only where most inputs have this transpose: the others get one, and must not make the pattern apply again.
+    auto haveAs = [&](linalg::TransposeOp source) {
+      return llvm::count_if(op.getInputs(), [&](Value input) {
+        auto other = movableTranspose(input);
+        return other && other.getPermutation() == source.getPermutation();
+      });
+    };
     linalg::TransposeOp source;
     for (Value input : op.getInputs())
-      if (!source)
-        source = movableTranspose(input);
+      if (auto candidate = movableTranspose(input); candidate && 2 * haveAs(candidate) > int64_t(op.getInputs().size()))
+        source = candidate;
     if (!source)
       return failure();
     Permutation permutation(source.getPermutation());
