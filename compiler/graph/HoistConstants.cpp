@@ -66,7 +66,10 @@ struct HoistConstantsPass : PassWrapper<HoistConstantsPass, OperationPass<Module
       symbols.insert(global);
       StoreGlobalOp::create(b, leaf.getLoc(), global.getSymName(), value);
       OpBuilder here(leaf.getDefiningOp());
-      leaf.replaceAllUsesWith(LoadGlobalOp::create(here, leaf.getLoc(), leaf.getType(), global.getSymName()));
+      Value load = LoadGlobalOp::create(here, leaf.getLoc(), leaf.getType(), global.getSymName());
+      leaf.replaceAllUsesWith(load);
+      // Later expressions that contain this one use what is computed already.
+      mapping.map(load, value);
     }
   }
 
@@ -100,16 +103,17 @@ struct HoistConstantsPass : PassWrapper<HoistConstantsPass, OperationPass<Module
   static Value cloneExpression(OpBuilder &b, Value value, IRMapping &mapping) {
     if (Value known = mapping.lookupOrNull(value))
       return known;
-    Operation *op = value.getDefiningOp();
     SetVector<Operation *> slice;
     BackwardSliceOptions options;
     options.inclusive = true;
     options.omitUsesFromAbove = false;
     (void)getBackwardSlice(value, &slice, options);
-    slice.insert(op);
-    for (Operation *step : topologicalSort(slice))
-      if (!mapping.contains(step) && step->getParentOp() == op->getParentOp())
+    for (Operation *step : topologicalSort(slice)) {
+      bool isNested = llvm::any_of(slice, [&](Operation *other) { return other->isProperAncestor(step); });
+      bool isKnown = llvm::all_of(step->getResults(), [&](Value result) { return mapping.contains(result); });
+      if (!isNested && !isKnown)
         b.clone(*step, mapping);
+    }
     return mapping.lookup(value);
   }
 

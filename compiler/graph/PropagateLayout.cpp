@@ -10,6 +10,7 @@
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "mlir/Analysis/SliceAnalysis.h"
+#include "llvm/ADT/MapVector.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
 
 using namespace mlir;

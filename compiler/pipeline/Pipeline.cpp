@@ -55,6 +55,7 @@ class Compilation {
 public:
   Compilation(const CompileOptions &options, std::string &diagnostics)
       : options(options), diagnostics(diagnostics), context(registry(), MLIRContext::Threading::DISABLED) {
+    context.printOpOnDiagnostic(false);
     targetOptions.target = options.target;
     targetOptions.cpu = options.cpu;
     targetOptions.optLevel = options.optLevel;

@@ -38,15 +38,15 @@ std::unique_ptr<mlir::PassInstrumentation> Timing::instrumentation() {
 }
 
 std::string Timing::table() const {
-  std::string text = "stage                              seconds\n";
+  std::string text = "stage                              ms\n";
   for (auto &[name, seconds] : stages)
-    text += llvm::formatv("{0,-34} {1,7:F3}\n", name, seconds).str();
+    text += llvm::formatv("{0,-34} {1,9:F1}\n", name, seconds * 1e3).str();
   std::vector<std::pair<double, std::string>> slowest;
   for (auto &[name, seconds] : passes)
     slowest.push_back({seconds, name});
   llvm::sort(slowest, std::greater<>());
   text += "slowest passes (all threads)\n";
   for (auto &[seconds, name] : llvm::ArrayRef(slowest).take_front(10))
-    text += llvm::formatv("  {0,-32} {1,7:F3}\n", name, seconds).str();
+    text += llvm::formatv("  {0,-32} {1,9:F1}\n", name, seconds * 1e3).str();
   return text;
 }
