@@ -247,7 +247,8 @@ struct Emitter {
       known = addresses.insert({expression, {startOf(function), 0}}).first;
     // Rows whose distance is a constant may read the same place (the overlapping windows of a convolution).
     Address start = known->second;
-    std::tuple<const void *, int64_t, int64_t, int64_t> key{expression, band, row, vector};
+    constexpr int64_t mostRows = 1024;
+    std::tuple<const void *, int64_t, int64_t, int64_t> key{expression, band, row + mostRows * start.constant, vector};
     auto constantStride = [&](std::optional<unsigned> l) { return !l || function.strides[*l].isConstant(); };
     if (constantStride(plan.row) && constantStride(plan.band)) {
       int64_t distance = start.constant;
@@ -323,8 +324,12 @@ struct Emitter {
       for (int64_t i = 0; i < size.factor; ++i) {
         addresses = outside;
         advance(addresses, reduction, Value(), i);
+        // What was loaded may serve again (overlapping windows) only while addresses differ by constants.
+        bool moved = llvm::any_of(addresses, [&](auto &entry) { return entry.second.value != outside[entry.first].value; });
+        if (moved)
+          emitted.clear();
         emitReductions(depth + 1);
-        if (llvm::any_of(addresses, [&](auto &entry) { return entry.second.value != outside[entry.first].value; }))
+        if (moved)
           emitted.clear();
       }
       addresses = outside;
