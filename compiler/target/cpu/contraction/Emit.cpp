@@ -324,8 +324,10 @@ struct Emitter {
       for (int64_t i = 0; i < size.factor; ++i) {
         addresses = outside;
         advance(addresses, reduction, Value(), i);
-        // What was loaded may serve again (overlapping windows) only while addresses differ by constants.
+        // What was loaded may serve again (overlapping windows) only while addresses differ by constants; what was
+        // computed from it may not.
         bool moved = llvm::any_of(addresses, [&](auto &entry) { return entry.second.value != outside[entry.first].value; });
+        moved |= llvm::any_of(contraction.inputs, [](Expression *input) { return input && input->kind == Kind::Body; });
         if (moved)
           emitted.clear();
         emitReductions(depth + 1);

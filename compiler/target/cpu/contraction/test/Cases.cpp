@@ -209,6 +209,24 @@ Case attentionValues(int64_t H, int64_t M, int64_t S, int64_t D) {
   return c;
 }
 
+/// A product whose left operand is an elementwise operation in the same function.
+Case scaledInput(int64_t M, int64_t N, int64_t K) {
+  Case c;
+  c.name = llvm::formatv("scaled input {0}x{1}x{2}", M, N, K);
+  std::string at = join({M, K}, "f32"), bt = join({K, N}, "f32"), ot = join({M, N}, "f32");
+  c.source = "func.func @kernel(%a: " + at + ", %b: " + bt + ") -> " + ot +
+             " attributes {graph.arg_dims = [[], []], graph.result_dims = [[]]} {\n  %zero = arith.constant 0.0 : f32\n"
+             "  %e = tensor.empty() : " + at + "\n  %double = linalg.generic {indexing_maps = [affine_map<(m, k) -> (m, k)>, "
+             "affine_map<(m, k) -> (m, k)>], iterator_types = [\"parallel\", \"parallel\"]} ins(%a : " + at + ") outs(%e : " + at +
+             ") {\n  ^bb0(%x: f32, %o: f32):\n    %d = arith.addf %x, %x : f32\n    linalg.yield %d : f32\n  } -> " + at +
+             "\n  %empty = tensor.empty() : " + ot + "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot +
+             "\n  %mm = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>, "
+             "affine_map<(m, n, k) -> (m, n)>], iterator_types = [\"parallel\", \"parallel\", \"reduction\"]} ins(%double, %b : " +
+             at + ", " + bt + ") outs(%fill : " + ot + ") {\n  ^bb0(%x: f32, %y: f32, %acc: f32):\n    %p = arith.mulf %x, %y : f32\n"
+             "    %t = arith.addf %acc, %p : f32\n    linalg.yield %t : f32\n  } -> " + ot + "\n  return %mm : " + ot + "\n}\n";
+  return c;
+}
+
 /// The mean over dimensions of dynamic size: the epilogue divides by their number.
 Case globalAverage(int64_t H, int64_t C) {
   Case c;
@@ -293,6 +311,8 @@ std::vector<Case> eyrie::target::cpu::test::correctnessCases() {
   cases.push_back(depthwise(6, 6, 20, 3, 2, true));
   cases.push_back(depthwise(1, 1, 100, 7, 1, true));
   cases.push_back(globalAverage(5, 70));
+  cases.push_back(scaledInput(9, 20, 3));
+  cases.push_back(scaledInput(9, 20, 32));
   cases.push_back(attentionValues(3, 17, 9, 40));
   cases.push_back(reduceMiddle(3, 17, 70));
   cases.push_back(reduceMiddle(1, 49, 130));
