@@ -36,8 +36,8 @@ struct AbsorbTranspose : OpRewritePattern<linalg::TransposeOp> {
     maps.back() = AffineMap::get(maps.back().getNumDims(), 0, results, op.getContext());
     Value empty = tensor::EmptyOp::create(rewriter, op.getLoc(), sizes, getElementTypeOrSelf(op.getInput().getType()));
     Value init = linalg::FillOp::create(rewriter, fill.getLoc(), fill.getInputs()[0], empty)->getResult(0);
-    auto moved = linalg::GenericOp::create(rewriter, producer.getLoc(), init.getType(), producer.getInputs(), init, maps,
-                                           producer.getIteratorTypesArray());
+    auto moved = linalg::GenericOp::create(rewriter, producer.getLoc(), init.getType(), producer.getInputs(), init,
+                                           maps, producer.getIteratorTypesArray());
     rewriter.inlineRegionBefore(producer.getRegion(), moved.getRegion(), moved.getRegion().begin());
     rewriter.replaceOp(op, moved.getResults());
     rewriter.eraseOp(producer);

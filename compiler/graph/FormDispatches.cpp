@@ -48,9 +48,8 @@ bool computesTensor(Operation *op) {
 bool isElementwise(Operation *op) {
   auto generic = dyn_cast<linalg::GenericOp>(op);
   return generic && generic.getNumParallelLoops() == generic.getNumLoops() &&
-         llvm::all_of(generic.getDpsInitsMutable(), [&](OpOperand &init) {
-           return generic.getMatchingIndexingMap(&init).isIdentity();
-         });
+         llvm::all_of(generic.getDpsInitsMutable(),
+                      [&](OpOperand &init) { return generic.getMatchingIndexingMap(&init).isIdentity(); });
 }
 
 bool isReduction(Operation *op) {
@@ -61,9 +60,9 @@ bool isReduction(Operation *op) {
 /// A reduction of rows: reads each element once, through plain maps.
 bool isRowReduction(Operation *op) {
   auto generic = dyn_cast<linalg::GenericOp>(op);
-  return isReduction(op) && llvm::all_of(generic.getIndexingMapsArray(), [](AffineMap map) {
-           return map.isProjectedPermutation(/*allowZeroInResults=*/true);
-         }) &&
+  return isReduction(op) &&
+         llvm::all_of(generic.getIndexingMapsArray(),
+                      [](AffineMap map) { return map.isProjectedPermutation(/*allowZeroInResults=*/true); }) &&
          llvm::any_of(generic.getDpsInputOperands(), [&](OpOperand *input) {
            return generic.getMatchingIndexingMap(input).getNumResults() == generic.getNumLoops();
          });
@@ -176,8 +175,8 @@ public:
     SmallVector<Location> locs;
     for (Operation *op : group.ops)
       locs.push_back(op->getLoc());
-    auto dispatch = DispatchOp::create(b, b.getFusedLoc(locs), last->getResultTypes(), executable.getSymName(), operands,
-                                       b.getArrayAttr(argDims), b.getArrayAttr(resultDims));
+    auto dispatch = DispatchOp::create(b, b.getFusedLoc(locs), last->getResultTypes(), executable.getSymName(),
+                                       operands, b.getArrayAttr(argDims), b.getArrayAttr(resultDims));
     last->replaceAllUsesWith(dispatch->getResults());
     for (Operation *op : group.ops) {
       assert(op->use_empty() && "a group's inner results are used by the group alone");
@@ -264,8 +263,8 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
   StringRef getArgument() const override { return "graph-form-dispatches"; }
   StringRef getDescription() const override { return "Group operations into dispatches and outline them"; }
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<GraphDialect, func::FuncDialect, linalg::LinalgDialect, tensor::TensorDialect,
-                    arith::ArithDialect>();
+    registry
+        .insert<GraphDialect, func::FuncDialect, linalg::LinalgDialect, tensor::TensorDialect, arith::ArithDialect>();
   }
 
   void runOnOperation() override {

@@ -16,9 +16,10 @@ namespace {
 
 /// Reads elements of its inputs many times over: computing an input again at each read would be ruinous.
 bool rereadsInputs(linalg::GenericOp op) {
-  return op.getNumReductionLoops() > 0 && (op.getNumDpsInputs() > 1 || llvm::any_of(op.getIndexingMapsArray(), [](AffineMap map) {
-           return !map.isProjectedPermutation(/*allowZeroInResults=*/true);
-         }));
+  return op.getNumReductionLoops() > 0 &&
+         (op.getNumDpsInputs() > 1 || llvm::any_of(op.getIndexingMapsArray(), [](AffineMap map) {
+            return !map.isProjectedPermutation(/*allowZeroInResults=*/true);
+          }));
 }
 
 bool isCheap(Operation &op) {
@@ -52,9 +53,9 @@ bool shouldFuse(OpOperand *use) {
   if (oneUser)
     return true;
   return isWorthRecomputing(producer) && llvm::range_size(users) <= 4 && llvm::all_of(users, [](Operation *user) {
-    auto generic = dyn_cast<linalg::GenericOp>(user);
-    return generic && !rereadsInputs(generic);
-  });
+           auto generic = dyn_cast<linalg::GenericOp>(user);
+           return generic && !rereadsInputs(generic);
+         });
 }
 
 /// Values that are one number everywhere become that number in the body.

@@ -117,8 +117,7 @@ unsigned DispatchOp::getNumTensorOperands() {
 static LogicalResult verifyDims(DispatchOp op, ArrayAttr table, TypeRange tensors, unsigned numConstants,
                                 StringRef what) {
   if (table.size() != tensors.size())
-    return op.emitOpError("C2: ") << what << " has " << table.size() << " entries for " << tensors.size()
-                                  << " tensors";
+    return op.emitOpError("C2: ") << what << " has " << table.size() << " entries for " << tensors.size() << " tensors";
   for (auto [entry, type] : llvm::zip(table, tensors)) {
     auto dims = dyn_cast<ArrayAttr>(entry);
     if (!dims || dims.size() != static_cast<size_t>(cast<RankedTensorType>(type).getNumDynamicDims()))

@@ -1,4 +1,5 @@
-// Folds transposes into the indexing maps of their consumers, and sinks the rest towards the results, until they cancel.
+// Folds transposes into the indexing maps of their consumers, and sinks the rest towards the results, until they
+// cancel.
 //
 //   %t = linalg.transpose %conv [0, 3, 1, 2]            %0 = linalg.generic {identity, identity} ins(%conv)
 //   %0 = linalg.generic {identity} ins(%t)       ──►    %1 = linalg.transpose %0 [0, 3, 1, 2]
@@ -10,8 +11,8 @@
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "mlir/Analysis/SliceAnalysis.h"
-#include "llvm/ADT/MapVector.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace eyrie::graph;
@@ -62,7 +63,8 @@ struct SimplifyTranspose : OpRewritePattern<linalg::TransposeOp> {
       rewriter.replaceOp(op, transpose(rewriter, op.getLoc(), before.getInput(), both));
       return success();
     }
-    auto from = cast<RankedTensorType>(op.getInput().getType()), to = cast<RankedTensorType>(op->getResult(0).getType());
+    auto from = cast<RankedTensorType>(op.getInput().getType()),
+         to = cast<RankedTensorType>(op->getResult(0).getType());
     int64_t last = -1;
     for (int64_t dim : permutation) {
       if (from.getDimSize(dim) == 1)
@@ -115,8 +117,8 @@ struct FoldIntoExtract : OpRewritePattern<tensor::ExtractOp> {
     if (!source)
       return failure();
     SmallVector<Value> indices(op.getIndices());
-    rewriter.replaceOpWithNewOp<tensor::ExtractOp>(
-        op, source.getInput(), permuted<Value>(indices, inverse(source.getPermutation())));
+    rewriter.replaceOpWithNewOp<tensor::ExtractOp>(op, source.getInput(),
+                                                   permuted<Value>(indices, inverse(source.getPermutation())));
     return success();
   }
 };
@@ -192,8 +194,8 @@ struct SinkThroughElementwise : OpRewritePattern<linalg::GenericOp> {
                                               getElementTypeOrSelf(init.get().getType())));
       types.push_back(inits.back().getType());
       maps[init.getOperandNumber()] =
-          AffineMap::get(op.getNumLoops(), 0,
-                         permuted<AffineExpr>(maps[init.getOperandNumber()].getResults(), order), op.getContext());
+          AffineMap::get(op.getNumLoops(), 0, permuted<AffineExpr>(maps[init.getOperandNumber()].getResults(), order),
+                         op.getContext());
     }
     // Renumber the loops so that the results' maps are identities again.
     SmallVector<AffineExpr> renumbered(op.getNumLoops());
@@ -201,7 +203,8 @@ struct SinkThroughElementwise : OpRewritePattern<linalg::GenericOp> {
       renumbered[oldLoop] = rewriter.getAffineDimExpr(newLoop);
     for (AffineMap &map : maps)
       map = map.replaceDimsAndSymbols(renumbered, {}, op.getNumLoops(), 0);
-    auto moved = linalg::GenericOp::create(rewriter, loc, types, op.getInputs(), inits, maps, op.getIteratorTypesArray());
+    auto moved =
+        linalg::GenericOp::create(rewriter, loc, types, op.getInputs(), inits, maps, op.getIteratorTypesArray());
     rewriter.inlineRegionBefore(op.getRegion(), moved.getRegion(), moved.getRegion().begin());
     Permutation newLoopOf = inverse(order);
     moved.walk([&](linalg::IndexOp index) { index.setDim(newLoopOf[index.getDim()]); });
@@ -221,7 +224,8 @@ struct SinkThroughPad : OpRewritePattern<tensor::PadOp> {
     if (!source || !value)
       return failure();
     Permutation back = inverse(source.getPermutation());
-    auto low = permuted<OpFoldResult>(op.getMixedLowPad(), back), high = permuted<OpFoldResult>(op.getMixedHighPad(), back);
+    auto low = permuted<OpFoldResult>(op.getMixedLowPad(), back),
+         high = permuted<OpFoldResult>(op.getMixedHighPad(), back);
     auto shape = permuted<int64_t>(op.getResultType().getShape(), back);
     Value padded = tensor::PadOp::create(rewriter, op.getLoc(), op.getResultType().clone(shape), source.getInput(), low,
                                          high, value, op.getNofold());

@@ -81,9 +81,8 @@ int32_t MetadataBuilder::getSymbol(StringRef name) {
   return symbols.try_emplace(name, static_cast<int32_t>(symbols.size())).first->second;
 }
 
-FailureOr<flatbuffers::Offset<fb::Value>> MetadataBuilder::addValue(func::FuncOp func, Type type,
-                                                                    DictionaryAttr attributes,
-                                                                    const std::string &fallback) {
+FailureOr<flatbuffers::Offset<fb::Value>>
+MetadataBuilder::addValue(func::FuncOp func, Type type, DictionaryAttr attributes, const std::string &fallback) {
   auto get = [&](StringRef key) { return attributes ? attributes.get(key) : Attribute(); };
   auto tensor = dyn_cast<RankedTensorType>(type);
   abi::ElementType elementType =
@@ -206,10 +205,10 @@ FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
     symbolNames.push_back(string(name));
   const std::string *first = program.strings.data();
   auto messages = strings(llvm::make_range(first, first + program.strings.size()));
-  auto root = fb::CreateModule(builder, string("eyrie " EYRIE_VERSION), string(options.target),
-                               builder.CreateVector(symbolNames), builder.CreateVector(messages),
-                               builder.CreateVector(functions), builder.CreateVector(executables),
-                               string(options.source));
+  auto root =
+      fb::CreateModule(builder, string("eyrie " EYRIE_VERSION), string(options.target),
+                       builder.CreateVector(symbolNames), builder.CreateVector(messages),
+                       builder.CreateVector(functions), builder.CreateVector(executables), string(options.source));
   fb::FinishModuleBuffer(builder, root);
   auto *data = reinterpret_cast<const char *>(builder.GetBufferPointer());
   return SmallVector<char, 0>(data, data + builder.GetSize());

@@ -12,8 +12,8 @@ struct WriteOptions {
 };
 
 /// Writes the module's functions, executables and weights to `os`. Needs what `target-compile-executables` and
-/// `vm-pipeline` leave; reads only. Weights go from their blobs to `os` without a copy of the whole. The bytes depend on
-/// the module and the options alone. Emits the error itself; what `os` has received is then incomplete. The caller
+/// `vm-pipeline` leave; reads only. Weights go from their blobs to `os` without a copy of the whole. The bytes depend
+/// on the module and the options alone. Emits the error itself; what `os` has received is then incomplete. The caller
 /// looks after errors of `os`.
 mlir::LogicalResult writeModule(mlir::ModuleOp module, llvm::raw_ostream &os, const WriteOptions &options = {});
 

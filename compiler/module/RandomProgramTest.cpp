@@ -34,7 +34,8 @@ public:
       results.push_back({family, value.factor});
     }
     return "func.func @main(%x: tensor<?xf32>, %z: tensor<?xf32>, %s: tensor<100xf32>, %flags: tensor<3xi1>) -> (" +
-           types + ") {\n  %c0 = arith.constant 0 : index\n  %c1 = arith.constant 1 : index\n"
+           types +
+           ") {\n  %c0 = arith.constant 0 : index\n  %c1 = arith.constant 1 : index\n"
            "  %c2 = arith.constant 2 : index\n  %n0 = tensor.dim %x, %c0 : tensor<?xf32>\n"
            "  %n1 = tensor.dim %z, %c0 : tensor<?xf32>\n  %n2 = arith.constant 100 : index\n"
            "  %sd = tensor.cast %s : tensor<100xf32> to tensor<?xf32>\n" +
@@ -70,8 +71,8 @@ private:
     unsigned flag = random() % 3;
     std::string number = std::to_string(next++);
     text += indent + "%cv" + number + " = graph.read_scalar %flags[%c" + std::to_string(flag) +
-            "] : tensor<3xi1> -> i1\n" + indent + "%v" + number + " = arith.select %cv" + number + ", " + a.name + ", " +
-            b.name + " : tensor<?xf32>\n";
+            "] : tensor<3xi1> -> i1\n" + indent + "%v" + number + " = arith.select %cv" + number + ", " + a.name +
+            ", " + b.name + " : tensor<?xf32>\n";
     values[family].push_back({"%v" + number, flags[flag] ? a.factor : b.factor});
   }
 
@@ -85,7 +86,8 @@ private:
     }
     text += indent + "%c" + name.substr(1) + " = graph.read_scalar %flags[%c" + std::to_string(flag) +
             "] : tensor<3xi1> -> i1\n";
-    text += indent + name + ":" + std::to_string(numResults) + " = scf.if %c" + name.substr(1) + " -> (" + types + ") {\n";
+    text +=
+        indent + name + ":" + std::to_string(numResults) + " = scf.if %c" + name.substr(1) + " -> (" + types + ") {\n";
     std::vector<int64_t> taken;
     for (bool branch : {true, false}) {
       auto outer = values;
@@ -130,8 +132,8 @@ TEST_P(RandomProgram, ComputesTheSame) {
     for (int i = 0; i < 100; ++i)
       args[2].push_back(i % 3);
     bool flagBytes[3] = {flags[0], flags[1], flags[2]};
-    std::vector<eyrie_tensor_t> in = {asTensor(args[0]), asTensor(args[1]), asTensor(args[2]),
-                                      {flagBytes, 3, EYRIE_BOOL, 1, {3}}};
+    std::vector<eyrie_tensor_t> in = {
+        asTensor(args[0]), asTensor(args[1]), asTensor(args[2]), {flagBytes, 3, EYRIE_BOOL, 1, {3}}};
     auto outputs = loaded.call(in, generator.results.size());
     for (auto [output, result] : llvm::zip_equal(outputs, generator.results)) {
       std::vector<float> expected;

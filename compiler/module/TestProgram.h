@@ -32,8 +32,8 @@ class Compiled {
 public:
   explicit Compiled(const std::string &functions) {
     DialectRegistry registry;
-    registry.insert<graph::GraphDialect, func::FuncDialect, arith::ArithDialect, scf::SCFDialect,
-                    tensor::TensorDialect, affine::AffineDialect, cf::ControlFlowDialect>();
+    registry.insert<graph::GraphDialect, func::FuncDialect, arith::ArithDialect, scf::SCFDialect, tensor::TensorDialect,
+                    affine::AffineDialect, cf::ControlFlowDialect>();
     stream::registerStreamDialect(registry);
     context.appendDialectRegistry(registry);
     module = parseSourceString<ModuleOp>(kAdd + functions, &context);

@@ -18,8 +18,8 @@ func.func @main(%x: tensor<100xf32> {eyrie.name = "x"}) -> (tensor<100xf32> {eyr
   %wd = tensor.cast %w : tensor<100xf32> to tensor<?xf32>
   %xd = tensor.cast %x : tensor<100xf32> to tensor<?xf32>
 )";
-  text += makeAdd("%0", "%xd", "%wd", "%n") + makeAdd("%1", "%0", "%0", "%n") +
-          makeAdd("%2", "%1", "%0", "%n") + makeAdd("%3", "%2", "%xd", "%n") +
+  text += makeAdd("%0", "%xd", "%wd", "%n") + makeAdd("%1", "%0", "%0", "%n") + makeAdd("%2", "%1", "%0", "%n") +
+          makeAdd("%3", "%2", "%xd", "%n") +
           "  %y = tensor.cast %3 : tensor<?xf32> to tensor<100xf32>\n  return %y : tensor<100xf32>\n}\n";
   Compiled compiled(text);
   Loaded loaded(compiled.write());
@@ -45,9 +45,8 @@ func.func @main(%x: tensor<?xf32> {eyrie.dims = ["n"]}, %z: tensor<?xf32> {eyrie
   %c0 = arith.constant 0 : index
   %n = tensor.dim %x, %c0 : tensor<?xf32>
 )";
-  text += makeAdd("%0", "%x", "%z", "%n") + makeAdd("%1", "%0", "%0", "%n") +
-          makeAdd("%2", "%1", "%z", "%n") + makeAdd("%3", "%2", "%x", "%n") +
-          "  return %3, %3, %x : tensor<?xf32>, tensor<?xf32>, tensor<?xf32>\n}\n";
+  text += makeAdd("%0", "%x", "%z", "%n") + makeAdd("%1", "%0", "%0", "%n") + makeAdd("%2", "%1", "%z", "%n") +
+          makeAdd("%3", "%2", "%x", "%n") + "  return %3, %3, %x : tensor<?xf32>, tensor<?xf32>, tensor<?xf32>\n}\n";
   Compiled compiled(text);
   Loaded loaded(compiled.write());
   ASSERT_TRUE(loaded.instance);
@@ -78,8 +77,7 @@ func.func @main(%x: tensor<?xf32>, %flag: tensor<1xi32>) -> (tensor<?xf32>, tens
   text += "  %1:2 = scf.if %c -> (tensor<?xf32>, index) {\n    %c2 = arith.constant 2 : index\n";
   text += makeAdd("%a", "%0", "%x", "%n") + makeAdd("%b", "%a", "%0", "%n");
   text += "    scf.yield %b, %n : tensor<?xf32>, index\n  } else {\n";
-  text += makeAdd("%a", "%0", "%0", "%n") + makeAdd("%b", "%a", "%a", "%n") +
-          makeAdd("%e", "%b", "%a", "%n");
+  text += makeAdd("%a", "%0", "%0", "%n") + makeAdd("%b", "%a", "%a", "%n") + makeAdd("%e", "%b", "%a", "%n");
   text += "    scf.yield %e, %n : tensor<?xf32>, index\n  }\n";
   text += makeAdd("%r", "%1#0", "%x", "%1#1");
   text += "  return %r, %1#0 : tensor<?xf32>, tensor<?xf32>\n}\n";

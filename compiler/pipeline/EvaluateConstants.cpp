@@ -100,8 +100,8 @@ eyrie_tensor_t describe(const eyrie_value_info_t &info, RankedTensorType type, v
 LogicalResult run(ModuleOp module, Program &program, ArrayRef<char> file) {
   Session session;
   if (failed(check(module, eyrie_runtime_create(nullptr, &session.runtime))) ||
-      failed(check(module, eyrie_module_load_memory(session.runtime, file.data(), file.size(), nullptr,
-                                                    &session.module))) ||
+      failed(check(module,
+                   eyrie_module_load_memory(session.runtime, file.data(), file.size(), nullptr, &session.module))) ||
       failed(check(module, eyrie_instance_create(session.module, nullptr, &session.instance))))
     return failure();
 
@@ -125,8 +125,8 @@ LogicalResult run(ModuleOp module, Program &program, ArrayRef<char> file) {
     }
     if (failed(check(module, eyrie_module_argument(session.module, 0, i, &info))))
       return failure();
-    inputs.push_back(describe(info, cast<RankedTensorType>(global.getType()), const_cast<char *>(bytes.data()),
-                              bytes.size()));
+    inputs.push_back(
+        describe(info, cast<RankedTensorType>(global.getType()), const_cast<char *>(bytes.data()), bytes.size()));
   }
   for (auto [i, global] : llvm::enumerate(program.outputs)) {
     auto type = cast<RankedTensorType>(global.getType());
@@ -135,19 +135,20 @@ LogicalResult run(ModuleOp module, Program &program, ArrayRef<char> file) {
       return failure();
     outputs.push_back(describe(info, type, blobs.back().getMutableData().data(), blobs.back().getData().size()));
   }
-  if (failed(check(module, eyrie_call(session.instance, 0, inputs.data(), inputs.size(), outputs.data(),
-                                      outputs.size(), nullptr))))
+  if (failed(check(module, eyrie_call(session.instance, 0, inputs.data(), inputs.size(), outputs.data(), outputs.size(),
+                                      nullptr))))
     return failure();
   for (auto [global, blob] : llvm::zip(program.outputs, blobs))
-    global.setValueAttr(DenseResourceElementsAttr::get(cast<RankedTensorType>(global.getType()), global.getSymName(),
-                                                       std::move(blob)));
+    global.setValueAttr(
+        DenseResourceElementsAttr::get(cast<RankedTensorType>(global.getType()), global.getSymName(), std::move(blob)));
   return success();
 }
 
 } // namespace
 
-LogicalResult eyrie::pipeline::evaluateConstants(
-    ModuleOp module, llvm::function_ref<FailureOr<SmallVector<char, 0>>(ModuleOp)> compile) {
+LogicalResult
+eyrie::pipeline::evaluateConstants(ModuleOp module,
+                                   llvm::function_ref<FailureOr<SmallVector<char, 0>>(ModuleOp)> compile) {
   if (auto initialize = module.lookupSymbol<func::FuncOp>("__initialize")) {
     Program program = buildProgram(module, initialize);
     auto file = compile(*program.module);

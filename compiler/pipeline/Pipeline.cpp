@@ -178,12 +178,13 @@ private:
     host.optLevel = std::min(options.optLevel, 2);
     SmallVector<char, 0> file;
     llvm::raw_svector_ostream os(file);
-    if (failed(runPasses(program, [&](OpPassManager &pm) {
-          buildDispatches(pm);
-          stream::buildStreamPipeline(pm);
-          buildTarget(pm, host);
-          vm::buildVmPipeline(pm);
-        })) ||
+    if (failed(runPasses(program,
+                         [&](OpPassManager &pm) {
+                           buildDispatches(pm);
+                           stream::buildStreamPipeline(pm);
+                           buildTarget(pm, host);
+                           vm::buildVmPipeline(pm);
+                         })) ||
         failed(module::writeModule(program, os)))
       return failure();
     return file;

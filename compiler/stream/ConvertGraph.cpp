@@ -104,11 +104,11 @@ private:
   OpBuilder b;
   Availability available;
   SmallVector<SmallVector<OpFoldResult>> argumentSizes;
-  DenseMap<Value, Stored> stored;        // tensors that are converted
-  DenseMap<Value, Stored> targets;       // tensors whose memory was chosen before their producer is converted
+  DenseMap<Value, Stored> stored;          // tensors that are converted
+  DenseMap<Value, Stored> targets;         // tensors whose memory was chosen before their producer is converted
   DenseMap<unsigned, Value> directResults; // results that a producer writes: number -> the producer's value
   DenseMap<Value, SmallVector<OpFoldResult>> ifSizes; // of results of scf.if, found before the branches are converted
-  SmallVector<Operation *> converted;    // in program order; erased at the end
+  SmallVector<Operation *> converted;                 // in program order; erased at the end
 };
 
 bool isTensor(Value value) { return isa<TensorType>(value.getType()); }
@@ -158,8 +158,8 @@ void FunctionConverter::expandSelects() {
     auto yield = [&](Value value) {
       return [=](OpBuilder &inner, Location loc) { scf::YieldOp::create(inner, loc, value); };
     };
-    auto ifOp = scf::IfOp::create(b, op.getLoc(), op.getCondition(), yield(op.getTrueValue()),
-                                  yield(op.getFalseValue()));
+    auto ifOp =
+        scf::IfOp::create(b, op.getLoc(), op.getCondition(), yield(op.getTrueValue()), yield(op.getFalseValue()));
     op.replaceAllUsesWith(ifOp.getResult(0));
     op.erase();
   });

@@ -13,7 +13,8 @@ std::vector<Lifespan> makeRandom(unsigned seed, unsigned count, unsigned steps, 
     unsigned first = random() % steps;
     // Sizes spread over several orders of magnitude, as in real models; now and then an empty tensor.
     int64_t size = random() % 20 == 0 ? 0 : int64_t(64) << random() % 12;
-    tensors.push_back({size * int64_t(1 + random() % 7), first, std::min(steps - 1, first + unsigned(random() % longest))});
+    tensors.push_back(
+        {size * int64_t(1 + random() % 7), first, std::min(steps - 1, first + unsigned(random() % longest))});
   }
   return tensors;
 }

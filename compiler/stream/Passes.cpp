@@ -1,5 +1,5 @@
-#include "compiler/stream/Stream.h"
 #include "mlir/Conversion/Passes.h"
+#include "compiler/stream/Stream.h"
 
 using namespace mlir;
 using namespace eyrie::stream;

@@ -146,7 +146,8 @@ SmallVector<Group> planByClass(ArrayRef<Transient *> tensors) {
   for (auto &[unit, members] : classes) {
     Group slots = makeSlots(members);
     if (!unit.empty()) {
-      Group packed{members, unit, pack(getLifespans(members, [](const Transient &t) { return t.size.begin()->second; })), {}};
+      Group packed{
+          members, unit, pack(getLifespans(members, [](const Transient &t) { return t.size.begin()->second; })), {}};
       if (getCost(packed) <= getCost(slots)) {
         groups.push_back(std::move(packed));
         continue;
@@ -192,8 +193,7 @@ public:
       use.set(arena);
       OpBuilder at(user);
       Value old = user->getOperand(offset);
-      user->setOperand(offset, isZero(old) ? t.offset
-                                           : at.createOrFold<arith::AddIOp>(user->getLoc(), old, t.offset));
+      user->setOperand(offset, isZero(old) ? t.offset : at.createOrFold<arith::AddIOp>(user->getLoc(), old, t.offset));
     }
     t.alloc.erase();
   }
@@ -281,8 +281,8 @@ DictionaryAttr describe(MLIRContext *context, ArrayRef<Transient> transients, in
   return b.getDictionaryAttr({
       b.getNamedAttr("arena_bytes", b.getI64IntegerAttr(isStatic ? arenaBytes : -1)),
       b.getNamedAttr("lower_bound", b.getI64IntegerAttr(isStatic && !spans.empty() ? getLowerBound(spans)
-                                                        : isStatic               ? 0
-                                                                                 : -1)),
+                                                        : isStatic                 ? 0
+                                                                                   : -1)),
       b.getNamedAttr("total_bytes", b.getI64IntegerAttr(isStatic ? total : -1)),
       b.getNamedAttr("transients", b.getArrayAttr(rows)),
   });

@@ -7,8 +7,8 @@
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
-#include "compiler/stream/StreamEnums.h.inc"
 #include "compiler/stream/StreamDialect.h.inc"
+#include "compiler/stream/StreamEnums.h.inc"
 #define GET_TYPEDEF_CLASSES
 #include "compiler/stream/StreamTypes.h.inc"
 #define GET_OP_CLASSES

@@ -48,9 +48,8 @@ static ParseResult parseBindings(OpAsmParser &parser, Operands &resources, Small
 static void printBindings(OpAsmPrinter &p, Operation *, OperandRange resources, TypeRange types, OperandRange offsets,
                           OperandRange lengths, IntegerAttr reads) {
   auto print = [&](unsigned begin, unsigned end) {
-    llvm::interleaveComma(llvm::seq(begin, end), p, [&](unsigned i) {
-      p << resources[i] << "[" << offsets[i] << " for " << lengths[i] << "]";
-    });
+    llvm::interleaveComma(llvm::seq(begin, end), p,
+                          [&](unsigned i) { p << resources[i] << "[" << offsets[i] << " for " << lengths[i] << "]"; });
   };
   p << "ins(";
   print(0, reads.getInt());

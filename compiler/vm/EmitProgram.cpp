@@ -19,20 +19,29 @@ namespace {
 struct ArithRule {
   StringRef name;
   VmOp op;
-  bool wraps;    // the result may leave its type's range
+  bool wraps;          // the result may leave its type's range
   bool unsignedInputs; // the inputs must be zero-extended
 };
 
 const ArithRule kArithRules[] = {
-    {"addi", VmOp::kAdd, true, false},           {"subi", VmOp::kSub, true, false},
-    {"muli", VmOp::kMul, true, false},           {"divsi", VmOp::kDivS, true, false},
-    {"divui", VmOp::kDivU, true, true},          {"ceildivsi", VmOp::kDivCeil, true, false},
-    {"floordivsi", VmOp::kDivFloor, true, false}, {"remsi", VmOp::kRemS, true, false},
-    {"remui", VmOp::kRemU, true, true},          {"minsi", VmOp::kMinS, false, false},
-    {"maxsi", VmOp::kMaxS, false, false},        {"minui", VmOp::kMinU, false, false},
-    {"maxui", VmOp::kMaxU, false, false},        {"andi", VmOp::kAnd, false, false},
-    {"ori", VmOp::kOr, false, false},            {"xori", VmOp::kXor, false, false},
-    {"shli", VmOp::kShl, true, false},           {"shrsi", VmOp::kShrS, false, false},
+    {"addi", VmOp::kAdd, true, false},
+    {"subi", VmOp::kSub, true, false},
+    {"muli", VmOp::kMul, true, false},
+    {"divsi", VmOp::kDivS, true, false},
+    {"divui", VmOp::kDivU, true, true},
+    {"ceildivsi", VmOp::kDivCeil, true, false},
+    {"floordivsi", VmOp::kDivFloor, true, false},
+    {"remsi", VmOp::kRemS, true, false},
+    {"remui", VmOp::kRemU, true, true},
+    {"minsi", VmOp::kMinS, false, false},
+    {"maxsi", VmOp::kMaxS, false, false},
+    {"minui", VmOp::kMinU, false, false},
+    {"maxui", VmOp::kMaxU, false, false},
+    {"andi", VmOp::kAnd, false, false},
+    {"ori", VmOp::kOr, false, false},
+    {"xori", VmOp::kXor, false, false},
+    {"shli", VmOp::kShl, true, false},
+    {"shrsi", VmOp::kShrS, false, false},
     {"shrui", VmOp::kShrU, true, true},
 };
 
@@ -275,8 +284,8 @@ LogicalResult FunctionEmitter::emitOp(Operation *op) {
         uint32_t pattern = code.numInts++;
         uint64_t bits = op.getPattern();
         emit(VmOp::kConst, {pattern, uint32_t(bits), uint32_t(bits >> 32)});
-        emit(VmOp::kFill, {useBuffer(op.getTarget()), use(op.getOffset()), use(op.getLength()), pattern,
-                           uint32_t(op.getWidth())});
+        emit(VmOp::kFill,
+             {useBuffer(op.getTarget()), use(op.getOffset()), use(op.getLength()), pattern, uint32_t(op.getWidth())});
         return success();
       })
       .Case([&](stream::BarrierOp) {

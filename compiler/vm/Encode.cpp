@@ -1,5 +1,5 @@
-#include "compiler/vm/Code.h"
 #include "abi/module_format.h"
+#include "compiler/vm/Code.h"
 #include <queue>
 
 using namespace eyrie;

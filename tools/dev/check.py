@@ -62,7 +62,7 @@ def check_includes():
         room = room_of(name)
         if room is None:
             continue
-        is_test = name.endswith("_test.cpp") or "/test/" in name or name.startswith("runtime/testing")
+        is_test = name.endswith("_test.cpp") or "Test" in Path(name).name or "/test/" in name or name.startswith("runtime/testing")
         for number, line in enumerate((ROOT / name).read_text().split("\n"), 1):
             match = re.match(r'\s*#\s*include\s+"((?:abi|compiler|runtime|tools|include)/[^"]+|eyrie/[^"]+)"', line)
             if not match:

@@ -30,7 +30,7 @@ step lit-tests /usr/lib/llvm-22/bin/lit -q compiler
 step runtime-asan bash -c 'tools/dev/build.sh asan && ctest --test-dir build/asan --output-on-failure --no-tests=error -j2'
 step runtime-tsan bash -c 'tools/dev/build.sh tsan && ctest --test-dir build/tsan --output-on-failure --no-tests=error -j2'
 step size bash -c 'tools/dev/build.sh size && tools/dev/check_size.sh'
-step behaviour "$python" -m pytest tests -q -x --maxfail=20 -p no:cacheprovider
+step behaviour "$python" -m pytest tests -q -n 2 --maxfail=30 -p no:cacheprovider
 step demo "$python" tools/dev/demo.py
 
 [ $failed = 0 ] || printf 'failed: %s\n' "${failures[@]}"

@@ -54,8 +54,8 @@ std::string Importer::mergeBranches(Value condition, Region &thenRegion, Region 
   SmallVector<Type> types;
   for (auto [i, pair] : llvm::enumerate(llvm::zip_equal(thenResults, elseResults))) {
     const Tensor &t = std::get<0>(pair).tensor, &e = std::get<1>(pair).tensor;
-    std::string both = "result " + std::to_string(i) + " is " + t.str() + " in one branch and " + e.str() +
-                       " in the other";
+    std::string both =
+        "result " + std::to_string(i) + " is " + t.str() + " in one branch and " + e.str() + " in the other";
     if (t.elementType != e.elementType || t.isUnsigned != e.isUnsigned)
       return both + "; the types must be equal";
     if (t.shape != e.shape)

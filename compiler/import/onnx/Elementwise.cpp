@@ -8,24 +8,14 @@ using eyrie::ops::Unary;
 namespace eyrie::import::onnx {
 namespace {
 
-template <Unary kind>
-Result plain(OpNode &n) {
-  return ops::unary(n.b, kind, n.required(0));
-}
+template <Unary kind> Result plain(OpNode &n) { return ops::unary(n.b, kind, n.required(0)); }
 
-template <Binary kind>
-Result pair(OpNode &n) {
-  return ops::binary(n.b, kind, n.required(0), n.required(1));
-}
+template <Binary kind> Result pair(OpNode &n) { return ops::binary(n.b, kind, n.required(0), n.required(1)); }
 
-template <Binary kind>
-Result list(OpNode &n) {
-  return ops::variadic(n.b, kind, n.all());
-}
+template <Binary kind> Result list(OpNode &n) { return ops::variadic(n.b, kind, n.all()); }
 
 /// Unary with attribute alpha.
-template <Unary kind, int millionths>
-Result withAlpha(OpNode &n) {
+template <Unary kind, int millionths> Result withAlpha(OpNode &n) {
   return ops::unary(n.b, kind, n.required(0), n.number("alpha", millionths * 1e-6));
 }
 
@@ -43,7 +33,8 @@ Result shrink(OpNode &n) {
 }
 
 Result gelu(OpNode &n) {
-  return ops::unary(n.b, n.choice<Unary>("approximate", Unary::Gelu, {{"none", Unary::Gelu}, {"tanh", Unary::GeluTanh}}),
+  return ops::unary(n.b,
+                    n.choice<Unary>("approximate", Unary::Gelu, {{"none", Unary::Gelu}, {"tanh", Unary::GeluTanh}}),
                     n.required(0));
 }
 
@@ -57,8 +48,8 @@ Result mod(OpNode &n) {
 Result bitShift(OpNode &n) {
   if (!n.has("direction"))
     return n.fail("attribute 'direction' is missing");
-  Binary kind = n.choice<Binary>("direction", Binary::ShiftLeft,
-                                 {{"LEFT", Binary::ShiftLeft}, {"RIGHT", Binary::ShiftRight}});
+  Binary kind =
+      n.choice<Binary>("direction", Binary::ShiftLeft, {{"LEFT", Binary::ShiftLeft}, {"RIGHT", Binary::ShiftRight}});
   return ops::binary(n.b, kind, n.required(0), n.required(1));
 }
 
@@ -68,9 +59,9 @@ Result clip(OpNode &n) {
     return ops::clip(n.b, x, n.input(1), n.input(2));
   auto scalar = [&](double value) {
     auto type = RankedTensorType::get({}, x.elementType);
-    return ops::fromConstant(DenseElementsAttr::get(type, static_cast<mlir::Attribute>(ops::numberAttr(
-                                                              x.elementType, value, x.isUnsigned))),
-                             x.isUnsigned);
+    return ops::fromConstant(
+        DenseElementsAttr::get(type, static_cast<mlir::Attribute>(ops::numberAttr(x.elementType, value, x.isUnsigned))),
+        x.isUnsigned);
   };
   std::optional<Tensor> low, high;
   if (n.has("min"))
@@ -200,7 +191,10 @@ const OpRow rows[] = {
     {"Tan", {7, 22}, 1, 1, plain<Unary::Tan>},
     {"Tanh", {6, 13}, 1, 1, plain<Unary::Tanh>},
     {"ThresholdedRelu", {10, 22}, 1, 1, withAlpha<Unary::ThresholdedRelu, 1000000>},
-    {"Where", {9, 16}, 3, 3,
+    {"Where",
+     {9, 16},
+     3,
+     3,
      [](OpNode &n) -> Result { return ops::where(n.b, n.required(0), n.required(1), n.required(2)); }},
     {"Xor", {7}, 2, 2, pair<Binary::Xor>},
 };

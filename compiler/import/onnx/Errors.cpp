@@ -1,7 +1,7 @@
 #include "compiler/import/onnx/Errors.h"
 #include "compiler/import/onnx/Text.h"
-#include "llvm/ADT/MapVector.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 

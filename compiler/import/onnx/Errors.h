@@ -1,7 +1,7 @@
 // What is wrong with a model, collected so that one import tells all of it.
 #pragma once
-#include "llvm/ADT/StringRef.h"
 #include "mlir/IR/MLIRContext.h"
+#include "llvm/ADT/StringRef.h"
 #include <string>
 #include <vector>
 

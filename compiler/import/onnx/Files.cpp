@@ -11,8 +11,7 @@ using llvm::StringRef;
 
 namespace eyrie::import::onnx {
 
-template <typename... Args>
-static llvm::Error refuse(const char *format, Args &&...args) {
+template <typename... Args> static llvm::Error refuse(const char *format, Args &&...args) {
   return llvm::createStringError(llvm::formatv(format, std::forward<Args>(args)...).str());
 }
 
@@ -61,8 +60,9 @@ Expected<std::shared_ptr<llvm::MemoryBuffer>> Files::open(StringRef location) {
                     quote(location));
   }
   if (status.type() == fs::file_type::regular_file && status.getLinkCount() > 1)
-    return refuse("the external data {0} is a hard link to a file with other names, which is not read; put a copy there",
-                  quote(location));
+    return refuse(
+        "the external data {0} is a hard link to a file with other names, which is not read; put a copy there",
+        quote(location));
   return mapFile(file);
 }
 

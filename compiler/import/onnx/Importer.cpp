@@ -121,9 +121,8 @@ Tensor Importer::makeWeight(const Weight &weight, StringRef name) {
     inEntry.setInsertionPointAfter(lastOfEntry);
   auto load = graph::LoadGlobalOp::create(inEntry, loc, weight.type, FlatSymbolRefAttr::get(&context, symbol));
   lastOfEntry = load;
-  Tensor tensor = ops::fromValue(load.getResult(), ops::Dims(llvm::map_range(weight.type.getShape(), [](int64_t d) {
-                                   return Dim(d);
-                                 })),
+  Tensor tensor = ops::fromValue(load.getResult(),
+                                 ops::Dims(llvm::map_range(weight.type.getShape(), [](int64_t d) { return Dim(d); })),
                                  weight.isUnsigned);
   tensor.constant = known.constant;
   return tensor;
@@ -160,8 +159,8 @@ SmallVector<Slot> Importer::importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef
   auto report = [&](int64_t node, const std::string &text) {
     errors.add(node < 0 ? text : describe(nodes[node], placeOf(nodes[node], node, env)) + text);
   };
-  std::vector<unsigned> order = orderNodes(
-      nodes, results, [&](StringRef name) { return scope.find(name) != nullptr; }, report, isGood);
+  std::vector<unsigned> order =
+      orderNodes(nodes, results, [&](StringRef name) { return scope.find(name) != nullptr; }, report, isGood);
   if (!isGood)
     return {};
   for (unsigned index : order) {
@@ -187,8 +186,8 @@ static std::string opName(const Node &node, int64_t version) {
 
 static std::string reasonFor(const Node &node) {
   static const llvm::StringSet<> loops{"Loop", "Scan", "SequenceMap"};
-  static const llvm::StringSet<> random{"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
-                                        "Bernoulli",    "Multinomial"};
+  static const llvm::StringSet<> random{"RandomNormal",      "RandomNormalLike", "RandomUniform",
+                                        "RandomUniformLike", "Bernoulli",        "Multinomial"};
   static const llvm::StringSet<> dataDependent{"NonZero", "Unique", "Compress", "NonMaxSuppression"};
   if (!plainDomain(node.domain).empty())
     return "operations of the domain " + quote(node.domain) + " are not supported";

@@ -80,8 +80,8 @@ private:
   /// Imports the nodes that `results` need; the slots of the results, or empty after an error.
   SmallVector<Slot> importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope, const Env &env);
   void importNode(const Node &node, unsigned index, Scope &scope, const Env &env);
-  void importOperation(const Node &node, Scope &scope, const Env &env, int64_t opset,
-                       ArrayRef<const Slot *> operands, StringRef place);
+  void importOperation(const Node &node, Scope &scope, const Env &env, int64_t opset, ArrayRef<const Slot *> operands,
+                       StringRef place);
   void importCall(const Node &node, const Function &function, Scope &scope, const Env &env,
                   ArrayRef<const Slot *> operands, StringRef place);
   void bind(const Node &node, Scope &scope, ArrayRef<Tensor> results, StringRef place);

@@ -19,9 +19,7 @@ Result concat(OpNode &n) {
   return ops::concat(n.b, n.all(), axis);
 }
 
-SmallVector<int64_t> axesOf(OpNode &n) {
-  return n.opset >= 13 ? n.constantIntegers(1, "axes") : n.integers("axes");
-}
+SmallVector<int64_t> axesOf(OpNode &n) { return n.opset >= 13 ? n.constantIntegers(1, "axes") : n.integers("axes"); }
 
 Result squeeze(OpNode &n) {
   SmallVector<int64_t> axes = axesOf(n);
@@ -114,9 +112,7 @@ Result scatterElements(OpNode &n) {
   return ops::scatterElements(n.b, n.required(0), n.required(1), n.required(2), n.integer("axis", 0), reduction(n));
 }
 
-Result scatterND(OpNode &n) {
-  return ops::scatterND(n.b, n.required(0), n.required(1), n.required(2), reduction(n));
-}
+Result scatterND(OpNode &n) { return ops::scatterND(n.b, n.required(0), n.required(1), n.required(2), reduction(n)); }
 
 /// The number of elements moved from an attribute to an operand in operator set 10.
 Result topK(OpNode &n) {
@@ -124,21 +120,31 @@ Result topK(OpNode &n) {
   return ops::topK(n.b, n.required(0), k, n.integer("axis", -1), n.flag("largest", true));
 }
 
-Result reshape(OpNode &n) {
-  return ops::reshape(n.b, n.required(0), n.required(1), n.flag("allowzero", false));
-}
+Result reshape(OpNode &n) { return ops::reshape(n.b, n.required(0), n.required(1), n.flag("allowzero", false)); }
 
 const OpRow rows[] = {
     {"Concat", {4, 11, 13}, 1, kAnyNumber, concat},
     {"DepthToSpace", {1, 11, 13}, 1, 1, depthToSpace},
     {"Expand", {8, 13}, 2, 2, [](OpNode &n) -> Result { return ops::expand(n.b, n.required(0), n.required(1)); }},
-    {"Flatten", {1, 9, 11, 13, 21, 23, 24, 25}, 1, 1,
+    {"Flatten",
+     {1, 9, 11, 13, 21, 23, 24, 25},
+     1,
+     1,
      [](OpNode &n) -> Result { return ops::flatten(n.b, n.required(0), n.integer("axis", 1)); }},
-    {"Gather", {1, 11, 13}, 2, 2,
+    {"Gather",
+     {1, 11, 13},
+     2,
+     2,
      [](OpNode &n) -> Result { return ops::gather(n.b, n.required(0), n.required(1), n.integer("axis", 0)); }},
-    {"GatherElements", {11, 13}, 2, 2,
+    {"GatherElements",
+     {11, 13},
+     2,
+     2,
      [](OpNode &n) -> Result { return ops::gatherElements(n.b, n.required(0), n.required(1), n.integer("axis", 0)); }},
-    {"GatherND", {11, 12, 13}, 2, 2,
+    {"GatherND",
+     {11, 12, 13},
+     2,
+     2,
      [](OpNode &n) -> Result { return ops::gatherND(n.b, n.required(0), n.required(1), n.integer("batch_dims", 0)); }},
     {"Identity", {1, 13, 14, 16, 19, 21, 23, 24, 25}, 1, 1, [](OpNode &n) -> Result { return n.required(0); }},
     {"OneHot", {9, 11}, 3, 3, oneHot},
@@ -149,15 +155,24 @@ const OpRow rows[] = {
     {"ScatterElements", {11, 13, 16, 18}, 3, 3, scatterElements},
     {"ScatterND", {11, 13, 16, 18}, 3, 3, scatterND},
     {"Slice", {1, 10, 11, 13}, 1, 5, slice},
-    {"SpaceToDepth", {1, 13}, 1, 1,
+    {"SpaceToDepth",
+     {1, 13},
+     1,
+     1,
      [](OpNode &n) -> Result { return ops::spaceToDepth(n.b, n.required(0), n.requiredInteger("blocksize")); }},
     {"Split", {2, 11, 13, 18}, 1, 2, split},
     {"Squeeze", {1, 11, 13, 21, 23, 24, 25}, 1, 2, squeeze},
     {"Tile", {6, 13}, 2, 2, [](OpNode &n) -> Result { return ops::tile(n.b, n.required(0), n.required(1)); }},
     {"TopK", {1, 10, 11, 24}, 1, 2, topK},
-    {"Transpose", {1, 13, 21, 23, 24, 25}, 1, 1,
+    {"Transpose",
+     {1, 13, 21, 23, 24, 25},
+     1,
+     1,
      [](OpNode &n) -> Result { return ops::transpose(n.b, n.required(0), n.integers("perm")); }},
-    {"Trilu", {14}, 1, 2,
+    {"Trilu",
+     {14},
+     1,
+     2,
      [](OpNode &n) -> Result { return ops::trilu(n.b, n.required(0), n.input(1), n.flag("upper", true)); }},
     {"Unsqueeze", {1, 11, 13, 21, 23, 24, 25}, 1, 2, unsqueeze},
 };

@@ -47,9 +47,7 @@ Result meanVarianceNorm(OpNode &n) {
   return ops::meanVarianceNorm(n.b, n.required(0), axes);
 }
 
-Result lpNorm(OpNode &n) {
-  return ops::lpNorm(n.b, n.required(0), n.integer("axis", -1), n.integer("p", 2));
-}
+Result lpNorm(OpNode &n) { return ops::lpNorm(n.b, n.required(0), n.integer("axis", -1), n.integer("p", 2)); }
 
 const OpRow rows[] = {
     {"BatchNormalization", {7, 9, 14, 15}, 5, 5, batchNorm},

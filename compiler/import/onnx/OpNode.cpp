@@ -8,8 +8,8 @@ namespace eyrie::import::onnx {
 
 static StringRef nameOf(Attribute::Type type) {
   static constexpr llvm::StringLiteral names[] = {
-      "undefined", "a number", "an integer", "a string", "a tensor", "a graph", "numbers", "integers", "strings",
-      "tensors", "graphs", "a sparse tensor", "sparse tensors", "a type", "types"};
+      "undefined", "a number", "an integer", "a string",        "a tensor",       "a graph", "numbers", "integers",
+      "strings",   "tensors",  "graphs",     "a sparse tensor", "sparse tensors", "a type",  "types"};
   auto index = static_cast<size_t>(type);
   return index < std::size(names) ? StringRef(names[index]) : StringRef("of an unknown type");
 }
@@ -71,7 +71,8 @@ SmallVector<int64_t> OpNode::integers(StringRef name) {
   if (const Attribute *attribute = find(name); attribute && attribute->type == Attribute::Type::Undefined)
     return {};
   const Attribute *attribute = expect(name, Attribute::Type::Ints, "integers");
-  return attribute ? SmallVector<int64_t>(attribute->integers.begin(), attribute->integers.end()) : SmallVector<int64_t>();
+  return attribute ? SmallVector<int64_t>(attribute->integers.begin(), attribute->integers.end())
+                   : SmallVector<int64_t>();
 }
 
 SmallVector<double> OpNode::numbers(StringRef name) {
@@ -81,7 +82,8 @@ SmallVector<double> OpNode::numbers(StringRef name) {
 
 SmallVector<StringRef> OpNode::strings(StringRef name) {
   const Attribute *attribute = expect(name, Attribute::Type::Strings, "strings");
-  return attribute ? SmallVector<StringRef>(attribute->strings.begin(), attribute->strings.end()) : SmallVector<StringRef>();
+  return attribute ? SmallVector<StringRef>(attribute->strings.begin(), attribute->strings.end())
+                   : SmallVector<StringRef>();
 }
 
 const TensorProto *OpNode::tensor(StringRef name) {

@@ -14,14 +14,14 @@ using ops::Tensor;
 /// The results of a node, in order; failure after an error that has been reported to the builder or the node.
 class Result {
 public:
-  Result(mlir::LogicalResult) : results(mlir::failure()) {} // NOLINT: failure() converts
+  Result(mlir::LogicalResult) : results(mlir::failure()) {}        // NOLINT: failure() converts
   Result(mlir::FailureOr<Tensor> one) : results(mlir::failure()) { // NOLINT
     if (mlir::succeeded(one))
       results = SmallVector<Tensor>{std::move(*one)};
   }
-  Result(Tensor one) : results(SmallVector<Tensor>{std::move(one)}) {}                         // NOLINT
-  Result(mlir::FailureOr<SmallVector<Tensor>> many) : results(std::move(many)) {}              // NOLINT
-  Result(SmallVector<Tensor> many) : results(std::move(many)) {}                               // NOLINT
+  Result(Tensor one) : results(SmallVector<Tensor>{std::move(one)}) {}            // NOLINT
+  Result(mlir::FailureOr<SmallVector<Tensor>> many) : results(std::move(many)) {} // NOLINT
+  Result(SmallVector<Tensor> many) : results(std::move(many)) {}                  // NOLINT
 
   mlir::FailureOr<SmallVector<Tensor>> results;
 };
@@ -59,8 +59,7 @@ public:
   SmallVector<StringRef> strings(StringRef name);
   const TensorProto *tensor(StringRef name);
   /// The value among `choices`; an error that lists them otherwise.
-  template <typename T>
-  T choice(StringRef name, T initial, ArrayRef<std::pair<StringRef, T>> choices) {
+  template <typename T> T choice(StringRef name, T initial, ArrayRef<std::pair<StringRef, T>> choices) {
     if (!has(name))
       return initial;
     StringRef text = string(name, "");

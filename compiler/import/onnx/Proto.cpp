@@ -74,15 +74,28 @@ void parseTensor(StringRef bytes, TensorProto &tensor) {
   Reader r{pbf_reader(bytes.data(), bytes.size()), "TensorProto"};
   while (r.pbf.next()) {
     switch (r.pbf.tag()) {
-    case 1: r.integers(tensor.dims); break;
-    case 2: tensor.type = static_cast<DataType>(r.enumeration()); break;
-    case 4: case 5: case 6: case 7: case 10: case 11:
+    case 1:
+      r.integers(tensor.dims);
+      break;
+    case 2:
+      tensor.type = static_cast<DataType>(r.enumeration());
+      break;
+    case 4:
+    case 5:
+    case 6:
+    case 7:
+    case 10:
+    case 11:
       tensor.hasTypedData |= r.pbf.wire_type() != pbf_wire_type::length_delimited || !r.bytes().empty();
       if (r.pbf.wire_type() != pbf_wire_type::length_delimited)
         r.pbf.skip();
       break;
-    case 8: tensor.name = r.bytes(); break;
-    case 9: tensor.raw = r.bytes(); break;
+    case 8:
+      tensor.name = r.bytes();
+      break;
+    case 9:
+      tensor.raw = r.bytes();
+      break;
     case 13: {
       Reader entry = r.submessage("StringStringEntryProto");
       std::pair<StringRef, StringRef> pair;
@@ -97,8 +110,11 @@ void parseTensor(StringRef bytes, TensorProto &tensor) {
       tensor.external.push_back(pair);
       break;
     }
-    case 14: tensor.isExternal = r.integer() == 1; break;
-    default: r.pbf.skip();
+    case 14:
+      tensor.isExternal = r.integer() == 1;
+      break;
+    default:
+      r.pbf.skip();
     }
   }
 }
@@ -106,10 +122,17 @@ void parseTensor(StringRef bytes, TensorProto &tensor) {
 void parseSparseTensor(Reader r, SparseTensorProto &sparse) {
   while (r.pbf.next()) {
     switch (r.pbf.tag()) {
-    case 1: parseTensor(r.bytes(), sparse.values); break;
-    case 2: parseTensor(r.bytes(), sparse.indices); break;
-    case 3: r.integers(sparse.dims); break;
-    default: r.pbf.skip();
+    case 1:
+      parseTensor(r.bytes(), sparse.values);
+      break;
+    case 2:
+      parseTensor(r.bytes(), sparse.indices);
+      break;
+    case 3:
+      r.integers(sparse.dims);
+      break;
+    default:
+      r.pbf.skip();
     }
   }
 }
@@ -152,12 +175,28 @@ void parseType(Reader r, ValueInfo &info) {
       }
       break;
     }
-    case 4: info.kind = Kind::Sequence; r.pbf.skip(); break;
-    case 5: info.kind = Kind::Map; r.pbf.skip(); break;
-    case 7: info.kind = Kind::Opaque; r.pbf.skip(); break;
-    case 8: info.kind = Kind::SparseTensor; r.pbf.skip(); break;
-    case 9: info.kind = Kind::Optional; r.pbf.skip(); break;
-    default: r.pbf.skip();
+    case 4:
+      info.kind = Kind::Sequence;
+      r.pbf.skip();
+      break;
+    case 5:
+      info.kind = Kind::Map;
+      r.pbf.skip();
+      break;
+    case 7:
+      info.kind = Kind::Opaque;
+      r.pbf.skip();
+      break;
+    case 8:
+      info.kind = Kind::SparseTensor;
+      r.pbf.skip();
+      break;
+    case 9:
+      info.kind = Kind::Optional;
+      r.pbf.skip();
+      break;
+    default:
+      r.pbf.skip();
     }
   }
 }
@@ -180,16 +219,16 @@ void inferAttributeType(Attribute &attribute, bool sawInteger, bool sawNumber, b
   using Type = Attribute::Type;
   if (attribute.type != Type::Undefined)
     return;
-  attribute.type = attribute.graph              ? Type::Graph
-                   : attribute.tensor           ? Type::Tensor
-                   : attribute.sparseTensor     ? Type::SparseTensor
+  attribute.type = attribute.graph               ? Type::Graph
+                   : attribute.tensor            ? Type::Tensor
+                   : attribute.sparseTensor      ? Type::SparseTensor
                    : !attribute.integers.empty() ? Type::Ints
-                   : !attribute.numbers.empty() ? Type::Floats
-                   : !attribute.strings.empty() ? Type::Strings
-                   : sawInteger                 ? Type::Int
-                   : sawNumber                  ? Type::Float
-                   : sawString                  ? Type::String
-                                                : Type::Undefined;
+                   : !attribute.numbers.empty()  ? Type::Floats
+                   : !attribute.strings.empty()  ? Type::Strings
+                   : sawInteger                  ? Type::Int
+                   : sawNumber                   ? Type::Float
+                   : sawString                   ? Type::String
+                                                 : Type::Undefined;
 }
 
 Attribute parseAttribute(Reader r, unsigned depth) {
@@ -197,10 +236,21 @@ Attribute parseAttribute(Reader r, unsigned depth) {
   bool sawInteger = false, sawNumber = false, sawString = false;
   while (r.pbf.next()) {
     switch (r.pbf.tag()) {
-    case 1: attribute.name = r.bytes(); break;
-    case 2: attribute.number = r.number(); sawNumber = true; break;
-    case 3: attribute.integer = r.integer(); sawInteger = true; break;
-    case 4: attribute.string = r.bytes(); sawString = true; break;
+    case 1:
+      attribute.name = r.bytes();
+      break;
+    case 2:
+      attribute.number = r.number();
+      sawNumber = true;
+      break;
+    case 3:
+      attribute.integer = r.integer();
+      sawInteger = true;
+      break;
+    case 4:
+      attribute.string = r.bytes();
+      sawString = true;
+      break;
     case 5:
       attribute.tensor = std::make_shared<TensorProto>();
       parseTensor(r.bytes(), *attribute.tensor);
@@ -209,16 +259,27 @@ Attribute parseAttribute(Reader r, unsigned depth) {
       attribute.graph = std::make_shared<Graph>();
       parseGraph(r.submessage("GraphProto"), *attribute.graph, depth + 1);
       break;
-    case 7: r.numbers(attribute.numbers); break;
-    case 8: r.integers(attribute.integers); break;
-    case 9: attribute.strings.push_back(r.bytes()); break;
-    case 20: attribute.type = static_cast<Attribute::Type>(r.enumeration()); break;
-    case 21: attribute.reference = r.bytes(); break;
+    case 7:
+      r.numbers(attribute.numbers);
+      break;
+    case 8:
+      r.integers(attribute.integers);
+      break;
+    case 9:
+      attribute.strings.push_back(r.bytes());
+      break;
+    case 20:
+      attribute.type = static_cast<Attribute::Type>(r.enumeration());
+      break;
+    case 21:
+      attribute.reference = r.bytes();
+      break;
     case 22:
       attribute.sparseTensor = std::make_shared<SparseTensorProto>();
       parseSparseTensor(r.submessage("SparseTensorProto"), *attribute.sparseTensor);
       break;
-    default: r.pbf.skip(); // lists of tensors, graphs and types: no supported operation has them
+    default:
+      r.pbf.skip(); // lists of tensors, graphs and types: no supported operation has them
     }
   }
   inferAttributeType(attribute, sawInteger, sawNumber, sawString);
@@ -228,14 +289,29 @@ Attribute parseAttribute(Reader r, unsigned depth) {
 void parseNode(Reader r, Node &node, unsigned depth) {
   while (r.pbf.next()) {
     switch (r.pbf.tag()) {
-    case 1: node.inputs.push_back(r.bytes()); break;
-    case 2: node.outputs.push_back(r.bytes()); break;
-    case 3: node.name = r.bytes(); break;
-    case 4: node.op = r.bytes(); break;
-    case 5: node.attributes.push_back(parseAttribute(r.submessage("AttributeProto"), depth)); break;
-    case 7: node.domain = r.bytes(); break;
-    case 8: node.overload = r.bytes(); break;
-    default: r.pbf.skip();
+    case 1:
+      node.inputs.push_back(r.bytes());
+      break;
+    case 2:
+      node.outputs.push_back(r.bytes());
+      break;
+    case 3:
+      node.name = r.bytes();
+      break;
+    case 4:
+      node.op = r.bytes();
+      break;
+    case 5:
+      node.attributes.push_back(parseAttribute(r.submessage("AttributeProto"), depth));
+      break;
+    case 7:
+      node.domain = r.bytes();
+      break;
+    case 8:
+      node.overload = r.bytes();
+      break;
+    default:
+      r.pbf.skip();
     }
   }
 }
@@ -245,13 +321,26 @@ void parseGraph(Reader r, Graph &graph, unsigned depth) {
     throw ParseError{"graphs inside attributes are nested deeper than " + std::to_string(kMaxGraphDepth)};
   while (r.pbf.next()) {
     switch (r.pbf.tag()) {
-    case 1: parseNode(r.submessage("NodeProto"), graph.nodes.emplace_back(), depth); break;
-    case 2: graph.name = r.bytes(); break;
-    case 5: parseTensor(r.bytes(), graph.initializers.emplace_back()); break;
-    case 11: graph.inputs.push_back(parseValueInfo(r.submessage("ValueInfoProto"))); break;
-    case 12: graph.outputs.push_back(parseValueInfo(r.submessage("ValueInfoProto"))); break;
-    case 15: parseSparseTensor(r.submessage("SparseTensorProto"), graph.sparseInitializers.emplace_back()); break;
-    default: r.pbf.skip(); // value_info is a hint that is never read
+    case 1:
+      parseNode(r.submessage("NodeProto"), graph.nodes.emplace_back(), depth);
+      break;
+    case 2:
+      graph.name = r.bytes();
+      break;
+    case 5:
+      parseTensor(r.bytes(), graph.initializers.emplace_back());
+      break;
+    case 11:
+      graph.inputs.push_back(parseValueInfo(r.submessage("ValueInfoProto")));
+      break;
+    case 12:
+      graph.outputs.push_back(parseValueInfo(r.submessage("ValueInfoProto")));
+      break;
+    case 15:
+      parseSparseTensor(r.submessage("SparseTensorProto"), graph.sparseInitializers.emplace_back());
+      break;
+    default:
+      r.pbf.skip(); // value_info is a hint that is never read
     }
   }
 }
@@ -272,16 +361,35 @@ OperatorSet parseOperatorSet(Reader r) {
 void parseFunction(Reader r, Function &function) {
   while (r.pbf.next()) {
     switch (r.pbf.tag()) {
-    case 1: function.name = r.bytes(); break;
-    case 4: function.inputs.push_back(r.bytes()); break;
-    case 5: function.outputs.push_back(r.bytes()); break;
-    case 6: function.attributes.push_back(r.bytes()); break;
-    case 7: parseNode(r.submessage("NodeProto"), function.nodes.emplace_back(), 0); break;
-    case 9: function.operatorSets.push_back(parseOperatorSet(r.submessage("OperatorSetIdProto"))); break;
-    case 10: function.domain = r.bytes(); break;
-    case 11: function.defaults.push_back(parseAttribute(r.submessage("AttributeProto"), 0)); break;
-    case 13: function.overload = r.bytes(); break;
-    default: r.pbf.skip();
+    case 1:
+      function.name = r.bytes();
+      break;
+    case 4:
+      function.inputs.push_back(r.bytes());
+      break;
+    case 5:
+      function.outputs.push_back(r.bytes());
+      break;
+    case 6:
+      function.attributes.push_back(r.bytes());
+      break;
+    case 7:
+      parseNode(r.submessage("NodeProto"), function.nodes.emplace_back(), 0);
+      break;
+    case 9:
+      function.operatorSets.push_back(parseOperatorSet(r.submessage("OperatorSetIdProto")));
+      break;
+    case 10:
+      function.domain = r.bytes();
+      break;
+    case 11:
+      function.defaults.push_back(parseAttribute(r.submessage("AttributeProto"), 0));
+      break;
+    case 13:
+      function.overload = r.bytes();
+      break;
+    default:
+      r.pbf.skip();
     }
   }
 }
@@ -289,16 +397,25 @@ void parseFunction(Reader r, Function &function) {
 void parse(Reader r, Model &model) {
   while (r.pbf.next()) {
     switch (r.pbf.tag()) {
-    case 1: model.irVersion = r.integer(); break;
-    case 2: model.producer = r.bytes(); break;
+    case 1:
+      model.irVersion = r.integer();
+      break;
+    case 2:
+      model.producer = r.bytes();
+      break;
     case 7:
       if (!model.graph)
         model.graph = std::make_unique<Graph>();
       parseGraph(r.submessage("GraphProto"), *model.graph, 0);
       break;
-    case 8: model.operatorSets.push_back(parseOperatorSet(r.submessage("OperatorSetIdProto"))); break;
-    case 25: parseFunction(r.submessage("FunctionProto"), model.functions.emplace_back()); break;
-    default: r.pbf.skip();
+    case 8:
+      model.operatorSets.push_back(parseOperatorSet(r.submessage("OperatorSetIdProto")));
+      break;
+    case 25:
+      parseFunction(r.submessage("FunctionProto"), model.functions.emplace_back());
+      break;
+    default:
+      r.pbf.skip();
     }
   }
 }
@@ -346,13 +463,14 @@ bool decodeNumbers(const TensorProto &tensor, llvm::function_ref<void(uint64_t)>
         each(r, pbf_wire_type::varint, [&] { return p.get_packed_int64(); }, [&] { return p.get_int64(); }, integer);
         break;
       case 10:
-        each(r, pbf_wire_type::fixed64, [&] { return p.get_packed_double(); }, [&] { return p.get_double(); },
-             floating);
+        each(
+            r, pbf_wire_type::fixed64, [&] { return p.get_packed_double(); }, [&] { return p.get_double(); }, floating);
         break;
       case 11:
         each(r, pbf_wire_type::varint, [&] { return p.get_packed_uint64(); }, [&] { return p.get_uint64(); }, integer);
         break;
-      default: p.skip();
+      default:
+        p.skip();
       }
     }
     return true;

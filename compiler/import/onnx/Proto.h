@@ -15,9 +15,33 @@ using llvm::StringRef;
 
 /// TensorProto.DataType
 enum class DataType : int32_t {
-  Undefined, Float, Uint8, Int8, Uint16, Int16, Int32, Int64, String, Bool, Float16, Double, Uint32, Uint64, Complex64,
-  Complex128, Bfloat16, Float8E4M3FN, Float8E4M3FNUZ, Float8E5M2, Float8E5M2FNUZ, Uint4, Int4, Float4E2M1, Float8E8M0,
-  Uint2, Int2
+  Undefined,
+  Float,
+  Uint8,
+  Int8,
+  Uint16,
+  Int16,
+  Int32,
+  Int64,
+  String,
+  Bool,
+  Float16,
+  Double,
+  Uint32,
+  Uint64,
+  Complex64,
+  Complex128,
+  Bfloat16,
+  Float8E4M3FN,
+  Float8E4M3FNUZ,
+  Float8E5M2,
+  Float8E5M2FNUZ,
+  Uint4,
+  Int4,
+  Float4E2M1,
+  Float8E8M0,
+  Uint2,
+  Int2
 };
 
 struct TensorProto {
@@ -54,8 +78,21 @@ struct Graph;
 
 struct Attribute {
   enum class Type : int32_t {
-    Undefined, Float, Int, String, Tensor, Graph, Floats, Ints, Strings, Tensors, Graphs, SparseTensor, SparseTensors,
-    TypeProto, TypeProtos
+    Undefined,
+    Float,
+    Int,
+    String,
+    Tensor,
+    Graph,
+    Floats,
+    Ints,
+    Strings,
+    Tensors,
+    Graphs,
+    SparseTensor,
+    SparseTensors,
+    TypeProto,
+    TypeProtos
   };
   StringRef name, reference; // reference: name of an attribute of the enclosing function
   Type type = Type::Undefined;

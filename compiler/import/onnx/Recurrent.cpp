@@ -43,13 +43,11 @@ bool readActivations(OpNode &n, RecurrentAttrs &attrs) {
   return true;
 }
 
-template <Cell cell>
-Result recurrentCell(OpNode &n) {
+template <Cell cell> Result recurrentCell(OpNode &n) {
   RecurrentAttrs attrs;
-  attrs.direction = n.choice<Direction>("direction", Direction::Forward,
-                                        {{"forward", Direction::Forward},
-                                         {"reverse", Direction::Reverse},
-                                         {"bidirectional", Direction::Bidirectional}});
+  attrs.direction = n.choice<Direction>(
+      "direction", Direction::Forward,
+      {{"forward", Direction::Forward}, {"reverse", Direction::Reverse}, {"bidirectional", Direction::Bidirectional}});
   attrs.hiddenSize = n.integer("hidden_size", 0);
   attrs.linearBeforeReset = n.flag("linear_before_reset", false);
   attrs.inputForget = n.flag("input_forget", false);

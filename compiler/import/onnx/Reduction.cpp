@@ -7,8 +7,7 @@ namespace eyrie::import::onnx {
 namespace {
 
 /// The axes moved from an attribute to an operand in operator set `since`.
-template <Reduce kind, int since>
-Result reduce(OpNode &n) {
+template <Reduce kind, int since> Result reduce(OpNode &n) {
   SmallVector<int64_t> axes = n.opset >= since ? n.constantIntegers(1, "axes") : n.integers("axes");
   bool keepDims = n.flag("keepdims", true), noop = n.flag("noop_with_empty_axes", false);
   if (!n.isGood() || n.opset < since)
@@ -16,8 +15,7 @@ Result reduce(OpNode &n) {
   return ops::reduce(n.b, kind, n.required(0), axes, keepDims, noop);
 }
 
-template <bool isMax>
-Result argReduce(OpNode &n) {
+template <bool isMax> Result argReduce(OpNode &n) {
   return ops::argReduce(n.b, isMax, n.required(0), n.integer("axis", 0), n.flag("keepdims", true),
                         n.flag("select_last_index", false));
 }
@@ -30,8 +28,7 @@ Result cumSum(OpNode &n) {
 }
 
 /// Before operator set 13 all dimensions from the axis on are taken together.
-template <FailureOr<Tensor> (*op)(ops::Builder &, const Tensor &, int64_t, bool)>
-Result softmax(OpNode &n) {
+template <FailureOr<Tensor> (*op)(ops::Builder &, const Tensor &, int64_t, bool)> Result softmax(OpNode &n) {
   bool isFlattened = n.opset < 13;
   return op(n.b, n.required(0), n.integer("axis", isFlattened ? 1 : -1), isFlattened);
 }

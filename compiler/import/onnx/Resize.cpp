@@ -7,9 +7,7 @@ namespace eyrie::import::onnx {
 namespace {
 
 /// An operand that is absent or, as older exporters write it, has no elements.
-const Tensor *nonEmpty(const Tensor *t) {
-  return t && t->rank() == 1 && t->shape[0].is(0) ? nullptr : t;
-}
+const Tensor *nonEmpty(const Tensor *t) { return t && t->rank() == 1 && t->shape[0].is(0) ? nullptr : t; }
 
 ResizeMode readMode(OpNode &n) {
   return n.choice<ResizeMode>("mode", ResizeMode::Nearest,

@@ -7,8 +7,7 @@ using namespace mlir;
 namespace eyrie::import::onnx {
 namespace {
 
-template <typename T, typename Values>
-Tensor literal(Type element, bool isScalar, const Values &values) {
+template <typename T, typename Values> Tensor literal(Type element, bool isScalar, const Values &values) {
   SmallVector<T> elements(values.begin(), values.end());
   SmallVector<int64_t> shape;
   if (!isScalar)
@@ -86,7 +85,10 @@ const OpRow rows[] = {
     {"Constant", {1, 9, 11, 12, 13, 19, 21, 23, 24, 25}, 0, 0, constant},
     {"ConstantOfShape", {9, 20, 21, 23, 24, 25}, 1, 1, constantOfShape},
     {"EyeLike", {9, 22}, 1, 1, eyeLike},
-    {"Range", {11}, 3, 3,
+    {"Range",
+     {11},
+     3,
+     3,
      [](OpNode &n) -> Result { return ops::range(n.b, n.required(0), n.required(1), n.required(2)); }},
     {"Shape", {1, 13, 15, 19, 21, 23, 24, 25}, 1, 1, shape},
     {"Size", {1, 13, 19, 21, 23, 24, 25}, 1, 1, [](OpNode &n) -> Result { return ops::size(n.b, n.required(0)); }},

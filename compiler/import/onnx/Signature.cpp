@@ -12,8 +12,9 @@ using eyrie::ops::Dim;
 namespace eyrie::import::onnx {
 
 static StringRef kindName(ValueInfo::Kind kind) {
-  static constexpr llvm::StringLiteral names[] = {"a value without a type", "a tensor", "a sequence", "a map",
-                                                  "an optional value", "a sparse tensor", "an opaque value"};
+  static constexpr llvm::StringLiteral names[] = {
+      "a value without a type", "a tensor",        "a sequence",     "a map",
+      "an optional value",      "a sparse tensor", "an opaque value"};
   return names[static_cast<size_t>(kind)];
 }
 
@@ -119,8 +120,8 @@ bool Importer::addArguments(const Graph &graph, Scope &scope) {
     }
     size_t rank = input.hasShape ? input.dims.size() : given->size();
     if (rank > kMaxRank) {
-      fail(input, "has " + std::to_string(rank) + " dimensions, at most " + std::to_string(kMaxRank) +
-                      " are supported");
+      fail(input,
+           "has " + std::to_string(rank) + " dimensions, at most " + std::to_string(kMaxRank) + " are supported");
       continue;
     }
 
@@ -180,8 +181,8 @@ bool Importer::addArguments(const Graph &graph, Scope &scope) {
       dims.setValue(symbol, size);
     }
     arguments.push_back({input.name.str(), shape, element.isUnsigned});
-    scope.add(input.name, Slot{Slot::Kind::Tensor, ops::fromValue(argument, shape, element.isUnsigned), nullptr,
-                               nullptr});
+    scope.add(input.name,
+              Slot{Slot::Kind::Tensor, ops::fromValue(argument, shape, element.isUnsigned), nullptr, nullptr});
   }
   return isGood;
 }
@@ -198,9 +199,7 @@ ArrayAttr Importer::dimNames(ArrayRef<Dim> shape) {
 /// Two inputs whose open dimensions must be equal get one name for them, which the runtime checks.
 static void unifyNames(ArrayRef<std::pair<Dim, Dim>> assumptions,
                        std::vector<std::pair<Dim, std::string>> &argumentSymbols) {
-  auto find = [&](Dim d) {
-    return llvm::find_if(argumentSymbols, [&](auto &pair) { return pair.first == d; });
-  };
+  auto find = [&](Dim d) { return llvm::find_if(argumentSymbols, [&](auto &pair) { return pair.first == d; }); };
   for (auto [x, y] : assumptions) {
     auto a = find(x), b = find(y);
     if (a == argumentSymbols.end() || b == argumentSymbols.end())

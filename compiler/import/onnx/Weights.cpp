@@ -11,8 +11,7 @@ using llvm::Expected;
 namespace eyrie::import::onnx {
 namespace {
 
-template <typename... Args>
-llvm::Error refuse(const char *format, Args &&...args) {
+template <typename... Args> llvm::Error refuse(const char *format, Args &&...args) {
   return llvm::createStringError(llvm::formatv(format, std::forward<Args>(args)...).str());
 }
 
@@ -111,9 +110,10 @@ Bytes align(Bytes bytes, int64_t elementBytes) {
 
 std::string typeName(DataType type) {
   static constexpr StringLiteral names[] = {
-      "undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool", "float16", "double",
-      "uint32", "uint64", "complex64", "complex128", "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2",
-      "float8e5m2fnuz", "uint4", "int4", "float4e2m1", "float8e8m0", "uint2", "int2"};
+      "undefined", "float",      "uint8",      "int8",         "uint16",         "int16",      "int32",
+      "int64",     "string",     "bool",       "float16",      "double",         "uint32",     "uint64",
+      "complex64", "complex128", "bfloat16",   "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz",
+      "uint4",     "int4",       "float4e2m1", "float8e8m0",   "uint2",          "int2"};
   auto index = static_cast<size_t>(type);
   return index < std::size(names) ? names[index].str() : "number " + std::to_string(static_cast<int32_t>(type));
 }
@@ -123,30 +123,54 @@ ElementType elementTypeOf(MLIRContext *context, DataType type) {
     return ElementType{IntegerType::get(context, bits), isUnsigned};
   };
   switch (type) {
-  case DataType::Float: return {Float32Type::get(context)};
-  case DataType::Double: return {Float64Type::get(context)};
-  case DataType::Float16: return {Float16Type::get(context)};
-  case DataType::Bfloat16: return {BFloat16Type::get(context)};
-  case DataType::Float8E4M3FN: return {Float8E4M3FNType::get(context)};
-  case DataType::Float8E4M3FNUZ: return {Float8E4M3FNUZType::get(context)};
-  case DataType::Float8E5M2: return {Float8E5M2Type::get(context)};
-  case DataType::Float8E5M2FNUZ: return {Float8E5M2FNUZType::get(context)};
-  case DataType::Float8E8M0: return {Float8E8M0FNUType::get(context)};
-  case DataType::Float4E2M1: return {Float4E2M1FNType::get(context)};
-  case DataType::Int8: return integer(8, false);
-  case DataType::Int16: return integer(16, false);
-  case DataType::Int32: return integer(32, false);
-  case DataType::Int64: return integer(64, false);
-  case DataType::Int4: return integer(4, false);
-  case DataType::Int2: return integer(2, false);
-  case DataType::Uint8: return integer(8, true);
-  case DataType::Uint16: return integer(16, true);
-  case DataType::Uint32: return integer(32, true);
-  case DataType::Uint64: return integer(64, true);
-  case DataType::Uint4: return integer(4, true);
-  case DataType::Uint2: return integer(2, true);
-  case DataType::Bool: return integer(1, false);
-  default: return {};
+  case DataType::Float:
+    return {Float32Type::get(context)};
+  case DataType::Double:
+    return {Float64Type::get(context)};
+  case DataType::Float16:
+    return {Float16Type::get(context)};
+  case DataType::Bfloat16:
+    return {BFloat16Type::get(context)};
+  case DataType::Float8E4M3FN:
+    return {Float8E4M3FNType::get(context)};
+  case DataType::Float8E4M3FNUZ:
+    return {Float8E4M3FNUZType::get(context)};
+  case DataType::Float8E5M2:
+    return {Float8E5M2Type::get(context)};
+  case DataType::Float8E5M2FNUZ:
+    return {Float8E5M2FNUZType::get(context)};
+  case DataType::Float8E8M0:
+    return {Float8E8M0FNUType::get(context)};
+  case DataType::Float4E2M1:
+    return {Float4E2M1FNType::get(context)};
+  case DataType::Int8:
+    return integer(8, false);
+  case DataType::Int16:
+    return integer(16, false);
+  case DataType::Int32:
+    return integer(32, false);
+  case DataType::Int64:
+    return integer(64, false);
+  case DataType::Int4:
+    return integer(4, false);
+  case DataType::Int2:
+    return integer(2, false);
+  case DataType::Uint8:
+    return integer(8, true);
+  case DataType::Uint16:
+    return integer(16, true);
+  case DataType::Uint32:
+    return integer(32, true);
+  case DataType::Uint64:
+    return integer(64, true);
+  case DataType::Uint4:
+    return integer(4, true);
+  case DataType::Uint2:
+    return integer(2, true);
+  case DataType::Bool:
+    return integer(1, false);
+  default:
+    return {};
   }
 }
 
@@ -181,7 +205,8 @@ Expected<Weight> readTensor(MLIRContext *context, const TensorProto &tensor, Fil
   Weight weight;
   weight.type = RankedTensorType::get(tensor.dims, element.type);
   weight.isUnsigned = element.isUnsigned;
-  weight.bytes = tensor.type == DataType::Bool ? normalizeBooleans(*data) : align(*data, std::max<int64_t>(bits / 8, 1));
+  weight.bytes =
+      tensor.type == DataType::Bool ? normalizeBooleans(*data) : align(*data, std::max<int64_t>(bits / 8, 1));
   return weight;
 }
 
@@ -258,8 +283,8 @@ DenseElementsAttr toDense(const Weight &weight) {
 DenseResourceElementsAttr toResource(const Weight &weight, StringRef name) {
   unsigned bits = weight.type.getElementTypeBitWidth();
   auto keepAlive = [owner = weight.bytes.owner](void *, size_t, size_t) {};
-  AsmResourceBlob blob = UnmanagedAsmResourceBlob::allocateWithAlign(weight.bytes.data, std::max(bits / 8, 1u),
-                                                                     std::move(keepAlive));
+  AsmResourceBlob blob =
+      UnmanagedAsmResourceBlob::allocateWithAlign(weight.bytes.data, std::max(bits / 8, 1u), std::move(keepAlive));
   return DenseResourceElementsAttr::get(weight.type, name, std::move(blob));
 }
 

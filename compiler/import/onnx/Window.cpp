@@ -51,8 +51,7 @@ bool readPool(OpNode &n, ops::PoolAttrs &attrs) {
   return n.isGood();
 }
 
-template <Pool kind>
-Result pool(OpNode &n) {
+template <Pool kind> Result pool(OpNode &n) {
   ops::PoolAttrs attrs;
   if (!readPool(n, attrs))
     return failure();
@@ -61,8 +60,7 @@ Result pool(OpNode &n) {
   return ops::pool(n.b, kind, n.required(0), attrs);
 }
 
-template <Pool kind>
-Result globalPool(OpNode &n) {
+template <Pool kind> Result globalPool(OpNode &n) {
   return ops::globalPool(n.b, kind, n.required(0), n.integer("p", 2));
 }
 

@@ -77,8 +77,7 @@ TEST_F(OnnxImport, shape_option_fixes_a_symbol_everywhere) {
 TEST_F(OnnxImport, wrong_shape_option_is_refused) {
   ImportOptions options;
   options.shapes = {{"x", {2}}, {"nobody", {1}}, {"z", {7, 3}}};
-  std::string text =
-      import(model(node("Add", {"x", "z"}, {"y"}) + kX + input("z", {"2", "3"}) + kY), options);
+  std::string text = import(model(node("Add", {"x", "z"}, {"y"}) + kX + input("z", {"2", "3"}) + kY), options);
   for (const char *part : {"--shape x=2", "2 dimensions", "no such input", "'x', 'z'", "fixes the sizes 2x3"})
     EXPECT_NE(text.find(part), std::string::npos) << text;
 }
@@ -111,9 +110,11 @@ TEST_F(OnnxImport, nodes_may_come_in_any_order) {
 }
 
 TEST_F(OnnxImport, known_condition_takes_one_branch) {
-  std::string thenGraph = node("Relu", {"x"}, {"t"}) + output("t"), elseGraph = node("Nonsense", {"x"}, {"e"}) + output("e");
-  std::string graph = node("If", {"c"}, {"y"}, graphAttribute("then_branch", thenGraph) + graphAttribute("else_branch", elseGraph)) +
-                      initializer("c", {}, 9, std::string(1, '\1')) + kX + kY;
+  std::string thenGraph = node("Relu", {"x"}, {"t"}) + output("t"),
+              elseGraph = node("Nonsense", {"x"}, {"e"}) + output("e");
+  std::string graph =
+      node("If", {"c"}, {"y"}, graphAttribute("then_branch", thenGraph) + graphAttribute("else_branch", elseGraph)) +
+      initializer("c", {}, 9, std::string(1, '\1')) + kX + kY;
   std::string text = import(model(graph));
   EXPECT_EQ(text.find("scf.if"), std::string::npos) << text;
 }
@@ -126,11 +127,12 @@ TEST_F(OnnxImport, unknown_condition_becomes_a_branch) {
 
 TEST_F(OnnxImport, function_is_inlined_with_its_attributes) {
   std::string reference = bytes(5, bytes(1, "axis") + number(20, 2) + bytes(21, "where"));
-  std::string function = bytes(25, bytes(1, "f") + bytes(4, "a") + bytes(5, "b") + bytes(6, "where") + bytes(10, "my") +
-                                       node("Flatten", {"a"}, {"b"}, reference, "flat", "", 7) +
-                                       bytes(9, number(2, 17)));
-  accept(model(node("f", {"x"}, {"y"}, intAttribute("where", 0), "call", "my") + kX + kY, 17, opset(1, "my") + function),
-         {"tensor<1x6xf32>"});
+  std::string function =
+      bytes(25, bytes(1, "f") + bytes(4, "a") + bytes(5, "b") + bytes(6, "where") + bytes(10, "my") +
+                    node("Flatten", {"a"}, {"b"}, reference, "flat", "", 7) + bytes(9, number(2, 17)));
+  accept(
+      model(node("f", {"x"}, {"y"}, intAttribute("where", 0), "call", "my") + kX + kY, 17, opset(1, "my") + function),
+      {"tensor<1x6xf32>"});
 }
 
 TEST_F(OnnxImport, all_unsupported_nodes_are_listed) {
@@ -174,7 +176,8 @@ TEST_F(OnnxImport, versions) {
 
 TEST_F(OnnxImport, broken_graphs) {
   refuse(model(node("Add", {"x", "b"}, {"a"}, "", "one") + node("Relu", {"a"}, {"b"}, "", "two") +
-               node("Relu", {"b"}, {"y"}) + kX + kY), {"cycle", "'one'", "'two'"});
+               node("Relu", {"b"}, {"y"}) + kX + kY),
+         {"cycle", "'one'", "'two'"});
   refuse(model(node("Relu", {"nowhere"}, {"y"}, "", "n") + kX + kY), {"'n' (Relu)", "'nowhere'"});
   refuse(model(node("Relu", {"x"}, {"z"}) + kX + kY), {"output 'y'"});
   refuse(model(node("Relu", {"x"}, {"y"}) + node("Abs", {"x"}, {"y"}, "", "n") + kX + kY), {"'n'", "'y'"});
@@ -193,7 +196,8 @@ TEST_F(OnnxImport, wrong_nodes) {
   refuse(model(node("Relu", {"x", "x"}, {"y"}, "", "n") + kX + kY), {"'n'", "2 inputs"});
   refuse(model(node("Cast", {"x"}, {"y"}, intAttribute("to", 99), "n") + kX + kY), {"'n'", "99"});
   refuse(model(node("ConstantOfShape", {"s"}, {"y"}, "", "n") + kX + kY +
-               initializer("s", {2}, 7, integers({int64_t(1) << 40, int64_t(1) << 40}))), {"'n'"});
+               initializer("s", {2}, 7, integers({int64_t(1) << 40, int64_t(1) << 40}))),
+         {"'n'"});
 }
 
 TEST_F(OnnxImport, wrong_weights) {
@@ -215,7 +219,9 @@ TEST_F(OnnxImport, typed_data_is_decoded) {
 TEST_F(OnnxImport, external_data_stays_in_the_folder) {
   write("data.bin", std::string(64, '\0'));
   auto with = [](const std::string &location, const std::string &offset) {
-    auto entry = [](const std::string &key, const std::string &text) { return bytes(13, bytes(1, key) + bytes(2, text)); };
+    auto entry = [](const std::string &key, const std::string &text) {
+      return bytes(13, bytes(1, key) + bytes(2, text));
+    };
     std::string weight = number(1, 2) + number(1, 3) + number(2, 1) + bytes(8, "w") + number(14, 1) +
                          entry("location", location) + entry("offset", offset) + entry("length", "24");
     return model(node("Add", {"x", "w"}, {"y"}) + bytes(5, weight) + kX + kY);
@@ -238,7 +244,9 @@ TEST_F(OnnxImport, functions_that_never_end) {
   auto function = [](const std::string &name, const std::string &body) {
     return bytes(25, bytes(1, name) + bytes(4, "a") + bytes(5, "b") + bytes(10, "my") + body + bytes(9, number(2, 17)));
   };
-  auto call = [](const char *name, const char *from, const char *to) { return node(name, {from}, {to}, "", "", "my", 7); };
+  auto call = [](const char *name, const char *from, const char *to) {
+    return node(name, {from}, {to}, "", "", "my", 7);
+  };
   std::string graph = node("f", {"x"}, {"y"}, "", "n", "my") + kX + kY;
   refuse(model(graph, 17, opset(1, "my") + function("f", call("f", "a", "b"))), {"calls itself"});
   std::string doubling = opset(1, "my") + function("f", node("Relu", {"a"}, {"b"}, "", "", "", 7));

@@ -104,7 +104,8 @@ struct Analyser {
       auto dims = func->getAttrOfType<ArrayAttr>("graph.arg_dims");
       if (!dims || argument.getArgNumber() >= dims.size())
         return Monomial::symbol(Value());
-      unsigned number = cast<IntegerAttr>(cast<ArrayAttr>(dims[argument.getArgNumber()])[type.getDynamicDimIndex(dim)]).getInt();
+      unsigned number =
+          cast<IntegerAttr>(cast<ArrayAttr>(dims[argument.getArgNumber()])[type.getDynamicDimIndex(dim)]).getInt();
       unsigned tensors = llvm::count_if(func.getArgumentTypes(), [](Type t) { return isa<RankedTensorType>(t); });
       return Monomial::symbol(func.getArgument(tensors + number));
     }
@@ -418,8 +419,7 @@ LogicalResult Analyser::analyseConsumer(linalg::GenericOp generic) {
   std::vector<LinearFunction> dims(generic.getNumLoops());
   for (OpOperand &operand : generic->getOpOperands())
     if (auto known = coordinates.find(operand.get()); known != coordinates.end())
-      for (auto [expr, coordinate] :
-           llvm::zip(generic.getMatchingIndexingMap(&operand).getResults(), known->second))
+      for (auto [expr, coordinate] : llvm::zip(generic.getMatchingIndexingMap(&operand).getResults(), known->second))
         if (auto dim = dyn_cast<AffineDimExpr>(expr))
           dims[dim.getPosition()] = coordinate;
   for (const LinearFunction &dim : dims)

@@ -57,7 +57,7 @@ struct Expression {
   mlir::linalg::GenericOp generic;
   unsigned result = 0;
   llvm::SmallVector<Expression *, 4> operands; // one per block argument; null if the body does not use it
-  std::vector<LinearFunction> indices; // one per loop of `generic`: the value of linalg.index
+  std::vector<LinearFunction> indices;         // one per loop of `generic`: the value of linalg.index
 };
 
 struct Output {

@@ -49,8 +49,7 @@ Value eyrie::target::cpu::broadcastTo(OpBuilder &b, Value value, int64_t lanes) 
 }
 
 SmallVector<Value> eyrie::target::cpu::evaluateBody(OpBuilder &b, linalg::GenericOp generic, ArrayRef<Value> arguments,
-                                                    int64_t lanes, bool fma,
-                                                    llvm::function_ref<Value(unsigned)> index,
+                                                    int64_t lanes, bool fma, llvm::function_ref<Value(unsigned)> index,
                                                     llvm::function_ref<Value(Value)> capture) {
   IRMapping map;
   Block *block = generic.getBlock();

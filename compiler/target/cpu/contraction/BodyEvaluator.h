@@ -13,10 +13,9 @@ bool computesFromIndices(mlir::Value value);
 /// Calls back for every value of the function around it that the body uses, but constants.
 void forEachCapture(mlir::linalg::GenericOp generic, llvm::function_ref<void(mlir::Value)> callback);
 
-/// Emits the body on `arguments`, each a scalar (the same in all lanes) or a vector of `lanes` elements, and returns the
-/// values yielded, likewise. Operations on scalars only stay scalar. `index(l)` gives the value of `linalg.index l`,
-/// `capture(v)` that of a captured value.
-/// With `fma`, an addition of a product is emitted as one vector.fma.
+/// Emits the body on `arguments`, each a scalar (the same in all lanes) or a vector of `lanes` elements, and returns
+/// the values yielded, likewise. Operations on scalars only stay scalar. `index(l)` gives the value of `linalg.index
+/// l`, `capture(v)` that of a captured value. With `fma`, an addition of a product is emitted as one vector.fma.
 llvm::SmallVector<mlir::Value> evaluateBody(mlir::OpBuilder &b, mlir::linalg::GenericOp generic,
                                             llvm::ArrayRef<mlir::Value> arguments, int64_t lanes, bool fma,
                                             llvm::function_ref<mlir::Value(unsigned)> index,

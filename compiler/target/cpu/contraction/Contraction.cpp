@@ -52,8 +52,8 @@ LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTarg
   return success();
 }
 
-std::optional<eyrie::graph::WeightPacking>
-eyrie::target::cpu::chooseContractionPacking(linalg::GenericOp op, const CpuTargetModel &model) {
+std::optional<eyrie::graph::WeightPacking> eyrie::target::cpu::chooseContractionPacking(linalg::GenericOp op,
+                                                                                        const CpuTargetModel &model) {
   if (op.getNumDpsInits() != 1 || op.getNumReductionLoops() == 0 || op.getNumDpsInputs() < 2)
     return std::nullopt;
   AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
@@ -73,7 +73,8 @@ eyrie::target::cpu::chooseContractionPacking(linalg::GenericOp op, const CpuTarg
     if (!column)
       column = loop;
     else
-      rows = ShapedType::isDynamic(rows) || ShapedType::isDynamic(sizes[loop]) ? ShapedType::kDynamic : rows * sizes[loop];
+      rows =
+          ShapedType::isDynamic(rows) || ShapedType::isDynamic(sizes[loop]) ? ShapedType::kDynamic : rows * sizes[loop];
   }
   if (!column || ShapedType::isDynamic(sizes[*column]))
     return std::nullopt;

@@ -56,7 +56,7 @@ struct Emitter {
   DenseMap<const Expression *, Redirection> redirections;
 
   SmallVector<Value> flat; // the bindings as one-dimensional memrefs
-  Value local; // the transposed panel
+  Value local;             // the transposed panel
 
   /// The value of each loop at the first point of the current tile; null (zero) for reductions.
   SmallVector<Value> at;
@@ -203,8 +203,8 @@ struct Emitter {
       Value scalar = shifted({startOf(function), 0}, function, band, row, vector);
       if (!function.dependsOn(plan.column))
         return scalar;
-      return Value(arith::AddIOp::create(b, loc, broadcastTo(b, scalar, plan.lanes),
-                                         lanesIndex(function.strides[plan.column])));
+      return Value(
+          arith::AddIOp::create(b, loc, broadcastTo(b, scalar, plan.lanes), lanesIndex(function.strides[plan.column])));
     };
     auto capture = [&](Value value) { return s.captured(value); };
     return known = evaluateBody(b, expression->generic, operands, plan.lanes, machine.fma, index,
@@ -262,8 +262,8 @@ struct Emitter {
     if (!value) {
       Value memory = memoryOf(expression);
       Value address = shifted(start, function, band, row, vector);
-      value = emitLoad(memory, function, address, columns.masks.empty() ? Value() : columns.masks[vector],
-                       function.tile);
+      value =
+          emitLoad(memory, function, address, columns.masks.empty() ? Value() : columns.masks[vector], function.tile);
       if (prefetches(function))
         emitPrefetch(memory, function, address);
     }
@@ -298,7 +298,8 @@ struct Emitter {
         }
   }
 
-  void advance(llvm::MapVector<const Expression *, Address> &table, unsigned reduction, Value iteration, int64_t unrolled) {
+  void advance(llvm::MapVector<const Expression *, Address> &table, unsigned reduction, Value iteration,
+               int64_t unrolled) {
     for (auto &[expression, address] : table) {
       const Monomial &stride = functionOf(expression).strides[reduction];
       if (iteration)
@@ -326,7 +327,8 @@ struct Emitter {
         advance(addresses, reduction, Value(), i);
         // What was loaded may serve again (overlapping windows) only while addresses differ by constants; what was
         // computed from it may not.
-        bool moved = llvm::any_of(addresses, [&](auto &entry) { return entry.second.value != outside[entry.first].value; });
+        bool moved =
+            llvm::any_of(addresses, [&](auto &entry) { return entry.second.value != outside[entry.first].value; });
         moved |= llvm::any_of(contraction.inputs, [](Expression *input) { return input && input->kind == Kind::Body; });
         if (moved)
           emitted.clear();
@@ -406,8 +408,8 @@ struct Emitter {
         // The next chunk, a line of every row at a time.
         for (int64_t band = 0; band < tileBands; ++band)
           for (int64_t row = 0; row < tileRows; ++row) {
-            Value next = s.add(s.add(shifted(source, staged->function, band, row, 0), start),
-                               constant(plan.stagedDepth));
+            Value next =
+                s.add(s.add(shifted(source, staged->function, band, row, 0), start), constant(plan.stagedDepth));
             memref::PrefetchOp::create(b, loc, flat[staged->binding], next, false, 2, true);
           }
         auto outside = addresses;
@@ -584,8 +586,8 @@ struct Emitter {
         return;
       }
       loop(constant(0), width, 1, [&](Value i) {
-        Value element = memref::LoadOp::create(
-            b, loc, flat[operand->binding], s.add(from, s.mul(i, s.value(function.strides[plan.column]))));
+        Value element = memref::LoadOp::create(b, loc, flat[operand->binding],
+                                               s.add(from, s.mul(i, s.value(function.strides[plan.column]))));
         memref::StoreOp::create(b, loc, element, redirections[operand].memory, s.add(to, i));
       });
     };
@@ -598,10 +600,9 @@ struct Emitter {
     columns = {vectors, {}};
     if (masked)
       for (int64_t vector = 0; vector < vectors; ++vector) {
-        Value left = s.sub(s.value(contraction.loops[plan.column].size),
-                           s.add(at[plan.column], constant(vector * plan.lanes)));
-        columns.masks.push_back(
-            vector::CreateMaskOp::create(b, loc, vectorType(b.getI1Type()), ValueRange{left}));
+        Value left =
+            s.sub(s.value(contraction.loops[plan.column].size), s.add(at[plan.column], constant(vector * plan.lanes)));
+        columns.masks.push_back(vector::CreateMaskOp::create(b, loc, vectorType(b.getI1Type()), ValueRange{left}));
       }
     if (plan.transposed)
       emitTranspose();
@@ -618,9 +619,10 @@ struct Emitter {
       loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors, false); });
       return;
     }
-    int64_t tailVectors = size.isConstant() ? llvm::divideCeil(size.factor % plan.panel(), plan.lanes)
-                                            : plan.columnVectors;
-    if (size.isConstant() && (size.factor < plan.panel() || (packed && machine.avx512 && tailVectors == plan.columnVectors))) {
+    int64_t tailVectors =
+        size.isConstant() ? llvm::divideCeil(size.factor % plan.panel(), plan.lanes) : plan.columnVectors;
+    if (size.isConstant() &&
+        (size.factor < plan.panel() || (packed && machine.avx512 && tailVectors == plan.columnVectors))) {
       loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, true); });
       return;
     }

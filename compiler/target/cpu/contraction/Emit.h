@@ -4,8 +4,8 @@
 
 namespace eyrie::target::cpu {
 
-/// The values that a kernel's code reads: `bindings` are memrefs of any dense shape, one per tensor argument and result;
-/// `indices` the index arguments; `local` a memref<?xi8> of at least localBytes().
+/// The values that a kernel's code reads: `bindings` are memrefs of any dense shape, one per tensor argument and
+/// result; `indices` the index arguments; `local` a memref<?xi8> of at least localBytes().
 struct KernelValues {
   llvm::SmallVector<mlir::Value> bindings, indices;
   mlir::Value workgroup[3];

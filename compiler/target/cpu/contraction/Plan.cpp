@@ -138,7 +138,8 @@ void Planner::chooseTile() {
     if (hasBroadcast || !plan.row)
       plan.columnVectors = choosePanel(plan.lanes, columns, rows) / plan.lanes;
     else // both operands are streamed: whole pairs of cache lines where registers allow it
-      plan.columnVectors = machine.vectorRegisters >= 32 && columns != ShapedType::kDynamic && columns % (2 * plan.lanes) == 0 ? 2 : 1;
+      plan.columnVectors =
+          machine.vectorRegisters >= 32 && columns != ShapedType::kDynamic && columns % (2 * plan.lanes) == 0 ? 2 : 1;
   }
   // One register for a broadcast, one spare: beyond that the allocator spills. Without fused multiply-add, products
   // and the copies that two-operand instructions need take some more.
@@ -181,8 +182,8 @@ void Planner::chooseBlock() {
     total *= std::max<int64_t>(staticOr(size(loop), 1), 1);
   total *= llvm::divideCeil(std::max<int64_t>(staticOr(size(plan.column), 1024), 1), plan.panel());
   if (unsigned loop = plan.band.value_or(plan.row.value_or(~0u)); loop != ~0u) {
-    int64_t tiles = llvm::divideCeil(std::max<int64_t>(staticOr(size(loop), 1024), 1),
-                                     plan.band ? plan.tileBands : plan.tileRows);
+    int64_t tiles =
+        llvm::divideCeil(std::max<int64_t>(staticOr(size(loop), 1024), 1), plan.band ? plan.tileBands : plan.tileRows);
     while (plan.blockTiles > 1 && total * llvm::divideCeil(tiles, plan.blockTiles) < 32 &&
            (plan.blockTiles - 1) * rowsPerTile * plan.panel() * depth >= 4 * minWorkgroupIterations)
       --plan.blockTiles;

@@ -7,8 +7,8 @@ namespace eyrie::target::cpu {
 /// Gives monomials a value in another function than the one that was analysed.
 class Symbols {
 public:
-  /// Copies the arithmetic behind every symbol and every captured value of `contraction` to `b`'s insertion point, which must dominate all later
-  /// uses. `indices` are the new function's values for the index arguments of `func`.
+  /// Copies the arithmetic behind every symbol and every captured value of `contraction` to `b`'s insertion point,
+  /// which must dominate all later uses. `indices` are the new function's values for the index arguments of `func`.
   Symbols(mlir::OpBuilder &b, mlir::func::FuncOp func, const Contraction &contraction, mlir::ValueRange indices);
 
   mlir::Value constant(int64_t value);

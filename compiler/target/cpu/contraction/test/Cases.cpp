@@ -26,25 +26,32 @@ std::string epilogueText(Epilogue kind, const std::string &out, const std::strin
     dims += (i ? ", d" : "d") + n(i);
     iterators += i ? ", \"parallel\"" : "\"parallel\"";
   }
-  std::string id = "affine_map<(" + dims + ") -> (" + dims + ")>", bias = "affine_map<(" + dims + ") -> (" + last + ")>";
+  std::string id = "affine_map<(" + dims + ") -> (" + dims + ")>",
+              bias = "affine_map<(" + dims + ") -> (" + last + ")>";
   std::string s = "  %e = tensor.empty(" + sizes + ") : " + out + "\n";
   if (kind == BiasRelu)
-    s += "  %r = linalg.generic {indexing_maps = [" + id + ", " + bias + ", " + id + "], iterator_types = [" + iterators +
-         "]} ins(" + value + ", %bias : " + out + ", " + columns + ") outs(%e : " + out +
-         ") {\n  ^bb0(%p: f32, %q: f32, %o: f32):\n    %1 = arith.addf %p, %q : f32\n    %z = arith.constant 0.0 : f32\n"
-         "    %2 = arith.maximumf %1, %z : f32\n    linalg.yield %2 : f32\n  } -> " + out + "\n  return %r : " + out + "\n";
+    s +=
+        "  %r = linalg.generic {indexing_maps = [" + id + ", " + bias + ", " + id + "], iterator_types = [" +
+        iterators + "]} ins(" + value + ", %bias : " + out + ", " + columns + ") outs(%e : " + out +
+        ") {\n  ^bb0(%p: f32, %q: f32, %o: f32):\n    %1 = arith.addf %p, %q : f32\n    %z = arith.constant 0.0 : f32\n"
+        "    %2 = arith.maximumf %1, %z : f32\n    linalg.yield %2 : f32\n  } -> " +
+        out + "\n  return %r : " + out + "\n";
   if (kind == Residual)
-    s += "  %r = linalg.generic {indexing_maps = [" + id + ", " + id + ", " + bias + ", " + id + "], iterator_types = [" +
-         iterators + "]} ins(" + value + ", %res, %bias : " + out + ", " + out + ", " + columns + ") outs(%e : " + out +
-         ") {\n  ^bb0(%p: f32, %s: f32, %q: f32, %o: f32):\n    %1 = arith.mulf %p, %q : f32\n    %2 = arith.addf %1, %s : f32\n"
-         "    linalg.yield %2 : f32\n  } -> " + out + "\n  return %r : " + out + "\n";
+    s += "  %r = linalg.generic {indexing_maps = [" + id + ", " + id + ", " + bias + ", " + id +
+         "], iterator_types = [" + iterators + "]} ins(" + value + ", %res, %bias : " + out + ", " + out + ", " +
+         columns + ") outs(%e : " + out +
+         ") {\n  ^bb0(%p: f32, %s: f32, %q: f32, %o: f32):\n    %1 = arith.mulf %p, %q : f32\n    %2 = arith.addf %1, "
+         "%s : f32\n"
+         "    linalg.yield %2 : f32\n  } -> " +
+         out + "\n  return %r : " + out + "\n";
   if (kind == TwoResults)
     s += "  %r:2 = linalg.generic {indexing_maps = [" + id + ", " + id + ", " + id + "], iterator_types = [" +
          iterators + "]} ins(" + value + " : " + out + ") outs(%e, %e : " + out + ", " + out +
          ") {\n  ^bb0(%p: f32, %o: f32, %o2: f32):\n    %1 = arith.mulf %p, %p : f32\n    %i = linalg.index " +
-         n(rank - 1) + " : index\n    %j = arith.index_cast %i : index to i32\n    %f = arith.sitofp %j : i32 to f32\n"
-         "    %2 = arith.addf %p, %f : f32\n    linalg.yield %1, %2 : f32, f32\n  } -> (" + out + ", " + out +
-         ")\n  return %r#0, %r#1 : " + out + ", " + out + "\n";
+         n(rank - 1) +
+         " : index\n    %j = arith.index_cast %i : index to i32\n    %f = arith.sitofp %j : i32 to f32\n"
+         "    %2 = arith.addf %p, %f : f32\n    linalg.yield %1, %2 : f32, f32\n  } -> (" +
+         out + ", " + out + ")\n  return %r#0, %r#1 : " + out + ", " + out + "\n";
   return s;
 }
 
@@ -55,8 +62,8 @@ Case matmul(int64_t batch, int64_t M, int64_t N, int64_t K, bool packed, Epilogu
   Case c;
   c.packed = packed;
   c.name = llvm::formatv("matmul {0}{1}x{2}x{3}{4}{5}{6}{7}{8} {9} e{10}", batch ? n(batch) + "*" : std::string(), M, N,
-                         K, packed ? " packed" : "", dynamic ? " dynM" : "", dynamicN ? " dynN" : "", transA ? " A^T" : "",
-                         transB ? " B^T" : "", type, int(epilogue));
+                         K, packed ? " packed" : "", dynamic ? " dynM" : "", dynamicN ? " dynN" : "",
+                         transA ? " A^T" : "", transB ? " B^T" : "", type, int(epilogue));
   c.flops = 2.0 * std::max<int64_t>(batch, 1) * M * N * K;
   int64_t m = dynamic ? -1 : M, nn = dynamicN ? -1 : N;
   std::vector<int64_t> a = transA ? std::vector<int64_t>{K, m} : std::vector<int64_t>{m, K};
@@ -88,13 +95,19 @@ Case matmul(int64_t batch, int64_t M, int64_t N, int64_t K, bool packed, Epilogu
   std::string results = epilogue == TwoResults ? ot + ", " + ot : ot, zero = type[0] == 'i' ? "0" : "0.0";
   std::string mul = type[0] == 'i' ? "arith.muli" : "arith.mulf", add = type[0] == 'i' ? "arith.addi" : "arith.addf";
   c.source = "func.func @kernel(" + args + ") -> (" + results + ") attributes {graph.arg_dims = [" + argDims +
-             "], graph.result_dims = [[" + both + "]" + (epilogue == TwoResults ? ", [" + both + "]" : "") + "]} {\n"
-             "  %zero = arith.constant " + zero + " : " + type + "\n  %empty = tensor.empty(" + sizes + ") : " + ot + "\n"
-             "  %fill = linalg.fill ins(%zero : " + type + ") outs(%empty : " + ot + ") -> " + ot + "\n"
-             "  %mm = linalg.generic {indexing_maps = [affine_map<(" + dims + ") -> (" + pre + (transA ? "k, m" : "m, k") +
-             ")>, affine_map<(" + dims + ") -> (" + preB + (transB ? "n, k" : "k, n") + ")>, affine_map<(" + dims +
-             ") -> (" + pre + "m, n)>], iterator_types = [" + par + "\"parallel\", \"parallel\", \"reduction\"]} ins(%a, %b : " +
-             at + ", " + bt + ") outs(%fill : " + ot + ") {\n  ^bb0(%x: " + type + ", %y: " + type + ", %acc: " + type +
+             "], graph.result_dims = [[" + both + "]" + (epilogue == TwoResults ? ", [" + both + "]" : "") +
+             "]} {\n"
+             "  %zero = arith.constant " +
+             zero + " : " + type + "\n  %empty = tensor.empty(" + sizes + ") : " + ot +
+             "\n"
+             "  %fill = linalg.fill ins(%zero : " +
+             type + ") outs(%empty : " + ot + ") -> " + ot +
+             "\n"
+             "  %mm = linalg.generic {indexing_maps = [affine_map<(" +
+             dims + ") -> (" + pre + (transA ? "k, m" : "m, k") + ")>, affine_map<(" + dims + ") -> (" + preB +
+             (transB ? "n, k" : "k, n") + ")>, affine_map<(" + dims + ") -> (" + pre + "m, n)>], iterator_types = [" +
+             par + "\"parallel\", \"parallel\", \"reduction\"]} ins(%a, %b : " + at + ", " + bt +
+             ") outs(%fill : " + ot + ") {\n  ^bb0(%x: " + type + ", %y: " + type + ", %acc: " + type +
              "):\n    %p = " + mul + " %x, %y : " + type + "\n    %s = " + add + " %acc, %p : " + type +
              "\n    linalg.yield %s : " + type + "\n  } -> " + ot + "\n" +
              epilogueText(epilogue, ot, "%mm", out.size(), ct, sizes) + "}\n";
@@ -109,7 +122,8 @@ Case conv(int64_t N, int64_t OH, int64_t OW, int64_t CI, int64_t CO, int64_t KH,
                          dilation, packed ? " packed" : "", dynamic ? " dynN" : "", int(epilogue));
   c.flops = 2.0 * N * OH * OW * CI * CO * KH * KW;
   int64_t batch = dynamic ? -1 : N;
-  std::string it = join({batch, (OH - 1) * stride + (KH - 1) * dilation + 1, (OW - 1) * stride + (KW - 1) * dilation + 1, CI}, "f32");
+  std::string it = join(
+      {batch, (OH - 1) * stride + (KH - 1) * dilation + 1, (OW - 1) * stride + (KW - 1) * dilation + 1, CI}, "f32");
   std::string ft = join({KH, KW, CI, CO}, "f32"), ot = join({batch, OH, OW, CO}, "f32"), ct = join({CO}, "f32");
   std::string d = dynamic ? "0" : "", args = "%a: " + it + ", %b: " + ft, dims = "[" + d + "], []", sizes;
   if (epilogue == BiasRelu || epilogue == Residual)
@@ -122,13 +136,16 @@ Case conv(int64_t N, int64_t OH, int64_t OW, int64_t CI, int64_t CO, int64_t KH,
   c.source = "func.func @kernel(" + args + ") -> (" + ot + ") attributes {graph.arg_dims = [" + dims +
              "], graph.result_dims = [[" + d + "]]} {\n  %zero = arith.constant 0.0 : f32\n  %empty = tensor.empty(" +
              sizes + ") : " + ot + "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot +
-             "\n  %mm = linalg.generic {indexing_maps = [affine_map<" + loops + " -> (n, oh * " + n(stride) + " + kh * " +
-             n(dilation) + ", ow * " + n(stride) + " + kw * " + n(dilation) + ", ci)>, affine_map<" + loops +
-             " -> (kh, kw, ci, co)>, affine_map<" + loops +
+             "\n  %mm = linalg.generic {indexing_maps = [affine_map<" + loops + " -> (n, oh * " + n(stride) +
+             " + kh * " + n(dilation) + ", ow * " + n(stride) + " + kw * " + n(dilation) + ", ci)>, affine_map<" +
+             loops + " -> (kh, kw, ci, co)>, affine_map<" + loops +
              " -> (n, oh, ow, co)>], iterator_types = [\"parallel\", \"parallel\", \"parallel\", \"parallel\", "
-             "\"reduction\", \"reduction\", \"reduction\"]} ins(%a, %b : " + it + ", " + ft + ") outs(%fill : " + ot +
-             ") {\n  ^bb0(%x: f32, %y: f32, %acc: f32):\n    %p = arith.mulf %x, %y : f32\n    %s = arith.addf %acc, %p : f32\n"
-             "    linalg.yield %s : f32\n  } -> " + ot + "\n" + epilogueText(epilogue, ot, "%mm", 4, ct, sizes) + "}\n";
+             "\"reduction\", \"reduction\", \"reduction\"]} ins(%a, %b : " +
+             it + ", " + ft + ") outs(%fill : " + ot +
+             ") {\n  ^bb0(%x: f32, %y: f32, %acc: f32):\n    %p = arith.mulf %x, %y : f32\n    %s = arith.addf %acc, "
+             "%p : f32\n"
+             "    linalg.yield %s : f32\n  } -> " +
+             ot + "\n" + epilogueText(epilogue, ot, "%mm", 4, ct, sizes) + "}\n";
   return c;
 }
 
@@ -140,15 +157,21 @@ Case grouped(int64_t OH, int64_t OW, int64_t G, int64_t CIG, int64_t COG, int64_
   c.flops = 2.0 * OH * OW * G * CIG * COG * K * K;
   std::string it = join({1, OH + K - 1, OW + K - 1, G, CIG}, "f32"), ft = join({K, K, CIG, G, COG}, "f32"),
               ot = join({1, OH, OW, G, COG}, "f32"), loops = "(n, oh, ow, g, co, kh, kw, ci)";
-  c.source = "func.func @kernel(%a: " + it + ", %b: " + ft + ") -> " + ot + " attributes {graph.arg_dims = [[], []], "
-             "graph.result_dims = [[]]} {\n  %zero = arith.constant 0.0 : f32\n  %empty = tensor.empty() : " + ot +
-             "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot +
-             "\n  %mm = linalg.generic {indexing_maps = [affine_map<" + loops + " -> (n, oh + kh, ow + kw, g, ci)>, affine_map<" +
-             loops + " -> (kh, kw, ci, g, co)>, affine_map<" + loops +
-             " -> (n, oh, ow, g, co)>], iterator_types = [\"parallel\", \"parallel\", \"parallel\", \"parallel\", \"parallel\", "
-             "\"reduction\", \"reduction\", \"reduction\"]} ins(%a, %b : " + it + ", " + ft + ") outs(%fill : " + ot +
-             ") {\n  ^bb0(%x: f32, %y: f32, %acc: f32):\n    %p = arith.mulf %x, %y : f32\n    %s = arith.addf %acc, %p : f32\n"
-             "    linalg.yield %s : f32\n  } -> " + ot + "\n  return %mm : " + ot + "\n}\n";
+  c.source = "func.func @kernel(%a: " + it + ", %b: " + ft + ") -> " + ot +
+             " attributes {graph.arg_dims = [[], []], "
+             "graph.result_dims = [[]]} {\n  %zero = arith.constant 0.0 : f32\n  %empty = tensor.empty() : " +
+             ot + "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot +
+             "\n  %mm = linalg.generic {indexing_maps = [affine_map<" + loops +
+             " -> (n, oh + kh, ow + kw, g, ci)>, affine_map<" + loops + " -> (kh, kw, ci, g, co)>, affine_map<" +
+             loops +
+             " -> (n, oh, ow, g, co)>], iterator_types = [\"parallel\", \"parallel\", \"parallel\", \"parallel\", "
+             "\"parallel\", "
+             "\"reduction\", \"reduction\", \"reduction\"]} ins(%a, %b : " +
+             it + ", " + ft + ") outs(%fill : " + ot +
+             ") {\n  ^bb0(%x: f32, %y: f32, %acc: f32):\n    %p = arith.mulf %x, %y : f32\n    %s = arith.addf %acc, "
+             "%p : f32\n"
+             "    linalg.yield %s : f32\n  } -> " +
+             ot + "\n  return %mm : " + ot + "\n}\n";
   return c;
 }
 
@@ -165,10 +188,12 @@ Case depthwise(int64_t OH, int64_t OW, int64_t C, int64_t K, int64_t stride, boo
              "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot + "\n" +
              (maxPool ? "  %w = tensor.empty() : " + window + "\n" : "") +
              "  %mm = linalg.generic {indexing_maps = [affine_map<" + loops + " -> (n, oh * " + s + " + kh, ow * " + s +
-             " + kw, c)>, affine_map<" + loops + " -> (" + (maxPool ? "kh, kw" : "kh, kw, c") + ")>, affine_map<" + loops +
+             " + kw, c)>, affine_map<" + loops + " -> (" + (maxPool ? "kh, kw" : "kh, kw, c") + ")>, affine_map<" +
+             loops +
              " -> (n, oh, ow, c)>], iterator_types = [\"parallel\", \"parallel\", \"parallel\", \"parallel\", "
-             "\"reduction\", \"reduction\"]} ins(%a, " + (maxPool ? "%w" : "%b") + " : " + it + ", " +
-             (maxPool ? window : ft) + ") outs(%fill : " + ot + ") {\n  ^bb0(%x: f32, %y: f32, %acc: f32):\n" +
+             "\"reduction\", \"reduction\"]} ins(%a, " +
+             (maxPool ? "%w" : "%b") + " : " + it + ", " + (maxPool ? window : ft) + ") outs(%fill : " + ot +
+             ") {\n  ^bb0(%x: f32, %y: f32, %acc: f32):\n" +
              (maxPool ? "    %s = arith.maximumf %acc, %x : f32\n"
                       : "    %p = arith.mulf %x, %y : f32\n    %s = arith.addf %acc, %p : f32\n") +
              "    linalg.yield %s : f32\n  } -> " + ot + "\n  return %mm : " + ot + "\n}\n";
@@ -181,13 +206,17 @@ Case reduceMiddle(int64_t A, int64_t R, int64_t B) {
   c.name = llvm::formatv("sum {0}x{1}x{2} over 1", A, R, B);
   c.flops = double(A) * R * B;
   std::string it = join({A, R, B}, "f32"), ot = join({A, B}, "f32");
-  c.source = "func.func @kernel(%a: " + it + ") -> " + ot + " attributes {graph.arg_dims = [[]], graph.result_dims = [[]]} {\n"
-             "  %zero = arith.constant 0.0 : f32\n  %empty = tensor.empty() : " + ot +
-             "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot +
-             "\n  %mm = linalg.generic {indexing_maps = [affine_map<(a, b, r) -> (a, r, b)>, affine_map<(a, b, r) -> (a, b)>], "
-             "iterator_types = [\"parallel\", \"parallel\", \"reduction\"]} ins(%a : " + it + ") outs(%fill : " + ot +
-             ") {\n  ^bb0(%x: f32, %acc: f32):\n    %s = arith.addf %acc, %x : f32\n    linalg.yield %s : f32\n  } -> " + ot +
-             "\n  return %mm : " + ot + "\n}\n";
+  c.source =
+      "func.func @kernel(%a: " + it + ") -> " + ot +
+      " attributes {graph.arg_dims = [[]], graph.result_dims = [[]]} {\n"
+      "  %zero = arith.constant 0.0 : f32\n  %empty = tensor.empty() : " +
+      ot + "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot +
+      "\n  %mm = linalg.generic {indexing_maps = [affine_map<(a, b, r) -> (a, r, b)>, affine_map<(a, b, r) -> (a, "
+      "b)>], "
+      "iterator_types = [\"parallel\", \"parallel\", \"reduction\"]} ins(%a : " +
+      it + ") outs(%fill : " + ot +
+      ") {\n  ^bb0(%x: f32, %acc: f32):\n    %s = arith.addf %acc, %x : f32\n    linalg.yield %s : f32\n  } -> " + ot +
+      "\n  return %mm : " + ot + "\n}\n";
   return c;
 }
 
@@ -198,14 +227,20 @@ Case attentionValues(int64_t H, int64_t M, int64_t S, int64_t D) {
   c.indices = {M, S};
   c.flops = 2.0 * H * M * S * D;
   std::string at = join({H, -1, -1}, "f32"), bt = join({H, -1, D}, "f32"), ot = join({H, -1, D}, "f32");
-  c.source = "func.func @kernel(%a: " + at + ", %b: " + bt + ", %m: index, %s: index) -> " + ot +
-             " attributes {graph.arg_dims = [[0, 1], [1]], graph.result_dims = [[0]]} {\n  %zero = arith.constant 0.0 : f32\n"
-             "  %empty = tensor.empty(%m) : " + ot + "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot +
-             "\n  %mm = linalg.generic {indexing_maps = [affine_map<(h, m, d, s) -> (h, m, s)>, affine_map<(h, m, d, s) -> (h, s, d)>, "
-             "affine_map<(h, m, d, s) -> (h, m, d)>], iterator_types = [\"parallel\", \"parallel\", \"parallel\", \"reduction\"]} "
-             "ins(%a, %b : " + at + ", " + bt + ") outs(%fill : " + ot + ") {\n  ^bb0(%x: f32, %y: f32, %acc: f32):\n"
-             "    %p = arith.mulf %x, %y : f32\n    %t = arith.addf %acc, %p : f32\n    linalg.yield %t : f32\n  } -> " + ot +
-             "\n  return %mm : " + ot + "\n}\n";
+  c.source =
+      "func.func @kernel(%a: " + at + ", %b: " + bt + ", %m: index, %s: index) -> " + ot +
+      " attributes {graph.arg_dims = [[0, 1], [1]], graph.result_dims = [[0]]} {\n  %zero = arith.constant 0.0 : f32\n"
+      "  %empty = tensor.empty(%m) : " +
+      ot + "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot +
+      "\n  %mm = linalg.generic {indexing_maps = [affine_map<(h, m, d, s) -> (h, m, s)>, affine_map<(h, m, d, s) -> "
+      "(h, s, d)>, "
+      "affine_map<(h, m, d, s) -> (h, m, d)>], iterator_types = [\"parallel\", \"parallel\", \"parallel\", "
+      "\"reduction\"]} "
+      "ins(%a, %b : " +
+      at + ", " + bt + ") outs(%fill : " + ot +
+      ") {\n  ^bb0(%x: f32, %y: f32, %acc: f32):\n"
+      "    %p = arith.mulf %x, %y : f32\n    %t = arith.addf %acc, %p : f32\n    linalg.yield %t : f32\n  } -> " +
+      ot + "\n  return %mm : " + ot + "\n}\n";
   return c;
 }
 
@@ -214,16 +249,24 @@ Case scaledInput(int64_t M, int64_t N, int64_t K) {
   Case c;
   c.name = llvm::formatv("scaled input {0}x{1}x{2}", M, N, K);
   std::string at = join({M, K}, "f32"), bt = join({K, N}, "f32"), ot = join({M, N}, "f32");
-  c.source = "func.func @kernel(%a: " + at + ", %b: " + bt + ") -> " + ot +
-             " attributes {graph.arg_dims = [[], []], graph.result_dims = [[]]} {\n  %zero = arith.constant 0.0 : f32\n"
-             "  %e = tensor.empty() : " + at + "\n  %double = linalg.generic {indexing_maps = [affine_map<(m, k) -> (m, k)>, "
-             "affine_map<(m, k) -> (m, k)>], iterator_types = [\"parallel\", \"parallel\"]} ins(%a : " + at + ") outs(%e : " + at +
-             ") {\n  ^bb0(%x: f32, %o: f32):\n    %d = arith.addf %x, %x : f32\n    linalg.yield %d : f32\n  } -> " + at +
-             "\n  %empty = tensor.empty() : " + ot + "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot +
-             "\n  %mm = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>, "
-             "affine_map<(m, n, k) -> (m, n)>], iterator_types = [\"parallel\", \"parallel\", \"reduction\"]} ins(%double, %b : " +
-             at + ", " + bt + ") outs(%fill : " + ot + ") {\n  ^bb0(%x: f32, %y: f32, %acc: f32):\n    %p = arith.mulf %x, %y : f32\n"
-             "    %t = arith.addf %acc, %p : f32\n    linalg.yield %t : f32\n  } -> " + ot + "\n  return %mm : " + ot + "\n}\n";
+  c.source =
+      "func.func @kernel(%a: " + at + ", %b: " + bt + ") -> " + ot +
+      " attributes {graph.arg_dims = [[], []], graph.result_dims = [[]]} {\n  %zero = arith.constant 0.0 : f32\n"
+      "  %e = tensor.empty() : " +
+      at +
+      "\n  %double = linalg.generic {indexing_maps = [affine_map<(m, k) -> (m, k)>, "
+      "affine_map<(m, k) -> (m, k)>], iterator_types = [\"parallel\", \"parallel\"]} ins(%a : " +
+      at + ") outs(%e : " + at +
+      ") {\n  ^bb0(%x: f32, %o: f32):\n    %d = arith.addf %x, %x : f32\n    linalg.yield %d : f32\n  } -> " + at +
+      "\n  %empty = tensor.empty() : " + ot + "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " +
+      ot +
+      "\n  %mm = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>, "
+      "affine_map<(m, n, k) -> (m, n)>], iterator_types = [\"parallel\", \"parallel\", \"reduction\"]} ins(%double, %b "
+      ": " +
+      at + ", " + bt + ") outs(%fill : " + ot +
+      ") {\n  ^bb0(%x: f32, %y: f32, %acc: f32):\n    %p = arith.mulf %x, %y : f32\n"
+      "    %t = arith.addf %acc, %p : f32\n    linalg.yield %t : f32\n  } -> " +
+      ot + "\n  return %mm : " + ot + "\n}\n";
   return c;
 }
 
@@ -233,16 +276,26 @@ Case globalAverage(int64_t H, int64_t C) {
   c.name = llvm::formatv("average {0} of {1}", H, C);
   c.indices = {H};
   std::string it = join({2, -1, 3, C}, "f32"), ot = join({2, C}, "f32");
-  c.source = "func.func @kernel(%a: " + it + ", %h: index) -> " + ot + " attributes {graph.arg_dims = [[0]], graph.result_dims = [[]]} {\n"
-             "  %zero = arith.constant 0.0 : f32\n  %c3 = arith.constant 3 : index\n  %count = arith.muli %h, %c3 : index\n"
-             "  %empty = tensor.empty() : " + ot + "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot +
-             "\n  %mm = linalg.generic {indexing_maps = [affine_map<(n, c, h, w) -> (n, h, w, c)>, affine_map<(n, c, h, w) -> (n, c)>], "
-             "iterator_types = [\"parallel\", \"parallel\", \"reduction\", \"reduction\"]} ins(%a : " + it + ") outs(%fill : " + ot +
-             ") {\n  ^bb0(%x: f32, %acc: f32):\n    %s = arith.addf %acc, %x : f32\n    linalg.yield %s : f32\n  } -> " + ot +
-             "\n  %r = linalg.generic {indexing_maps = [affine_map<(n, c) -> (n, c)>, affine_map<(n, c) -> (n, c)>], iterator_types = "
-             "[\"parallel\", \"parallel\"]} ins(%mm : " + ot + ") outs(%empty : " + ot + ") {\n  ^bb0(%x: f32, %o: f32):\n"
-             "    %i = arith.index_cast %count : index to i64\n    %f = arith.sitofp %i : i64 to f32\n    %d = arith.divf %x, %f : f32\n"
-             "    linalg.yield %d : f32\n  } -> " + ot + "\n  return %r : " + ot + "\n}\n";
+  c.source =
+      "func.func @kernel(%a: " + it + ", %h: index) -> " + ot +
+      " attributes {graph.arg_dims = [[0]], graph.result_dims = [[]]} {\n"
+      "  %zero = arith.constant 0.0 : f32\n  %c3 = arith.constant 3 : index\n  %count = arith.muli %h, %c3 : index\n"
+      "  %empty = tensor.empty() : " +
+      ot + "\n  %fill = linalg.fill ins(%zero : f32) outs(%empty : " + ot + ") -> " + ot +
+      "\n  %mm = linalg.generic {indexing_maps = [affine_map<(n, c, h, w) -> (n, h, w, c)>, affine_map<(n, c, h, w) -> "
+      "(n, c)>], "
+      "iterator_types = [\"parallel\", \"parallel\", \"reduction\", \"reduction\"]} ins(%a : " +
+      it + ") outs(%fill : " + ot +
+      ") {\n  ^bb0(%x: f32, %acc: f32):\n    %s = arith.addf %acc, %x : f32\n    linalg.yield %s : f32\n  } -> " + ot +
+      "\n  %r = linalg.generic {indexing_maps = [affine_map<(n, c) -> (n, c)>, affine_map<(n, c) -> (n, c)>], "
+      "iterator_types = "
+      "[\"parallel\", \"parallel\"]} ins(%mm : " +
+      ot + ") outs(%empty : " + ot +
+      ") {\n  ^bb0(%x: f32, %o: f32):\n"
+      "    %i = arith.index_cast %count : index to i64\n    %f = arith.sitofp %i : i64 to f32\n    %d = arith.divf %x, "
+      "%f : f32\n"
+      "    linalg.yield %d : f32\n  } -> " +
+      ot + "\n  return %r : " + ot + "\n}\n";
   return c;
 }
 
@@ -253,18 +306,22 @@ Case widening(int64_t M, int64_t N, int64_t K, bool packed, const std::string &n
   c.name = llvm::formatv("matmul {0}x{1}x{2}{3} {4}->{5}", M, N, K, packed ? " packed" : "", narrow, wide);
   c.flops = 2.0 * M * N * K;
   std::string at = join({M, K}, narrow), bt = join({K, N}, narrow), ot = join({M, N}, wide);
-  std::string ext = narrow[0] == 'i' ? "arith.extsi" : "arith.extf", mul = narrow[0] == 'i' ? "arith.muli" : "arith.mulf",
+  std::string ext = narrow[0] == 'i' ? "arith.extsi" : "arith.extf",
+              mul = narrow[0] == 'i' ? "arith.muli" : "arith.mulf",
               add = narrow[0] == 'i' ? "arith.addi" : "arith.addf", zero = narrow[0] == 'i' ? "0" : "0.0";
   c.source = "func.func @kernel(%a: " + at + ", %b: " + bt + ") -> " + ot +
-             " attributes {graph.arg_dims = [[], []], graph.result_dims = [[]]} {\n  %zero = arith.constant " + zero + " : " +
-             wide + "\n  %empty = tensor.empty() : " + ot + "\n  %fill = linalg.fill ins(%zero : " + wide + ") outs(%empty : " +
-             ot + ") -> " + ot + "\n  %mm = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, "
-             "affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>], iterator_types = [\"parallel\", \"parallel\", "
-             "\"reduction\"]} ins(%a, %b : " + at + ", " + bt + ") outs(%fill : " + ot + ") {\n  ^bb0(%x: " + narrow +
-             ", %y: " + narrow + ", %acc: " + wide + "):\n    %xw = " + ext + " %x : " + narrow + " to " + wide +
-             "\n    %yw = " + ext + " %y : " + narrow + " to " + wide + "\n    %p = " + mul + " %xw, %yw : " + wide +
-             "\n    %s = " + add + " %acc, %p : " + wide + "\n    linalg.yield %s : " + wide + "\n  } -> " + ot +
-             "\n  return %mm : " + ot + "\n}\n";
+             " attributes {graph.arg_dims = [[], []], graph.result_dims = [[]]} {\n  %zero = arith.constant " + zero +
+             " : " + wide + "\n  %empty = tensor.empty() : " + ot + "\n  %fill = linalg.fill ins(%zero : " + wide +
+             ") outs(%empty : " + ot + ") -> " + ot +
+             "\n  %mm = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, "
+             "affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>], iterator_types = [\"parallel\", "
+             "\"parallel\", "
+             "\"reduction\"]} ins(%a, %b : " +
+             at + ", " + bt + ") outs(%fill : " + ot + ") {\n  ^bb0(%x: " + narrow + ", %y: " + narrow +
+             ", %acc: " + wide + "):\n    %xw = " + ext + " %x : " + narrow + " to " + wide + "\n    %yw = " + ext +
+             " %y : " + narrow + " to " + wide + "\n    %p = " + mul + " %xw, %yw : " + wide + "\n    %s = " + add +
+             " %acc, %p : " + wide + "\n    linalg.yield %s : " + wide + "\n  } -> " + ot + "\n  return %mm : " + ot +
+             "\n}\n";
   return c;
 }
 
@@ -273,8 +330,15 @@ Case widening(int64_t M, int64_t N, int64_t K, bool packed, const std::string &n
 std::vector<Case> eyrie::target::cpu::test::correctnessCases() {
   std::vector<Case> cases;
   for (bool packed : {false, true}) {
-    for (auto [M, N, K] : std::vector<std::array<int64_t, 3>>{
-             {1, 1, 1}, {1, 7, 3}, {7, 3, 1}, {14, 32, 8}, {13, 31, 17}, {29, 67, 5}, {3, 100, 64}, {31, 16, 2}, {5, 33, 0}})
+    for (auto [M, N, K] : std::vector<std::array<int64_t, 3>>{{1, 1, 1},
+                                                              {1, 7, 3},
+                                                              {7, 3, 1},
+                                                              {14, 32, 8},
+                                                              {13, 31, 17},
+                                                              {29, 67, 5},
+                                                              {3, 100, 64},
+                                                              {31, 16, 2},
+                                                              {5, 33, 0}})
       cases.push_back(matmul(0, M, N, K, packed));
     cases.push_back(matmul(0, 29, 67, 23, packed, BiasRelu));
     cases.push_back(matmul(0, 29, 67, 23, packed, Residual));
@@ -328,8 +392,15 @@ std::vector<Case> eyrie::target::cpu::test::correctnessCases() {
 
 std::vector<Case> eyrie::target::cpu::test::benchmarkCases() {
   std::vector<Case> cases;
-  for (auto [M, N, K] : std::vector<std::array<int64_t, 3>>{{512, 512, 512}, {1024, 1024, 1024}, {1, 4096, 4096},
-           {4, 4096, 4096}, {16, 4096, 4096}, {128, 4096, 4096}, {197, 768, 3072}, {127, 513, 255}, {128, 768, 768}})
+  for (auto [M, N, K] : std::vector<std::array<int64_t, 3>>{{512, 512, 512},
+                                                            {1024, 1024, 1024},
+                                                            {1, 4096, 4096},
+                                                            {4, 4096, 4096},
+                                                            {16, 4096, 4096},
+                                                            {128, 4096, 4096},
+                                                            {197, 768, 3072},
+                                                            {127, 513, 255},
+                                                            {128, 768, 768}})
     cases.push_back(matmul(0, M, N, K, true));
   cases.push_back(matmul(0, 512, 512, 512, false));
   cases.push_back(matmul(0, 512, 512, 512, true, BiasRelu, true));

@@ -9,11 +9,11 @@ namespace eyrie::target::cpu::test {
 
 struct Case {
   std::string name;
-  std::string source;            // one func.func @kernel
-  std::vector<int64_t> indices;  // values of its index arguments
-  std::string refusal = {};      // why lowerContraction does not take it; empty if it does
-  bool packed = false;           // pack the operand that the target chooses
-  double flops = 0;              // for the benchmark
+  std::string source;           // one func.func @kernel
+  std::vector<int64_t> indices; // values of its index arguments
+  std::string refusal = {};     // why lowerContraction does not take it; empty if it does
+  bool packed = false;          // pack the operand that the target chooses
+  double flops = 0;             // for the benchmark
 };
 
 std::vector<Case> correctnessCases();
