@@ -365,10 +365,12 @@ void DimContext::setValue(Dim dim, Value value) {
   atom.value = value;
 }
 
-void DimContext::assumeEqual(Dim a, Dim b) {
-  if (a != b && !llvm::is_contained(assumptions, std::pair(a, b)) && !llvm::is_contained(assumptions, std::pair(b, a)))
-    assumptions.emplace_back(a, b);
+static void addPair(std::vector<std::pair<Dim, Dim>> &pairs, Dim a, Dim b) {
+  if (a != b && !llvm::is_contained(pairs, std::pair(a, b)) && !llvm::is_contained(pairs, std::pair(b, a)))
+    pairs.emplace_back(a, b);
 }
+void DimContext::assumeEqual(Dim a, Dim b) { addPair(assumptions, a, b); }
+void DimContext::assumeBroadcast(Dim a, Dim b) { addPair(broadcastAssumptions, a, b); }
 
 Value DimContext::materializeAtom(OpBuilder &b, Location loc, unsigned id) {
   const DimAtom &atom = getAtom(id);

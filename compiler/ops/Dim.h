@@ -121,6 +121,9 @@ public:
   /// Records that the model is only right when a == b at run time (e.g. broadcasting of two different symbols).
   void assumeEqual(Dim a, Dim b);
   llvm::ArrayRef<std::pair<Dim, Dim>> getAssumptions() const { return assumptions; }
+  /// The same for a == b, or one of them 1: sizes that are broadcast together and known only at run time.
+  void assumeBroadcast(Dim a, Dim b);
+  llvm::ArrayRef<std::pair<Dim, Dim>> getBroadcastAssumptions() const { return broadcastAssumptions; }
 
   // For the arithmetic on Dim.
   const DimAtom &getAtom(unsigned id) const { return *atoms[id]; }
@@ -132,7 +135,7 @@ private:
   std::vector<std::unique_ptr<DimAtom>> atoms;
   std::map<std::string, unsigned> atomIds;
   std::map<std::string, std::unique_ptr<DimNode>> nodes;
-  std::vector<std::pair<Dim, Dim>> assumptions;
+  std::vector<std::pair<Dim, Dim>> assumptions, broadcastAssumptions;
 };
 
 } // namespace eyrie::ops

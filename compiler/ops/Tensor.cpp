@@ -519,6 +519,7 @@ FailureOr<Dims> broadcastShapes(Builder &b, ArrayRef<Dim> x, ArrayRef<Dim> y) {
       return diagnostic;
     } else if ((isPlainSymbol(p) || p.isConstant()) && (isPlainSymbol(q) || q.isConstant())) {
       // Either may be 1 at run time; otherwise they are equal.
+      b.dims.assumeBroadcast(p, q);
       result[i] = q.isConstant() ? q : p.isConstant() ? p : max(p, q);
     } else {
       // Equal at run time, or the model is wrong there. The known size is the better one.

@@ -244,18 +244,30 @@ void Importer::addChecks() {
     auto it = llvm::find_if(argumentSymbols, [&](auto &pair) { return pair.first == d; });
     return it == argumentSymbols.end() ? StringRef() : StringRef(it->second);
   };
-  for (auto [x, y] : dims.getAssumptions()) {
+  auto check = [&](Dim x, Dim y, bool orOne) {
     Operation *last = nullptr;
     if ((!nameOf(x).empty() && nameOf(x) == nameOf(y)) || !findLastSource(x, entry, last) ||
         !findLastSource(y, entry, last) || !last)
-      continue;
+      return;
     OpBuilder after(last->getBlock(), std::next(last->getIterator()));
     Location loc = last->getLoc();
-    Value equal = arith::CmpIOp::create(after, loc, arith::CmpIPredicate::eq, dims.materialize(after, loc, x),
-                                        dims.materialize(after, loc, y));
-    cf::AssertOp::create(after, loc, equal,
-                         "the sizes of the inputs do not fit the model: " + x.str() + " must equal " + y.str());
-  }
+    auto equal = [&](Dim a, Dim b) -> Value {
+      return arith::CmpIOp::create(after, loc, arith::CmpIPredicate::eq, dims.materialize(after, loc, a),
+                                   dims.materialize(after, loc, b));
+    };
+    Value holds = equal(x, y);
+    if (orOne)
+      for (Dim d : {x, y})
+        if (d.isSymbolic())
+          holds = arith::OrIOp::create(after, loc, holds, equal(d, 1));
+    cf::AssertOp::create(after, loc, holds,
+                         "the sizes of the inputs do not fit the model: " + x.str() + " must equal " + y.str() +
+                             (orOne ? ", or one of them be 1" : ""));
+  };
+  for (auto [x, y] : dims.getAssumptions())
+    check(x, y, /*orOne=*/false);
+  for (auto [x, y] : dims.getBroadcastAssumptions())
+    check(x, y, /*orOne=*/true);
 }
 
 void Importer::addResults(const Graph &graph, ArrayRef<Tensor> results) {
