@@ -5,6 +5,7 @@ import lit.formats
 config.name = "eyrie"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir"]
+config.excludes = ["cases"]  # kernels that KernelTest.cpp reads
 config.test_source_root = os.path.dirname(__file__)
 root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 config.test_exec_root = os.path.join(root, "build", "lit")

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +47,19 @@ def call(*arguments, timeout=120, stdout=subprocess.PIPE, cwd=None, env=None) ->
 
 
 def peak_rss_bytes(*arguments) -> int:
-    """The largest resident memory of a call that has to succeed."""
-    process = subprocess.Popen([EYRIE, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, f"{arguments}: exit {process.returncode}"
-    return usage.ru_maxrss * 1024
+    """The largest resident memory of a call that has to succeed.
+
+    A process that is started inherits the high-water mark of the one that starts it, and this one may be huge: a small
+    one starts the call and measures it.
+    """
+    measure = ("import os, sys; pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ); "
+               "_, status, usage = os.wait4(pid, 0); "
+               "print(os.waitstatus_to_exitcode(status), usage.ru_maxrss, file=sys.stderr)")
+    done = subprocess.run([sys.executable, "-S", "-c", measure, EYRIE, *map(str, arguments)],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True)
+    code, kilobytes = done.stderr.split("\n")[-2].split()
+    assert code == "0", f"{arguments}: exit {code}"
+    return int(kilobytes) * 1024
 
 
 def succeed(*arguments, **options) -> Result:

@@ -4,8 +4,8 @@ import os
 import pytest
 from architectures import FULL, TINY
 from catalogue import REAL, SLOWEST_COMPILE_S, inputs_of, path_of
-from command import check_equal, compile_model, peak_rss_bytes, run_module
-from reference import Reference
+from command import check_equal, compile_model, peak_rss_bytes, relative_error, run_module
+from reference import Reference, exact
 
 TOLERANCE = 1e-4
 MEMORY_BYTES = 1.5e9
@@ -13,6 +13,18 @@ MEMORY_BYTES = 1.5e9
 SLACK = float(os.environ.get("EYRIE_TEST_SLACK", "3"))
 
 MODELS = [*(pytest.param(name, marks=pytest.mark.slow) for name in FULL), *REAL, *TINY]
+
+
+def check_nearer_than(got: dict, runtime: dict, truth: dict) -> float:
+    """For a model so ill-conditioned that f32 itself is off by more than the tolerance: each output must be nearer to
+    what f64 arithmetic gives than ONNX Runtime's is. Returns the largest error against that."""
+    worst = 0.0
+    for name, exactly in truth.items():
+        assert got[name].dtype == runtime[name].dtype and got[name].shape == runtime[name].shape
+        ours, theirs = relative_error(got[name], exactly), relative_error(runtime[name], exactly)
+        assert ours <= max(theirs, TOLERANCE), f"{name}: {ours:.3g} from the f64 result, ONNX Runtime {theirs:.3g}"
+        worst = max(worst, ours)
+    return worst
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -23,7 +35,11 @@ def test_model(name, tmp_path, report):
     reference, worst, results = Reference(model), 0.0, []
     for inputs in inputs_of(name):
         got = run_module(module, inputs, tmp_path, "--threads", "1")
-        worst = max(worst, check_equal(got, reference(inputs), TOLERANCE))
+        want = reference(inputs)
+        try:
+            worst = max(worst, check_equal(got, want, TOLERANCE))
+        except AssertionError:
+            worst = max(worst, check_nearer_than(got, want, exact(model, inputs)))
         results.append((inputs, got))
     report(f"{name:22} error {worst:8.2g}   compiled in {told['compile_ms'] / 1000:6.2f} s   "
            f"peak {told['peak_rss_bytes'] / 1e6:6.0f} MB   module {told['size_bytes'] / 1e6:6.1f} MB   "

@@ -26,7 +26,7 @@ step build tools/dev/build.sh release
 [ $failed = 0 ] || { echo "$passed passed, $failed failed"; exit 1; }
 step checks "$python" tools/dev/check.py
 step unit-tests ctest --test-dir build/release --output-on-failure --no-tests=error -j2
-step lit-tests /usr/lib/llvm-22/bin/lit -q compiler
+step lit-tests /usr/lib/llvm-22/bin/lit compiler
 step runtime-asan bash -c 'tools/dev/build.sh asan && ctest --test-dir build/asan --output-on-failure --no-tests=error -j2'
 step runtime-tsan bash -c 'tools/dev/build.sh tsan && ctest --test-dir build/tsan --output-on-failure --no-tests=error -j2'
 step size bash -c 'tools/dev/build.sh size && tools/dev/check_size.sh'

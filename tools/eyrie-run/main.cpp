@@ -146,5 +146,10 @@ int main(int argc, char** argv) {
   eyrie_instance_destroy(session.instance);
   eyrie_module_destroy(session.module);
   eyrie_runtime_destroy(session.runtime);
+  for (uint32_t i = 0; i < session.info.argument_count; ++i) free(session.inputs[i].data);
+  free(session.inputs);
+  free(session.outputs);
+  free(options.inputs);
+  free(options.outputs);
   return code;
 }
