@@ -19,3 +19,7 @@ def test_the_pages_of_how_to_do_what_they_say():
 
 def test_the_reference_is_up_to_date():
     run("generate_docs.py", "--check")
+
+
+def test_architecture_shows_the_ir_of_today():
+    run("architecture.py", "--check")
