@@ -16,6 +16,7 @@
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/Iterators.h"
 #include "mlir/Transforms/CSE.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
@@ -197,9 +198,21 @@ private:
         else if (isa<RankedTensorType>(operand.getType()))
           tensors.insert(operand);
         else
-          scalars.insert(operand);
+          scalars.insert(asIndex(operand));
       }
     });
+  }
+
+  /// Push constants are indices: another integer travels as one, and is cast back inside.
+  Value asIndex(Value scalar) {
+    if (scalar.getType().isIndex())
+      return scalar;
+    Value &index = indexOf[scalar];
+    if (!index) {
+      OpBuilder b(last);
+      index = arith::IndexCastOp::create(b, last->getLoc(), b.getIndexType(), scalar);
+    }
+    return index;
   }
 
   Attribute dimsOf(OpBuilder &b, ArrayRef<OpFoldResult> sizes) {
@@ -226,6 +239,8 @@ private:
     IRMapping mapping;
     for (auto [operand, arg] : llvm::zip(operands, entry->getArguments()))
       mapping.map(operand, arg);
+    for (auto [scalar, index] : indexOf)
+      mapping.map(scalar, arith::IndexCastOp::create(b, last->getLoc(), scalar.getType(), mapping.lookup(index)));
     for (Operation *op : body)
       b.clone(*op, mapping);
     SmallVector<Value> results;
@@ -255,6 +270,7 @@ private:
   const Group &group;
   Operation *last;
   SetVector<Value> tensors, scalars;
+  llvm::MapVector<Value, Value> indexOf; // the index for each scalar of another integer type
   SmallVector<Attribute> argDims;
 };
 

@@ -248,13 +248,14 @@ static const DimAtom *singleAtom(Dim a) {
   return term.coefficient == 1 && term.atoms.size() == 1 ? &a.getNode()->context->getAtom(term.atoms[0]) : nullptr;
 }
 
-bool isPlainSymbol(Dim a) {
+bool isOpenSize(Dim a) {
   const DimAtom *atom = singleAtom(a);
-  return atom && atom->kind == DimAtom::Kind::Symbol;
+  return atom && (atom->kind == DimAtom::Kind::Symbol ||
+                  (atom->kind == DimAtom::Kind::Max && isOpenSize(atom->a) && isOpenSize(atom->b)));
 }
 
 bool mayBeRepeated(Dim size, Dim out) {
-  if (size == out || !isPlainSymbol(size) || lowerBound(size).value_or(0) > 1)
+  if (size == out || !isOpenSize(size) || lowerBound(size).value_or(0) > 1)
     return false;
   if (out.isConstant())
     return true;

@@ -74,8 +74,8 @@ std::optional<int64_t> lowerBound(Dim a);
 std::optional<bool> isEqual(Dim a, Dim b);
 /// The dimensions of one size in numpy's broadcasting: `size` may turn out to be 1 while `out` is not.
 bool mayBeRepeated(Dim size, Dim out);
-/// A symbol and nothing else.
-bool isPlainSymbol(Dim a);
+/// A size that may as well be 1 at run time: a symbol, or the larger of such sizes (of a broadcast before).
+bool isOpenSize(Dim a);
 /// Surely a < b, surely not, or unknown.
 std::optional<bool> isLess(Dim a, Dim b);
 

@@ -365,6 +365,11 @@ static FailureOr<Tensor> pow(Builder &b, const Tensor &x, const Tensor &y, Array
     Type f64 = s.b.getF64Type();
     Value result = s.op<math::PowFOp>(scalarCast(s, args[0], x.isUnsigned, f64, false),
                                       scalarCast(s, args[1], y.isUnsigned, f64, false));
+    // A power that is a whole number must not be truncated to the one below for its last bits' sake.
+    Value whole = s.op<math::RoundEvenOp>(result);
+    Value distance = s.op<math::AbsFOp>(Value(s.op<arith::SubFOp>(result, whole)));
+    Value slack = s.op<arith::MulFOp>(Value(s.op<math::AbsFOp>(whole)), s.like(result, 1e-11));
+    result = s.select(s.cmp(arith::CmpFPredicate::OLE, distance, slack), whole, result);
     return scalarCast(s, result, false, x.elementType, x.isUnsigned);
   });
 }

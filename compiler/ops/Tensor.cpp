@@ -517,7 +517,7 @@ FailureOr<Dims> broadcastShapes(Builder &b, ArrayRef<Dim> x, ArrayRef<Dim> y) {
       diagnostic << " cannot be broadcast together: sizes " << p.constant() << " and " << q.constant()
                  << " differ and neither is 1";
       return diagnostic;
-    } else if ((isPlainSymbol(p) || p.isConstant()) && (isPlainSymbol(q) || q.isConstant())) {
+    } else if ((isOpenSize(p) || p.isConstant()) && (isOpenSize(q) || q.isConstant())) {
       // Either may be 1 at run time; otherwise they are equal.
       b.dims.assumeBroadcast(p, q);
       result[i] = q.isConstant() ? q : p.isConstant() ? p : max(p, q);
