@@ -46,6 +46,16 @@ bool computesTensor(Operation *op) {
          !isa<LoadGlobalOp, ReshapeOp, DispatchOp, scf::IfOp, scf::ForOp, scf::WhileOp, arith::SelectOp>(op);
 }
 
+/// A generic that copies `source`, read through `reading`, to the shape of `init`.
+Value copyInto(OpBuilder &b, Location loc, Value source, Value init, AffineMap reading) {
+  unsigned rank = reading.getNumDims();
+  return linalg::GenericOp::create(
+             b, loc, init.getType(), source, init, {reading, b.getMultiDimIdentityMap(rank)},
+             SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
+             [](OpBuilder &nested, Location l, ValueRange args) { linalg::YieldOp::create(nested, l, args[0]); })
+      ->getResult(0);
+}
+
 bool isElementwise(Operation *op) {
   auto generic = dyn_cast<linalg::GenericOp>(op);
   return generic && generic.getNumParallelLoops() == generic.getNumLoops() &&
@@ -380,12 +390,9 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
         SmallVector<AffineExpr> in(rank);
         for (auto [to, from] : llvm::enumerate(transpose.getPermutation()))
           in[from] = b.getAffineDimExpr(to);
-        auto copy = linalg::GenericOp::create(
-            b, op->getLoc(), op->getResultTypes(), transpose.getInput(), transpose.getInit(),
-            {AffineMap::get(rank, 0, in, b.getContext()), b.getMultiDimIdentityMap(rank)},
-            SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
-            [](OpBuilder &nested, Location loc, ValueRange args) { linalg::YieldOp::create(nested, loc, args[0]); });
-        op->replaceAllUsesWith(copy);
+        AffineMap reading = AffineMap::get(rank, 0, in, b.getContext());
+        op->replaceAllUsesWith(
+            ValueRange(copyInto(b, op->getLoc(), transpose.getInput(), transpose.getInit(), reading)));
         op->erase();
       } else if (auto cast = dyn_cast<tensor::CastOp>(op)) {
         auto to = llvm::cast<RankedTensorType>(cast.getType());
@@ -445,17 +452,13 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
       else if (!type.hasStaticShape() && succeeded(reifyResultShapes(b, &op, shapes)))
         sizes = shapes[0];
       Value init = tensor::EmptyOp::create(b, op.getLoc(), sizes, type.getElementType());
-      SmallVector<AffineMap> maps(2, b.getMultiDimIdentityMap(type.getRank()));
-      auto copy = linalg::GenericOp::create(
-          b, op.getLoc(), init.getType(), value, init, maps,
-          SmallVector<utils::IteratorType>(type.getRank(), utils::IteratorType::parallel),
-          [](OpBuilder &nested, Location loc, ValueRange args) { linalg::YieldOp::create(nested, loc, args[0]); });
-      Value result = copy->getResult(0);
+      Value copy = copyInto(b, op.getLoc(), value, init, b.getMultiDimIdentityMap(type.getRank()));
+      Value result = copy;
       if (result.getType() != type)
         result = tensor::CastOp::create(b, op.getLoc(), type, result);
       value.replaceUsesWithIf(result, [&](OpOperand &use) {
         Operation *user = use.getOwner();
-        return user != copy && (user->getBlock() != &block || !computesTensor(user));
+        return user != copy.getDefiningOp() && (user->getBlock() != &block || !computesTensor(user));
       });
     }
   }
