@@ -118,15 +118,17 @@ LogicalResult run(ModuleOp module, Program &program, ArrayRef<char> file) {
       return global.emitError("has no value that can be stored, of type ") << global.getType();
     contents.push_back(std::move(*content));
     ArrayRef<char> bytes = contents.back().piece;
-    if (contents.back().repeat != 1) {
+    auto type = cast<RankedTensorType>(global.getType());
+    uintptr_t elementBytes = std::max<unsigned>(type.getElementTypeBitWidth() / 8, 1);
+    // Splats are written out, and what the model file left unaligned is copied, for as long as the program runs.
+    if (contents.back().repeat != 1 || reinterpret_cast<uintptr_t>(bytes.data()) % elementBytes != 0) {
       for (int64_t k = 0; k < contents.back().repeat; ++k)
         expanded[i].append(bytes.begin(), bytes.end());
       bytes = expanded[i];
     }
     if (failed(check(module, eyrie_module_argument(session.module, 0, i, &info))))
       return failure();
-    inputs.push_back(
-        describe(info, cast<RankedTensorType>(global.getType()), const_cast<char *>(bytes.data()), bytes.size()));
+    inputs.push_back(describe(info, type, const_cast<char *>(bytes.data()), bytes.size()));
   }
   for (auto [i, global] : llvm::enumerate(program.outputs)) {
     auto type = cast<RankedTensorType>(global.getType());

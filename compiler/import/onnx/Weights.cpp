@@ -97,9 +97,15 @@ Bytes normalizeBooleans(Bytes bytes) {
   return {ArrayRef<char>(buffer->getBufferStart(), bytes.data.size()), buffer};
 }
 
-/// Who reads the weight may read whole elements, so they must lie where the machine can read them.
+bool isAligned(ArrayRef<char> data, int64_t elementBytes) {
+  return reinterpret_cast<uintptr_t>(data.data()) % elementBytes == 0;
+}
+
+/// Protobuf aligns nothing. A small weight may be read here by whole elements, so it is copied to where the machine can
+/// read them; a large one stays in the mapped file, and whoever reads it asks the blob for its alignment.
 Bytes align(Bytes bytes, int64_t elementBytes) {
-  if (reinterpret_cast<uintptr_t>(bytes.data.data()) % elementBytes == 0)
+  constexpr size_t largeBytes = 64 << 10;
+  if (bytes.data.size() >= largeBytes || isAligned(bytes.data, elementBytes))
     return bytes;
   auto buffer = allocate(bytes.data.size());
   std::memcpy(mutableBytes(buffer), bytes.data.data(), bytes.data.size());
@@ -236,8 +242,8 @@ Expected<Weight> readSparseTensor(MLIRContext *context, const SparseTensorProto 
 
   auto buffer = allocate(*count * (bits / 8));
   std::memset(mutableBytes(buffer), 0, buffer->getBufferSize());
-  ArrayRef<int64_t> index(reinterpret_cast<const int64_t *>(indices->bytes.data.data()),
-                          indices->type.getNumElements());
+  std::vector<int64_t> index(indices->type.getNumElements());
+  std::memcpy(index.data(), indices->bytes.data.data(), index.size() * sizeof(int64_t));
   for (int64_t i = 0; i < nonZero; ++i) {
     int64_t position = 0;
     for (int64_t d = 0; d < (isLinear ? 1 : rank); ++d) {
@@ -281,10 +287,11 @@ DenseElementsAttr toDense(const Weight &weight) {
 }
 
 DenseResourceElementsAttr toResource(const Weight &weight, StringRef name) {
-  unsigned bits = weight.type.getElementTypeBitWidth();
+  unsigned elementBytes = std::max(weight.type.getElementTypeBitWidth() / 8, 1u);
+  unsigned alignment = isAligned(weight.bytes.data, elementBytes) ? elementBytes : 1;
   auto keepAlive = [owner = weight.bytes.owner](void *, size_t, size_t) {};
   AsmResourceBlob blob =
-      UnmanagedAsmResourceBlob::allocateWithAlign(weight.bytes.data, std::max(bits / 8, 1u), std::move(keepAlive));
+      UnmanagedAsmResourceBlob::allocateWithAlign(weight.bytes.data, alignment, std::move(keepAlive));
   return DenseResourceElementsAttr::get(weight.type, name, std::move(blob));
 }
 
