@@ -104,8 +104,9 @@ static FailureOr<Tensor> alongAxis(Builder &b, const Tensor &x, const Tensor &sc
   return b.reshape(scale, shape);
 }
 
-FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
-                                 int64_t axis, Type type, bool isUnsigned) {
+/// The operands of a quantisation: x, the scale and, if there is one, the zero point, both laid along `axis` of x.
+static FailureOr<SmallVector<Tensor>> withScale(Builder &b, const Tensor &x, const Tensor &scale,
+                                                const Tensor *zeroPoint, int64_t axis) {
   auto step = alongAxis(b, x, scale, axis);
   if (failed(step))
     return failure();
@@ -116,7 +117,15 @@ FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scal
       return failure();
     operands.push_back(*zero);
   }
-  return elementwise(b, x.shape, type, operands, isUnsigned, [&](const Scalar &s, ValueRange args) {
+  return operands;
+}
+
+FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
+                                 int64_t axis, Type type, bool isUnsigned) {
+  auto operands = withScale(b, x, scale, zeroPoint, axis);
+  if (failed(operands))
+    return failure();
+  return elementwise(b, x.shape, type, *operands, isUnsigned, [&](const Scalar &s, ValueRange args) {
     Type wide = computeType(x.isFloat() ? x.elementType : scale.elementType);
     Value scaled =
         s.divF(scalarCast(s, args[0], x.isUnsigned, wide, false), scalarCast(s, args[1], false, wide, false));
@@ -131,18 +140,11 @@ FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scal
 
 FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
                                    int64_t axis) {
-  auto step = alongAxis(b, x, scale, axis);
-  if (failed(step))
+  auto operands = withScale(b, x, scale, zeroPoint, axis);
+  if (failed(operands))
     return failure();
-  SmallVector<Tensor> operands{x, *step};
-  if (zeroPoint) {
-    auto zero = alongAxis(b, x, *zeroPoint, axis);
-    if (failed(zero))
-      return failure();
-    operands.push_back(*zero);
-  }
   Type type = scale.elementType, wide = computeType(type);
-  return elementwise(b, x.shape, type, operands, false, [&](const Scalar &s, ValueRange args) {
+  return elementwise(b, x.shape, type, *operands, false, [&](const Scalar &s, ValueRange args) {
     Value value;
     if (x.isInteger() && x.elementType.getIntOrFloatBitWidth() <= 16) {
       Type i32 = s.b.getI32Type();

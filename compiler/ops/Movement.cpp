@@ -108,12 +108,9 @@ static Tensor broadcastTo(Builder &b, const Tensor &x, ArrayRef<Dim> shape) {
 }
 
 FailureOr<Tensor> expand(Builder &b, const Tensor &x, const Tensor &shape) {
-  auto sizes = b.integers(shape, "shape", /*lower=*/0);
+  auto sizes = readShape(b, shape);
   if (failed(sizes))
     return failure();
-  for (Dim size : *sizes)
-    if (size.isConstant() && size.constant() < 0)
-      return b.error() << "shape holds the negative size " << size.constant();
   auto result = broadcastShapes(b, x.shape, *sizes);
   if (failed(result))
     return failure();

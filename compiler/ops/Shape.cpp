@@ -90,12 +90,9 @@ FailureOr<Tensor> range(Builder &b, const Tensor &start, const Tensor &limit, co
 }
 
 FailureOr<Tensor> constantOfShape(Builder &b, const Tensor &shape, DenseElementsAttr value, bool isUnsigned) {
-  auto sizes = b.integers(shape, "shape", /*lower=*/0);
+  auto sizes = readShape(b, shape);
   if (failed(sizes))
     return failure();
-  for (Dim size : *sizes)
-    if (size.isConstant() && size.constant() < 0)
-      return b.error() << "shape holds the negative size " << size.constant();
   return b.fill(*sizes, llvm::cast<TypedAttr>(*value.getValues<Attribute>().begin()), isUnsigned);
 }
 

@@ -530,6 +530,16 @@ FailureOr<Dims> broadcastShapes(Builder &b, ArrayRef<Dim> x, ArrayRef<Dim> y) {
   return result;
 }
 
+FailureOr<Dims> readShape(Builder &b, const Tensor &shape) {
+  auto sizes = b.integers(shape, "shape", /*lower=*/0);
+  if (failed(sizes))
+    return failure();
+  for (Dim size : *sizes)
+    if (size.isConstant() && size.constant() < 0)
+      return b.error() << "shape holds the negative size " << size.constant();
+  return sizes;
+}
+
 FailureOr<int64_t> normalizeAxis(Builder &b, int64_t axis, int64_t rank) {
   if (axis < -rank || axis >= rank)
     return b.error() << "axis " << axis << " is out of range for a tensor of rank " << rank;

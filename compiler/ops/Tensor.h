@@ -130,6 +130,8 @@ std::optional<double> splatValue(const Tensor &t);
 
 /// numpy's broadcasting of shapes; an error names both.
 FailureOr<Dims> broadcastShapes(Builder &b, ArrayRef<Dim> x, ArrayRef<Dim> y);
+/// The elements of `shape` as sizes; an error for a negative one.
+FailureOr<Dims> readShape(Builder &b, const Tensor &shape);
 /// An axis in [-rank, rank) as [0, rank), or an error.
 FailureOr<int64_t> normalizeAxis(Builder &b, int64_t axis, int64_t rank);
 
