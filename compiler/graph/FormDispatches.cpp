@@ -8,7 +8,8 @@
 // dimensions whose results only the group uses (softmax, layer normalisation: a row at a time). Every other operation
 // is a dispatch of its own. Fills, slices, literals and unpacks are cloned into the dispatches that read them.
 //
-// Invariant left: no tensor computation outside executables but graph.load_global, graph.reshape and graph.dispatch.
+// Invariant left: no tensor computation outside executables but graph.load_global, views and updates (graph.reshape,
+// graph.slice, graph.update) and graph.dispatch.
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "mlir/Analysis/TopologicalSortUtils.h"
@@ -43,7 +44,7 @@ bool isCloned(Operation *op) {
 
 bool computesTensor(Operation *op) {
   return llvm::any_of(op->getResultTypes(), [](Type type) { return isa<RankedTensorType>(type); }) &&
-         !isa<LoadGlobalOp, ReshapeOp, DispatchOp, scf::IfOp, scf::ForOp, scf::WhileOp, arith::SelectOp>(op);
+         !isa<LoadGlobalOp, ReshapeOp, SliceOp, UpdateOp, DispatchOp, scf::IfOp, scf::ForOp, scf::WhileOp, arith::SelectOp>(op);
 }
 
 /// A generic that copies `source`, read through `reading`, to the shape of `init`.

@@ -63,6 +63,35 @@ def Graph_ReshapeOp : Graph_Op<"reshape", [Pure,
   let hasCanonicalizer = 1;
 }
 
+def Graph_SliceOp : Graph_Op<"slice", [Pure,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
+  let summary = "Consecutive rows (along the first dimension) of a tensor, beginning at `offset`; costs nothing.";
+  let description = [{
+    The rows must exist. `dims` are the result's dynamic dimensions.
+    C1: source and result have one element type and rank, at least 1. C2: as many `dims` as dynamic dimensions.
+
+    Example: `%r = graph.slice %x[%i] : tensor<8x4xf32> -> tensor<1x4xf32>`
+  }];
+  let arguments = (ins AnyRankedTensor:$source, Index:$offset, Variadic<Index>:$dims);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$source `[` $offset `]` (`sizes` `(` $dims^ `)`)? attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Graph_UpdateOp : Graph_Op<"update", [Pure, AllTypesMatch<["dest", "result"]>]> {
+  let summary = "`dest` with consecutive rows (along the first dimension), beginning at `offset`, replaced by `part`.";
+  let description = [{
+    The rows must exist. Written in place where nothing reads the old tensor afterwards.
+    C1: dest and part have one element type and rank, at least 1.
+
+    Example: `%r = graph.update %y, %row at %i : tensor<8x4xf32>, tensor<1x4xf32>`
+  }];
+  let arguments = (ins AnyRankedTensor:$dest, AnyRankedTensor:$part, Index:$offset);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$dest `,` $part `at` $offset attr-dict `:` type($dest) `,` type($part)";
+  let hasVerifier = 1;
+}
+
 def Graph_ReadScalarOp : Graph_Op<"read_scalar"> {
   let summary = "Reads one element of a tensor on the host; waits for the device.";
   let description = "Example: `%c = graph.read_scalar %t[%i] : tensor<4xi1>`. Integers and booleans only.";

@@ -50,8 +50,13 @@ LogicalResult ReshapeOp::reifyResultShapes(OpBuilder &, ReifiedRankedShapedTypeD
 
 OpFoldResult ReshapeOp::fold(FoldAdaptor adaptor) {
   auto from = cast<RankedTensorType>(getSource().getType()), to = cast<RankedTensorType>(getResult().getType());
-  // One dynamic dimension at the same place of equal static rest is that same dimension.
-  if (from == to && from.getNumDynamicDims() <= 1)
+  // One dynamic dimension at the same place of equal static rest is that same dimension. Of what control flow hands on
+  // only the reshape says the sizes.
+  Operation *maker = getSource().getDefiningOp();
+  if (!maker)
+    maker = cast<BlockArgument>(getSource()).getOwner()->getParentOp();
+  bool knowsSizes = maker->getNumRegions() == 0 || isa<FunctionOpInterface, DestinationStyleOpInterface>(maker);
+  if (from == to && (from.hasStaticShape() || (from.getNumDynamicDims() == 1 && knowsSizes)))
     return getSource();
   if (auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getSource()); splat && to.hasStaticShape())
     return splat.resizeSplat(to);
@@ -99,6 +104,30 @@ struct MakeReshapeStatic : OpRewritePattern<ReshapeOp> {
 void ReshapeOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   patterns.add<MergeReshapes, MakeReshapeStatic>(context);
 }
+
+//===- slice and update ---------------------------------------------------------------------------------------------===
+
+static LogicalResult verifyRows(Operation *op, Type whole, Type part) {
+  auto from = cast<RankedTensorType>(whole), to = cast<RankedTensorType>(part);
+  if (from.getElementType() != to.getElementType() || from.getRank() != to.getRank() || from.getRank() == 0)
+    return op->emitOpError("C1: expected tensors of one element type and rank, at least 1, found ")
+           << from << " and " << to;
+  return success();
+}
+
+LogicalResult SliceOp::verify() {
+  auto type = cast<RankedTensorType>(getResult().getType());
+  if (static_cast<size_t>(type.getNumDynamicDims()) != getDims().size())
+    return emitOpError("C2: expected ") << type.getNumDynamicDims() << " dims, found " << getDims().size();
+  return verifyRows(*this, getSource().getType(), type);
+}
+
+LogicalResult SliceOp::reifyResultShapes(OpBuilder &, ReifiedRankedShapedTypeDims &shapes) {
+  shapes.push_back(mixedSizes(cast<RankedTensorType>(getResult().getType()), getDims()));
+  return success();
+}
+
+LogicalResult UpdateOp::verify() { return verifyRows(*this, getDest().getType(), getPart().getType()); }
 
 //===- executable and dispatch --------------------------------------------------------------------------------------===
 

@@ -66,6 +66,8 @@ SmallVector<OpFoldResult> eyrie::graph::getHostSizes(OpBuilder &b, Value value) 
     return dispatch.getResultSizes(number);
   if (auto empty = dyn_cast<tensor::EmptyOp>(op))
     return empty.getMixedSizes();
+  if (auto update = dyn_cast<UpdateOp>(op))
+    return getHostSizes(b, update.getDest());
   if (auto cast = dyn_cast<tensor::CastOp>(op))
     sizes = getHostSizes(b, cast.getSource());
   else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {

@@ -124,6 +124,12 @@ public:
   /// The same for a == b, or one of them 1: sizes that are broadcast together and known only at run time.
   void assumeBroadcast(Dim a, Dim b);
   llvm::ArrayRef<std::pair<Dim, Dim>> getBroadcastAssumptions() const { return broadcastAssumptions; }
+  /// Forgets what was assumed since: for what is imported on trial.
+  std::pair<size_t, size_t> countAssumptions() const { return {assumptions.size(), broadcastAssumptions.size()}; }
+  void forgetAssumptions(std::pair<size_t, size_t> since) {
+    assumptions.resize(since.first);
+    broadcastAssumptions.resize(since.second);
+  }
 
   // For the arithmetic on Dim.
   const DimAtom &getAtom(unsigned id) const { return *atoms[id]; }

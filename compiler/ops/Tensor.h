@@ -18,6 +18,9 @@ using Dims = SmallVector<Dim, 4>;
 /// Up to this many elements, integers and booleans are tracked as `contents`, and constants are folded.
 inline constexpr int64_t kMaxContents = 1024;
 
+/// Up to this many integers that the host knows are handed from turn to turn of a loop, or out of a branch, as such.
+inline constexpr size_t kMaxCarriedIntegers = 16;
+
 /// A tensor of the model: element type and shape are always known (the shape possibly symbolic); its elements may be
 /// known too. Exactly what is missing is built on demand: Builder::value() makes the SSA value of a tensor that has
 /// only `contents` or `constant`.

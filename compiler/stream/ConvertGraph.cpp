@@ -13,128 +13,23 @@
 // memory directly; a value that is returned twice, or is an argument or a constant, is copied. Both branches of an
 // scf.if write the memory of its results, which lies outside. Needs the module as `graph` leaves it; leaves stream ops,
 // scalar arithmetic and scf.if without tensors.
-#include "compiler/graph/Graph.h"
-#include "compiler/stream/HostValues.h"
-#include "compiler/stream/Stream.h"
-#include "compiler/stream/Weights.h"
-#include "llvm/Support/xxhash.h"
+#include "compiler/stream/FunctionConverter.h"
 
 using namespace mlir;
 using namespace eyrie;
 using namespace eyrie::stream;
 
-namespace {
-
-/// Assigns the globals that the program uses their places in the weights section.
-class WeightLayout {
-public:
-  explicit WeightLayout(ModuleOp module) : symbols(module) {}
-
-  /// The global's byte offset; reports an error at `user` if there is no such global or it cannot be stored.
-  FailureOr<int64_t> place(Operation *user, StringAttr name) {
-    auto global = symbols.lookup<graph::GlobalOp>(name);
-    if (!global)
-      return user->emitOpError("refers to the global @") << name.getValue() << ", which does not exist";
-    if (auto known = global->getAttrOfType<IntegerAttr>(kWeightOffset))
-      return known.getInt();
-    if (!global.getValue())
-      return global.emitOpError("has no value; run @__initialize before making the module");
-    FailureOr<WeightContent> content = getWeightContent(*global.getValue());
-    if (failed(content))
-      return global.emitOpError("cannot be stored: its data does not fit its type ") << global.getType();
-    int64_t offset = placeContent(*global.getValue(), std::move(*content));
-    global->setAttr(kWeightOffset, Builder(global).getI64IntegerAttr(offset));
-    return offset;
-  }
-
-  SymbolTable &getSymbols() { return symbols; }
-
-private:
-  int64_t placeContent(ElementsAttr value, WeightContent content) {
-    StringRef bytes(content.piece.data(), content.piece.size());
-    auto key = std::make_pair(llvm::xxh3_64bits(bytes), content.size());
-    for (auto [other, offset] : known[key])
-      if (FailureOr<WeightContent> same = getWeightContent(other); succeeded(same) && *same == content)
-        return offset;
-    int64_t offset = end;
-    end += llvm::alignTo(content.size(), kAlignment);
-    known[key].push_back({value, offset});
-    return offset;
-  }
-
-  SymbolTable symbols;
-  int64_t end = 0;
-  DenseMap<std::pair<uint64_t, int64_t>, SmallVector<std::pair<ElementsAttr, int64_t>, 1>> known;
-};
-
-/// Where a tensor's bytes are.
-struct Stored {
-  Value resource, offset, length;
-};
-
-class FunctionConverter {
-public:
-  FunctionConverter(func::FuncOp func, WeightLayout &weights) : func(func), weights(weights), b(func.getContext()) {}
-  LogicalResult run();
-
-private:
-  void expandSelects();
-  void eraseDeadOps(Block &block);
-  void makeArgumentSizes();
-  LogicalResult resolveDims();
-  LogicalResult placeResults();
-  LogicalResult convertBlock(Block &block);
-  LogicalResult convertOp(Operation *op);
-  LogicalResult convertDispatch(graph::DispatchOp op);
-  LogicalResult convertIf(scf::IfOp op);
-  LogicalResult convertBranch(scf::IfOp op, Block &block);
-  LogicalResult convertConstant(Operation *op, StringAttr global);
-  LogicalResult convertReadScalar(graph::ReadScalarOp op);
-  LogicalResult convertReturn(func::ReturnOp op);
-  FailureOr<Stored> getTarget(OpResult result);
-  FailureOr<Stored> allocate(Operation *before, ArrayRef<OpFoldResult> sizes, Type elementType, StringRef name);
-  FailureOr<Stored> find(Operation *user, Value tensor);
-  FailureOr<SmallVector<OpFoldResult>> getSizes(Value tensor);
-  FailureOr<SmallVector<OpFoldResult>> getIfSizes(scf::IfOp op, unsigned result);
-  Stored createOutput(unsigned index, ArrayRef<OpFoldResult> sizes, Operation *before);
-  void copy(Location loc, Stored from, Stored to);
-
-  func::FuncOp func;
-  WeightLayout &weights;
-  OpBuilder b;
-  Availability available;
-  SmallVector<SmallVector<OpFoldResult>> argumentSizes;
-  DenseMap<Value, Stored> stored;          // tensors that are converted
-  DenseMap<Value, Stored> targets;         // tensors whose memory was chosen before their producer is converted
-  DenseMap<unsigned, Value> directResults; // results that a producer writes: number -> the producer's value
-  DenseMap<Value, SmallVector<OpFoldResult>> ifSizes; // of results of scf.if, found before the branches are converted
-  SmallVector<Operation *> converted;                 // in program order; erased at the end
-};
-
-bool isTensor(Value value) { return isa<TensorType>(value.getType()); }
-bool isTensorOp(Operation *op) {
+static bool isTensorOp(Operation *op) {
   return llvm::any_of(op->getOperands(), isTensor) || llvm::any_of(op->getResults(), isTensor);
 }
 
-/// Through views to the value whose bytes they show.
-Value getRoot(Value tensor) {
-  while (true) {
-    if (auto reshape = tensor.getDefiningOp<graph::ReshapeOp>())
-      tensor = reshape.getSource();
-    else if (auto cast = tensor.getDefiningOp<tensor::CastOp>())
-      tensor = cast.getSource();
-    else
-      return tensor;
-  }
-}
-
 /// Whether the op that makes `root` can be told where to write it: it must lie in `block` itself.
-bool canWriteInPlace(Value root, Block &block) {
+bool FunctionConverter::canWriteInPlace(Value root, Block &block) const {
   Operation *op = root.getDefiningOp();
-  return op && op->getBlock() == &block && isa<graph::DispatchOp, scf::IfOp, tensor::EmptyOp>(op);
+  return op && op->getBlock() == &block && isa<graph::DispatchOp, scf::IfOp, scf::WhileOp, tensor::EmptyOp>(op);
 }
 
-SmallVector<OpFoldResult> getMixedSizes(OpBuilder &b, ShapedType type, ValueRange dynamic) {
+SmallVector<OpFoldResult> eyrie::stream::getMixedSizes(OpBuilder &b, ShapedType type, ValueRange dynamic) {
   SmallVector<OpFoldResult> sizes;
   for (int64_t size : type.getShape()) {
     if (!ShapedType::isDynamic(size)) {
@@ -162,6 +57,25 @@ void FunctionConverter::expandSelects() {
         scf::IfOp::create(b, op.getLoc(), op.getCondition(), yield(op.getTrueValue()), yield(op.getFalseValue()));
     op.replaceAllUsesWith(ifOp.getResult(0));
     op.erase();
+  });
+}
+
+/// Memory that updates or loops start from is made for each of them, and as early as its sizes are known, so that the
+/// ops that make the parts can write there.
+void FunctionConverter::separateEmpties() {
+  func.walk([&](tensor::EmptyOp op) {
+    Operation *last = nullptr;
+    for (Value size : op.getDynamicSizes())
+      if (Operation *def = op->getBlock()->findAncestorOpInBlock(*size.getParentBlock()->getParentOp()); !def)
+        if (Operation *own = size.getDefiningOp(); own && own->getBlock() == op->getBlock())
+          last = !last || last->isBeforeInBlock(own) ? own : last;
+    if (last)
+      b.setInsertionPointAfter(last);
+    else
+      b.setInsertionPointToStart(op->getBlock());
+    for (OpOperand &use : llvm::make_early_inc_range(op->getUses()))
+      if (isa<graph::UpdateOp, scf::WhileOp>(use.getOwner()))
+        use.set(b.clone(*op)->getResult(0));
   });
 }
 
@@ -219,55 +133,37 @@ LogicalResult FunctionConverter::resolveDims() {
   return success();
 }
 
-FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getIfSizes(scf::IfOp op, unsigned result) {
-  auto type = cast<RankedTensorType>(op.getResultTypes()[result]);
-  if (auto known = ifSizes.find(op.getResult(result)); known != ifSizes.end())
-    return known->second;
-  auto thenSizes = getSizes(op.thenYield().getOperand(result)), elseSizes = getSizes(op.elseYield().getOperand(result));
-  if (failed(thenSizes) || failed(elseSizes))
-    return failure();
-  SmallVector<OpFoldResult> sizes = getMixedSizes(b, type.clone(SmallVector<int64_t>(type.getRank(), 0)), {});
-  for (int64_t i = 0; i < type.getRank(); ++i) {
-    SmallVector<OpFoldResult, 2> both = {(*thenSizes)[i], (*elseSizes)[i]};
-    if (!type.isDynamicDim(i)) {
-      sizes[i] = b.getIndexAttr(type.getDimSize(i));
-      continue;
-    }
-    if (!available.get(both, op))
-      return op.emitOpError("has a result whose dimension ")
-             << i << " is known only inside a branch; this is not supported";
-    if (isEqualConstantIntOrValue(both[0], both[1])) {
-      sizes[i] = both[0];
-      continue;
-    }
-    b.setInsertionPoint(op);
-    sizes[i] = arith::SelectOp::create(b, op.getLoc(), op.getCondition(), materialize(b, op.getLoc(), both[0]),
-                                       materialize(b, op.getLoc(), both[1]))
-                   .getResult();
-  }
-  return ifSizes[op.getResult(result)] = sizes;
-}
-
 FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getSizes(Value tensor) {
   auto type = dyn_cast<RankedTensorType>(tensor.getType());
   if (!type)
     return emitError(tensor.getLoc()) << "has no rank: " << tensor.getType();
   if (type.hasStaticShape())
     return getMixedSizes(b, type, {});
-  if (auto argument = dyn_cast<BlockArgument>(tensor))
-    return argumentSizes[argument.getArgNumber()];
+  if (auto argument = dyn_cast<BlockArgument>(tensor)) {
+    if (argument.getOwner() == &func.getBody().front())
+      return argumentSizes[argument.getArgNumber()];
+    return emitError(tensor.getLoc()) << "a tensor that a loop carries has dynamic sizes that no graph.reshape gives";
+  }
   Operation *op = tensor.getDefiningOp();
   unsigned number = cast<OpResult>(tensor).getResultNumber();
   if (auto dispatch = dyn_cast<graph::DispatchOp>(op))
     return dispatch.getResultSizes(number);
   if (auto reshape = dyn_cast<graph::ReshapeOp>(op))
     return getMixedSizes(b, type, reshape.getDims());
+  if (auto slice = dyn_cast<graph::SliceOp>(op))
+    return getMixedSizes(b, type, slice.getDims());
+  if (auto update = dyn_cast<graph::UpdateOp>(op))
+    return getSizes(update.getDest());
   if (auto cast = dyn_cast<tensor::CastOp>(op))
     return getSizes(cast.getSource());
   if (auto empty = dyn_cast<tensor::EmptyOp>(op))
     return empty.getMixedSizes();
-  if (auto ifOp = dyn_cast<scf::IfOp>(op))
-    return getIfSizes(ifOp, number);
+  if (auto ifOp = dyn_cast<scf::IfOp>(op)) {
+    auto sizes = getIfSizes(ifOp, number);
+    if (failed(sizes))
+      return op->emitOpError("gives a tensor whose sizes are known only in its branches; a graph.reshape must say them");
+    return sizes;
+  }
   return op->emitOpError("cannot be part of a host program: expected what the graph stage leaves");
 }
 
@@ -377,65 +273,6 @@ LogicalResult FunctionConverter::convertDispatch(graph::DispatchOp op) {
   return success();
 }
 
-LogicalResult FunctionConverter::convertBranch(scf::IfOp op, Block &block) {
-  auto yield = cast<scf::YieldOp>(block.getTerminator());
-  DenseMap<unsigned, Value> direct;
-  for (auto [i, value] : llvm::enumerate(yield.getOperands())) {
-    if (!isTensor(value))
-      continue;
-    if (Value root = getRoot(value); canWriteInPlace(root, block) && !targets.contains(root)) {
-      targets[root] = stored[op.getResult(i)];
-      direct[i] = root;
-    }
-  }
-  if (failed(convertBlock(block)))
-    return failure();
-  SmallVector<Value> scalars;
-  for (auto [i, value] : llvm::enumerate(yield.getOperands())) {
-    if (!isTensor(value)) {
-      scalars.push_back(value);
-      continue;
-    }
-    if (direct.contains(i))
-      continue;
-    auto from = find(yield, value);
-    if (failed(from))
-      return failure();
-    b.setInsertionPoint(yield);
-    copy(op.getLoc(), *from, stored[op.getResult(i)]);
-  }
-  yield.getResultsMutable().assign(scalars);
-  return success();
-}
-
-LogicalResult FunctionConverter::convertIf(scf::IfOp op) {
-  SmallVector<Type> scalarTypes;
-  SmallVector<Value> scalarResults;
-  for (OpResult result : op->getResults()) {
-    if (!isTensor(result)) {
-      scalarTypes.push_back(result.getType());
-      scalarResults.push_back(result);
-      continue;
-    }
-    // The sizes first, even if the memory is chosen already: later ops may ask for them when the branches are gone.
-    auto sizes = getSizes(result);
-    auto place = getTarget(result);
-    if (failed(sizes) || failed(place))
-      return failure();
-    stored[result] = *place;
-  }
-  for (Region &region : op->getRegions())
-    if (!region.empty() && failed(convertBranch(op, region.front())))
-      return failure();
-  b.setInsertionPoint(op);
-  auto scalarIf = scf::IfOp::create(b, op.getLoc(), scalarTypes, op.getCondition(), false, false);
-  scalarIf.getThenRegion().takeBody(op.getThenRegion());
-  scalarIf.getElseRegion().takeBody(op.getElseRegion());
-  for (auto [from, to] : llvm::zip(scalarResults, scalarIf.getResults()))
-    from.replaceAllUsesWith(to);
-  return success();
-}
-
 LogicalResult FunctionConverter::convertConstant(Operation *op, StringAttr global) {
   auto offset = weights.place(op, global);
   if (failed(offset))
@@ -493,6 +330,12 @@ LogicalResult FunctionConverter::convertOp(Operation *op) {
     return convertDispatch(dispatch);
   if (auto ifOp = dyn_cast<scf::IfOp>(op))
     return convertIf(ifOp);
+  if (auto loop = dyn_cast<scf::WhileOp>(op))
+    return convertWhile(loop);
+  if (auto slice = dyn_cast<graph::SliceOp>(op))
+    return convertSlice(slice);
+  if (auto update = dyn_cast<graph::UpdateOp>(op))
+    return convertUpdate(update);
   if (auto load = dyn_cast<graph::LoadGlobalOp>(op))
     return convertConstant(op, load.getGlobalAttr().getAttr());
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
@@ -509,6 +352,13 @@ LogicalResult FunctionConverter::convertOp(Operation *op) {
     auto place = find(op, op->getOperand(0));
     if (failed(place))
       return failure();
+    if (!place->length) {
+      auto sizes = getSizes(op->getResult(0));
+      if (failed(sizes))
+        return failure();
+      b.setInsertionPoint(op);
+      place->length = getByteCount(b, op->getLoc(), *sizes, cast<TensorType>(op->getResultTypes()[0]).getElementType());
+    }
     stored[op->getResult(0)] = *place;
     return success();
   }
@@ -523,10 +373,11 @@ LogicalResult FunctionConverter::convertOp(Operation *op) {
 }
 
 LogicalResult FunctionConverter::convertBlock(Block &block) {
+  placeUpdates(block);
   SmallVector<Operation *> ops;
   for (Operation &op : block)
-    if (!isa<scf::YieldOp, tensor::DimOp>(op) && op.getDialect() != b.getContext()->getLoadedDialect<StreamDialect>() &&
-        (isTensorOp(&op) || isa<scf::IfOp, func::ReturnOp>(op)))
+    if (!isa<scf::YieldOp, scf::ConditionOp, tensor::DimOp>(op) && op.getDialect() != b.getContext()->getLoadedDialect<StreamDialect>() &&
+        (isTensorOp(&op) || isa<scf::IfOp, scf::WhileOp, func::ReturnOp>(op)))
       ops.push_back(&op);
   for (Operation *op : ops) {
     if (failed(convertOp(op)))
@@ -544,6 +395,8 @@ LogicalResult FunctionConverter::run() {
       return func.emitOpError("has an argument or result of type ") << type << "; expected a tensor that can be stored";
   eraseDeadOps(func.getBody().front());
   expandSelects();
+  separateEmpties();
+  updates.analyze(func);
   if (failed(resolveDims()) || failed(placeResults()) || failed(convertBlock(func.getBody().front())))
     return failure();
   for (Operation *op : llvm::reverse(converted)) {
@@ -553,6 +406,7 @@ LogicalResult FunctionConverter::run() {
   return success();
 }
 
+namespace {
 struct ConvertGraphPass : PassWrapper<ConvertGraphPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertGraphPass)
   StringRef getArgument() const override { return "stream-convert-graph"; }

@@ -1,10 +1,12 @@
 #include "mlir/Conversion/Passes.h"
 #include "compiler/stream/Stream.h"
+#include "mlir/Dialect/SCF/Transforms/Passes.h"
 
 using namespace mlir;
 using namespace eyrie::stream;
 
 void eyrie::stream::buildStreamPipeline(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createForToWhileLoopPass());
   pm.addPass(createConvertGraphPass());
   // Sizes as plain arithmetic, so that stream-plan-memory can compare them.
   pm.addNestedPass<func::FuncOp>(createLowerAffinePass());

@@ -11,6 +11,7 @@
 //   by class: tensors whose sizes are multiples of one product of unknowns (batch, batch * length, ...) are packed
 //     like static ones, in units of that product;
 //   by slots: tensors that are never alive together share a slot, as large as its largest at run time.
+// Tensors whose size is known only after the first of them is needed get blocks (stream.block) instead.
 // Leaves the plan as an attribute (kMemoryPlan) on the function. Needs barriers (stream-schedule) and unique
 // arithmetic (cse).
 #include "compiler/stream/HostValues.h"
@@ -64,13 +65,24 @@ private:
         ++step;
       if (isa<DispatchOp, CopyOp, FillOp>(op))
         ++command;
+      unsigned begin = step + 1;
       for (Region &region : op.getRegions())
         for (Block &inner : region) {
           ++step;
           walk(inner);
           ++step;
         }
+      if (isa<scf::WhileOp>(op))
+        extendOver(op, begin);
     }
+  }
+  /// What a loop uses and does not make itself is alive in all of its turns.
+  void extendOver(Operation &loop, unsigned begin) {
+    for (Transient &t : transients)
+      if (t.isUsed() && t.lastStep >= begin && !loop.isAncestor(t.alloc)) {
+        t.firstStep = std::min(t.firstStep, begin);
+        t.lastStep = std::max(t.lastStep, step);
+      }
   }
   void touch(Transient &t) {
     t.firstStep = std::min(t.firstStep, step);
@@ -172,15 +184,13 @@ public:
   /// `before`: the arena is made in front of this op of the function's body.
   Rewriter(Operation *before, SizeExprs &exprs) : b(before), loc(before->getLoc()), before(before), exprs(exprs) {}
 
-  LogicalResult emit(ArrayRef<Transient *> fixed, int64_t fixedBytes, ArrayRef<Group> groups) {
+  void emit(ArrayRef<Transient *> fixed, int64_t fixedBytes, ArrayRef<Group> groups) {
     Value base = getIndexConstant(b, loc, fixedBytes);
     for (Transient *t : fixed)
       t->offset = getIndexConstant(b, loc, t->staticOffset);
     for (const Group &group : groups)
-      if (failed(group.isPacked() ? emitPacked(group, base) : emitSlots(group, base)))
-        return failure();
+      group.isPacked() ? emitPacked(group, base) : emitSlots(group, base);
     arena = ArenaOp::create(b, loc, ResourceType::get(b.getContext(), Lifetime::Transient), base);
-    return success();
   }
 
   void replace(Transient &t) {
@@ -201,31 +211,23 @@ public:
 private:
   static bool isZero(Value value) { return getConstantIntValue(value) == 0; }
 
-  Value getEarly(Value value, AllocOp user) {
-    Value early = available.getUpperBound(value, before);
-    if (!early)
-      user.emitError() << "the size of this tensor depends on data that the program reads back while it runs; this is "
-                          "not supported yet: give the model fixed shapes";
-    return early;
-  }
+  /// Never null for the sizes of what is placed: see makeBlocks.
+  Value getEarly(Value value) { return available.getUpperBound(value, before); }
   Value add(Value a, Value c) { return b.createOrFold<arith::AddIOp>(loc, a, c); }
   Value mul(Value a, int64_t c) { return b.createOrFold<arith::MulIOp>(loc, a, getIndexConstant(b, loc, c)); }
 
-  LogicalResult emitPacked(const Group &group, Value &base) {
+  void emitPacked(const Group &group, Value &base) {
     Value unit;
     for (unsigned number : group.unit) {
-      Value factor = getEarly(exprs.getUnknowns()[number], group.members.front()->alloc);
-      if (!factor)
-        return failure();
+      Value factor = getEarly(exprs.getUnknowns()[number]);
       unit = unit ? b.createOrFold<arith::MulIOp>(loc, unit, factor) : factor;
     }
     for (auto [t, offset] : llvm::zip(group.members, group.packing.offsets))
       t->offset = add(base, mul(unit, offset));
     base = add(base, mul(unit, group.packing.bytes));
-    return success();
   }
 
-  LogicalResult emitSlots(const Group &group, Value &base) {
+  void emitSlots(const Group &group, Value &base) {
     unsigned count = *llvm::max_element(group.slots) + 1;
     for (unsigned slot = 0; slot < count; ++slot) {
       SmallVector<Transient *> members;
@@ -241,15 +243,12 @@ private:
         });
         if (isCovered)
           continue;
-        Value bytes = getEarly(members[i]->alloc.getBytes(), members[i]->alloc);
-        if (!bytes)
-          return failure();
+        Value bytes = getEarly(members[i]->alloc.getBytes());
         size = size ? b.createOrFold<arith::MaxSIOp>(loc, size, bytes) : bytes;
       }
       Value rounded = add(size, getIndexConstant(b, loc, kAlignment - 1));
       base = add(base, b.createOrFold<arith::AndIOp>(loc, rounded, getIndexConstant(b, loc, -kAlignment)));
     }
-    return success();
   }
 
   OpBuilder b;
@@ -298,10 +297,38 @@ struct PlanMemoryPass : PassWrapper<PlanMemoryPass, OperationPass<func::FuncOp>>
     registry.insert<StreamDialect, arith::ArithDialect>();
   }
 
+  /// The arena is made in front of the first op that needs it. Tensors whose size is not known there, but only after
+  /// data has been read back or inside a loop, get blocks of their own. Returns that op; null if no tensor is left.
+  Operation *makeBlocks(func::FuncOp func) {
+    SmallVector<AllocOp> allocs;
+    func.walk([&](AllocOp op) {
+      if (!op.getResult().use_empty())
+        allocs.push_back(op);
+    });
+    Availability available;
+    while (!allocs.empty()) {
+      Operation *first = func.getBody().front().findAncestorOpInBlock(*allocs.front());
+      unsigned before = allocs.size();
+      llvm::erase_if(allocs, [&](AllocOp op) {
+        if (available.getUpperBound(op.getBytes(), first))
+          return false;
+        OpBuilder b(op);
+        Value block = BlockOp::create(b, op.getLoc(), op.getType(), op.getBytes());
+        op.replaceAllUsesWith(block);
+        op.erase();
+        return true;
+      });
+      if (before == allocs.size())
+        return first;
+    }
+    return nullptr;
+  }
+
   void runOnOperation() override {
     func::FuncOp func = getOperation();
     if (func.isExternal())
       return;
+    Operation *first = makeBlocks(func);
     // 1. Who lives when.
     std::vector<Transient> transients;
     Liveness liveness(func, transients);
@@ -329,11 +356,8 @@ struct PlanMemoryPass : PassWrapper<PlanMemoryPass, OperationPass<func::FuncOp>>
     if (transients.empty())
       return;
     // 4. The arena in front of the first op that needs it.
-    Block &body = func.getBody().front();
-    Operation *first = body.findAncestorOpInBlock(*transients.front().alloc);
     Rewriter rewriter(first, liveness.exprs);
-    if (failed(rewriter.emit(fixed, packing.bytes, groups)))
-      return signalPassFailure();
+    rewriter.emit(fixed, packing.bytes, groups);
     for (Transient &t : transients)
       rewriter.replace(t);
   }

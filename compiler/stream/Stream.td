@@ -50,6 +50,14 @@ def Stream_ConstantsOp : Stream_Op<"constants", [Pure]> {
   let assemblyFormat = "attr-dict `:` type($result)";
 }
 
+def Stream_ShareOp : Stream_Op<"share", [Pure]> {
+  let summary = "An argument or the constants as a resource that control flow can hand on in place of a block.";
+  let description = "Example: `%s = stream.share %x : !stream.resource<external> -> !stream.resource<transient>`";
+  let arguments = (ins Stream_ResourceType:$source);
+  let results = (outs Stream_ResourceType:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
+}
+
 def Stream_OutputOp : Stream_Op<"output"> {
   let summary = "Allocates a result of the function; `sizes` are all dimensions of its type.";
   let description = [{
@@ -70,6 +78,18 @@ def Stream_AllocOp : Stream_Op<"alloc"> {
     Example: `%t = stream.alloc %bytes {name = "conv1"} : !stream.resource<transient>`
   }];
   let arguments = (ins Index:$bytes, DefaultValuedAttr<StrAttr, "\"\"">:$name);
+  let results = (outs Stream_ResourceType:$result);
+  let assemblyFormat = "$bytes attr-dict `:` type($result)";
+}
+
+def Stream_BlockOp : Stream_Op<"block"> {
+  let summary = "One transient tensor with memory of its own, given back when nothing refers to it any more.";
+  let description = [{
+    For sizes that are known only while the program runs and for tensors that control flow hands on.
+
+    Example: `%b = stream.block %bytes : !stream.resource<transient>`
+  }];
+  let arguments = (ins Index:$bytes);
   let results = (outs Stream_ResourceType:$result);
   let assemblyFormat = "$bytes attr-dict `:` type($result)";
 }

@@ -103,6 +103,7 @@ public:
       if (failed(emitOp(&op)))
         return failure();
     }
+    insertDrops(code);
     if (!encode(std::move(code), func.getName(), program))
       return func.emitOpError("is too large for the module format");
     return success();
@@ -113,6 +114,9 @@ private:
   LogicalResult emitArith(Operation *op);
   LogicalResult emitCast(Operation *op);
   LogicalResult emitIf(scf::IfOp op);
+  LogicalResult emitWhile(scf::WhileOp op);
+  LogicalResult emitBlock(Block &block);
+  void emitMoves(ValueRange to, ValueRange from);
   LogicalResult emitDispatch(stream::DispatchOp op);
   void makeConstants(Operation *op);
 
@@ -142,7 +146,24 @@ private:
   }
   uint32_t define(Value value) { return registers[value] = code.numInts++; }
   uint32_t useBuffer(Value value) { return buffers.at(value); }
-  uint32_t defineBuffer(Value value) { return buffers[value] = code.numBuffers++; }
+  uint32_t defineBuffer(Value value, bool ownsBlock = false) { return buffers[value] = newBuffer(ownsBlock); }
+  uint32_t newBuffer(bool ownsBlock) {
+    code.ownsBlock.push_back(ownsBlock);
+    return code.numBuffers++;
+  }
+  static bool isResource(Value value) { return isa<stream::ResourceType>(value.getType()); }
+  bool isSameRegister(Value a, Value c) {
+    auto &bank = isResource(a) ? buffers : registers;
+    auto x = bank.find(a), y = bank.find(c);
+    return x != bank.end() && y != bank.end() && x->second == y->second;
+  }
+  /// A register for a value that control flow gives, which may be a block of memory.
+  void defineAny(Value value) {
+    if (isResource(value))
+      defineBuffer(value, /*ownsBlock=*/true);
+    else
+      define(value);
+  }
   static int64_t asHeld(Type type, int64_t value) { return type.isInteger(1) ? value & 1 : value; }
   /// Appends count and registers.
   void appendList(SmallVectorImpl<uint32_t> &words, ValueRange values) {
@@ -212,26 +233,100 @@ LogicalResult FunctionEmitter::emitCast(Operation *op) {
   return success();
 }
 
+LogicalResult FunctionEmitter::emitBlock(Block &block) {
+  for (Operation &inner : block.without_terminator())
+    if (failed(emitOp(&inner)))
+      return failure();
+  return success();
+}
+
+/// Assigns all of `from` to the registers of `to` at once: a source that an earlier move overwrites is saved first.
+void FunctionEmitter::emitMoves(ValueRange to, ValueRange from) {
+  DenseMap<Value, uint32_t> saved;
+  for (auto [i, source] : llvm::enumerate(from)) {
+    bool isOverwritten = llvm::any_of(llvm::zip(to.take_front(i), from.take_front(i)), [&](auto earlier) {
+      auto [target, other] = earlier;
+      return isResource(target) == isResource(source) && isSameRegister(target, source) &&
+             !isSameRegister(target, other);
+    });
+    if (!isOverwritten || saved.contains(source))
+      continue;
+    uint32_t copy = isResource(source) ? newBuffer(true) : code.numInts++;
+    emit(isResource(source) ? VmOp::kBufMov : VmOp::kMov, {copy, isResource(source) ? useBuffer(source) : use(source)});
+    saved[source] = copy;
+  }
+  for (auto [target, source] : llvm::zip_equal(to, from)) {
+    auto copy = saved.find(source);
+    uint32_t reg = isResource(target) ? buffers.at(target) : registers.at(target);
+    uint32_t value = copy != saved.end() ? copy->second : isResource(source) ? useBuffer(source) : use(source);
+    if (reg != value)
+      emit(isResource(target) ? VmOp::kBufMov : VmOp::kMov, {reg, value});
+  }
+}
+
+LogicalResult FunctionEmitter::emitWhile(scf::WhileOp op) {
+  Block &before = *op.getBeforeBody(), &after = *op.getAfterBody();
+  llvm::for_each(before.getArguments(), [&](Value argument) { defineAny(argument); });
+  emitMoves(before.getArguments(), op.getInits());
+  uint32_t beforeLabel = newLabel(), afterLabel = newLabel(), exit = newLabel();
+  emit(VmOp::kBr, {beforeLabel});
+  startBlock(beforeLabel);
+  size_t begin = code.instructions.size();
+  scf::ConditionOp condition = op.getConditionOp();
+  // What is only passed on needs no register of its own.
+  for (auto [forwarded, argument] : llvm::zip_equal(condition.getArgs(), after.getArguments()))
+    if (!isa<BlockArgument>(forwarded) || forwarded.getParentBlock() != &before)
+      defineAny(argument);
+  if (failed(emitBlock(before)))
+    return failure();
+  SmallVector<Value> targets, sources;
+  for (auto [forwarded, argument] : llvm::zip_equal(condition.getArgs(), after.getArguments())) {
+    if (isa<BlockArgument>(forwarded) && forwarded.getParentBlock() == &before) {
+      if (isResource(argument))
+        buffers[argument] = useBuffer(forwarded);
+      else
+        registers[argument] = registers.at(forwarded);
+      continue;
+    }
+    targets.push_back(argument);
+    sources.push_back(forwarded);
+  }
+  emitMoves(targets, sources);
+  for (auto [argument, result] : llvm::zip_equal(after.getArguments(), op.getResults())) {
+    if (isResource(argument))
+      buffers[result] = useBuffer(argument);
+    else
+      registers[result] = registers.at(argument);
+  }
+  emit(VmOp::kCondBr, {use(condition.getCondition()), afterLabel, exit});
+  startBlock(afterLabel);
+  if (failed(emitBlock(after)))
+    return failure();
+  emitMoves(before.getArguments(), after.getTerminator()->getOperands());
+  emit(VmOp::kBr, {beforeLabel});
+  code.spans.push_back({begin, code.instructions.size() - 1, /*isLoop=*/true});
+  startBlock(exit);
+  return success();
+}
+
 LogicalResult FunctionEmitter::emitIf(scf::IfOp op) {
-  SmallVector<uint32_t> results;
-  for (Value result : op.getResults())
-    results.push_back(define(result));
+  llvm::for_each(op.getResults(), [&](Value result) { defineAny(result); });
   bool hasElse = !op.getElseRegion().empty();
   uint32_t thenLabel = newLabel(), after = newLabel(), elseLabel = hasElse ? newLabel() : after;
+  size_t begin = code.instructions.size();
   emit(VmOp::kCondBr, {use(op.getCondition()), thenLabel, elseLabel});
   auto emitBranch = [&](uint32_t label, Block &block) -> LogicalResult {
     startBlock(label);
-    for (Operation &inner : block.without_terminator())
-      if (failed(emitOp(&inner)))
-        return failure();
-    for (auto [result, value] : llvm::zip(results, block.getTerminator()->getOperands()))
-      emit(VmOp::kMov, {result, use(value)});
+    if (failed(emitBlock(block)))
+      return failure();
+    emitMoves(op.getResults(), block.getTerminator()->getOperands());
     emit(VmOp::kBr, {after});
     return success();
   };
   if (failed(emitBranch(thenLabel, op.getThenRegion().front())) ||
       (hasElse && failed(emitBranch(elseLabel, op.getElseRegion().front()))))
     return failure();
+  code.spans.push_back({begin, code.instructions.size() - 1, /*isLoop=*/false});
   startBlock(after);
   return success();
 }
@@ -266,6 +361,15 @@ LogicalResult FunctionEmitter::emitOp(Operation *op) {
       .Case([&](stream::ArenaOp op) {
         uint32_t bytes = use(op.getBytes());
         emit(VmOp::kBufArena, {defineBuffer(op.getResult()), bytes});
+        return success();
+      })
+      .Case([&](stream::ShareOp op) {
+        buffers[op.getResult()] = useBuffer(op.getSource());
+        return success();
+      })
+      .Case([&](stream::BlockOp op) {
+        uint32_t bytes = use(op.getBytes());
+        emit(VmOp::kBufBlock, {defineBuffer(op.getResult(), /*ownsBlock=*/true), bytes});
         return success();
       })
       .Case([&](stream::OutputOp op) {
@@ -314,6 +418,7 @@ LogicalResult FunctionEmitter::emitOp(Operation *op) {
         return success();
       })
       .Case([&](scf::IfOp op) { return emitIf(op); })
+      .Case([&](scf::WhileOp op) { return emitWhile(op); })
       .Case([&](cf::AssertOp op) {
         program.strings.push_back(op.getMsg().str());
         emit(VmOp::kAssert,

@@ -4,6 +4,7 @@
 
 using namespace eyrie;
 using namespace eyrie::vm;
+using abi::VmOp;
 
 void vm::visitWords(Instruction &instruction, llvm::function_ref<void(WordKind, uint32_t &)> visit) {
   uint32_t *word = instruction.words.data();
@@ -50,12 +51,45 @@ void vm::visitWords(Instruction &instruction, llvm::function_ref<void(WordKind, 
 
 namespace {
 
+constexpr size_t kNever = ~size_t(0);
+
+/// First and last instruction at which each virtual register of a bank holds its value.
+struct Lifetimes {
+  Lifetimes(Code &code, bool isOfBuffers)
+      : first(isOfBuffers ? code.numBuffers : code.numInts, kNever), last(first.size(), 0) {
+    for (auto [at, instruction] : llvm::enumerate(code.instructions))
+      visitWords(instruction, [&, at = at](WordKind kind, uint32_t &word) {
+        bool isBuffer = kind == WordKind::BufferUse || kind == WordKind::BufferDef;
+        bool isInt = kind == WordKind::IntUse || kind == WordKind::IntDef;
+        if (isOfBuffers ? !isBuffer : !isInt)
+          return;
+        first[word] = std::min(first[word], at);
+        last[word] = std::max(last[word], at);
+      });
+  }
+  /// What is needed in a later turn of a loop, or after one way through an if, lives to the end of it.
+  void extend(const Span &span) {
+    for (auto [begin, end] : llvm::zip(first, last))
+      if (begin < span.begin && end >= span.begin && end < span.end)
+        end = span.end;
+  }
+
+  std::vector<size_t> first, last;
+};
+
 /// Registers of one bank.
 class Bank {
 public:
-  Bank(uint32_t numVirtual) : lastUse(numVirtual, 0), assigned(numVirtual, ~0u) {}
-
-  void noteUse(uint32_t reg, uint32_t at) { lastUse[reg] = at; }
+  Bank(Code &code, bool isOfBuffers)
+      : lifetimes(code, isOfBuffers), assigned(lifetimes.first.size(), ~0u) {
+    for (const Span &span : code.spans)
+      if (span.isLoop)
+        lifetimes.extend(span);
+    ending.resize(code.instructions.size());
+    for (auto [reg, end] : llvm::enumerate(lifetimes.last))
+      if (lifetimes.first[reg] != kNever)
+        ending[end].push_back(reg);
+  }
 
   /// The real register of a virtual one, which is chosen at its first mention.
   uint32_t define(uint32_t reg) {
@@ -67,61 +101,87 @@ public:
     free.pop();
     return assigned[reg];
   }
-  void release(uint32_t real) { free.push(real); }
-  bool isDead(uint32_t reg, uint32_t at) const { return lastUse[reg] == at; }
+  /// Frees the registers whose last mention is instruction `at`: those that it reads before it writes any, the others
+  /// after it.
+  void releaseRead(size_t at, llvm::ArrayRef<uint32_t> written) {
+    for (uint32_t reg : ending[at])
+      if (!llvm::is_contained(written, reg))
+        free.push(assigned[reg]);
+  }
+  void releaseWritten(size_t at, llvm::ArrayRef<uint32_t> written) {
+    for (uint32_t reg : ending[at])
+      if (llvm::is_contained(written, reg))
+        free.push(assigned[reg]);
+  }
   uint32_t size() const { return count; }
 
 private:
-  std::vector<uint32_t> lastUse, assigned;
+  Lifetimes lifetimes;
+  std::vector<uint32_t> assigned;
+  std::vector<llvm::SmallVector<uint32_t, 2>> ending;
   uint32_t count = 0;
   std::priority_queue<uint32_t, std::vector<uint32_t>, std::greater<>> free;
 };
 
 } // namespace
 
-bool vm::encode(Code code, llvm::StringRef name, Program &program) {
-  Bank ints(code.numInts), buffers(code.numBuffers);
-  auto bankOf = [&](WordKind kind) -> Bank & {
-    return kind == WordKind::IntUse || kind == WordKind::IntDef ? ints : buffers;
-  };
-  auto isUse = [](WordKind kind) { return kind == WordKind::IntUse || kind == WordKind::BufferUse; };
-  auto isDef = [](WordKind kind) { return kind == WordKind::IntDef || kind == WordKind::BufferDef; };
-
-  for (auto [at, instruction] : llvm::enumerate(code.instructions))
-    visitWords(instruction, [&, at = at](WordKind kind, uint32_t &word) {
-      if (isUse(kind) || isDef(kind))
-        bankOf(kind).noteUse(word, at);
-    });
-
+void vm::insertDrops(Code &code) {
+  Lifetimes lifetimes(code, /*isOfBuffers=*/true);
+  for (const Span &span : code.spans)
+    lifetimes.extend(span);
+  std::vector<llvm::SmallVector<uint32_t, 1>> dropsBehind(code.instructions.size());
+  for (auto [reg, end] : llvm::enumerate(lifetimes.last))
+    if (lifetimes.first[reg] != kNever && code.ownsBlock[reg])
+      dropsBehind[end].push_back(reg);
+  std::vector<Instruction> instructions;
+  std::vector<size_t> moved; // old number -> new number
+  std::vector<uint32_t> newStarts;
+  llvm::SmallVector<uint32_t, 1> pending;
+  auto next = code.blockStarts.begin();
   for (auto [at, instruction] : llvm::enumerate(code.instructions)) {
-    // Uses first: a destination may take over a register that is read for the last time. A register that dies here is
-    // given back once, after all its mentions in this instruction have been rewritten.
-    llvm::SmallVector<std::pair<Bank *, uint32_t>> dying;
-    visitWords(instruction, [&, at = at](WordKind kind, uint32_t &word) {
-      if (!isUse(kind))
-        return;
-      Bank &bank = bankOf(kind);
-      bool dies = bank.isDead(word, at);
-      word = bank.define(word);
-      if (dies && !llvm::is_contained(dying, std::make_pair(&bank, word)))
-        dying.emplace_back(&bank, word);
-    });
-    for (auto [bank, real] : dying)
-      bank->release(real);
-    dying.clear();
-    visitWords(instruction, [&, at = at](WordKind kind, uint32_t &word) {
-      if (kind == WordKind::Label)
+    if (next != code.blockStarts.end() && *next == at) {
+      newStarts.push_back(instructions.size());
+      ++next;
+    }
+    for (uint32_t reg : pending)
+      instructions.push_back({VmOp::kBufDrop, {reg}});
+    pending = dropsBehind[at];
+    moved.push_back(instructions.size());
+    instructions.push_back(std::move(instruction));
+  }
+  for (Span &span : code.spans)
+    span = {moved[span.begin], moved[span.end], span.isLoop};
+  code.instructions = std::move(instructions);
+  code.blockStarts = std::move(newStarts);
+}
+
+bool vm::encode(Code code, llvm::StringRef name, Program &program) {
+  Bank ints(code, /*isOfBuffers=*/false), buffers(code, /*isOfBuffers=*/true);
+  for (auto [at, instruction] : llvm::enumerate(code.instructions)) {
+    // A destination may take over a register that is read for the last time.
+    llvm::SmallVector<uint32_t> writtenInts, writtenBuffers;
+    visitWords(instruction, [&](WordKind kind, uint32_t &word) {
+      if (kind == WordKind::IntDef)
+        writtenInts.push_back(word);
+      else if (kind == WordKind::BufferDef)
+        writtenBuffers.push_back(word);
+      else if (kind == WordKind::IntUse)
+        word = ints.define(word);
+      else if (kind == WordKind::BufferUse)
+        word = buffers.define(word);
+      else if (kind == WordKind::Label)
         word = code.labelBlocks[word];
-      if (!isDef(kind))
-        return;
-      Bank &bank = bankOf(kind);
-      bool dies = bank.isDead(word, at);
-      word = bank.define(word);
-      if (dies)
-        dying.emplace_back(&bank, word);
     });
-    for (auto [bank, real] : dying)
-      bank->release(real);
+    ints.releaseRead(at, writtenInts);
+    buffers.releaseRead(at, writtenBuffers);
+    visitWords(instruction, [&](WordKind kind, uint32_t &word) {
+      if (kind == WordKind::IntDef)
+        word = ints.define(word);
+      else if (kind == WordKind::BufferDef)
+        word = buffers.define(word);
+    });
+    ints.releaseWritten(at, writtenInts);
+    buffers.releaseWritten(at, writtenBuffers);
   }
 
   Function function;

@@ -33,7 +33,8 @@ eyrie_instance::eyrie_instance(eyrie_module* module, const eyrie_instance_option
       arguments_(module->runtime->allocator),
       results_(module->runtime->allocator),
       symbols_(module->runtime->allocator),
-      profile_(module->runtime->allocator) {
+      profile_(module->runtime->allocator),
+      blocks_(module->runtime->allocator, device_) {
   module_->Retain();
 }
 
@@ -171,10 +172,7 @@ vm::BufferRef eyrie_instance::Weights() { return {module_->weights, module_->wei
 
 Status eyrie_instance::Arena(uint64_t size, vm::BufferRef* buffer) {
   if (arena_taken_) return Error(EYRIE_FAILED_PRECONDITION, "the transient memory is asked for twice in one call");
-  uint64_t limit = module_->options.max_arena_bytes ? module_->options.max_arena_bytes : kDefaultMaxArena;
-  if (size > limit)
-    return Error(EYRIE_RESOURCE_EXHAUSTED, "the call needs %llu bytes of transient memory, limit %llu",
-                 static_cast<unsigned long long>(size), static_cast<unsigned long long>(limit));
+  EYRIE_RETURN_IF_ERROR(CheckTransient(blocks_.bytes(), size));
   if (!arena_ || arena_->size() < size) {
     device_->ReleaseBuffer(arena_);
     arena_ = nullptr;
@@ -183,6 +181,33 @@ Status eyrie_instance::Arena(uint64_t size, vm::BufferRef* buffer) {
   arena_taken_ = true;
   *buffer = {arena_, arena_->size()};
   return {};
+}
+
+Status eyrie_instance::CheckTransient(uint64_t held, uint64_t size) const {
+  uint64_t limit = module_->options.max_arena_bytes ? module_->options.max_arena_bytes : kDefaultMaxArena;
+  if (size <= limit && held <= limit - size) return {};
+  return Error(EYRIE_RESOURCE_EXHAUSTED, "the call needs %llu bytes of transient memory%s, limit %llu",
+               static_cast<unsigned long long>(size), held ? " more" : "", static_cast<unsigned long long>(limit));
+}
+
+Status eyrie_instance::AllocateBlock(uint64_t size, vm::BufferRef* buffer) {
+  uint32_t block = 0;
+  bool needs_barrier = false;
+  hal::Buffer* memory = blocks_.Take(size, &block, &needs_barrier);
+  if (memory) {
+    *buffer = {memory, memory->size(), block};
+    return needs_barrier ? Barrier() : Status();
+  }
+  EYRIE_RETURN_IF_ERROR(CheckTransient(arena_bytes(), size));
+  if (blocks_.MustTrim(size)) EYRIE_RETURN_IF_ERROR(SubmitAndWait());
+  EYRIE_ASSIGN_OR_RETURN(memory, blocks_.Make(size, &block));
+  *buffer = {memory, memory->size(), block};
+  return {};
+}
+
+Status eyrie_instance::Barrier() {
+  blocks_.NoteBarrier();
+  return commands_->Barrier();
 }
 
 Status eyrie_instance::AllocateResult(uint32_t result, std::span<const int64_t> dims, vm::BufferRef* buffer) {
@@ -268,6 +293,7 @@ Status eyrie_instance::Fill(const vm::BindingRef& destination, uint64_t pattern,
 }
 
 Status eyrie_instance::SubmitAndWait() {
+  blocks_.NoteBarrier();
   if (commands_->empty()) return {};
   EYRIE_RETURN_IF_ERROR(commands_->End());
   hal::SemaphoreValue signal = {timeline_, timeline_value_ + 1};
@@ -311,6 +337,7 @@ Status eyrie_instance::Call(uint32_t function, const eyrie_tensor_t* inputs, siz
   stop_ = {&cancelled, options.timeout_ns ? NowNs() + options.timeout_ns : kForever};
   EYRIE_RETURN_IF_ERROR(commands_->Begin());
   Status status = interpreter_.Run(module_->FunctionAt(function), *this);
+  blocks_.ReleaseAll();
   if (!status.ok()) {
     // A failed submission has failed the timeline: start a new one.
     timeline_->~Semaphore();

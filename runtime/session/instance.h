@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "runtime/session/block_pool.h"
 #include "runtime/session/module.h"
 #include "runtime/vm/interpreter.h"
 
@@ -32,6 +33,9 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie::rt::vm::BufferRef Argument(uint32_t argument) override;
   eyrie::rt::vm::BufferRef Weights() override;
   eyrie::rt::Status Arena(uint64_t size, eyrie::rt::vm::BufferRef* buffer) override;
+  eyrie::rt::Status AllocateBlock(uint64_t size, eyrie::rt::vm::BufferRef* buffer) override;
+  void RetainBlock(uint32_t block) override { blocks_.Retain(block); }
+  void ReleaseBlock(uint32_t block) override { blocks_.Release(block); }
   eyrie::rt::Status AllocateResult(uint32_t result, std::span<const int64_t> dims,
                                    eyrie::rt::vm::BufferRef* buffer) override;
   eyrie::rt::Status Load(uint32_t element_type, void* buffer, uint64_t offset, int64_t* value) override;
@@ -43,7 +47,7 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
                          const eyrie::rt::vm::BindingRef& destination) override;
   eyrie::rt::Status Fill(const eyrie::rt::vm::BindingRef& destination, uint64_t pattern,
                          uint32_t pattern_bytes) override;
-  eyrie::rt::Status Barrier() override { return commands_->Barrier(); }
+  eyrie::rt::Status Barrier() override;
   eyrie::rt::Status SubmitAndWait() override;
   eyrie::rt::Status Return() override;
   const char* Message(uint32_t string) override { return module_->String(string); }
@@ -55,7 +59,7 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   uint64_t dispatches = 0;
   eyrie_module* module_;
 
-  uint64_t arena_bytes() const { return arena_ ? arena_->size() : 0; }
+  uint64_t arena_bytes() const { return (arena_ ? arena_->size() : 0) + blocks_.bytes(); }
   uint64_t result_bytes() const;
   std::span<const eyrie::rt::hal::ProfileEntry> profile() const { return {profile_.data(), profile_.size()}; }
 
@@ -65,6 +69,7 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie::rt::Status CheckDims(const char* what, uint32_t index, const eyrie_value_info_t& value,
                               std::span<const int64_t> dims);
   eyrie::rt::Status CheckOverlap(uint32_t result, const eyrie_tensor_t& output, size_t bytes) const;
+  eyrie::rt::Status CheckTransient(uint64_t held, uint64_t size) const;
   eyrie::rt::Status Recorded(eyrie::rt::Status status);
 
   struct SymbolBinding {
@@ -82,6 +87,7 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie::rt::Array<eyrie::rt::hal::ProfileEntry> profile_;
   eyrie::rt::hal::CommandBuffer* commands_ = nullptr;
   eyrie::rt::hal::Buffer* arena_ = nullptr;
+  eyrie::rt::session::BlockPool blocks_;
   eyrie::rt::hal::Semaphore* timeline_ = nullptr;
   uint64_t timeline_value_ = 0;
   eyrie::rt::hal::Stop stop_;

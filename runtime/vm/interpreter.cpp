@@ -68,6 +68,11 @@ Status Interpreter::Run(const Function& function, Host& host) {
     if (__builtin_expect(b[index].handle != nullptr, 1)) return Status();
     return Error(EYRIE_FAILED_PRECONDITION, "buffer register b%u is null", index);
   };
+  // Writes a buffer register; `value` comes with its own hold of a block.
+  auto set_buffer = [&](uint32_t index, BufferRef value) {
+    if (b[index].block) host.ReleaseBlock(b[index].block);
+    b[index] = value;
+  };
   // Collects a list of integer registers; returns the word behind it.
   auto read_list = [&](const uint32_t* word) {
     uint32_t count = *word++;
@@ -163,17 +168,39 @@ Status Interpreter::Run(const Function& function, Host& host) {
         r[w[0]] = host.ArgumentDim(w[1], w[2]);
         break;
       case VmOp::kBufArg:
-        b[w[0]] = host.Argument(w[1]);
+        set_buffer(w[0], host.Argument(w[1]));
         break;
       case VmOp::kBufWeights:
-        b[w[0]] = host.Weights();
+        set_buffer(w[0], host.Weights());
         break;
-      case VmOp::kBufArena:
-        EYRIE_VM_TRY(host.Arena(U(r[w[1]]), &b[w[0]]));
+      case VmOp::kBufArena: {
+        BufferRef arena;
+        EYRIE_VM_TRY(host.Arena(U(r[w[1]]), &arena));
+        set_buffer(w[0], arena);
         break;
-      case VmOp::kBufResult:
+      }
+      case VmOp::kBufResult: {
+        BufferRef result;
         read_list(w + 2);
-        EYRIE_VM_TRY(host.AllocateResult(w[1], {constants_.data(), w[2]}, &b[w[0]]));
+        EYRIE_VM_TRY(host.AllocateResult(w[1], {constants_.data(), w[2]}, &result));
+        set_buffer(w[0], result);
+        break;
+      }
+      case VmOp::kBufMov: {
+        EYRIE_VM_TRY(check_buffer(w[1]));
+        const BufferRef source = b[w[1]];
+        if (source.block) host.RetainBlock(source.block);
+        set_buffer(w[0], source);
+        break;
+      }
+      case VmOp::kBufBlock: {
+        // The old one first: the new one may take over its memory.
+        set_buffer(w[0], {});
+        EYRIE_VM_TRY(host.AllocateBlock(U(r[w[1]]), &b[w[0]]));
+        break;
+      }
+      case VmOp::kBufDrop:
+        set_buffer(w[0], {});
         break;
       case VmOp::kBufSize:
         EYRIE_VM_TRY(check_buffer(w[1]));

@@ -15,6 +15,7 @@ namespace eyrie::rt::vm {
 struct BufferRef {
   void* handle = nullptr;
   uint64_t size = 0;
+  uint32_t block = 0;  // not 0: the number under which the host counts the registers that hold this memory
 };
 
 struct BindingRef {
@@ -30,6 +31,10 @@ class Host {
   virtual BufferRef Argument(uint32_t argument) = 0;
   virtual BufferRef Weights() = 0;
   virtual Status Arena(uint64_t size, BufferRef* buffer) = 0;
+  // A block of transient memory; it is held by the register that it is written to.
+  virtual Status AllocateBlock(uint64_t size, BufferRef* buffer) = 0;
+  virtual void RetainBlock(uint32_t block) = 0;
+  virtual void ReleaseBlock(uint32_t block) = 0;
   virtual Status AllocateResult(uint32_t result, std::span<const int64_t> dims, BufferRef* buffer) = 0;
   virtual Status Load(uint32_t element_type, void* buffer, uint64_t offset, int64_t* value) = 0;
   virtual Status Store(uint32_t element_type, void* buffer, uint64_t offset, int64_t value) = 0;

@@ -2,6 +2,7 @@
 #include "compiler/graph/Graph.h"
 #include "compiler/import/onnx/Importer.h"
 #include "compiler/import/onnx/Text.h"
+#include "compiler/ops/Loop.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -19,8 +20,7 @@ static std::optional<bool> knownCondition(const Tensor &t) {
   return std::nullopt;
 }
 
-/// True if `dim` is computed from a value made inside `region`.
-static bool dependsOn(Dim dim, Region &region) {
+bool dependsOn(Dim dim, Region &region) {
   if (dim.isConstant())
     return false;
   for (const auto &term : dim.getNode()->terms)
@@ -47,52 +47,104 @@ SmallVector<Slot> Importer::importBranch(const Graph &graph, Scope &scope, const
   return importNodes(graph.nodes, names, inner, env);
 }
 
-/// Gives the results of two branches one type and yields them; the text says what does not fit.
-std::string Importer::mergeBranches(Value condition, Region &thenRegion, Region &elseRegion, ArrayRef<Slot> thenResults,
+/// Gives the results of two branches one type and yields them. Sizes and integers of the host that differ are yielded
+/// beside the tensors. The text says what does not fit.
+std::string Importer::mergeBranches(Value condition, scf::IfOp apart, ArrayRef<Slot> thenResults,
                                     ArrayRef<Slot> elseResults, SmallVector<Tensor> &merged) {
-  SmallVector<Value> thenValues, elseValues;
+  SmallVector<Value> yields[2];
   SmallVector<Type> types;
+  OpBuilder::InsertPoint outside = builder.saveInsertionPoint();
+  auto regionOf = [&](int branch) -> Region & { return apart->getRegion(branch); };
+  auto atEnd = [&](int branch) { builder.setInsertionPointToEnd(&regionOf(branch).front()); };
+  // An integer that both branches know: itself if it is the same one, else the number of a new yield.
+  struct Integer {
+    Dim same;
+    std::optional<unsigned> yield;
+  };
+  auto mergeIntegers = [&](Dim t, Dim e) -> Integer {
+    if (t == e && !dependsOn(t, regionOf(0)) && !dependsOn(e, regionOf(1)))
+      return {t, std::nullopt};
+    for (int branch : {0, 1}) {
+      atEnd(branch);
+      yields[branch].push_back(b->index(branch ? e : t));
+    }
+    types.push_back(builder.getIndexType());
+    return {0, types.size() - 1};
+  };
+  struct Merged {
+    SmallVector<Integer> shape, contents;
+    std::optional<unsigned> tensor;
+  };
+  SmallVector<Merged> plans;
   for (auto [i, pair] : llvm::enumerate(llvm::zip_equal(thenResults, elseResults))) {
     const Tensor &t = std::get<0>(pair).tensor, &e = std::get<1>(pair).tensor;
     std::string both =
         "result " + std::to_string(i) + " is " + t.str() + " in one branch and " + e.str() + " in the other";
     if (t.elementType != e.elementType || t.isUnsigned != e.isUnsigned)
       return both + "; the types must be equal";
-    if (t.shape != e.shape)
-      return both + "; branches with results of different shapes are not supported when the condition is known only "
-                    "at run time; --shape may make it known";
-    for (Dim d : t.shape)
-      if (dependsOn(d, thenRegion) || dependsOn(d, elseRegion))
-        return "the size of result " + std::to_string(i) + ", " + t.str() +
-               ", is computed inside the branches, which is not supported";
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToEnd(&thenRegion.front());
-    thenValues.push_back(b->value(t));
-    builder.setInsertionPointToEnd(&elseRegion.front());
-    elseValues.push_back(b->value(e));
-    types.push_back(t.type());
+    if (t.rank() != e.rank())
+      return both + "; branches with results of different ranks are not supported when the condition is known only at "
+                    "run time; --shape may make it known";
+    Merged plan;
+    SmallVector<int64_t> sizes;
+    for (auto [x, y] : llvm::zip_equal(t.shape, e.shape)) {
+      plan.shape.push_back(mergeIntegers(x, y));
+      sizes.push_back(plan.shape.back().yield ? ShapedType::kDynamic : plan.shape.back().same.typeSize());
+    }
+    if (t.contents && e.contents && t.shape == e.shape && t.contents->size() <= ops::kMaxCarriedIntegers) {
+      for (auto [x, y] : llvm::zip_equal(*t.contents, *e.contents))
+        plan.contents.push_back(mergeIntegers(x, y));
+    } else {
+      auto type = RankedTensorType::get(sizes, t.elementType);
+      for (int branch : {0, 1}) {
+        atEnd(branch);
+        yields[branch].push_back(ops::handedOn(*b, branch ? e : t, type));
+      }
+      plan.tensor = types.size();
+      types.push_back(type);
+    }
+    plans.push_back(std::move(plan));
   }
+  builder.restoreInsertionPoint(outside);
   auto branch = scf::IfOp::create(builder, b->loc, types, condition, /*withElseRegion=*/true);
-  branch.getThenRegion().takeBody(thenRegion);
-  branch.getElseRegion().takeBody(elseRegion);
-  OpBuilder atEnd = OpBuilder::atBlockEnd(branch.thenBlock());
-  scf::YieldOp::create(atEnd, b->loc, thenValues);
-  atEnd.setInsertionPointToEnd(branch.elseBlock());
-  scf::YieldOp::create(atEnd, b->loc, elseValues);
-  for (auto [slot, value] : llvm::zip_equal(thenResults, branch.getResults()))
-    merged.push_back(ops::fromValue(value, slot.tensor.shape, slot.tensor.isUnsigned));
+  for (auto [i, region] : llvm::enumerate(branch->getRegions())) {
+    region.takeBody(regionOf(i));
+    OpBuilder end = OpBuilder::atBlockEnd(&region.front());
+    scf::YieldOp::create(end, b->loc, yields[i]);
+  }
+  for (auto [slot, plan] : llvm::zip_equal(thenResults, plans)) {
+    auto read = [&](Integer integer, std::optional<int64_t> lower) {
+      return integer.yield ? dims.opaque(branch.getResult(*integer.yield), "v", lower) : integer.same;
+    };
+    Tensor t;
+    t.elementType = slot.tensor.elementType;
+    t.isUnsigned = slot.tensor.isUnsigned;
+    for (Integer size : plan.shape)
+      t.shape.push_back(read(size, 0));
+    if (plan.tensor) {
+      t = ops::tied(*b, branch.getResult(*plan.tensor), t.shape, t.isUnsigned);
+    } else {
+      t.contents.emplace();
+      for (Integer element : plan.contents)
+        t.contents->push_back(read(element, std::nullopt));
+    }
+    merged.push_back(std::move(t));
+  }
   return "";
+}
+
+void Importer::failFlow(const Node &node, Scope &scope, const Env &env, StringRef place, const std::string &text) {
+  if (StringRef(text).contains("not supported"))
+    errors.addUnsupported(
+        {place.str(), printable(node.op) + " (opset " + std::to_string(opsetOf(node.domain, env)) + ")", text});
+  else
+    errors.add(describe(node, place) + text);
+  poison(node, scope);
 }
 
 void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
                         StringRef place) {
-  auto fail = [&](const std::string &text) {
-    if (StringRef(text).contains("not supported"))
-      errors.addUnsupported({place.str(), "If (opset " + std::to_string(opsetOf(node.domain, env)) + ")", text});
-    else
-      errors.add(describe(node, place) + text);
-    poison(node, scope);
-  };
+  auto fail = [&](const std::string &text) { failFlow(node, scope, env, place, text); };
   const Graph *graphs[2] = {};
   for (auto [name, attribute] : attributesOf(node, env))
     if (name == "then_branch" || name == "else_branch")
@@ -152,7 +204,7 @@ void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef
     return poison(node, scope);
   }
   SmallVector<Tensor> merged;
-  std::string error = mergeBranches(read, apart.getThenRegion(), apart.getElseRegion(), results[0], results[1], merged);
+  std::string error = mergeBranches(read, apart, results[0], results[1], merged);
   if (!error.empty())
     return fail(error);
   apart.erase();

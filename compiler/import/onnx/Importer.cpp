@@ -185,14 +185,11 @@ static std::string opName(const Node &node, int64_t version) {
 }
 
 static std::string reasonFor(const Node &node) {
-  static const llvm::StringSet<> loops{"Loop", "Scan", "SequenceMap"};
   static const llvm::StringSet<> random{"RandomNormal",      "RandomNormalLike", "RandomUniform",
                                         "RandomUniformLike", "Bernoulli",        "Multinomial"};
   static const llvm::StringSet<> dataDependent{"NonZero", "Unique", "Compress", "NonMaxSuppression"};
   if (!plainDomain(node.domain).empty())
     return "operations of the domain " + quote(node.domain) + " are not supported";
-  if (loops.contains(node.op))
-    return "loops are not supported yet";
   if (node.op.contains("Sequence") || node.op.starts_with("Optional"))
     return "sequences and optional values are not supported yet";
   if (node.op.starts_with("String") || node.op == "RegexFullMatch" || node.op == "TfIdfVectorizer")
@@ -209,7 +206,7 @@ bool Importer::isUnknown(const Node &node, const Env &env, StringRef place) {
     return false;
   int64_t opset = opsetOf(node.domain, env);
   bool isDefault = plainDomain(node.domain).empty();
-  if (isDefault && node.op == "If")
+  if (isDefault && (node.op == "If" || node.op == "Loop" || node.op == "Scan"))
     return false;
   const OpRow *row = isDefault ? findOp(node.op) : nullptr;
   if (!row) {
@@ -268,8 +265,12 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
   b->loc = NameLoc::get(StringAttr::get(&context, place));
   if (const Function *function = findFunction(node))
     importCall(node, *function, scope, env, operands, place);
-  else if (node.op == "If")
+  else if (plainDomain(node.domain).empty() && node.op == "If")
     importIf(node, scope, env, operands, place);
+  else if (plainDomain(node.domain).empty() && node.op == "Loop")
+    importLoop(node, scope, env, operands, place);
+  else if (plainDomain(node.domain).empty() && node.op == "Scan")
+    importScan(node, scope, env, operands, place);
   else
     importOperation(node, scope, env, opsetOf(node.domain, env), operands, place);
 }
@@ -454,6 +455,10 @@ OwningOpRef<ModuleOp> Importer::run() {
     names.push_back(output.name);
   Env env{&model.operatorSets, nullptr, ""};
   SmallVector<Slot> slots = importNodes(graph.nodes, names, scope, env);
+  for (Operation *op : llvm::reverse(givenUp)) {
+    op->dropAllReferences();
+    op->erase();
+  }
   SmallVector<Tensor> results;
   for (auto [slot, name] : llvm::zip(slots, names)) {
     if (slot.kind == Slot::Kind::Absent)

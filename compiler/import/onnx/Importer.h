@@ -7,9 +7,13 @@
 #include "compiler/import/onnx/Proto.h"
 #include "compiler/import/onnx/Weights.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace eyrie::import::onnx {
+
+/// True if `dim` is computed from a value made inside `region`.
+bool dependsOn(ops::Dim dim, mlir::Region &region);
 
 /// Functions and branches nest at most this deep in each other.
 inline constexpr unsigned kMaxDepth = 128;
@@ -93,10 +97,23 @@ private:
   bool checkResult(const Tensor &t, std::string &error);
 
   // Branch.cpp
+  /// Reports that a node with graphs does not fit, or is not supported.
+  void failFlow(const Node &node, Scope &scope, const Env &env, StringRef place, const std::string &text);
   void importIf(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
   SmallVector<Slot> importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place);
-  std::string mergeBranches(mlir::Value condition, mlir::Region &thenRegion, mlir::Region &elseRegion,
-                            ArrayRef<Slot> thenResults, ArrayRef<Slot> elseResults, SmallVector<Tensor> &merged);
+  std::string mergeBranches(mlir::Value condition, mlir::scf::IfOp apart, ArrayRef<Slot> thenResults,
+                            ArrayRef<Slot> elseResults, SmallVector<Tensor> &merged);
+
+  // Loops.cpp
+  void importLoop(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
+  void importScan(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
+  struct Loop;
+  std::string importTurns(Loop &loop, Scope &scope, const Env &env, SmallVector<Tensor> &results);
+  bool importTurn(Loop &loop, Scope &scope, const Env &env);
+  static bool settleCarried(Loop &loop);
+  void finishLoop(const Node &node, Scope &scope, const Env &env, StringRef place, Loop &loop,
+                  ArrayRef<int64_t> outputAxes);
+  void buildLoop(Loop &loop, SmallVector<Tensor> &results);
   /// For the list of unsupported nodes only: what cannot be reached because an earlier node failed.
   void listUnsupported(const Graph &graph, const Env &env);
   /// Adds the node to the list if its operation is unknown; then true.
@@ -129,6 +146,8 @@ private:
   };
   std::vector<Argument> arguments;
   std::vector<std::pair<ops::Dim, std::string>> argumentSymbols; // symbols of inputs and the names given to them
+  /// What was imported on trial and given up. It stays until the end: others remember its values by their address.
+  SmallVector<mlir::Operation *> givenUp;
   int64_t budget = 0; // nodes that may still be imported: inlining must not multiply a file without end
   unsigned depth = 0;
 };

@@ -215,42 +215,53 @@ static void unifyNames(ArrayRef<std::pair<Dim, Dim>> assumptions,
   }
 }
 
-/// The last operation of `entry` that makes a value of which `dim` is computed; false if one is made elsewhere.
-static bool findLastSource(Dim dim, Block &entry, Operation *&last) {
+namespace {
+/// Where all that a size is computed from is known: behind `last` in `block`, or at its start.
+struct KnownSince {
+  Block *block = nullptr;
+  Operation *last = nullptr;
+  void add(Dim dim);
+};
+} // namespace
+
+void KnownSince::add(Dim dim) {
   if (dim.isConstant())
-    return true;
+    return;
   for (const auto &term : dim.getNode()->terms)
     for (unsigned id : term.atoms) {
       const ops::DimAtom &atom = dim.getNode()->context->getAtom(id);
       if (atom.kind != ops::DimAtom::Kind::Symbol) {
-        if (!findLastSource(atom.a, entry, last) || !findLastSource(atom.b, entry, last))
-          return false;
+        add(atom.a);
+        add(atom.b);
         continue;
       }
-      Operation *source = atom.value ? Value(atom.value).getDefiningOp() : nullptr;
-      if (!source || source->getBlock() != &entry)
-        return false;
-      if (!last || last->isBeforeInBlock(source))
-        last = source;
+      Value value = atom.value;
+      Block *home = value.getParentBlock();
+      if (!block || block->getParent()->isProperAncestor(home->getParent())) {
+        block = home; // deeper inside
+        last = nullptr;
+      }
+      if (Operation *source = value.getDefiningOp(); source && home == block)
+        if (!last || last->isBeforeInBlock(source))
+          last = source;
     }
-  return true;
 }
 
 /// What the operations took for granted about sizes is checked before anything runs on them. Equal names of arguments'
 /// dimensions are checked by the runtime already.
 void Importer::addChecks() {
-  Block &entry = main.getBody().front();
   auto nameOf = [&](Dim d) {
     auto it = llvm::find_if(argumentSymbols, [&](auto &pair) { return pair.first == d; });
     return it == argumentSymbols.end() ? StringRef() : StringRef(it->second);
   };
   auto check = [&](Dim x, Dim y, bool orOne) {
-    Operation *last = nullptr;
-    if ((!nameOf(x).empty() && nameOf(x) == nameOf(y)) || !findLastSource(x, entry, last) ||
-        !findLastSource(y, entry, last) || !last)
+    if (!nameOf(x).empty() && nameOf(x) == nameOf(y))
       return;
-    OpBuilder after(last->getBlock(), std::next(last->getIterator()));
-    Location loc = last->getLoc();
+    KnownSince known;
+    known.add(x);
+    known.add(y);
+    OpBuilder after(known.block, known.last ? std::next(known.last->getIterator()) : known.block->begin());
+    Location loc = known.last ? known.last->getLoc() : main.getLoc();
     auto equal = [&](Dim a, Dim b) -> Value {
       return arith::CmpIOp::create(after, loc, arith::CmpIPredicate::eq, dims.materialize(after, loc, a),
                                    dims.materialize(after, loc, b));

@@ -1,0 +1,453 @@
+// Loop and Scan: one scf.while on the host.
+//
+// A carried tensor keeps its shape from turn to turn, as far as the body says so; a dimension that changes is carried
+// beside it as an integer. So the body is imported on trial with the shapes of the first turn, and again with the
+// dimensions that turned out to change left open, until nothing changes any more. Small integers that the host knows
+// (counters, shapes) are carried as integers of the host as long as the body knows their next values.
+#include "compiler/graph/Graph.h"
+#include "compiler/import/onnx/Importer.h"
+#include "compiler/import/onnx/Text.h"
+#include "compiler/ops/Loop.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using eyrie::ops::Dim;
+using eyrie::ops::Dims;
+
+namespace eyrie::import::onnx {
+
+namespace {
+/// What is carried from turn to turn.
+struct Carried {
+  Tensor init;
+  bool onHost = false;      // as integers
+  SmallVector<bool> isOpen; // per dimension: changes
+  // In the body that is being imported.
+  SmallVector<Value> integers; // of the host: the elements; else the open dimensions
+  Value value;
+  Tensor tensor;
+};
+
+struct ScanInput {
+  Tensor rows; // the scanned dimension first
+  bool isReverse;
+};
+
+struct ScanOutput {
+  Tensor row;
+  bool isReverse = false;
+};
+} // namespace
+
+struct Importer::Loop {
+  const Graph *body;
+  std::string place;
+  bool isScan = false;
+  std::optional<Dim> trips; // the most turns
+  Value condition;          // whether the first turn runs; null: surely
+  std::vector<Carried> carried;
+  std::vector<ScanInput> scanned;
+  SmallVector<bool> isReverseOutput;
+  // Of the last import of the body.
+  scf::WhileOp apart;
+  Dim turnNumber;
+  std::optional<Tensor> nextCondition; // null: surely another one
+  std::vector<Tensor> nextCarried;
+  std::vector<ScanOutput> outputs;
+};
+
+/// One integer or boolean that the host can know without reading memory back.
+static std::optional<Dim> knownInteger(const Tensor &t) {
+  return t.contents && t.contents->size() == 1 ? std::optional<Dim>(t.contents->front()) : std::nullopt;
+}
+
+static Value readCondition(OpBuilder &builder, ops::Builder &b, const Tensor &t) {
+  if (std::optional<Dim> known = knownInteger(t))
+    return arith::CmpIOp::create(builder, b.loc, arith::CmpIPredicate::ne, b.index(*known), b.index(0));
+  SmallVector<Value> zeros;
+  for (int64_t i = 0; i < t.rank(); ++i)
+    zeros.push_back(b.index(0));
+  return graph::ReadScalarOp::create(builder, b.loc, builder.getI1Type(), b.value(t), zeros);
+}
+
+static bool isOneBoolean(const Tensor &t) { return t.isBool() && t.hasStaticShape() && t.numElements().is(1); }
+
+//===- one turn -----------------------------------------------------------------------------------------------------===
+
+/// Imports the body behind new block arguments; false after an error.
+bool Importer::importTurn(Loop &loop, Scope &scope, const Env &env) {
+  OpBuilder::InsertionGuard guard(builder);
+  loop.apart = scf::WhileOp::create(builder, b->loc, TypeRange(), ValueRange());
+  Block &block = loop.apart.getAfter().emplaceBlock();
+  builder.setInsertionPointToStart(&block);
+  Type index = builder.getIndexType();
+  Dim turn = loop.turnNumber = dims.opaque(block.addArgument(index, b->loc), "turn", /*lower=*/0);
+
+  SmallVector<Tensor> inputs;
+  if (!loop.isScan) {
+    inputs.push_back(ops::fromContents(builder.getI64Type(), {}, Dims{turn}));
+    inputs.push_back(ops::fromContents(builder.getI1Type(), {}, Dims{1})); // else the turn would not run
+  }
+  for (Carried &carried : loop.carried) {
+    carried.integers.clear();
+    Tensor &t = carried.tensor = Tensor();
+    t.elementType = carried.init.elementType;
+    t.isUnsigned = carried.init.isUnsigned;
+    t.shape = carried.init.shape;
+    if (carried.onHost) {
+      t.contents.emplace();
+      for (size_t i = 0; i < carried.init.contents->size(); ++i) {
+        carried.integers.push_back(block.addArgument(index, b->loc));
+        t.contents->push_back(dims.opaque(carried.integers.back(), "carried"));
+      }
+    } else {
+      for (auto [size, isOpen] : llvm::zip_equal(t.shape, carried.isOpen))
+        if (isOpen) {
+          carried.integers.push_back(block.addArgument(index, b->loc));
+          size = dims.opaque(carried.integers.back(), "carried", /*lower=*/0);
+        }
+      carried.value = block.addArgument(t.type(), b->loc);
+      t = ops::tied(*b, carried.value, t.shape, t.isUnsigned);
+    }
+    inputs.push_back(t);
+  }
+  for (const ScanInput &input : loop.scanned)
+    inputs.push_back(ops::rowOf(*b, input.rows, input.isReverse ? *loop.trips - Dim(1) - turn : turn));
+
+  Scope inner(&scope);
+  size_t errorsBefore = errors.count();
+  for (auto [value, tensor] : llvm::zip_equal(loop.body->inputs, inputs))
+    inner.add(value.name, Slot{Slot::Kind::Tensor, tensor, nullptr, nullptr});
+  if (!addInitializers(*loop.body, inner))
+    return false;
+  SmallVector<StringRef> names;
+  for (const ValueInfo &output : loop.body->outputs)
+    names.push_back(output.name);
+  SmallVector<Slot> slots = importNodes(loop.body->nodes, names, inner, env);
+  if (slots.size() != names.size() || errors.count() != errorsBefore)
+    return false;
+  SmallVector<Tensor> results;
+  for (auto [slot, name] : llvm::zip_equal(slots, names)) {
+    if (slot.kind != Slot::Kind::Tensor) {
+      errors.add("the body of " + loop.place + " gives its result " + quote(name) + " no value");
+      return false;
+    }
+    results.push_back(slot.tensor);
+  }
+  ArrayRef<Tensor> rest = results;
+  loop.nextCondition.reset();
+  if (!loop.isScan) {
+    if (!isOneBoolean(rest.front())) {
+      errors.add("the body of " + loop.place + " must give one boolean first, found " + rest.front().str());
+      return false;
+    }
+    if (std::optional<Dim> known = knownInteger(rest.front()); !known || !known->is(1))
+      loop.nextCondition = rest.front();
+    rest = rest.drop_front();
+  }
+  loop.nextCarried.assign(rest.begin(), rest.begin() + loop.carried.size());
+  loop.outputs.clear();
+  for (auto [i, row] : llvm::enumerate(rest.drop_front(loop.carried.size())))
+    loop.outputs.push_back({row, loop.isReverseOutput[i]});
+  return true;
+}
+
+/// Compares what a turn takes with what it gives; false if the body must be imported again with less taken for granted.
+bool Importer::settleCarried(Loop &loop) {
+  bool isSettled = true;
+  for (auto [carried, next] : llvm::zip_equal(loop.carried, loop.nextCarried)) {
+    if (carried.onHost) {
+      bool staysOnHost = next.contents && next.shape == carried.init.shape;
+      isSettled &= staysOnHost;
+      carried.onHost = staysOnHost;
+      continue;
+    }
+    for (auto [isOpen, before, after] : llvm::zip_equal(carried.isOpen, carried.tensor.shape, next.shape))
+      if (!isOpen && before != after)
+        isOpen = true, isSettled = false;
+  }
+  return isSettled;
+}
+
+//===- the loop -----------------------------------------------------------------------------------------------------===
+
+/// Makes the real loop of the imported body. Its operands are, in the order of the body's arguments: the number of the
+/// turn, what is carried, the condition if there is one, and the collected rows.
+void Importer::buildLoop(Loop &loop, SmallVector<Tensor> &results) {
+  Block &body = loop.apart.getAfter().front();
+  bool hasCondition = loop.condition || loop.nextCondition;
+  SmallVector<Value> inits{b->index(0)}, next;
+  for (Carried &carried : loop.carried) {
+    if (carried.onHost) {
+      for (Dim element : *carried.init.contents)
+        inits.push_back(b->index(element));
+      continue;
+    }
+    for (auto [size, isOpen] : llvm::zip_equal(carried.init.shape, carried.isOpen))
+      if (isOpen)
+        inits.push_back(b->index(size));
+    inits.push_back(ops::handedOn(*b, carried.init, cast<RankedTensorType>(carried.value.getType())));
+  }
+  unsigned conditionNumber = inits.size();
+  auto yes = [&]() -> Value { return arith::ConstantIntOp::create(builder, b->loc, 1, 1); };
+  if (hasCondition)
+    inits.push_back(loop.condition ? loop.condition : yes());
+  // Rows are collected in place where the number of turns is known, else by making the tensor longer in each turn.
+  SmallVector<Dims> shapes;
+  for (const ScanOutput &output : loop.outputs) {
+    Dims &shape = shapes.emplace_back(Dims{hasCondition ? Dim(0) : *loop.trips});
+    llvm::append_range(shape, output.row.shape);
+    Tensor rows = b->empty(shape, output.row.elementType);
+    SmallVector<int64_t> sizes(rows.type().getShape());
+    if (hasCondition)
+      sizes[0] = ShapedType::kDynamic;
+    inits.push_back(ops::handedOn(*b, rows, rows.type().clone(sizes)));
+  }
+  for (Value init : ArrayRef(inits).drop_front(conditionNumber))
+    body.addArgument(init.getType(), b->loc);
+  Value most = loop.trips ? b->index(*loop.trips) : Value();
+
+  OpBuilder::InsertPoint outside = builder.saveInsertionPoint();
+  builder.setInsertionPointToEnd(&body);
+  Dim turn = loop.turnNumber;
+  next.push_back(b->index(turn + Dim(1)));
+  for (auto [carried, after] : llvm::zip_equal(loop.carried, loop.nextCarried)) {
+    if (carried.onHost) {
+      for (Dim element : *after.contents)
+        next.push_back(b->index(element));
+      continue;
+    }
+    for (auto [size, isOpen] : llvm::zip_equal(after.shape, carried.isOpen))
+      if (isOpen)
+        next.push_back(b->index(size));
+    next.push_back(ops::handedOn(*b, after, cast<RankedTensorType>(carried.value.getType())));
+  }
+  if (hasCondition)
+    next.push_back(loop.nextCondition ? readCondition(builder, *b, *loop.nextCondition) : yes());
+  for (auto [output, shape] : llvm::zip_equal(loop.outputs, shapes)) {
+    Dims before = shape;
+    if (hasCondition)
+      before[0] = turn;
+    Tensor rows = ops::tied(*b, body.getArgument(next.size()), before, output.row.isUnsigned);
+    if (hasCondition) {
+      Dims longer = before;
+      longer[0] = turn + Dim(1);
+      Value whole = b->empty(longer, output.row.elementType).value, start = b->index(0);
+      whole = graph::UpdateOp::create(builder, b->loc, whole, rows.value, start);
+      rows = ops::fromValue(whole, longer, output.row.isUnsigned);
+    }
+    next.push_back(ops::withRow(*b, rows, output.row, output.isReverse ? *loop.trips - Dim(1) - turn : turn).value);
+  }
+  scf::YieldOp::create(builder, b->loc, next);
+  builder.restoreInsertionPoint(outside);
+
+  auto made = scf::WhileOp::create(builder, b->loc, ValueRange(inits).getTypes(), inits);
+  made.getAfter().takeBody(loop.apart.getAfter());
+  loop.apart.erase();
+  // Another turn while there are turns left and the condition holds.
+  SmallVector<Location> locs(inits.size(), b->loc);
+  Block &before = *builder.createBlock(&made.getBefore(), {}, ValueRange(inits).getTypes(), locs);
+  Value goesOn = hasCondition ? Value(before.getArgument(conditionNumber)) : Value();
+  if (most) {
+    Value isLeft = arith::CmpIOp::create(builder, b->loc, arith::CmpIPredicate::slt, before.getArgument(0), most);
+    goesOn = goesOn ? Value(arith::AndIOp::create(builder, b->loc, isLeft, goesOn)) : isLeft;
+  }
+  scf::ConditionOp::create(builder, b->loc, goesOn, before.getArguments());
+  builder.setInsertionPointAfter(made);
+
+  unsigned number = 1;
+  for (Carried &carried : loop.carried) {
+    Tensor t = carried.init;
+    t.constant = nullptr;
+    t.value = nullptr;
+    if (carried.onHost) {
+      for (Dim &element : *t.contents)
+        element = dims.opaque(made.getResult(number++), "v");
+    } else {
+      for (auto [size, isOpen] : llvm::zip_equal(t.shape, carried.isOpen))
+        if (isOpen)
+          size = dims.opaque(made.getResult(number++), "v", 0);
+      t = ops::tied(*b, made.getResult(number++), t.shape, t.isUnsigned);
+    }
+    results.push_back(t);
+  }
+  number += hasCondition;
+  Dim turns = dims.opaque(made.getResult(0), "turns", 0);
+  for (auto [output, shape] : llvm::zip_equal(loop.outputs, shapes)) {
+    if (hasCondition)
+      shape[0] = turns;
+    results.push_back(ops::tied(*b, made.getResult(number++), shape, output.row.isUnsigned));
+  }
+}
+
+/// The text says what does not fit; errors inside the body have been reported (then it is empty, and so are `results`).
+std::string Importer::importTurns(Loop &loop, Scope &scope, const Env &env, SmallVector<Tensor> &results) {
+  for (Carried &carried : loop.carried) {
+    carried.onHost = carried.init.contents && carried.init.contents->size() <= ops::kMaxCarriedIntegers;
+    carried.isOpen.assign(carried.init.rank(), false);
+  }
+  while (true) {
+    auto assumed = dims.countAssumptions();
+    if (!importTurn(loop, scope, env))
+      return "";
+    for (auto [i, pair] : llvm::enumerate(llvm::zip_equal(loop.carried, loop.nextCarried))) {
+      const Tensor &before = std::get<0>(pair).init, &after = std::get<1>(pair);
+      std::string both = "carried value " + std::to_string(i) + " is " + before.str() + " before a turn and " +
+                         after.str() + " after it; ";
+      if (before.elementType != after.elementType || before.isUnsigned != after.isUnsigned)
+        return both + "the types must be equal";
+      if (before.rank() != after.rank())
+        return both + "a rank that changes is not supported";
+    }
+    if (settleCarried(loop))
+      break;
+    dims.forgetAssumptions(assumed);
+    loop.apart->remove();
+    givenUp.push_back(loop.apart);
+  }
+  for (auto [i, output] : llvm::enumerate(loop.outputs))
+    for (Dim size : output.row.shape)
+      if (dependsOn(size, loop.apart.getAfter()))
+        return "rows of different sizes are collected in its output " + std::to_string(loop.carried.size() + i) + ", " +
+               output.row.str() + "; this is not supported";
+  if (!loop.trips && !loop.condition && !loop.nextCondition)
+    return "never ends: it has neither a trip count nor a condition that can become false";
+  buildLoop(loop, results);
+  return "";
+}
+
+static const Graph *findBody(ArrayRef<std::pair<StringRef, const Attribute *>> attributes) {
+  for (auto [name, attribute] : attributes)
+    if (name == "body")
+      return attribute->graph.get();
+  return nullptr;
+}
+
+void Importer::importLoop(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
+                          StringRef place) {
+  auto fail = [&](const std::string &text) { failFlow(node, scope, env, place, text); };
+  Loop loop;
+  loop.place = "node '" + place.str() + "' (Loop)";
+  loop.body = findBody(attributesOf(node, env));
+  if (!loop.body)
+    return fail("needs the attribute 'body' with a graph");
+  if (operands.size() < 2)
+    return fail("has " + std::to_string(operands.size()) + " inputs, expected at least the trip count and the condition");
+  size_t count = operands.size() - 2;
+  if (loop.body->inputs.size() != count + 2 || loop.body->outputs.size() < count + 1)
+    return fail("carries " + std::to_string(count) + " values, but its body has " +
+                std::to_string(loop.body->inputs.size()) + " inputs (expected " + std::to_string(count + 2) + ") and " +
+                std::to_string(loop.body->outputs.size()) + " outputs (expected at least " + std::to_string(count + 1) +
+                ")");
+  for (size_t i = 2; i < operands.size(); ++i) {
+    if (operands[i]->kind != Slot::Kind::Tensor)
+      return fail("input " + std::to_string(i) + " is missing");
+    loop.carried.emplace_back().init = operands[i]->tensor;
+  }
+  loop.isReverseOutput.assign(loop.body->outputs.size() - 1 - count, false);
+  if (operands[0]->kind == Slot::Kind::Tensor) {
+    const Tensor &trips = operands[0]->tensor;
+    if (!trips.isInteger() || !trips.hasStaticShape() || !trips.numElements().is(1))
+      return fail("the trip count must be one integer, found " + trips.str());
+    auto known = b->integers(trips, "the trip count");
+    if (failed(known))
+      return fail("the trip count must be one integer, found " + trips.str());
+    loop.trips = ops::max(known->front(), 0);
+  }
+  if (operands[1]->kind == Slot::Kind::Tensor) {
+    const Tensor &condition = operands[1]->tensor;
+    if (!isOneBoolean(condition))
+      return fail("the condition must be one boolean, found " + condition.str());
+    if (std::optional<Dim> known = knownInteger(condition); !known || !known->is(1))
+      loop.condition = readCondition(builder, *b, condition);
+  }
+  finishLoop(node, scope, env, place, loop, {});
+}
+
+void Importer::importScan(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
+                          StringRef place) {
+  auto fail = [&](const std::string &text) { failFlow(node, scope, env, place, text); };
+  if (opsetOf(node.domain, env) < 9)
+    return fail("the Scan of operator set 8 is not supported");
+  Loop loop;
+  loop.place = "node '" + place.str() + "' (Scan)";
+  loop.isScan = true;
+  auto attributes = attributesOf(node, env);
+  loop.body = findBody(attributes);
+  OpNode n(*b, node, opsetOf(node.domain, env));
+  n.attributes = attributes;
+  int64_t numScanned = n.requiredInteger("num_scan_inputs");
+  SmallVector<int64_t> inputAxes = n.integers("scan_input_axes"), outputAxes = n.integers("scan_output_axes");
+  SmallVector<int64_t> inputDirections = n.integers("scan_input_directions"),
+                       outputDirections = n.integers("scan_output_directions");
+  if (!n.error.empty())
+    return fail(n.error);
+  if (!loop.body)
+    return fail("needs the attribute 'body' with a graph");
+  int64_t numCarried = static_cast<int64_t>(operands.size()) - numScanned;
+  int64_t numOutputs = static_cast<int64_t>(loop.body->outputs.size()) - numCarried;
+  if (numScanned < 1 || numCarried < 0 || loop.body->inputs.size() != operands.size() || numOutputs < 0)
+    return fail("has " + std::to_string(operands.size()) + " inputs, num_scan_inputs " + std::to_string(numScanned) +
+                ", and a body with " + std::to_string(loop.body->inputs.size()) + " inputs and " +
+                std::to_string(loop.body->outputs.size()) + " outputs, which do not fit together");
+  auto fits = [](ArrayRef<int64_t> list, int64_t size) { return list.empty() || std::ssize(list) == size; };
+  if (!fits(inputAxes, numScanned) || !fits(inputDirections, numScanned) || !fits(outputAxes, numOutputs) ||
+      !fits(outputDirections, numOutputs))
+    return fail("its lists of axes and directions must have one entry for each scanned input and output");
+  for (auto [i, operand] : llvm::enumerate(operands)) {
+    if (operand->kind != Slot::Kind::Tensor)
+      return fail("input " + std::to_string(i) + " is missing");
+    Tensor t = operand->tensor;
+    if (std::ssize(loop.carried) < numCarried) {
+      loop.carried.emplace_back().init = t;
+      continue;
+    }
+    size_t k = loop.scanned.size();
+    int64_t axis = inputAxes.empty() ? 0 : inputAxes[k];
+    if (axis < -t.rank() || axis >= t.rank())
+      return fail("scan_input_axes: axis " + std::to_string(axis) + " is out of range for " + t.str());
+    axis += axis < 0 ? t.rank() : 0;
+    if (loop.trips && *loop.trips != t.shape[axis]) {
+      if (ops::isEqual(*loop.trips, t.shape[axis]) == std::optional<bool>(false))
+        return fail("its scanned inputs have different lengths: " + loop.trips->str() + " and " + t.shape[axis].str());
+      dims.assumeEqual(*loop.trips, t.shape[axis]);
+    } else {
+      loop.trips = t.shape[axis];
+    }
+    SmallVector<int64_t> order{axis};
+    for (int64_t d = 0; d < t.rank(); ++d)
+      if (d != axis)
+        order.push_back(d);
+    loop.scanned.push_back({b->transpose(t, order), !inputDirections.empty() && inputDirections[k] == 1});
+  }
+  for (int64_t i = 0; i < numOutputs; ++i)
+    loop.isReverseOutput.push_back(!outputDirections.empty() && outputDirections[i] == 1);
+  finishLoop(node, scope, env, place, loop, outputAxes);
+}
+
+void Importer::finishLoop(const Node &node, Scope &scope, const Env &env, StringRef place, Loop &loop,
+                          ArrayRef<int64_t> outputAxes) {
+  if (depth >= kMaxDepth)
+    return failFlow(node, scope, env, place, "functions, branches and loops are nested too deeply");
+  ++depth;
+  SmallVector<Tensor> results;
+  std::string error = importTurns(loop, scope, env, results);
+  --depth;
+  if (!error.empty())
+    return failFlow(node, scope, env, place, error);
+  if (results.empty())
+    return poison(node, scope);
+  for (auto [i, axis] : llvm::enumerate(outputAxes)) {
+    Tensor &t = results[loop.carried.size() + i];
+    if (axis < -t.rank() || axis >= t.rank())
+      return failFlow(node, scope, env, place,
+                      "scan_output_axes: axis " + std::to_string(axis) + " is out of range for " + t.str());
+    SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(1, t.rank()));
+    order.insert(order.begin() + (axis < 0 ? axis + t.rank() : axis), 0);
+    t = b->transpose(t, order);
+  }
+  bind(node, scope, results, place);
+}
+
+} // namespace eyrie::import::onnx

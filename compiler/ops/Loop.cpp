@@ -1,0 +1,75 @@
+#include "compiler/ops/Loop.h"
+#include "compiler/graph/Graph.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+
+namespace eyrie::ops {
+
+Tensor tied(Builder &b, Value v, ArrayRef<Dim> shape, bool isUnsigned) {
+  Tensor t;
+  t.elementType = cast<RankedTensorType>(v.getType()).getElementType();
+  t.isUnsigned = isUnsigned;
+  t.shape = Dims(shape);
+  bool isStatic = cast<RankedTensorType>(v.getType()).hasStaticShape();
+  t.value = isStatic ? v : graph::ReshapeOp::create(b.builder, b.loc, t.type(), v, b.dynamicSizes(shape)).getResult();
+  return t;
+}
+
+Value handedOn(Builder &b, const Tensor &t, RankedTensorType type) {
+  Value v = b.value(t);
+  if (v.getType() == type)
+    return v;
+  SmallVector<Value> dims;
+  for (auto [size, d] : llvm::zip_equal(type.getShape(), t.shape))
+    if (ShapedType::isDynamic(size))
+      dims.push_back(b.index(d));
+  return graph::ReshapeOp::create(b.builder, b.loc, type, v, dims);
+}
+
+Tensor rowOf(Builder &b, const Tensor &x, Dim index) {
+  Dims shape = x.shape;
+  shape[0] = 1;
+  Tensor part = x;
+  part.shape = shape;
+  Value source = b.value(x), offset = b.index(index);
+  Value row = graph::SliceOp::create(b.builder, b.loc, part.type(), source, offset, b.dynamicSizes(shape));
+  return b.reshape(fromValue(row, shape, x.isUnsigned), ArrayRef(x.shape).drop_front());
+}
+
+Tensor withRow(Builder &b, const Tensor &x, const Tensor &row, Dim index) {
+  Dims shape{Dim(1)};
+  llvm::append_range(shape, row.shape);
+  Value whole = b.value(x), part = b.value(b.reshape(row, shape)), offset = b.index(index);
+  return fromValue(graph::UpdateOp::create(b.builder, b.loc, whole, part, offset), x.shape, x.isUnsigned);
+}
+
+SmallVector<Tensor> countedLoop(Builder &b, Dim trips, ArrayRef<Tensor> inits,
+                                llvm::function_ref<SmallVector<Tensor>(Dim, ArrayRef<Tensor>)> body) {
+  SmallVector<Value> values;
+  for (const Tensor &init : inits)
+    values.push_back(b.value(init));
+  Value zero = b.index(0), one = b.index(1), end = b.index(trips);
+  auto loop = scf::ForOp::create(b.builder, b.loc, zero, end, one, values);
+  {
+    OpBuilder::InsertionGuard guard(b.builder);
+    b.builder.setInsertionPointToStart(loop.getBody());
+    SmallVector<Tensor> carried;
+    for (auto [init, argument] : llvm::zip_equal(inits, loop.getRegionIterArgs()))
+      carried.push_back(tied(b, argument, init.shape, init.isUnsigned));
+    Dim turn = b.dims.opaque(loop.getInductionVar(), "turn", /*lower=*/0);
+    SmallVector<Value> next;
+    for (const Tensor &t : body(turn, carried))
+      next.push_back(b.value(t));
+    assert(ValueRange(next).getTypes() == ValueRange(values).getTypes() && "a carried tensor changes its type");
+    scf::YieldOp::create(b.builder, b.loc, next);
+  }
+  SmallVector<Tensor> results;
+  for (auto [init, result] : llvm::zip_equal(inits, loop.getResults()))
+    results.push_back(tied(b, result, init.shape, init.isUnsigned));
+  return results;
+}
+
+} // namespace eyrie::ops
