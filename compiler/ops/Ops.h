@@ -270,7 +270,6 @@ struct RecurrentAttrs {
 };
 /// Operands as in ONNX: x [T, N, I], w [D, G*H, I], r [D, G*H, H], bias [D, 2*G*H], sequence lengths, h0 [D, N, H],
 /// c0 (lstm), peephole (lstm). Results: y [T, D, N, H], yH [D, N, H], and for lstm yC. The gates of an ONNX order.
-/// T must be static.
 FailureOr<SmallVector<Tensor>> recurrent(Builder &b, Cell cell, const Tensor &x, const Tensor &w, const Tensor &r,
                                          const Tensor *bias, const Tensor *sequenceLengths, const Tensor *h0,
                                          const Tensor *c0, const Tensor *peephole, const RecurrentAttrs &attrs);

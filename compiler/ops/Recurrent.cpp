@@ -1,6 +1,7 @@
-// Recurrent layers with a known number of steps, unrolled: one product of the whole input with the weights, then per
-// step a product of the state with the recurrent weights and elementwise gates. A gate is read from the tensor of all
-// gates by a constant in the operand's map.
+// Recurrent layers: one product of the whole input with the weights, then per step a product of the state with the
+// recurrent weights and elementwise gates. A few steps are unrolled, and a gate is read from the tensor of all steps'
+// gates by constants in the operand's map; many steps, or a number known only at run time, are a loop.
+#include "compiler/ops/Loop.h"
 #include "compiler/ops/Scalar.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -12,11 +13,14 @@ namespace {
 
 using Activation = RecurrentAttrs::Activation;
 
+/// Up to this many steps are unrolled.
+constexpr int64_t kMaxUnrolled = 8;
+
 /// One direction of one layer.
 class Layer {
 public:
-  Layer(Builder &b, Cell cell, const RecurrentAttrs &attrs, int64_t direction, int64_t steps, Dim batch, Type type)
-      : b(b), cell(cell), attrs(attrs), direction(direction), steps(steps), hidden(attrs.hiddenSize), batch(batch),
+  Layer(Builder &b, Cell cell, const RecurrentAttrs &attrs, int64_t direction, Dim steps, Dim batch, Type type)
+      : b(b), cell(cell), attrs(attrs), direction(direction), hidden(attrs.hiddenSize), steps(steps), batch(batch),
         type(type) {
     int64_t perCell = cell == Cell::Lstm ? 3 : cell == Cell::Gru ? 2 : 1;
     activations = {{Unary::Sigmoid}, {Unary::Tanh}, {Unary::Tanh}};
@@ -39,15 +43,19 @@ public:
                    const Tensor *h0, const Tensor *c0, const Tensor *peephole);
   void run();
 
-  SmallVector<Tensor> outputs; // per step [N, H]
+  Tensor y; // [T, N, H]
   Tensor h, c;
 
 private:
   int64_t gates() const { return cell == Cell::Lstm ? 4 : cell == Cell::Gru ? 3 : 1; }
-  int64_t timeOf(int64_t step) const {
+  Dim timeOf(Dim step) const {
     bool isReverse = direction == 1 || attrs.direction == Direction::Reverse;
-    return isReverse ? steps - 1 - step : step;
+    return isReverse ? steps - Dim(1) - step : step;
   }
+  void unroll();
+  void loop();
+  /// One step: new `h` and `c`; the output [N, H].
+  Tensor step(Dim time);
   Tensor zeros() { return b.splat({batch, Dim(hidden)}, type, 0); }
 
   /// state [N, H] times rows [first, first + count) of gates of the recurrent weights: [N, count, H].
@@ -63,8 +71,13 @@ private:
   AffineExpr dim(unsigned i) { return b.builder.getAffineDimExpr(i); }
   AffineExpr number(int64_t v) { return b.builder.getAffineConstantExpr(v); }
   AffineMap stateMap() { return map({dim(0), dim(1)}); }
-  AffineMap inputMap(int64_t time, int64_t gate) { return map({number(time), dim(0), number(gate), dim(1)}); }
   AffineMap gateMap(int64_t gate) { return map({dim(0), number(gate), dim(1)}); }
+  /// The input's part of a gate at the time of this step.
+  std::pair<Tensor, AffineMap> input(int64_t gate) {
+    if (now.isConstant())
+      return {projected, map({number(now.constant()), dim(0), number(gate), dim(1)})};
+    return {row, gateMap(gate)};
+  }
   AffineMap vectorMap(int64_t row) { return map({number(row), dim(1)}); }
 
   Tensor elementwiseStep(ArrayRef<std::pair<Tensor, AffineMap>> operands,
@@ -89,28 +102,32 @@ private:
     return scalarUnary(s, a.kind, x, a.alpha, a.beta);
   }
   /// Past its length a sequence keeps its state.
-  Tensor keepWhenDone(const Tensor &next, const Tensor &before, int64_t time, bool isOutput = false) {
+  Tensor keepWhenDone(const Tensor &next, const Tensor &before, bool isOutput = false) {
     if (!hasLengths)
       return next;
+    Value time = b.index(now);
     return elementwiseStep(
         {{next, stateMap()}, {before, stateMap()}, {lengths, map({dim(0)})}}, [&](const Scalar &s, ValueRange args) {
-          Value isRunning = s.cmp(arith::CmpIPredicate::slt, s.number(args[2].getType(), time), args[2]);
+          Value turn = arith::IndexCastOp::create(s.b, s.loc, args[2].getType(), time);
+          Value isRunning = s.cmp(arith::CmpIPredicate::slt, turn, args[2]);
           return s.select(isRunning, args[0], isOutput ? s.like(args[0], 0) : args[1]);
         });
   }
 
-  void stepRnn(int64_t time);
-  void stepGru(int64_t time);
-  void stepLstm(int64_t time);
+  void stepRnn();
+  void stepGru();
+  void stepLstm();
 
   Builder &b;
   Cell cell;
   const RecurrentAttrs &attrs;
-  int64_t direction, steps, hidden;
-  Dim batch;
+  int64_t direction, hidden;
+  Dim steps, batch;
+  Dim now; // the time of this step
   Type type;
   SmallVector<Activation> activations;
   Tensor projected; // [T, N, G, H]: input times weights plus biases
+  Tensor row;       // in a loop: [N, G, H] of it
   Tensor recurrent; // [G*H, H]
   Tensor resetBias; // [1, H], gru with linearBeforeReset
   Tensor peepholes; // [3, H]
@@ -158,19 +175,19 @@ void Layer::setOperands(const Tensor &x, const Tensor &w, const Tensor &r, const
     peepholes = b.reshape(part(*peephole), {3, hidden}), hasPeepholes = true;
 }
 
-void Layer::stepRnn(int64_t time) {
+void Layer::stepRnn() {
   Tensor product = recurrentProduct(h, 0, 1);
   Tensor next =
-      elementwiseStep({{projected, inputMap(time, 0)}, {product, gateMap(0)}},
+      elementwiseStep({input(0), {product, gateMap(0)}},
                       [&](const Scalar &s, ValueRange args) { return activate(s, 0, s.add(args[0], args[1])); });
-  h = keepWhenDone(next, h, time);
+  h = keepWhenDone(next, h);
 }
 
-void Layer::stepGru(int64_t time) {
+void Layer::stepGru() {
   bool isLinear = attrs.linearBeforeReset;
   Tensor product = recurrentProduct(h, 0, isLinear ? 3 : 2);
   auto gate = [&](int64_t i) {
-    return elementwiseStep({{projected, inputMap(time, i)}, {product, gateMap(i)}},
+    return elementwiseStep({input(i), {product, gateMap(i)}},
                            [&](const Scalar &s, ValueRange args) { return activate(s, 0, s.add(args[0], args[1])); });
   };
   Tensor update = gate(0), reset = gate(1), next;
@@ -178,7 +195,7 @@ void Layer::stepGru(int64_t time) {
     return s.add(s.mul(s.sub(s.like(z, 1), z), candidate), s.mul(z, before));
   };
   if (isLinear) {
-    SmallVector<std::pair<Tensor, AffineMap>> operands{{projected, inputMap(time, 2)},
+    SmallVector<std::pair<Tensor, AffineMap>> operands{input(2),
                                                        {product, gateMap(2)},
                                                        {reset, stateMap()},
                                                        {update, stateMap()},
@@ -193,20 +210,20 @@ void Layer::stepGru(int64_t time) {
     Tensor kept = elementwiseStep({{reset, stateMap()}, {h, stateMap()}},
                                   [](const Scalar &s, ValueRange args) { return s.mul(args[0], args[1]); });
     Tensor state = recurrentProduct(kept, 2, 1);
-    next = elementwiseStep({{projected, inputMap(time, 2)}, {state, gateMap(0)}, {update, stateMap()}, {h, stateMap()}},
+    next = elementwiseStep({input(2), {state, gateMap(0)}, {update, stateMap()}, {h, stateMap()}},
                            [&](const Scalar &s, ValueRange args) {
                              return mix(s, activate(s, 1, s.add(args[0], args[1])), args[2], args[3]);
                            });
   }
-  h = keepWhenDone(next, h, time);
+  h = keepWhenDone(next, h);
 }
 
 /// Gates in ONNX's order: input, output, forget, cell; peepholes: input, output, forget.
-void Layer::stepLstm(int64_t time) {
+void Layer::stepLstm() {
   Tensor product = recurrentProduct(h, 0, 4);
   SmallVector<std::pair<Tensor, AffineMap>> operands;
   for (int64_t gate : {0, 2, 3}) {
-    operands.push_back({projected, inputMap(time, gate)});
+    operands.push_back(input(gate));
     operands.push_back({product, gateMap(gate)});
   }
   operands.push_back({c, stateMap()});
@@ -223,8 +240,8 @@ void Layer::stepLstm(int64_t time) {
     Value candidate = activate(s, 1, s.add(args[4], args[5]));
     return s.add(s.mul(forget, before), s.mul(in, candidate));
   });
-  nextC = keepWhenDone(nextC, c, time);
-  operands = {{projected, inputMap(time, 1)}, {product, gateMap(1)}, {nextC, stateMap()}};
+  nextC = keepWhenDone(nextC, c);
+  operands = {input(1), {product, gateMap(1)}, {nextC, stateMap()}};
   if (hasPeepholes)
     operands.push_back({peepholes, vectorMap(1)});
   Tensor nextH = elementwiseStep(operands, [&](const Scalar &s, ValueRange args) {
@@ -234,22 +251,58 @@ void Layer::stepLstm(int64_t time) {
     const Activation &last = activations[2];
     return s.mul(activate(s, 0, out), scalarUnary(s, last.kind, args[2], last.alpha, last.beta));
   });
-  h = keepWhenDone(nextH, h, time);
+  h = keepWhenDone(nextH, h);
   c = nextC;
 }
 
-void Layer::run() {
-  outputs.resize(steps);
-  for (int64_t step = 0; step < steps; ++step) {
-    int64_t time = timeOf(step);
-    if (cell == Cell::Rnn)
-      stepRnn(time);
-    else if (cell == Cell::Gru)
-      stepGru(time);
-    else
-      stepLstm(time);
-    outputs[time] = hasLengths ? keepWhenDone(h, h, time, /*isOutput=*/true) : h;
+Tensor Layer::step(Dim time) {
+  now = time;
+  if (cell == Cell::Rnn)
+    stepRnn();
+  else if (cell == Cell::Gru)
+    stepGru();
+  else
+    stepLstm();
+  return keepWhenDone(h, h, /*isOutput=*/true);
+}
+
+void Layer::unroll() {
+  SmallVector<Tensor> rows(steps.constant());
+  for (int64_t i = 0; i < steps.constant(); ++i) {
+    Dim time = timeOf(i);
+    rows[time.constant()] = b.reshape(step(time), {1, batch, hidden});
   }
+  auto all = steps.is(0) ? FailureOr<Tensor>(b.splat({0, batch, hidden}, type, 0)) : concat(b, rows, 0);
+  assert(succeeded(all) && "the outputs of all steps have one shape");
+  y = *all;
+}
+
+void Layer::loop() {
+  SmallVector<Tensor> inits{b.empty({steps, batch, hidden}, type), h};
+  if (cell == Cell::Lstm)
+    inits.push_back(c);
+  auto last = countedLoop(b, steps, inits, [&](Dim turn, ArrayRef<Tensor> carried) {
+    h = carried[1];
+    if (cell == Cell::Lstm)
+      c = carried[2];
+    Dim time = timeOf(turn);
+    row = rowOf(b, projected, time);
+    Tensor output = step(time);
+    SmallVector<Tensor> next{withRow(b, carried[0], output, time), h};
+    if (cell == Cell::Lstm)
+      next.push_back(c);
+    return next;
+  });
+  y = last[0], h = last[1];
+  if (cell == Cell::Lstm)
+    c = last[2];
+}
+
+void Layer::run() {
+  if (steps.isConstant() && steps.constant() <= kMaxUnrolled)
+    unroll();
+  else
+    loop();
 }
 
 } // namespace
@@ -281,14 +334,11 @@ FailureOr<SmallVector<Tensor>> recurrent(Builder &b, Cell cell, const Tensor &xI
   if (!xIn.isFloat() || xIn.rank() != 3)
     return b.error() << "a recurrent layer needs a floating-point input of rank 3, found " << xIn.str();
   Tensor x = attrs.batchFirst ? swapFirst(b, xIn) : xIn;
-  if (!x.shape[0].isConstant())
-    return b.error() << "a recurrent layer over a sequence whose length is not known at compile time ("
-                     << x.shape[0].str() << ") is not supported yet: give the input a fixed shape";
-  int64_t steps = x.shape[0].constant(), hidden = attrs.hiddenSize;
+  int64_t hidden = attrs.hiddenSize;
   int64_t directions = attrs.direction == Direction::Bidirectional ? 2 : 1;
   int64_t gates = cell == Cell::Lstm ? 4 : cell == Cell::Gru ? 3 : 1;
   int64_t perCell = cell == Cell::Lstm ? 3 : cell == Cell::Gru ? 2 : 1;
-  Dim batch = x.shape[1], d = directions, rows = gates * hidden;
+  Dim steps = x.shape[0], batch = x.shape[1], d = directions, rows = gates * hidden;
   if (hidden < 1)
     return b.error() << "hidden_size must be positive, found " << hidden;
   if (!attrs.activations.empty() && static_cast<int64_t>(attrs.activations.size()) != perCell * directions)
@@ -306,20 +356,14 @@ FailureOr<SmallVector<Tensor>> recurrent(Builder &b, Cell cell, const Tensor &xI
   if (lengths && (!lengths->isInteger() || lengths->rank() != 1))
     return b.error() << "sequence_lens must be a vector of integers, found " << lengths->str();
   // Lengths that are all the whole sequence are no restriction.
-  bool areWhole = lengths && lengths->contents && llvm::all_of(*lengths->contents, [&](Dim n) { return n.is(steps); });
+  bool areWhole = lengths && lengths->contents && llvm::all_of(*lengths->contents, [&](Dim n) { return n == steps; });
 
   SmallVector<Tensor> perDirection, lastH, lastC;
   for (int64_t i = 0; i < directions; ++i) {
     Layer layer(b, cell, attrs, i, steps, batch, x.elementType);
     layer.setOperands(x, w, r, bias, areWhole ? nullptr : lengths, h0Ptr, c0Ptr, peephole);
     layer.run();
-    SmallVector<Tensor> rowsOfY;
-    for (const Tensor &y : layer.outputs)
-      rowsOfY.push_back(b.reshape(y, {1, 1, batch, hidden}));
-    auto y = steps ? concat(b, rowsOfY, 0) : FailureOr<Tensor>(b.splat({0, 1, batch, hidden}, x.elementType, 0));
-    if (failed(y))
-      return failure();
-    perDirection.push_back(*y);
+    perDirection.push_back(b.reshape(layer.y, {steps, 1, batch, hidden}));
     lastH.push_back(b.reshape(layer.h, {1, batch, hidden}));
     if (cell == Cell::Lstm)
       lastC.push_back(b.reshape(layer.c, {1, batch, hidden}));

@@ -4,6 +4,7 @@
 #include "compiler/import/onnx/Text.h"
 #include "compiler/ops/Loop.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
@@ -142,6 +143,60 @@ void Importer::failFlow(const Node &node, Scope &scope, const Env &env, StringRe
   poison(node, scope);
 }
 
+/// A branch that may not be taken: it stops the call with `text`. Its results look like those of the other branch.
+SmallVector<Slot> Importer::failingBranch(Region &region, StringRef text, Region &other, ArrayRef<Slot> results) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(&region.front());
+  cf::AssertOp::create(builder, b->loc, arith::ConstantIntOp::create(builder, b->loc, 0, 1), text);
+  SmallVector<Slot> slots(results);
+  for (Slot &slot : slots) {
+    ops::Dims shape = slot.tensor.shape;
+    for (Dim &size : shape)
+      if (dependsOn(size, other))
+        size = 0;
+    slot.tensor = b->empty(shape, slot.tensor.elementType, slot.tensor.isUnsigned);
+  }
+  return slots;
+}
+
+/// Results of different ranks have no common type: what is left of the graph is imported in each branch, and the
+/// graph's results are merged instead.
+void Importer::importRestInBranches(const Node &node, Scope &scope, const Env &env, StringRef place, Value condition,
+                                    scf::IfOp apart, ArrayRef<SmallVector<Slot>> results) {
+  Rest left = *rest;
+  SmallVector<Slot> ends[2];
+  std::string wrong[2];
+  Location before = b->loc;
+  for (int branch : {0, 1}) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(&apart->getRegion(branch).front());
+    Scope inner(&scope);
+    for (auto [output, slot] : llvm::zip(node.outputs, results[branch]))
+      if (!output.empty())
+        inner.add(output, slot);
+    auto mark = errors.mark();
+    auto assumed = dims.countAssumptions();
+    ends[branch] = importRest(left, inner, env);
+    b->loc = before;
+    // What does not fit one branch's shapes is wrong only if that branch is taken.
+    if (errors.mark() != mark && wrong[0].empty() && errors.forget(mark, wrong[branch]))
+      dims.forgetAssumptions(assumed);
+    else if (errors.mark() != mark || ends[branch].size() != left.results.size())
+      return void(rest->merged.emplace(left.results.size()));
+  }
+  for (int branch : {0, 1})
+    if (!wrong[branch].empty())
+      ends[branch] = failingBranch(apart->getRegion(branch), wrong[branch], apart->getRegion(!branch), ends[!branch]);
+  SmallVector<Tensor> merged;
+  std::string error = mergeBranches(condition, apart, ends[0], ends[1], merged);
+  if (!error.empty())
+    return failFlow(node, scope, env, place, error);
+  apart.erase();
+  rest->merged.emplace();
+  for (const Tensor &t : merged)
+    rest->merged->push_back(Slot{Slot::Kind::Tensor, t, nullptr, nullptr});
+}
+
 void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
                         StringRef place) {
   auto fail = [&](const std::string &text) { failFlow(node, scope, env, place, text); };
@@ -204,6 +259,11 @@ void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef
     return poison(node, scope);
   }
   SmallVector<Tensor> merged;
+  bool haveOneRank = llvm::all_of(llvm::zip_equal(results[0], results[1]), [](auto pair) {
+    return std::get<0>(pair).tensor.rank() == std::get<1>(pair).tensor.rank();
+  });
+  if (!haveOneRank && rest)
+    return importRestInBranches(node, scope, env, place, read, apart, results);
   std::string error = mergeBranches(read, apart, results[0], results[1], merged);
   if (!error.empty())
     return fail(error);

@@ -163,16 +163,27 @@ SmallVector<Slot> Importer::importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef
       orderNodes(nodes, results, [&](StringRef name) { return scope.find(name) != nullptr; }, report, isGood);
   if (!isGood)
     return {};
-  for (unsigned index : order) {
+  return importRest({nodes, order, results, std::nullopt}, scope, env);
+}
+
+SmallVector<Slot> Importer::importRest(Rest left, Scope &scope, const Env &env) {
+  Rest *outer = rest;
+  llvm::scope_exit restore([&] { rest = outer; });
+  rest = &left;
+  while (!left.order.empty()) {
     if (budget-- <= 0) {
       if (budget == -1)
         errors.add("the model's functions and branches call each other so often that it becomes too large");
       return {};
     }
-    importNode(nodes[index], index, scope, env);
+    unsigned index = left.order.front();
+    left.order = left.order.drop_front();
+    importNode(left.nodes[index], index, scope, env);
+    if (left.merged)
+      return *left.merged;
   }
   SmallVector<Slot> slots;
-  for (StringRef result : results)
+  for (StringRef result : left.results)
     slots.push_back(*resolve(result, scope));
   return slots;
 }

@@ -83,6 +83,15 @@ private:
   bool addInitializers(const Graph &graph, Scope &scope);
   /// Imports the nodes that `results` need; the slots of the results, or empty after an error.
   SmallVector<Slot> importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope, const Env &env);
+  /// What is still to import of a graph. An If that cannot be merged imports it in both branches and leaves the
+  /// results here.
+  struct Rest {
+    ArrayRef<Node> nodes;
+    ArrayRef<unsigned> order;
+    ArrayRef<StringRef> results;
+    std::optional<SmallVector<Slot>> merged;
+  };
+  SmallVector<Slot> importRest(Rest rest, Scope &scope, const Env &env);
   void importNode(const Node &node, unsigned index, Scope &scope, const Env &env);
   void importOperation(const Node &node, Scope &scope, const Env &env, int64_t opset, ArrayRef<const Slot *> operands,
                        StringRef place);
@@ -103,6 +112,9 @@ private:
   SmallVector<Slot> importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place);
   std::string mergeBranches(mlir::Value condition, mlir::scf::IfOp apart, ArrayRef<Slot> thenResults,
                             ArrayRef<Slot> elseResults, SmallVector<Tensor> &merged);
+  SmallVector<Slot> failingBranch(mlir::Region &region, StringRef text, mlir::Region &other, ArrayRef<Slot> results);
+  void importRestInBranches(const Node &node, Scope &scope, const Env &env, StringRef place, mlir::Value condition,
+                            mlir::scf::IfOp apart, ArrayRef<SmallVector<Slot>> results);
 
   // Loops.cpp
   void importLoop(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
@@ -150,6 +162,7 @@ private:
   SmallVector<mlir::Operation *> givenUp;
   int64_t budget = 0; // nodes that may still be imported: inlining must not multiply a file without end
   unsigned depth = 0;
+  Rest *rest = nullptr; // of the graph that is being imported, behind the node that is
 };
 
 } // namespace eyrie::import::onnx
