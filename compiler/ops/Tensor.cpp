@@ -207,6 +207,12 @@ FailureOr<Dims> Builder::integers(const Tensor &t, llvm::StringRef what, std::op
   if (count > kMaxContents)
     return error() << what << " is too long: " << t.str();
   Value source = value(t);
+  auto [known, isNew] = readIntegers.try_emplace({source, lower.value_or(-1)});
+  if (!isNew)
+    return known->second;
+  // Where the tensor is made, so that all who need the integers, in whatever loop or branch, share them.
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointAfterValue(source);
   for (int64_t i = 0; i < count; ++i) {
     SmallVector<Value> indices(t.rank(), arith::ConstantIndexOp::create(builder, loc, i));
     Value element = graph::ReadScalarOp::create(builder, loc, t.elementType, source, indices);
@@ -215,7 +221,7 @@ FailureOr<Dims> Builder::integers(const Tensor &t, llvm::StringRef what, std::op
                         : Value(arith::IndexCastOp::create(builder, loc, builder.getIndexType(), element));
     result.push_back(dims.opaque(asIndex, "v", lower));
   }
-  return result;
+  return readIntegers[{source, lower.value_or(-1)}] = result;
 }
 
 FailureOr<SmallVector<int64_t>> Builder::constantIntegers(const Tensor &t, llvm::StringRef what) {

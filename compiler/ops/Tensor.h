@@ -124,6 +124,7 @@ private:
   unsigned nextGlobal = 0;
   llvm::DenseMap<mlir::Attribute, mlir::StringAttr> globals;
   llvm::DenseMap<mlir::Value, Tensor> unitReshapes;
+  llvm::DenseMap<std::pair<mlir::Value, int64_t>, Dims> readIntegers; // by source and lower bound
 };
 
 /// `value` as an attribute of a float or integer type (integers saturate).

@@ -125,6 +125,7 @@ private:
   static bool settleCarried(Loop &loop);
   void finishLoop(const Node &node, Scope &scope, const Env &env, StringRef place, Loop &loop,
                   ArrayRef<int64_t> outputAxes);
+  void checkRowSize(const Loop &loop, ops::Dim turn, mlir::Value before, ops::Dim size);
   void buildLoop(Loop &loop, SmallVector<Tensor> &results);
   /// For the list of unsupported nodes only: what cannot be reached because an earlier node failed.
   void listUnsupported(const Graph &graph, const Env &env);

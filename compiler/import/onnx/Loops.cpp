@@ -9,6 +9,7 @@
 #include "compiler/import/onnx/Text.h"
 #include "compiler/ops/Loop.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -37,6 +38,9 @@ struct ScanInput {
 struct ScanOutput {
   Tensor row;
   bool isReverse = false;
+  SmallVector<bool> isOpen; // per dimension of the row: known only in the body
+  /// The rows are collected by making the tensor longer in each turn; else in place, where the number of turns is known.
+  bool grows = false;
 };
 } // namespace
 
@@ -149,7 +153,7 @@ bool Importer::importTurn(Loop &loop, Scope &scope, const Env &env) {
   loop.nextCarried.assign(rest.begin(), rest.begin() + loop.carried.size());
   loop.outputs.clear();
   for (auto [i, row] : llvm::enumerate(rest.drop_front(loop.carried.size())))
-    loop.outputs.push_back({row, loop.isReverseOutput[i]});
+    loop.outputs.push_back({row, loop.isReverseOutput[i], {}});
   return true;
 }
 
@@ -172,6 +176,16 @@ bool Importer::settleCarried(Loop &loop) {
 
 //===- the loop -----------------------------------------------------------------------------------------------------===
 
+/// All rows of a result have one size: checked in every turn but the first.
+void Importer::checkRowSize(const Loop &loop, Dim turn, Value before, Dim size) {
+  auto is = [&](Value x, Value y) -> Value {
+    return arith::CmpIOp::create(builder, b->loc, arith::CmpIPredicate::eq, x, y);
+  };
+  Value isFirst = is(b->index(turn), b->index(0)), isSame = is(before, b->index(size));
+  cf::AssertOp::create(builder, b->loc, arith::OrIOp::create(builder, b->loc, isFirst, isSame),
+                       loop.place + ": the rows that its turns give have different sizes");
+}
+
 /// Makes the real loop of the imported body. Its operands are, in the order of the body's arguments: the number of the
 /// turn, what is carried, the condition if there is one, and the collected rows.
 void Importer::buildLoop(Loop &loop, SmallVector<Tensor> &results) {
@@ -193,15 +207,23 @@ void Importer::buildLoop(Loop &loop, SmallVector<Tensor> &results) {
   auto yes = [&]() -> Value { return arith::ConstantIntOp::create(builder, b->loc, 1, 1); };
   if (hasCondition)
     inits.push_back(loop.condition ? loop.condition : yes());
-  // Rows are collected in place where the number of turns is known, else by making the tensor longer in each turn.
+  // The shapes of collected rows before the loop; open sizes are carried in front of the tensor.
   SmallVector<Dims> shapes;
-  for (const ScanOutput &output : loop.outputs) {
-    Dims &shape = shapes.emplace_back(Dims{hasCondition ? Dim(0) : *loop.trips});
-    llvm::append_range(shape, output.row.shape);
+  for (ScanOutput &output : loop.outputs) {
+    output.grows |= hasCondition;
+    Dims &shape = shapes.emplace_back(Dims{output.grows ? Dim(0) : *loop.trips});
+    for (auto [size, isOpen] : llvm::zip_equal(output.row.shape, output.isOpen)) {
+      if (isOpen)
+        inits.push_back(b->index(0));
+      shape.push_back(isOpen ? Dim(0) : size);
+    }
     Tensor rows = b->empty(shape, output.row.elementType);
     SmallVector<int64_t> sizes(rows.type().getShape());
-    if (hasCondition)
+    if (output.grows)
       sizes[0] = ShapedType::kDynamic;
+    for (auto [i, isOpen] : llvm::enumerate(output.isOpen))
+      if (isOpen)
+        sizes[i + 1] = ShapedType::kDynamic;
     inits.push_back(ops::handedOn(*b, rows, rows.type().clone(sizes)));
   }
   for (Value init : ArrayRef(inits).drop_front(conditionNumber))
@@ -226,11 +248,15 @@ void Importer::buildLoop(Loop &loop, SmallVector<Tensor> &results) {
   if (hasCondition)
     next.push_back(loop.nextCondition ? readCondition(builder, *b, *loop.nextCondition) : yes());
   for (auto [output, shape] : llvm::zip_equal(loop.outputs, shapes)) {
-    Dims before = shape;
-    if (hasCondition)
-      before[0] = turn;
+    Dims before{output.grows ? turn : *loop.trips};
+    llvm::append_range(before, output.row.shape);
+    for (auto [size, isOpen] : llvm::zip_equal(output.row.shape, output.isOpen))
+      if (isOpen) {
+        checkRowSize(loop, turn, body.getArgument(next.size()), size);
+        next.push_back(b->index(size));
+      }
     Tensor rows = ops::tied(*b, body.getArgument(next.size()), before, output.row.isUnsigned);
-    if (hasCondition) {
+    if (output.grows) {
       Dims longer = before;
       longer[0] = turn + Dim(1);
       Value whole = b->empty(longer, output.row.elementType).value, start = b->index(0);
@@ -275,8 +301,11 @@ void Importer::buildLoop(Loop &loop, SmallVector<Tensor> &results) {
   number += hasCondition;
   Dim turns = dims.opaque(made.getResult(0), "turns", 0);
   for (auto [output, shape] : llvm::zip_equal(loop.outputs, shapes)) {
-    if (hasCondition)
+    if (output.grows)
       shape[0] = turns;
+    for (auto [i, isOpen] : llvm::enumerate(output.isOpen))
+      if (isOpen)
+        shape[i + 1] = dims.opaque(made.getResult(number++), "row", 0);
     results.push_back(ops::tied(*b, made.getResult(number++), shape, output.row.isUnsigned));
   }
 }
@@ -306,11 +335,14 @@ std::string Importer::importTurns(Loop &loop, Scope &scope, const Env &env, Smal
     loop.apart->remove();
     givenUp.push_back(loop.apart);
   }
-  for (auto [i, output] : llvm::enumerate(loop.outputs))
+  for (auto [i, output] : llvm::enumerate(loop.outputs)) {
     for (Dim size : output.row.shape)
-      if (dependsOn(size, loop.apart.getAfter()))
-        return "rows of different sizes are collected in its output " + std::to_string(loop.carried.size() + i) + ", " +
-               output.row.str() + "; this is not supported";
+      output.isOpen.push_back(dependsOn(size, loop.apart.getAfter()));
+    output.grows = llvm::is_contained(output.isOpen, true);
+    if (output.grows && output.isReverse)
+      return "its output " + std::to_string(loop.carried.size() + i) + ", " + output.row.str() +
+             ", is collected from the end, which is not supported for rows whose size is known only in the body";
+  }
   if (!loop.trips && !loop.condition && !loop.nextCondition)
     return "never ends: it has neither a trip count nor a condition that can become false";
   buildLoop(loop, results);
