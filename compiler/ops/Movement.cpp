@@ -387,6 +387,32 @@ static Value padIndex(const Scalar &s, PadMode mode, Value i, Value size) {
   return s.op<arith::MinSIOp>(r, Value(s.op<arith::SubIOp>(period, r)));
 }
 
+/// `part` padded with an element that is only known at run time.
+static Tensor padWithValue(Builder &b, const Tensor &part, ArrayRef<Dim> low, ArrayRef<Dim> high, const Tensor &value) {
+  Tensor padded = b.pad(part, low, high, numberAttr(part.elementType, 0));
+  SmallVector<Count> begins, ends;
+  for (auto [size, before] : llvm::zip_equal(part.shape, low))
+    begins.emplace_back(b, before), ends.emplace_back(b, before + size);
+  AffineMap scalarMap = AffineMap::get(part.rank(), 0, b.builder.getContext());
+  return b.map(
+      padded.shape, padded.elementType, {padded, b.reshape(value, {})}, {b.identity(part.rank()), scalarMap},
+      [&](OpBuilder &builder, Location loc, ValueRange args) -> Value {
+        Scalar s{builder, loc};
+        Type index = builder.getIndexType();
+        Value isInside = s.op<arith::ConstantOp>(builder.getBoolAttr(true));
+        for (int64_t d = 0; d < part.rank(); ++d) {
+          if (low[d].is(0) && high[d].is(0))
+            continue;
+          Value i = s.op<linalg::IndexOp>(d);
+          Value isBehind = s.cmp(arith::CmpIPredicate::sge, i, begins[d].get(s, index));
+          Value isBefore = s.cmp(arith::CmpIPredicate::slt, i, ends[d].get(s, index));
+          isInside = s.op<arith::AndIOp>(isInside, Value(s.op<arith::AndIOp>(isBehind, isBefore)));
+        }
+        return s.select(isInside, args[0], args[1]);
+      },
+      padded.isUnsigned);
+}
+
 FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode mode, const Tensor *value,
                       const Tensor *axes) {
   SmallVector<int64_t> axisList = llvm::to_vector(llvm::seq<int64_t>(0, x.rank()));
@@ -396,30 +422,38 @@ FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode m
       return failure();
     axisList = *values;
   }
-  auto amounts = b.integers(pads, "pads", /*lower=*/0);
+  auto amounts = b.integers(pads, "pads");
   if (failed(amounts))
     return failure();
   if (amounts->size() != 2 * axisList.size())
     return b.error() << "pads must have " << 2 * axisList.size() << " values (begins, then ends), found "
                      << amounts->size();
-  Dims low(x.rank(), Dim(0)), high = low, offsets = low, cropped = x.shape;
+  Dims low(x.rank(), Dim(0)), high = low, offsets = low, cropped = x.shape, padded = x.shape;
   for (auto [i, axis] : llvm::enumerate(axisList)) {
     auto position = normalizeAxis(b, axis, x.rank());
     if (failed(position))
       return failure();
     Dim before = (*amounts)[i], after = (*amounts)[axisList.size() + i];
     auto crop = [](Dim &amount) -> Dim {
-      if (!amount.isConstant() || amount.constant() >= 0)
+      if (lowerBound(amount).value_or(-1) >= 0)
         return 0;
-      Dim cut = -amount;
-      amount = 0;
+      Dim cut = max(-amount, 0);
+      amount = max(amount, 0);
       return cut;
     };
+    padded[*position] = x.shape[*position] + before + after;
     Dim cutLow = crop(before), cutHigh = crop(after);
     offsets[*position] = cutLow, cropped[*position] = x.shape[*position] - cutLow - cutHigh;
     low[*position] = before, high[*position] = after;
   }
   Tensor part = b.extract(x, offsets, cropped, SmallVector<int64_t>(x.rank(), 1));
+  // Padding and cropping by one amount give a size that is simpler than the way there: n + a = n - max(-a, 0) + max(a,
+  // 0).
+  auto shaped = [&](const Tensor &t) {
+    return ArrayRef<Dim>(t.shape) == ArrayRef<Dim>(padded)
+               ? t
+               : fromValue(b.withShape(b.value(t), padded), padded, t.isUnsigned);
+  };
   if (mode == PadMode::Constant) {
     TypedAttr number = numberAttr(x.elementType, 0);
     if (value) {
@@ -427,11 +461,11 @@ FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode m
         return b.error() << "the padding must be one element of the type of " << x.str() << ", found " << value->str();
       auto known = splatValue(*value);
       if (!known)
-        return b.error() << "the padding's value must be known at compile time";
+        return shaped(padWithValue(b, part, low, high, *value));
       number = value->constant ? llvm::cast<TypedAttr>(value->constant.getSplatValue<Attribute>())
                                : numberAttr(x.elementType, *known);
     }
-    return b.pad(part, low, high, number);
+    return shaped(b.pad(part, low, high, number));
   }
   Dims shape;
   SmallVector<Count> begins, sizes;
@@ -440,8 +474,8 @@ FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode m
     begins.emplace_back(b, before), sizes.emplace_back(b, size);
   }
   if (shape == part.shape)
-    return part;
-  return gatherMap(b, part, shape, {}, {}, [&](const Scalar &s, ValueRange indices, ValueRange) {
+    return shaped(part);
+  return shaped(gatherMap(b, part, shape, {}, {}, [&](const Scalar &s, ValueRange indices, ValueRange) {
     SmallVector<Value> from;
     for (auto [i, index] : llvm::enumerate(indices)) {
       if (low[i].is(0) && high[i].is(0)) {
@@ -452,7 +486,7 @@ FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode m
       from.push_back(padIndex(s, mode, position, sizes[i].get(s, s.b.getIndexType())));
     }
     return from;
-  });
+  }));
 }
 
 //===- blocks and sequences -----------------------------------------------------------------------------------------===

@@ -242,11 +242,11 @@ struct ResizeAttrs {
   AspectPolicy policy = AspectPolicy::Stretch;
   double cubicCoefficient = -0.75;
   bool excludeOutside = false;
-  bool antialias = false; // not supported: an error
+  bool antialias = false; // linear and cubic: the kernel is stretched where the axis shrinks
   double extrapolationValue = 0;
   SmallVector<int64_t> axes; // empty: all
 };
-/// Exactly one of scales (known numbers) and sizes; roi only for TfCropAndResize (known numbers).
+/// Exactly one of scales and sizes; roi only for TfCropAndResize. All may be known at run time only.
 FailureOr<Tensor> resize(Builder &b, const Tensor &x, const Tensor *roi, const Tensor *scales, const Tensor *sizes,
                          const ResizeAttrs &attrs);
 
