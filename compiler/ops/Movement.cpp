@@ -334,8 +334,79 @@ static Tensor applyRanges(Builder &b, const Tensor &x, ArrayRef<Range> ranges) {
   });
 }
 
+/// The same where steps, and so the direction, are known only at run time: (start, size, step) of each axis, computed
+/// there, then read.
+static FailureOr<Tensor> sliceAtRunTime(Builder &b, const Tensor &x, ArrayRef<int64_t> axes, const Tensor &starts,
+                                        const Tensor &ends, const Tensor &steps) {
+  Type i64 = b.builder.getI64Type();
+  Dims sizes;
+  for (int64_t axis : axes) {
+    auto position = normalizeAxis(b, axis, x.rank());
+    if (failed(position))
+      return failure();
+    sizes.push_back(x.shape[*position]);
+  }
+  Dim count(axes.size());
+  SmallVector<Tensor> operands{starts, ends, steps, fromContents(i64, count, sizes)};
+  for (const Tensor &t : operands)
+    if (!t.isInteger() || t.rank() != 1 || !t.shape[0].is(axes.size()))
+      return b.error() << "starts, ends and steps must be " << axes.size() << " integers each, found " << t.str();
+  auto compute = [&](bool isSize) {
+    return elementwise(b, count, i64, operands, false, [&](const Scalar &s, ValueRange args) {
+      auto wide = [&](unsigned i) { return scalarCast(s, args[i], operands[i].isUnsigned, i64, false); };
+      Value size = wide(3), zero = s.like(size, 0), one = s.like(size, 1), last = s.sub(size, one), step = wide(2);
+      Value isDown = s.less(step, zero);
+      auto clamp = [&](Value v, Value lowest) {
+        v = s.select(s.less(v, zero), s.add(s.max(v, s.neg(size)), size), v);
+        return s.min(s.max(v, lowest), s.select(isDown, last, size));
+      };
+      Value start = clamp(wide(0), zero), given = wide(1);
+      // A negative end before the first element means "past the beginning" of a downward slice.
+      Value isPast = s.op<arith::AndIOp>(isDown, s.less(given, s.neg(size)));
+      Value end = s.select(isPast, s.like(size, -1), clamp(given, zero));
+      if (!isSize)
+        return start;
+      Value distance = s.select(isDown, s.sub(start, end), s.sub(end, start));
+      // The lowest step has no positive counterpart, and reaches one element.
+      Value length = s.max(s.select(isDown, s.neg(step), step), one);
+      length = s.select(s.cmp(arith::CmpIPredicate::eq, step, s.neg(step)), s.max(size, one), length);
+      return s.max(s.op<arith::CeilDivSIOp>(s.max(distance, zero), length), zero);
+    });
+  };
+  auto first = b.integers(compute(false), "starts"), extents = b.integers(compute(true), "sizes", 0);
+  auto strides = b.integers(steps, "steps");
+  if (failed(first) || failed(extents) || failed(strides))
+    return failure();
+  Dims shape = x.shape;
+  SmallVector<Count> offsets(x.rank(), Count(b, 0)), factors(x.rank(), Count(b, 1));
+  for (auto [i, axis] : llvm::enumerate(axes)) {
+    int64_t d = axis < 0 ? axis + x.rank() : axis;
+    shape[d] = (*extents)[i], offsets[d] = Count(b, (*first)[i]), factors[d] = Count(b, (*strides)[i]);
+  }
+  return gatherMap(b, x, shape, {}, {}, [&](const Scalar &s, ValueRange at, ValueRange) {
+    SmallVector<Value> from;
+    Type index = s.b.getIndexType();
+    for (auto [i, position] : llvm::enumerate(at))
+      from.push_back(s.add(offsets[i].get(s, index), s.mul(position, factors[i].get(s, index))));
+    return from;
+  });
+}
+
 FailureOr<Tensor> slice(Builder &b, const Tensor &x, const Tensor &starts, const Tensor &ends, const Tensor *axes,
                         const Tensor *steps) {
+  if (steps && !steps->contents && !steps->constant) {
+    Dim count = steps->numElements();
+    if (!count.isConstant() || count.constant() > x.rank())
+      return b.error() << "steps must be " << x.rank() << " integers or fewer, found " << steps->str();
+    SmallVector<int64_t> list = llvm::to_vector(llvm::seq<int64_t>(0, count.constant()));
+    if (axes) {
+      auto values = b.constantIntegers(*axes, "axes");
+      if (failed(values))
+        return failure();
+      list = *values;
+    }
+    return sliceAtRunTime(b, x, list, starts, ends, *steps);
+  }
   auto first = b.integers(starts, "starts"), last = b.integers(ends, "ends");
   if (failed(first) || failed(last))
     return failure();
@@ -487,6 +558,28 @@ FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode m
     }
     return from;
   }));
+}
+
+FailureOr<Tensor> centerCropPad(Builder &b, const Tensor &x, const Tensor &sizes, ArrayRef<int64_t> axes) {
+  SmallVector<int64_t> axisList(axes);
+  if (axes.empty())
+    axisList = llvm::to_vector(llvm::seq<int64_t>(0, x.rank()));
+  auto wanted = readShape(b, sizes);
+  if (failed(wanted))
+    return failure();
+  if (wanted->size() != axisList.size())
+    return b.error() << "shape must have " << axisList.size() << " sizes, found " << wanted->size();
+  Dims low(x.rank(), Dim(0)), high = low;
+  for (auto [axis, size] : llvm::zip_equal(axisList, *wanted)) {
+    auto position = normalizeAxis(b, axis, x.rank());
+    if (failed(position))
+      return failure();
+    Dim more = size - x.shape[*position];
+    low[*position] = floorDiv(max(more, 0), 2) - floorDiv(max(-more, 0), 2);
+    high[*position] = more - low[*position];
+  }
+  low.append(high);
+  return pad(b, x, fromContents(b.builder.getI64Type(), Dim(low.size()), low), PadMode::Constant, nullptr);
 }
 
 //===- blocks and sequences -----------------------------------------------------------------------------------------===

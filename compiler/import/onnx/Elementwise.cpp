@@ -80,6 +80,11 @@ Result cast(OpNode &n) {
   return ops::cast(n.b, n.required(0), type, isUnsigned);
 }
 
+Result bitCast(OpNode &n) {
+  auto type = n.elementType("to", 1);
+  return ops::bitCast(n.b, n.required(0), type.type, type.isUnsigned);
+}
+
 Result castLike(OpNode &n) {
   return ops::cast(n.b, n.required(0), n.required(1).elementType, n.required(1).isUnsigned);
 }
@@ -130,6 +135,7 @@ const OpRow rows[] = {
     {"Asinh", {9, 22}, 1, 1, plain<Unary::Asinh>},
     {"Atan", {7, 22}, 1, 1, plain<Unary::Atan>},
     {"Atanh", {9, 22}, 1, 1, plain<Unary::Atanh>},
+    {"BitCast", {26}, 1, 1, bitCast},
     {"BitShift", {11}, 2, 2, bitShift},
     {"BitwiseAnd", {18}, 2, 2, pair<Binary::BitwiseAnd>},
     {"BitwiseNot", {18}, 1, 1, plain<Unary::BitwiseNot>},

@@ -27,6 +27,8 @@ ArrayRef<OpRow> movementOps();      // Movement.cpp
 ArrayRef<OpRow> shapeOps();         // Shape.cpp
 ArrayRef<OpRow> resizeOps();        // Resize.cpp
 ArrayRef<OpRow> recurrentOps();     // Recurrent.cpp
+ArrayRef<OpRow> lossOps();          // Loss.cpp
+ArrayRef<OpRow> samplingOps();      // Sampling.cpp
 
 /// The row of an operation of the default domain; null if there is none.
 const OpRow *findOp(StringRef name);
