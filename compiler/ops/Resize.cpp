@@ -208,8 +208,11 @@ template <typename F> static Tensor axisVector(Builder &b, const Axis &axis, Typ
   if (!axis.isKnown())
     return emitTable(b, axis, axis.out, type, [&](ArrayRef<Emitted> at, auto sizes) { return f(at[0], sizes); });
   float in = axis.in.constant(), out = axis.out.constant();
-  Sizes<float> sizes{in, out, axis.scale ? static_cast<float>(*axis.scale) : out / in,
-                     static_cast<float>(axis.roiStart), static_cast<float>(axis.roiEnd),
+  Sizes<float> sizes{in,
+                     out,
+                     axis.scale ? static_cast<float>(*axis.scale) : out / in,
+                     static_cast<float>(axis.roiStart),
+                     static_cast<float>(axis.roiEnd),
                      axis.scale ? in * static_cast<float>(*axis.scale) : out};
   SmallVector<Attribute> elements;
   for (int64_t i = 0; i < axis.out.constant(); ++i)
