@@ -23,10 +23,38 @@ FailureOr<Tensor> transpose(Builder &b, const Tensor &x, ArrayRef<int64_t> given
   return b.transpose(x, permutation);
 }
 
+/// Sizes of which one may be -1 (inferred) or, unless `allowZero`, some 0 (copied) at run time. Flags are 0 or 1.
+static void resolveSizes(const Tensor &x, llvm::MutableArrayRef<Dim> sizes, bool allowZero) {
+  auto isOpen = [](Dim size) { return size.isSymbolic() && !lowerBound(size); };
+  if (llvm::none_of(sizes, isOpen))
+    return;
+  SmallVector<Dim> isInferred(sizes.size(), Dim(0));
+  Dim known = 1;
+  for (auto [i, size] : llvm::enumerate(sizes)) {
+    if (isOpen(size)) {
+      Dim given = size, isNegative = min(max(-given, 0), 1), isPositive = min(max(given, 0), 1);
+      Dim isZero = Dim(1) - isNegative - isPositive;
+      isInferred[i] = isNegative;
+      size = given * isPositive + isNegative;
+      if (!allowZero && static_cast<int64_t>(i) < x.rank())
+        size += isZero * x.shape[i];
+    } else if (size.is(-1)) {
+      isInferred[i] = 1, size = 1;
+    } else if (size.is(0) && !allowZero && static_cast<int64_t>(i) < x.rank()) {
+      size = x.shape[i];
+    }
+    known *= size;
+  }
+  for (auto [size, flag] : llvm::zip_equal(sizes, isInferred))
+    if (!flag.is(0))
+      size += flag * (floorDiv(x.numElements(), max(known, 1)) - Dim(1));
+}
+
 FailureOr<Tensor> reshape(Builder &b, const Tensor &x, const Tensor &shape, bool allowZero) {
   auto sizes = b.integers(shape, "shape");
   if (failed(sizes))
     return failure();
+  resolveSizes(x, *sizes, allowZero);
   Dims result;
   Dim known = 1;
   int64_t inferred = -1;
@@ -229,6 +257,8 @@ FailureOr<SmallVector<Tensor>> split(Builder &b, const Tensor &x, int64_t axis, 
   SmallVector<Tensor> parts;
   Dims offsets(x.rank(), Dim(0)), shape = x.shape;
   for (Dim size : sizes) {
+    if (x.shape[*position].is(0))
+      size = 0;
     shape[*position] = size;
     if (x.contents && offsets[*position].isConstant() && size.isConstant()) {
       ArrayRef<Dim> part = ArrayRef(*x.contents).slice(offsets[*position].constant(), size.constant());

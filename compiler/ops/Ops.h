@@ -166,6 +166,10 @@ FailureOr<Tensor> groupNorm(Builder &b, const Tensor &x, const Tensor &scale, co
                             double epsilon, bool perGroup = false);
 FailureOr<Tensor> batchNorm(Builder &b, const Tensor &x, const Tensor &scale, const Tensor &bias, const Tensor &mean,
                             const Tensor &variance, double epsilon);
+/// With the mean and variance of x itself. Results: y, and mean and variance moved towards those of x by 1 - momentum.
+FailureOr<SmallVector<Tensor>> batchNormTraining(Builder &b, const Tensor &x, const Tensor &scale, const Tensor &bias,
+                                                 const Tensor &mean, const Tensor &variance, double epsilon,
+                                                 double momentum);
 FailureOr<Tensor> lrn(Builder &b, const Tensor &x, int64_t size, double alpha, double beta, double bias);
 FailureOr<Tensor> meanVarianceNorm(Builder &b, const Tensor &x, ArrayRef<int64_t> axes);
 FailureOr<Tensor> lpNorm(Builder &b, const Tensor &x, int64_t axis, int64_t p);

@@ -30,3 +30,10 @@ add("Slice", f32(6, 7), i64(1, 6), i64(5, -2**62), i64(1, 0), i64(2, -2), name="
 add("Slice", f32(6, 7), i64(4), i64(-100), None, i64(-1), name="run_time_steps")
 add("Pad", f32(3, 5), i64(2, 1, 0, 3), f32(), i64(-1, 0), name="run_time_axes", opset=18)
 add("Pad", f32(3, 5), i64(1, 2), None, i64(1), name="run_time_axes_reflect", opset=18, mode="reflect")
+for shape in (4, 6), (0, -1), (2, 0, 2, -1), (-1,), (24, 1, 1):
+    add("Reshape", f32(2, 3, 4), i64(*shape), name="run_time_" + "_".join(map(str, shape)), opset=14)
+add("Reshape", f32(2, 3, 4), i64(0, 0, -1), name="run_time", opset=14, dims=[["a", "b", "c"], [3]],
+    also=[[f32(3, 5, 4), i64(3, 0, 4)], [f32(3, 5, 4), i64(-1, 1, 2)], [f32(3, 5, 4), i64(1, 15, 4)]])
+add("Reshape", f32(0, 3), i64(0, 7), name="run_time_allowzero", opset=14, allowzero=1)
+add("Split", f32(0), i64(0, 0, 0), outputs=3, name="run_time_empty")
+add("Split", f32(7, 3), i64(4, 0, 3), outputs=3, name="run_time_sizes")

@@ -50,3 +50,6 @@ add("CumProd", ints(4, 3, dtype=np.int32), Weight(i64(-2)[0]), name="i32", opset
 for x, kind in (f32(3, 5), 6), (ints(7), 11), (f16(2, 2), 4), (ints(3, dtype=np.int8), 2), (f64(), 13):
     both("BitCast", x, name=f"{x.dtype}_{kind}", opset=26, to=kind)
 add("BitCast", f64(0, 3), name="empty", opset=26, to=7)
+for shape in (4, 3), (2, 3, 5), (2, 3, 4, 5):
+    add("BatchNormalization", f32(*shape), f32(3), f32(3), f32(3), f32(3, low=0.5, high=1), outputs=3, opset=15,
+        name=f"training_{len(shape)}", training_mode=1, momentum=0.7, epsilon=1e-3, dynamic=len(shape) == 3)
