@@ -1,18 +1,9 @@
-// Operations that sample images: grids, regions of interest, deformable convolution, and the ways back from patches.
+// Operations on images: regions of interest, deformable convolution, the ways back from patches; determinants.
 // Conventions as in Ops.h.
 #pragma once
 #include "compiler/ops/Ops.h"
 
 namespace eyrie::ops {
-
-enum class SampleMode { Nearest, Linear, Cubic };
-enum class SamplePadding { Zeros, Border, Reflection };
-/// x [N, C, spatial...] at the places that grid [N, out..., R] gives in [-1, 1], last dimension of space first:
-/// [N, C, out...]. Any number R of spatial dimensions.
-FailureOr<Tensor> gridSample(Builder &b, const Tensor &x, const Tensor &grid, SampleMode mode, SamplePadding padding,
-                             bool alignCorners);
-/// theta [N, R, R + 1], size [N, C, spatial...] with R = 2 or 3: [N, spatial..., R].
-FailureOr<Tensor> affineGrid(Builder &b, const Tensor &theta, const Tensor &size, bool alignCorners);
 
 struct RoiAttrs {
   int64_t height = 1, width = 1, samplingRatio = 0;
@@ -38,7 +29,7 @@ FailureOr<Tensor> col2Im(Builder &b, const Tensor &x, const Tensor &imageShape, 
 /// element of the result with every index.
 FailureOr<Tensor> maxUnpool(Builder &b, const Tensor &x, const Tensor &indices, const Tensor *outputShape,
                             const WindowAttrs &attrs);
-/// Crops or pads with zeros, around the middle. No axes: all.
-FailureOr<Tensor> centerCropPad(Builder &b, const Tensor &x, const Tensor &shape, ArrayRef<int64_t> axes);
+/// x [..., M, M]: [...].
+FailureOr<Tensor> determinant(Builder &b, const Tensor &x);
 
 } // namespace eyrie::ops

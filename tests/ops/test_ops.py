@@ -10,12 +10,14 @@ import movement
 import onnx
 import pytest
 import reductions
+import signals
+import vision
 from command import call, check_equal, run_module
 from onnx import helper
 from reference import expected
 
 CASES = {}
-for family in elementwise, contractions, reductions, movement, losses, axes:
+for family in elementwise, contractions, reductions, movement, losses, axes, vision, signals:
     for case in family.family.cases:
         name = case.name
         while name in CASES:

@@ -29,6 +29,10 @@ ArrayRef<OpRow> resizeOps();        // Resize.cpp
 ArrayRef<OpRow> recurrentOps();     // Recurrent.cpp
 ArrayRef<OpRow> lossOps();          // Loss.cpp
 ArrayRef<OpRow> samplingOps();      // Sampling.cpp
+ArrayRef<OpRow> visionOps();        // Vision.cpp
+ArrayRef<OpRow> signalOps();        // Signal.cpp
+ArrayRef<OpRow> randomOps();        // Random.cpp
+ArrayRef<OpRow> vectorizerOps();    // Vectorizer.cpp
 
 /// The row of an operation of the default domain; null if there is none.
 const OpRow *findOp(StringRef name);
