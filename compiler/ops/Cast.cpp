@@ -161,4 +161,16 @@ FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &x, const Tensor &sc
   });
 }
 
+FailureOr<Tensor> bitCast(Builder &b, const Tensor &x, Type elementType, bool isUnsigned) {
+  // A boolean is a byte of 0 or 1.
+  auto widthOf = [](Type type) { return type.isInteger(1) ? 8 : type.getIntOrFloatBitWidth(); };
+  if (widthOf(x.elementType) != widthOf(elementType))
+    return b.error() << "the bits of " << x.str() << " cannot be read as a type of " << widthOf(elementType) << " bits";
+  if (x.isBool() || elementType.isInteger(1))
+    return cast(b, x, elementType, isUnsigned);
+  return elementwise(b, x.shape, elementType, x, isUnsigned, [&](const Scalar &s, ValueRange args) -> Value {
+    return elementType == x.elementType ? args[0] : s.op<arith::BitcastOp>(elementType, args[0]);
+  });
+}
+
 } // namespace eyrie::ops

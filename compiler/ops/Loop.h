@@ -17,8 +17,7 @@ Tensor withRow(Builder &b, const Tensor &x, const Tensor &row, Dim index);
 
 /// A loop of `trips` turns. `body` gets the number of the turn and the carried tensors and returns their next values,
 /// whose types and shapes must be the same. The results are the last values.
-SmallVector<Tensor>
-countedLoop(Builder &b, Dim trips, ArrayRef<Tensor> inits,
-            llvm::function_ref<SmallVector<Tensor>(Dim turn, ArrayRef<Tensor> carried)> body);
+SmallVector<Tensor> countedLoop(Builder &b, Dim trips, ArrayRef<Tensor> inits,
+                                llvm::function_ref<SmallVector<Tensor>(Dim turn, ArrayRef<Tensor> carried)> body);
 
 } // namespace eyrie::ops

@@ -23,10 +23,38 @@ FailureOr<Tensor> transpose(Builder &b, const Tensor &x, ArrayRef<int64_t> given
   return b.transpose(x, permutation);
 }
 
+/// Sizes of which one may be -1 (inferred) or, unless `allowZero`, some 0 (copied) at run time. Flags are 0 or 1.
+static void resolveSizes(const Tensor &x, llvm::MutableArrayRef<Dim> sizes, bool allowZero) {
+  auto isOpen = [](Dim size) { return size.isSymbolic() && !lowerBound(size); };
+  if (llvm::none_of(sizes, isOpen))
+    return;
+  SmallVector<Dim> isInferred(sizes.size(), Dim(0));
+  Dim known = 1;
+  for (auto [i, size] : llvm::enumerate(sizes)) {
+    if (isOpen(size)) {
+      Dim given = size, isNegative = min(max(-given, 0), 1), isPositive = min(max(given, 0), 1);
+      Dim isZero = Dim(1) - isNegative - isPositive;
+      isInferred[i] = isNegative;
+      size = given * isPositive + isNegative;
+      if (!allowZero && static_cast<int64_t>(i) < x.rank())
+        size += isZero * x.shape[i];
+    } else if (size.is(-1)) {
+      isInferred[i] = 1, size = 1;
+    } else if (size.is(0) && !allowZero && static_cast<int64_t>(i) < x.rank()) {
+      size = x.shape[i];
+    }
+    known *= size;
+  }
+  for (auto [size, flag] : llvm::zip_equal(sizes, isInferred))
+    if (!flag.is(0))
+      size += flag * (floorDiv(x.numElements(), max(known, 1)) - Dim(1));
+}
+
 FailureOr<Tensor> reshape(Builder &b, const Tensor &x, const Tensor &shape, bool allowZero) {
   auto sizes = b.integers(shape, "shape");
   if (failed(sizes))
     return failure();
+  resolveSizes(x, *sizes, allowZero);
   Dims result;
   Dim known = 1;
   int64_t inferred = -1;
@@ -229,6 +257,8 @@ FailureOr<SmallVector<Tensor>> split(Builder &b, const Tensor &x, int64_t axis, 
   SmallVector<Tensor> parts;
   Dims offsets(x.rank(), Dim(0)), shape = x.shape;
   for (Dim size : sizes) {
+    if (x.shape[*position].is(0))
+      size = 0;
     shape[*position] = size;
     if (x.contents && offsets[*position].isConstant() && size.isConstant()) {
       ArrayRef<Dim> part = ArrayRef(*x.contents).slice(offsets[*position].constant(), size.constant());
@@ -334,8 +364,79 @@ static Tensor applyRanges(Builder &b, const Tensor &x, ArrayRef<Range> ranges) {
   });
 }
 
+/// The same where steps, and so the direction, are known only at run time: (start, size, step) of each axis, computed
+/// there, then read.
+static FailureOr<Tensor> sliceAtRunTime(Builder &b, const Tensor &x, ArrayRef<int64_t> axes, const Tensor &starts,
+                                        const Tensor &ends, const Tensor &steps) {
+  Type i64 = b.builder.getI64Type();
+  Dims sizes;
+  for (int64_t axis : axes) {
+    auto position = normalizeAxis(b, axis, x.rank());
+    if (failed(position))
+      return failure();
+    sizes.push_back(x.shape[*position]);
+  }
+  Dim count(axes.size());
+  SmallVector<Tensor> operands{starts, ends, steps, fromContents(i64, count, sizes)};
+  for (const Tensor &t : operands)
+    if (!t.isInteger() || t.rank() != 1 || !t.shape[0].is(axes.size()))
+      return b.error() << "starts, ends and steps must be " << axes.size() << " integers each, found " << t.str();
+  auto compute = [&](bool isSize) {
+    return elementwise(b, count, i64, operands, false, [&](const Scalar &s, ValueRange args) {
+      auto wide = [&](unsigned i) { return scalarCast(s, args[i], operands[i].isUnsigned, i64, false); };
+      Value size = wide(3), zero = s.like(size, 0), one = s.like(size, 1), last = s.sub(size, one), step = wide(2);
+      Value isDown = s.less(step, zero);
+      auto clamp = [&](Value v, Value lowest) {
+        v = s.select(s.less(v, zero), s.add(s.max(v, s.neg(size)), size), v);
+        return s.min(s.max(v, lowest), s.select(isDown, last, size));
+      };
+      Value start = clamp(wide(0), zero), given = wide(1);
+      // A negative end before the first element means "past the beginning" of a downward slice.
+      Value isPast = s.op<arith::AndIOp>(isDown, s.less(given, s.neg(size)));
+      Value end = s.select(isPast, s.like(size, -1), clamp(given, zero));
+      if (!isSize)
+        return start;
+      Value distance = s.select(isDown, s.sub(start, end), s.sub(end, start));
+      // The lowest step has no positive counterpart, and reaches one element.
+      Value length = s.max(s.select(isDown, s.neg(step), step), one);
+      length = s.select(s.cmp(arith::CmpIPredicate::eq, step, s.neg(step)), s.max(size, one), length);
+      return s.max(s.op<arith::CeilDivSIOp>(s.max(distance, zero), length), zero);
+    });
+  };
+  auto first = b.integers(compute(false), "starts"), extents = b.integers(compute(true), "sizes", 0);
+  auto strides = b.integers(steps, "steps");
+  if (failed(first) || failed(extents) || failed(strides))
+    return failure();
+  Dims shape = x.shape;
+  SmallVector<Count> offsets(x.rank(), Count(b, 0)), factors(x.rank(), Count(b, 1));
+  for (auto [i, axis] : llvm::enumerate(axes)) {
+    int64_t d = axis < 0 ? axis + x.rank() : axis;
+    shape[d] = (*extents)[i], offsets[d] = Count(b, (*first)[i]), factors[d] = Count(b, (*strides)[i]);
+  }
+  return gatherMap(b, x, shape, {}, {}, [&](const Scalar &s, ValueRange at, ValueRange) {
+    SmallVector<Value> from;
+    Type index = s.b.getIndexType();
+    for (auto [i, position] : llvm::enumerate(at))
+      from.push_back(s.add(offsets[i].get(s, index), s.mul(position, factors[i].get(s, index))));
+    return from;
+  });
+}
+
 FailureOr<Tensor> slice(Builder &b, const Tensor &x, const Tensor &starts, const Tensor &ends, const Tensor *axes,
                         const Tensor *steps) {
+  if (steps && !steps->contents && !steps->constant) {
+    Dim count = steps->numElements();
+    if (!count.isConstant() || count.constant() > x.rank())
+      return b.error() << "steps must be " << x.rank() << " integers or fewer, found " << steps->str();
+    SmallVector<int64_t> list = llvm::to_vector(llvm::seq<int64_t>(0, count.constant()));
+    if (axes) {
+      auto values = b.constantIntegers(*axes, "axes");
+      if (failed(values))
+        return failure();
+      list = *values;
+    }
+    return sliceAtRunTime(b, x, list, starts, ends, *steps);
+  }
   auto first = b.integers(starts, "starts"), last = b.integers(ends, "ends");
   if (failed(first) || failed(last))
     return failure();
@@ -387,6 +488,32 @@ static Value padIndex(const Scalar &s, PadMode mode, Value i, Value size) {
   return s.op<arith::MinSIOp>(r, Value(s.op<arith::SubIOp>(period, r)));
 }
 
+/// `part` padded with an element that is only known at run time.
+static Tensor padWithValue(Builder &b, const Tensor &part, ArrayRef<Dim> low, ArrayRef<Dim> high, const Tensor &value) {
+  Tensor padded = b.pad(part, low, high, numberAttr(part.elementType, 0));
+  SmallVector<Count> begins, ends;
+  for (auto [size, before] : llvm::zip_equal(part.shape, low))
+    begins.emplace_back(b, before), ends.emplace_back(b, before + size);
+  AffineMap scalarMap = AffineMap::get(part.rank(), 0, b.builder.getContext());
+  return b.map(
+      padded.shape, padded.elementType, {padded, b.reshape(value, {})}, {b.identity(part.rank()), scalarMap},
+      [&](OpBuilder &builder, Location loc, ValueRange args) -> Value {
+        Scalar s{builder, loc};
+        Type index = builder.getIndexType();
+        Value isInside = s.op<arith::ConstantOp>(builder.getBoolAttr(true));
+        for (int64_t d = 0; d < part.rank(); ++d) {
+          if (low[d].is(0) && high[d].is(0))
+            continue;
+          Value i = s.op<linalg::IndexOp>(d);
+          Value isBehind = s.cmp(arith::CmpIPredicate::sge, i, begins[d].get(s, index));
+          Value isBefore = s.cmp(arith::CmpIPredicate::slt, i, ends[d].get(s, index));
+          isInside = s.op<arith::AndIOp>(isInside, Value(s.op<arith::AndIOp>(isBehind, isBefore)));
+        }
+        return s.select(isInside, args[0], args[1]);
+      },
+      padded.isUnsigned);
+}
+
 FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode mode, const Tensor *value,
                       const Tensor *axes) {
   SmallVector<int64_t> axisList = llvm::to_vector(llvm::seq<int64_t>(0, x.rank()));
@@ -396,30 +523,38 @@ FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode m
       return failure();
     axisList = *values;
   }
-  auto amounts = b.integers(pads, "pads", /*lower=*/0);
+  auto amounts = b.integers(pads, "pads");
   if (failed(amounts))
     return failure();
   if (amounts->size() != 2 * axisList.size())
     return b.error() << "pads must have " << 2 * axisList.size() << " values (begins, then ends), found "
                      << amounts->size();
-  Dims low(x.rank(), Dim(0)), high = low, offsets = low, cropped = x.shape;
+  Dims low(x.rank(), Dim(0)), high = low, offsets = low, cropped = x.shape, padded = x.shape;
   for (auto [i, axis] : llvm::enumerate(axisList)) {
     auto position = normalizeAxis(b, axis, x.rank());
     if (failed(position))
       return failure();
     Dim before = (*amounts)[i], after = (*amounts)[axisList.size() + i];
     auto crop = [](Dim &amount) -> Dim {
-      if (!amount.isConstant() || amount.constant() >= 0)
+      if (lowerBound(amount).value_or(-1) >= 0)
         return 0;
-      Dim cut = -amount;
-      amount = 0;
+      Dim cut = max(-amount, 0);
+      amount = max(amount, 0);
       return cut;
     };
+    padded[*position] = x.shape[*position] + before + after;
     Dim cutLow = crop(before), cutHigh = crop(after);
     offsets[*position] = cutLow, cropped[*position] = x.shape[*position] - cutLow - cutHigh;
     low[*position] = before, high[*position] = after;
   }
   Tensor part = b.extract(x, offsets, cropped, SmallVector<int64_t>(x.rank(), 1));
+  // Padding and cropping by one amount give a size that is simpler than the way there: n + a = n - max(-a, 0) + max(a,
+  // 0).
+  auto shaped = [&](const Tensor &t) {
+    return ArrayRef<Dim>(t.shape) == ArrayRef<Dim>(padded)
+               ? t
+               : fromValue(b.withShape(b.value(t), padded), padded, t.isUnsigned);
+  };
   if (mode == PadMode::Constant) {
     TypedAttr number = numberAttr(x.elementType, 0);
     if (value) {
@@ -427,11 +562,11 @@ FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode m
         return b.error() << "the padding must be one element of the type of " << x.str() << ", found " << value->str();
       auto known = splatValue(*value);
       if (!known)
-        return b.error() << "the padding's value must be known at compile time";
+        return shaped(padWithValue(b, part, low, high, *value));
       number = value->constant ? llvm::cast<TypedAttr>(value->constant.getSplatValue<Attribute>())
                                : numberAttr(x.elementType, *known);
     }
-    return b.pad(part, low, high, number);
+    return shaped(b.pad(part, low, high, number));
   }
   Dims shape;
   SmallVector<Count> begins, sizes;
@@ -440,8 +575,8 @@ FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode m
     begins.emplace_back(b, before), sizes.emplace_back(b, size);
   }
   if (shape == part.shape)
-    return part;
-  return gatherMap(b, part, shape, {}, {}, [&](const Scalar &s, ValueRange indices, ValueRange) {
+    return shaped(part);
+  return shaped(gatherMap(b, part, shape, {}, {}, [&](const Scalar &s, ValueRange indices, ValueRange) {
     SmallVector<Value> from;
     for (auto [i, index] : llvm::enumerate(indices)) {
       if (low[i].is(0) && high[i].is(0)) {
@@ -452,7 +587,29 @@ FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode m
       from.push_back(padIndex(s, mode, position, sizes[i].get(s, s.b.getIndexType())));
     }
     return from;
-  });
+  }));
+}
+
+FailureOr<Tensor> centerCropPad(Builder &b, const Tensor &x, const Tensor &sizes, ArrayRef<int64_t> axes) {
+  SmallVector<int64_t> axisList(axes);
+  if (axes.empty())
+    axisList = llvm::to_vector(llvm::seq<int64_t>(0, x.rank()));
+  auto wanted = readShape(b, sizes);
+  if (failed(wanted))
+    return failure();
+  if (wanted->size() != axisList.size())
+    return b.error() << "shape must have " << axisList.size() << " sizes, found " << wanted->size();
+  Dims low(x.rank(), Dim(0)), high = low;
+  for (auto [axis, size] : llvm::zip_equal(axisList, *wanted)) {
+    auto position = normalizeAxis(b, axis, x.rank());
+    if (failed(position))
+      return failure();
+    Dim more = size - x.shape[*position];
+    low[*position] = floorDiv(max(more, 0), 2) - floorDiv(max(-more, 0), 2);
+    high[*position] = more - low[*position];
+  }
+  low.append(high);
+  return pad(b, x, fromContents(b.builder.getI64Type(), Dim(low.size()), low), PadMode::Constant, nullptr);
 }
 
 //===- blocks and sequences -----------------------------------------------------------------------------------------===
@@ -475,14 +632,16 @@ FailureOr<Tensor> depthToSpace(Builder &b, const Tensor &x, int64_t blockSize, b
   return b.reshape(moved, {n, c, h * k, w * k});
 }
 
-FailureOr<Tensor> spaceToDepth(Builder &b, const Tensor &x, int64_t blockSize) {
+FailureOr<Tensor> spaceToDepth(Builder &b, const Tensor &x, int64_t blockSize, bool columnRowDepth) {
   if (failed(checkBlocks(b, x, blockSize)))
     return failure();
   Dim n = x.shape[0], c = x.shape[1], k = blockSize, h = floorDiv(x.shape[2], k), w = floorDiv(x.shape[3], k);
   if (isEqual(h * k, x.shape[2]) == std::optional<bool>(false) ||
       isEqual(w * k, x.shape[3]) == std::optional<bool>(false))
     return b.error() << "the spatial sizes of " << x.str() << " are not multiples of blocksize " << blockSize;
-  Tensor moved = b.transpose(b.reshape(x, {n, c, h, k, w, k}), {0, 3, 5, 1, 2, 4});
+  SmallVector<int64_t> order =
+      columnRowDepth ? SmallVector<int64_t>{0, 1, 3, 5, 2, 4} : SmallVector<int64_t>{0, 3, 5, 1, 2, 4};
+  Tensor moved = b.transpose(b.reshape(x, {n, c, h, k, w, k}), order);
   return b.reshape(moved, {n, c * k * k, h, w});
 }
 

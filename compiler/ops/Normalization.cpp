@@ -293,6 +293,36 @@ FailureOr<Tensor> batchNorm(Builder &b, const Tensor &x, const Tensor &scale, co
                });
 }
 
+FailureOr<SmallVector<Tensor>> batchNormTraining(Builder &b, const Tensor &x, const Tensor &scale, const Tensor &bias,
+                                                 const Tensor &mean, const Tensor &variance, double epsilon,
+                                                 double momentum) {
+  if (failed(checkFloat(b, x, 2)))
+    return failure();
+  SmallVector<int64_t> axes;
+  for (int64_t d = 0; d < x.rank(); ++d)
+    if (d != 1)
+      axes.push_back(d);
+  Dims broadcast(x.rank(), Dim(1));
+  broadcast[1] = x.shape[1];
+  auto wide = cast(b, x, computeType(x.elementType), false);
+  auto center = failed(wide) ? wide : reduce(b, Reduce::Mean, *wide, axes, /*keepDims=*/false);
+  auto deviation = failed(center) ? center : binary(b, Binary::Sub, *wide, b.reshape(*center, broadcast));
+  auto squares = failed(deviation) ? deviation : binary(b, Binary::Mul, *deviation, *deviation);
+  auto spread = failed(squares) ? squares : reduce(b, Reduce::Mean, *squares, axes, /*keepDims=*/false);
+  auto y = failed(spread) ? spread : batchNorm(b, x, scale, bias, *center, *spread, epsilon);
+  if (failed(y))
+    return failure();
+  SmallVector<Tensor> results{*y};
+  for (auto [old, now] : {std::pair(&mean, &*center), {&variance, &*spread}})
+    results.push_back(
+        elementwise(b, old->shape, old->elementType, {*old, *now}, false, [&](const Scalar &s, ValueRange args) {
+          Value before = scalarCast(s, args[0], false, args[1].getType(), false);
+          Value moved = s.add(s.mul(before, momentum), s.mul(args[1], 1 - momentum));
+          return scalarCast(s, moved, false, old->elementType, false);
+        }));
+  return results;
+}
+
 FailureOr<Tensor> lrn(Builder &b, const Tensor &x, int64_t size, double alpha, double beta, double bias) {
   if (failed(checkFloat(b, x, 2)))
     return failure();

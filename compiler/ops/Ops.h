@@ -92,6 +92,8 @@ FailureOr<Tensor> where(Builder &b, const Tensor &condition, const Tensor &x, co
 FailureOr<Tensor> clip(Builder &b, const Tensor &x, const Tensor *min, const Tensor *max);
 /// Float to integer truncates and saturates; to boolean is != 0.
 FailureOr<Tensor> cast(Builder &b, const Tensor &x, mlir::Type elementType, bool isUnsigned);
+/// The same bits as another type of the same width.
+FailureOr<Tensor> bitCast(Builder &b, const Tensor &x, mlir::Type elementType, bool isUnsigned);
 
 FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
                                  int64_t axis, mlir::Type elementType, bool isUnsigned);
@@ -147,6 +149,7 @@ FailureOr<Tensor> reduce(Builder &b, Reduce kind, const Tensor &x, ArrayRef<int6
 /// i64 positions. `lastIndex`: of equal values the last one wins.
 FailureOr<Tensor> argReduce(Builder &b, bool isMax, const Tensor &x, int64_t axis, bool keepDims, bool lastIndex);
 FailureOr<Tensor> cumSum(Builder &b, const Tensor &x, int64_t axis, bool exclusive, bool reverse);
+FailureOr<Tensor> cumProd(Builder &b, const Tensor &x, int64_t axis, bool exclusive, bool reverse);
 
 /// Over one axis; `flattened` (opset < 13): over all axes from `axis` on, together.
 FailureOr<Tensor> softmax(Builder &b, const Tensor &x, int64_t axis, bool flattened = false);
@@ -163,6 +166,10 @@ FailureOr<Tensor> groupNorm(Builder &b, const Tensor &x, const Tensor &scale, co
                             double epsilon, bool perGroup = false);
 FailureOr<Tensor> batchNorm(Builder &b, const Tensor &x, const Tensor &scale, const Tensor &bias, const Tensor &mean,
                             const Tensor &variance, double epsilon);
+/// With the mean and variance of x itself. Results: y, and mean and variance moved towards those of x by 1 - momentum.
+FailureOr<SmallVector<Tensor>> batchNormTraining(Builder &b, const Tensor &x, const Tensor &scale, const Tensor &bias,
+                                                 const Tensor &mean, const Tensor &variance, double epsilon,
+                                                 double momentum);
 FailureOr<Tensor> lrn(Builder &b, const Tensor &x, int64_t size, double alpha, double beta, double bias);
 FailureOr<Tensor> meanVarianceNorm(Builder &b, const Tensor &x, ArrayRef<int64_t> axes);
 FailureOr<Tensor> lpNorm(Builder &b, const Tensor &x, int64_t axis, int64_t p);
@@ -184,15 +191,17 @@ FailureOr<Tensor> concat(Builder &b, ArrayRef<Tensor> xs, int64_t axis);
 FailureOr<SmallVector<Tensor>> split(Builder &b, const Tensor &x, int64_t axis, ArrayRef<Dim> sizes);
 /// Equal parts, the last one smaller when they do not fit.
 FailureOr<SmallVector<Tensor>> splitEqually(Builder &b, const Tensor &x, int64_t axis, int64_t parts);
-/// ONNX's Slice: starts and ends are clamped; steps may be negative and must be known. Null axes: the first ones.
+/// ONNX's Slice: starts and ends are clamped; steps may be negative. Null axes: the first ones.
 FailureOr<Tensor> slice(Builder &b, const Tensor &x, const Tensor &starts, const Tensor &ends, const Tensor *axes,
                         const Tensor *steps);
 enum class PadMode { Constant, Reflect, Edge, Wrap };
 /// `pads`: all begins, then all ends (of `axes`, or of all dimensions); negative ones crop.
 FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode mode, const Tensor *value,
                       const Tensor *axes = nullptr);
+/// Cut or padded evenly on both sides to `sizes`, of `axes` (empty: all).
+FailureOr<Tensor> centerCropPad(Builder &b, const Tensor &x, const Tensor &sizes, ArrayRef<int64_t> axes);
 FailureOr<Tensor> depthToSpace(Builder &b, const Tensor &x, int64_t blockSize, bool columnRowDepth);
-FailureOr<Tensor> spaceToDepth(Builder &b, const Tensor &x, int64_t blockSize);
+FailureOr<Tensor> spaceToDepth(Builder &b, const Tensor &x, int64_t blockSize, bool columnRowDepth = false);
 FailureOr<Tensor> reverseSequence(Builder &b, const Tensor &x, const Tensor &lengths, int64_t timeAxis,
                                   int64_t batchAxis);
 
@@ -242,11 +251,11 @@ struct ResizeAttrs {
   AspectPolicy policy = AspectPolicy::Stretch;
   double cubicCoefficient = -0.75;
   bool excludeOutside = false;
-  bool antialias = false; // not supported: an error
+  bool antialias = false; // linear and cubic: the kernel is stretched where the axis shrinks
   double extrapolationValue = 0;
   SmallVector<int64_t> axes; // empty: all
 };
-/// Exactly one of scales (known numbers) and sizes; roi only for TfCropAndResize (known numbers).
+/// Exactly one of scales and sizes; roi only for TfCropAndResize. All may be known at run time only.
 FailureOr<Tensor> resize(Builder &b, const Tensor &x, const Tensor *roi, const Tensor *scales, const Tensor *sizes,
                          const ResizeAttrs &attrs);
 

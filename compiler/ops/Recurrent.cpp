@@ -106,12 +106,12 @@ private:
     if (!hasLengths)
       return next;
     Value time = b.index(now);
-    return elementwiseStep(
-        {{next, stateMap()}, {before, stateMap()}, {lengths, map({dim(0)})}}, [&](const Scalar &s, ValueRange args) {
-          Value turn = arith::IndexCastOp::create(s.b, s.loc, args[2].getType(), time);
-          Value isRunning = s.cmp(arith::CmpIPredicate::slt, turn, args[2]);
-          return s.select(isRunning, args[0], isOutput ? s.like(args[0], 0) : args[1]);
-        });
+    return elementwiseStep({{next, stateMap()}, {before, stateMap()}, {lengths, map({dim(0)})}},
+                           [&](const Scalar &s, ValueRange args) {
+                             Value turn = arith::IndexCastOp::create(s.b, s.loc, args[2].getType(), time);
+                             Value isRunning = s.cmp(arith::CmpIPredicate::slt, turn, args[2]);
+                             return s.select(isRunning, args[0], isOutput ? s.like(args[0], 0) : args[1]);
+                           });
   }
 
   void stepRnn();
@@ -177,9 +177,9 @@ void Layer::setOperands(const Tensor &x, const Tensor &w, const Tensor &r, const
 
 void Layer::stepRnn() {
   Tensor product = recurrentProduct(h, 0, 1);
-  Tensor next =
-      elementwiseStep({input(0), {product, gateMap(0)}},
-                      [&](const Scalar &s, ValueRange args) { return activate(s, 0, s.add(args[0], args[1])); });
+  Tensor next = elementwiseStep({input(0), {product, gateMap(0)}}, [&](const Scalar &s, ValueRange args) {
+    return activate(s, 0, s.add(args[0], args[1]));
+  });
   h = keepWhenDone(next, h);
 }
 
@@ -195,11 +195,8 @@ void Layer::stepGru() {
     return s.add(s.mul(s.sub(s.like(z, 1), z), candidate), s.mul(z, before));
   };
   if (isLinear) {
-    SmallVector<std::pair<Tensor, AffineMap>> operands{input(2),
-                                                       {product, gateMap(2)},
-                                                       {reset, stateMap()},
-                                                       {update, stateMap()},
-                                                       {h, stateMap()}};
+    SmallVector<std::pair<Tensor, AffineMap>> operands{
+        input(2), {product, gateMap(2)}, {reset, stateMap()}, {update, stateMap()}, {h, stateMap()}};
     if (hasResetBias)
       operands.push_back({resetBias, vectorMap(0)});
     next = elementwiseStep(operands, [&](const Scalar &s, ValueRange args) {

@@ -237,11 +237,12 @@ FailureOr<Tensor> argReduce(Builder &b, bool isMax, const Tensor &x, int64_t axi
   return b.reshape(result, withoutAxes(x.shape, *position, keepDims));
 }
 
-FailureOr<Tensor> cumSum(Builder &b, const Tensor &x, int64_t axis, bool exclusive, bool reverse) {
+static FailureOr<Tensor> cumulate(Builder &b, Binary kind, double neutral, const Tensor &x, int64_t axis,
+                                  bool exclusive, bool reverse) {
   auto position = normalizeAxis(b, axis, x.rank());
   if (failed(position))
     return failure();
-  // Loop `rank` runs over all elements along the axis; those on the wrong side add nothing.
+  // Loop `rank` runs over all elements along the axis; those on the wrong side change nothing.
   unsigned rank = x.rank(), extra = rank;
   Dims loops = x.shape;
   loops.push_back(x.shape[*position]);
@@ -249,19 +250,27 @@ FailureOr<Tensor> cumSum(Builder &b, const Tensor &x, int64_t axis, bool exclusi
   reads[*position] = extra;
   Type type = x.elementType, sumType = computeType(type);
   // The empty operand gives the extent of the loop over results.
-  Tensor sum = reduceAxes(b, x, projection(b, rank + 1, reads), loops, int64_t(extra), numberAttr(sumType, 0),
+  Tensor sum = reduceAxes(b, x, projection(b, rank + 1, reads), loops, int64_t(extra), numberAttr(sumType, neutral),
                           x.isUnsigned, [&](const Scalar &s, Value acc, ValueRange args) -> Value {
                             Value to = s.op<linalg::IndexOp>(*position), from = s.op<linalg::IndexOp>(extra);
                             if (reverse)
                               std::swap(to, from);
                             auto predicate = exclusive ? arith::CmpIPredicate::slt : arith::CmpIPredicate::sle;
-                            Value term = s.select(s.cmp(predicate, from, to), args[0], s.like(args[0], 0));
-                            return s.add(acc, scalarCast(s, term, false, sumType, false));
+                            Value term = s.select(s.cmp(predicate, from, to), args[0], s.like(args[0], neutral));
+                            return scalarBinary(s, kind, acc, scalarCast(s, term, false, sumType, false), x.isUnsigned);
                           });
   if (sumType == type)
     return sum;
   return elementwise(b, sum.shape, type, sum, false,
                      [&](const Scalar &s, ValueRange args) { return scalarCast(s, args[0], false, type, false); });
+}
+
+FailureOr<Tensor> cumSum(Builder &b, const Tensor &x, int64_t axis, bool exclusive, bool reverse) {
+  return cumulate(b, Binary::Add, 0, x, axis, exclusive, reverse);
+}
+
+FailureOr<Tensor> cumProd(Builder &b, const Tensor &x, int64_t axis, bool exclusive, bool reverse) {
+  return cumulate(b, Binary::Mul, 1, x, axis, exclusive, reverse);
 }
 
 } // namespace eyrie::ops

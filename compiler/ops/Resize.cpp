@@ -39,18 +39,29 @@ float number(float, float x) { return x; }
 
 /// One resized axis.
 struct Axis {
-  unsigned dim;
+  unsigned dim = 0;
   Dim in, out;
   std::optional<double> scale; // as given; else out / in
   double roiStart = 0, roiEnd = 1;
+  // What is known at run time only: one element of a vector each.
+  struct Given {
+    std::optional<Tensor> vector;
+    int64_t position = 0;
+  };
+  Given givenScale, givenStart, givenEnd;
+
+  bool isKnown() const {
+    return in.isConstant() && out.isConstant() && !givenScale.vector && !givenStart.vector && !givenEnd.vector;
+  }
 };
 
 template <typename T> struct Sizes {
-  T in, out, scale;
+  T in, out, scale, roiStart, roiEnd;
+  T exactOut; // in * scale, not rounded
 };
 
 /// Where output position x lies in the input.
-template <typename T> T sourcePosition(T x, Sizes<T> z, const Axis &axis, const ResizeAttrs &attrs) {
+template <typename T> T sourcePosition(T x, Sizes<T> z, const ResizeAttrs &attrs) {
   T half = number(x, 0.5f), one = number(x, 1), zero = number(x, 0);
   T halfPixel = (x + half) / z.scale - half;
   T isMany = pickLess(one, z.out, one, zero); // more than one output position
@@ -64,13 +75,13 @@ template <typename T> T sourcePosition(T x, Sizes<T> z, const Axis &axis, const 
   case CoordinateMode::PytorchHalfPixel:
     return pickLess(zero, isMany, halfPixel, zero);
   case CoordinateMode::AlignCorners:
-    return x * (z.in - one) / maxOf(z.out - one, one);
+    return x * (z.in - one) / pickLess(one, z.exactOut, z.exactOut - one, one);
   case CoordinateMode::Asymmetric:
     return x / z.scale;
   case CoordinateMode::TfHalfPixelForNn:
     return (x + half) / z.scale;
   case CoordinateMode::TfCropAndResize: {
-    T start = number(x, axis.roiStart), end = number(x, axis.roiEnd), last = z.in - one;
+    T start = z.roiStart, end = z.roiEnd, last = z.in - one;
     T many = start * last + x * (end - start) * last / maxOf(z.out - one, one);
     return pickLess(zero, isMany, many, half * (start + end) * last);
   }
@@ -104,9 +115,9 @@ template <typename T> T cubicWeight(T d, double coefficient) {
 }
 
 /// Source position (clamped into the input) and weight of tap `tap`.
-template <typename T> std::pair<T, T> tapOf(T x, Sizes<T> z, unsigned tap, const Axis &axis, const ResizeAttrs &attrs) {
+template <typename T> std::pair<T, T> tapOf(T x, Sizes<T> z, unsigned tap, const ResizeAttrs &attrs) {
   T one = number(x, 1), zero = number(x, 0), last = z.in - one;
-  T position = sourcePosition(x, z, axis, attrs);
+  T position = sourcePosition(x, z, attrs);
   if (attrs.mode == ResizeMode::Nearest)
     return {clampTo(nearestPosition(position, attrs.nearest), last), one};
   if (attrs.mode == ResizeMode::Linear) {
@@ -132,33 +143,81 @@ template <typename T> std::pair<T, T> tapOf(T x, Sizes<T> z, unsigned tap, const
   return {clampTo(base + number(x, offset), last), weight};
 }
 
+/// How far the kernel reaches to each side when it is not stretched.
+int64_t reachOf(const ResizeAttrs &attrs) { return attrs.mode == ResizeMode::Linear ? 1 : 2; }
+
+/// The same for the kernel stretched by 1 / scale: source position and weight (the sum is not yet 1) of tap `k`.
+template <typename T> std::pair<T, T> stretchedTapOf(T x, T k, Sizes<T> z, const ResizeAttrs &attrs) {
+  T one = number(x, 1), zero = number(x, 0), last = z.in - one, scale = minOf(z.scale, one);
+  T position = sourcePosition(x, z, attrs), base = ceilOf(position) - one;
+  T at = base + one + floorOf(number(x, -static_cast<float>(reachOf(attrs))) / scale) + k;
+  T signedDistance = scale * (at - position), distance = maxOf(signedDistance, zero - signedDistance);
+  T weight =
+      attrs.mode == ResizeMode::Linear ? maxOf(one - distance, zero) : cubicWeight(distance, attrs.cubicCoefficient);
+  if (attrs.excludeOutside)
+    weight = pickLess(at, zero, zero, pickLess(last, at, zero, weight));
+  return {clampTo(at, last), weight};
+}
+
 /// 1 where the position lies inside the input (TfCropAndResize).
-template <typename T> T isInside(T x, Sizes<T> z, const Axis &axis, const ResizeAttrs &attrs) {
-  T position = sourcePosition(x, z, axis, attrs), one = number(x, 1), zero = number(x, 0);
+template <typename T> T isInside(T x, Sizes<T> z, const ResizeAttrs &attrs) {
+  T position = sourcePosition(x, z, attrs), one = number(x, 1), zero = number(x, 0);
   return pickLess(position, zero, zero, pickLess(z.in - one, position, zero, one));
 }
 
 } // namespace
 
-/// A vector over the output positions of an axis, of i64 (positions) or f32 (weights).
-template <typename F> static Tensor axisVector(Builder &b, const Axis &axis, Type type, F f) {
-  if (axis.in.isConstant() && axis.out.isConstant()) {
-    float in = axis.in.constant(), out = axis.out.constant();
-    Sizes<float> sizes{in, out, axis.scale ? static_cast<float>(*axis.scale) : out / in};
-    SmallVector<Attribute> elements;
-    for (int64_t i = 0; i < axis.out.constant(); ++i)
-      elements.push_back(numberAttr(type, f(static_cast<float>(i), sizes)));
-    return fromConstant(DenseElementsAttr::get(RankedTensorType::get(axis.out.constant(), type), elements));
-  }
+/// A tensor over `shape`, whose first dimension is the axis' output, of i64 (positions) or f32 (weights), at run time:
+/// `f` gets the loops' numbers and the sizes.
+static Tensor emitTable(Builder &b, const Axis &axis, ArrayRef<Dim> shape, Type type,
+                        llvm::function_ref<Emitted(ArrayRef<Emitted>, Sizes<Emitted>)> f) {
+  SmallVector<Tensor> operands;
+  SmallVector<AffineMap> maps;
+  for (const Axis::Given &given : {axis.givenScale, axis.givenStart, axis.givenEnd})
+    if (given.vector) {
+      operands.push_back(*given.vector);
+      maps.push_back(AffineMap::get(shape.size(), 0, b.builder.getAffineConstantExpr(given.position)));
+    }
   Count in(b, axis.in), out(b, axis.out);
-  return b.map({axis.out}, type, {}, {}, [&](OpBuilder &builder, Location loc, ValueRange) {
+  return b.map(shape, type, operands, maps, [&](OpBuilder &builder, Location loc, ValueRange args) {
     Scalar s{builder, loc};
     Type f32 = builder.getF32Type();
-    Value i = s.op<arith::IndexCastOp>(builder.getI64Type(), Value(s.op<linalg::IndexOp>(0)));
-    Emitted x{&s, s.op<arith::SIToFPOp>(f32, i)}, inSize{&s, in.get(s, f32)}, outSize{&s, out.get(s, f32)};
-    Sizes<Emitted> sizes{inSize, outSize, axis.scale ? x.lift(*axis.scale) : outSize / inSize};
-    return scalarCast(s, f(x, sizes).v, false, type, false);
+    SmallVector<Emitted> at;
+    for (unsigned d = 0; d < shape.size(); ++d) {
+      Value i = s.op<arith::IndexCastOp>(builder.getI64Type(), Value(s.op<linalg::IndexOp>(d)));
+      at.push_back({&s, s.op<arith::SIToFPOp>(f32, i)});
+    }
+    auto take = [&](const Axis::Given &given, Emitted otherwise) -> Emitted {
+      if (!given.vector)
+        return otherwise;
+      Value element = args.front();
+      args = args.drop_front();
+      return {&s, scalarCast(s, element, false, f32, false)};
+    };
+    Emitted inSize{&s, in.get(s, f32)}, outSize{&s, out.get(s, f32)};
+    Emitted scale = take(axis.givenScale, axis.scale ? inSize.lift(*axis.scale) : outSize / inSize);
+    Emitted start = take(axis.givenStart, inSize.lift(axis.roiStart)),
+            end = take(axis.givenEnd, inSize.lift(axis.roiEnd));
+    Emitted exactOut = axis.scale || axis.givenScale.vector ? inSize * scale : outSize;
+    return scalarCast(s, f(at, {inSize, outSize, scale, start, end, exactOut}).v, false, type, false);
   });
+}
+
+/// A vector over the output positions of an axis, of i64 (positions) or f32 (weights).
+template <typename F> static Tensor axisVector(Builder &b, const Axis &axis, Type type, F f) {
+  if (!axis.isKnown())
+    return emitTable(b, axis, axis.out, type, [&](ArrayRef<Emitted> at, auto sizes) { return f(at[0], sizes); });
+  float in = axis.in.constant(), out = axis.out.constant();
+  Sizes<float> sizes{in,
+                     out,
+                     axis.scale ? static_cast<float>(*axis.scale) : out / in,
+                     static_cast<float>(axis.roiStart),
+                     static_cast<float>(axis.roiEnd),
+                     axis.scale ? in * static_cast<float>(*axis.scale) : out};
+  SmallVector<Attribute> elements;
+  for (int64_t i = 0; i < axis.out.constant(); ++i)
+    elements.push_back(numberAttr(type, f(static_cast<float>(i), sizes)));
+  return fromConstant(DenseElementsAttr::get(RankedTensorType::get(axis.out.constant(), type), elements));
 }
 
 /// Repeats every element `factor` times along the axis: what nearest interpolation by a whole number does.
@@ -223,9 +282,9 @@ static Tensor interpolateAxis(Builder &b, const Tensor &x, const Axis &axis, con
   Type i64 = b.builder.getI64Type(), f32 = b.builder.getF32Type();
   SmallVector<Tensor> vectors;
   for (unsigned tap = 0; tap < taps; ++tap) {
-    vectors.push_back(axisVector(b, axis, i64, [&](auto p, auto z) { return tapOf(p, z, tap, axis, attrs).first; }));
+    vectors.push_back(axisVector(b, axis, i64, [&](auto p, auto z) { return tapOf(p, z, tap, attrs).first; }));
     if (taps > 1)
-      vectors.push_back(axisVector(b, axis, f32, [&](auto p, auto z) { return tapOf(p, z, tap, axis, attrs).second; }));
+      vectors.push_back(axisVector(b, axis, f32, [&](auto p, auto z) { return tapOf(p, z, tap, attrs).second; }));
   }
   Dims shape = x.shape;
   shape[axis.dim] = axis.out;
@@ -256,6 +315,56 @@ static Tensor interpolateAxis(Builder &b, const Tensor &x, const Axis &axis, con
       x.isUnsigned);
 }
 
+/// The kernel is stretched when the axis shrinks, or may shrink at run time.
+static bool isStretched(const Axis &axis, const ResizeAttrs &attrs) {
+  if (!attrs.antialias || attrs.mode == ResizeMode::Nearest)
+    return false;
+  return axis.scale ? *axis.scale < 1 : isLess(axis.out, axis.in) != std::optional<bool>(false);
+}
+
+/// Taps of the stretched kernel: 2 * ceil(reach / scale).
+static Dim countStretchedTaps(const Axis &axis, const ResizeAttrs &attrs) {
+  int64_t reach = reachOf(attrs);
+  if (axis.scale)
+    return static_cast<int64_t>(2 * std::ceil(static_cast<float>(reach) / static_cast<float>(*axis.scale)));
+  return Dim(2) * max(reach, ceilDiv(Dim(reach) * axis.in, max(axis.out, 1)));
+}
+
+/// Interpolation with the stretched kernel: a sum over as many taps as the scale asks for.
+static FailureOr<Tensor> interpolateStretched(Builder &b, const Tensor &x, const Axis &axis, const ResizeAttrs &attrs) {
+  Type f32 = b.builder.getF32Type(), i64 = b.builder.getI64Type();
+  Dim taps = countStretchedTaps(axis, attrs);
+  auto table = [&](Type type, bool isWeight) {
+    return emitTable(b, axis, {axis.out, taps}, type, [&](ArrayRef<Emitted> at, Sizes<Emitted> sizes) {
+      auto [position, weight] = stretchedTapOf(at[0], at[1], sizes, attrs);
+      return isWeight ? weight : position;
+    });
+  };
+  Tensor positions = table(i64, false), weights = table(f32, true);
+  auto sums = reduce(b, Reduce::Sum, weights, {1}, /*keepDims=*/true);
+  auto shares = failed(sums) ? FailureOr<Tensor>(failure()) : binary(b, Binary::Div, weights, *sums);
+  if (failed(shares))
+    return failure();
+  unsigned rank = x.rank();
+  Dims shape = x.shape;
+  shape[axis.dim] = axis.out;
+  Type wide = x.isFloat() ? computeType(x.elementType) : Type(f32);
+  Value source = b.value(x);
+  AffineMap readTap = projection(b, rank + 1, {axis.dim, rank}), outMap = b.identity(rank + 1).getMajorSubMap(rank);
+  Tensor sum = b.reduce(b.splat(shape, wide, 0), outMap, rank, {positions, *shares}, {readTap, readTap},
+                        [&](OpBuilder &builder, Location loc, ValueRange args) -> Value {
+                          Scalar s{builder, loc};
+                          SmallVector<Value> indices;
+                          for (unsigned d = 0; d < rank; ++d)
+                            indices.push_back(s.op<linalg::IndexOp>(d));
+                          indices[axis.dim] = s.op<arith::IndexCastOp>(builder.getIndexType(), args[0]);
+                          Value element = s.op<tensor::ExtractOp>(source, indices);
+                          element = scalarCast(s, element, x.isUnsigned, wide, false);
+                          return s.add(args[2], s.mul(element, scalarCast(s, args[1], false, wide, false)));
+                        });
+  return cast(b, sum, x.elementType, x.isUnsigned);
+}
+
 /// floor(in * scale), with the scale as a fraction of small numbers when `in` is symbolic.
 static FailureOr<Dim> scaledSize(Builder &b, Dim in, double scale) {
   if (!(scale > 0) || scale > 1e6)
@@ -270,48 +379,116 @@ static FailureOr<Dim> scaledSize(Builder &b, Dim in, double scale) {
   return b.error() << "scale " << scale << " of a dimension that is not known at compile time is not a simple fraction";
 }
 
-/// Makes the requested sizes keep the proportions, as the policy says.
-static LogicalResult applyPolicy(Builder &b, llvm::MutableArrayRef<Axis> axes, AspectPolicy policy) {
-  if (policy == AspectPolicy::Stretch || axes.empty())
+static LogicalResult checkLength(Builder &b, const Tensor &vector, size_t count, llvm::StringRef what) {
+  if (vector.rank() == 1 && vector.isFloat() && isEqual(vector.shape[0], count) != std::optional<bool>(false))
     return success();
-  double scale = policy == AspectPolicy::NotLarger ? INFINITY : 0;
-  for (const Axis &axis : axes) {
-    if (!axis.in.isConstant() || !axis.out.isConstant())
-      return b.error() << "keep_aspect_ratio_policy needs sizes that are known at compile time";
-    double ratio = double(axis.out.constant()) / axis.in.constant();
-    scale = policy == AspectPolicy::NotLarger ? std::min(scale, ratio) : std::max(scale, ratio);
-  }
-  for (Axis &axis : axes) {
-    axis.out = static_cast<int64_t>(std::floor(scale * axis.in.constant() + 0.5));
-    axis.scale = scale;
+  return b.error() << what << " must be " << count << " floats, found " << vector.str();
+}
+
+/// The output size of each axis, floor(in * scale + rounding), read at run time.
+static LogicalResult readScaledSizes(Builder &b, llvm::MutableArrayRef<Axis> axes, const Tensor &scales,
+                                     double rounding) {
+  Type f32 = b.builder.getF32Type(), i64 = b.builder.getI64Type();
+  Dims in = llvm::to_vector<4>(llvm::map_range(axes, [](const Axis &axis) { return axis.in; }));
+  SmallVector<Tensor> operands{fromContents(i64, Dim(axes.size()), in), scales};
+  Tensor out = elementwise(b, Dim(axes.size()), i64, operands, false, [&](const Scalar &s, ValueRange args) {
+    Value size = scalarCast(s, args[0], false, f32, false), scale = scalarCast(s, args[1], false, f32, false);
+    Value scaled = s.op<math::FloorOp>(s.add(s.mul(size, scale), rounding));
+    return scalarCast(s, s.max(scaled, s.like(scaled, 0)), false, i64, false);
+  });
+  auto read = b.integers(out, "sizes", /*lower=*/0);
+  if (failed(read))
+    return failure();
+  for (auto [i, axis] : llvm::enumerate(axes)) {
+    axis.out = (*read)[i];
+    axis.givenScale = {scales, static_cast<int64_t>(i)};
   }
   return success();
 }
 
-static FailureOr<SmallVector<Axis>> makeAxes(Builder &b, const Tensor &x, const Tensor *roi, const Tensor *scales,
-                                             const Tensor *sizes, const ResizeAttrs &attrs) {
-  SmallVector<int64_t> dims = attrs.axes;
-  if (dims.empty())
-    dims = llvm::to_vector(llvm::seq<int64_t>(0, x.rank()));
-  SmallVector<Axis> axes;
-  for (int64_t d : dims) {
-    auto position = normalizeAxis(b, d, x.rank());
-    if (failed(position))
-      return failure();
-    axes.push_back({static_cast<unsigned>(*position), x.shape[*position], x.shape[*position], std::nullopt});
-  }
-  if (scales) {
-    auto values = b.constantNumbers(*scales, "scales");
-    if (failed(values))
-      return failure();
-    if (values->size() != axes.size())
-      return b.error() << "scales must have " << axes.size() << " values, found " << values->size();
+/// The output size of each axis from its scale, read at run time where that is known only then.
+static LogicalResult applyScales(Builder &b, llvm::MutableArrayRef<Axis> axes, const Tensor &scales) {
+  if (failed(checkLength(b, scales, axes.size(), "scales")))
+    return failure();
+  if (scales.constant) {
+    auto values = b.constantNumbers(scales, "scales");
     for (auto [axis, scale] : llvm::zip_equal(axes, *values)) {
       auto out = scaledSize(b, axis.in, scale);
       if (failed(out))
         return failure();
       axis.out = *out, axis.scale = scale;
     }
+    return success();
+  }
+  return readScaledSizes(b, axes, scales, /*rounding=*/0);
+}
+
+/// Makes the requested sizes keep the proportions, as the policy says.
+static LogicalResult applyPolicy(Builder &b, llvm::MutableArrayRef<Axis> axes, AspectPolicy policy) {
+  if (policy == AspectPolicy::Stretch || axes.empty())
+    return success();
+  bool isMin = policy == AspectPolicy::NotLarger;
+  if (llvm::all_of(axes, [](const Axis &axis) { return axis.in.isConstant() && axis.out.isConstant(); })) {
+    double scale = isMin ? INFINITY : 0;
+    for (const Axis &axis : axes) {
+      double ratio = double(axis.out.constant()) / axis.in.constant();
+      scale = isMin ? std::min(scale, ratio) : std::max(scale, ratio);
+    }
+    for (Axis &axis : axes) {
+      axis.out = static_cast<int64_t>(std::floor(scale * axis.in.constant() + 0.5));
+      axis.scale = scale;
+    }
+    return success();
+  }
+  auto toFloat = [&](auto size) {
+    Dims sizes = llvm::to_vector<4>(llvm::map_range(axes, size));
+    return cast(b, fromContents(b.builder.getI64Type(), Dim(axes.size()), sizes), b.builder.getF32Type(), false);
+  };
+  auto in = toFloat([](const Axis &axis) { return axis.in; }), out = toFloat([](const Axis &axis) { return axis.out; });
+  auto ratios = binary(b, Binary::Div, *out, *in);
+  auto scale = failed(ratios) ? FailureOr<Tensor>(failure())
+                              : reduce(b, isMin ? Reduce::Min : Reduce::Max, *ratios, {0}, /*keepDims=*/true);
+  if (failed(scale))
+    return failure();
+  Tensor scales = elementwise(b, Dim(axes.size()), b.builder.getF32Type(), *scale, false,
+                              [](const Scalar &, ValueRange args) { return args[0]; });
+  for (Axis &axis : axes)
+    axis.scale.reset();
+  return readScaledSizes(b, axes, scales, /*rounding=*/0.5);
+}
+
+static LogicalResult applyRoi(Builder &b, llvm::MutableArrayRef<Axis> axes, const Tensor &roi) {
+  if (failed(checkLength(b, roi, 2 * axes.size(), "roi")))
+    return failure();
+  for (auto [i, axis] : llvm::enumerate(axes)) {
+    int64_t start = i, end = axes.size() + i;
+    if (!roi.constant) {
+      axis.givenStart = {roi, start}, axis.givenEnd = {roi, end};
+      continue;
+    }
+    auto values = b.constantNumbers(roi, "roi");
+    axis.roiStart = (*values)[start], axis.roiEnd = (*values)[end];
+  }
+  return success();
+}
+
+static FailureOr<SmallVector<Axis, 4>> makeAxes(Builder &b, const Tensor &x, const Tensor *roi, const Tensor *scales,
+                                                const Tensor *sizes, const ResizeAttrs &attrs) {
+  SmallVector<int64_t> dims = attrs.axes;
+  if (dims.empty())
+    dims = llvm::to_vector(llvm::seq<int64_t>(0, x.rank()));
+  SmallVector<Axis, 4> axes;
+  for (int64_t d : dims) {
+    auto position = normalizeAxis(b, d, x.rank());
+    if (failed(position))
+      return failure();
+    Axis axis;
+    axis.dim = *position, axis.in = axis.out = x.shape[*position];
+    axes.push_back(axis);
+  }
+  if (scales) {
+    if (failed(applyScales(b, axes, *scales)))
+      return failure();
   } else if (sizes) {
     auto values = b.integers(*sizes, "sizes", /*lower=*/0);
     if (failed(values))
@@ -329,22 +506,13 @@ static FailureOr<SmallVector<Axis>> makeAxes(Builder &b, const Tensor &x, const 
   } else {
     return b.error() << "Resize needs scales or sizes";
   }
-  if (roi && attrs.coordinates == CoordinateMode::TfCropAndResize) {
-    auto values = b.constantNumbers(*roi, "roi");
-    if (failed(values))
-      return failure();
-    if (values->size() != 2 * axes.size())
-      return b.error() << "roi must have " << 2 * axes.size() << " values, found " << values->size();
-    for (auto [i, axis] : llvm::enumerate(axes))
-      axis.roiStart = (*values)[i], axis.roiEnd = (*values)[axes.size() + i];
-  }
+  if (roi && attrs.coordinates == CoordinateMode::TfCropAndResize && failed(applyRoi(b, axes, *roi)))
+    return failure();
   return axes;
 }
 
 FailureOr<Tensor> resize(Builder &b, const Tensor &x, const Tensor *roi, const Tensor *scales, const Tensor *sizes,
                          const ResizeAttrs &attrs) {
-  if (attrs.antialias)
-    return b.error() << "Resize with antialias is not supported yet";
   auto axes = makeAxes(b, x, roi, scales, sizes, attrs);
   if (failed(axes))
     return failure();
@@ -357,15 +525,20 @@ FailureOr<Tensor> resize(Builder &b, const Tensor &x, const Tensor *roi, const T
       llvm::all_of(*axes, [&](const Axis &axis) { return isRepetition(axis, attrs); }))
     return repeatAxes(b, x, *axes);
   Tensor y = x;
-  for (const Axis &axis : *axes)
-    y = interpolateAxis(b, y, axis, attrs);
+  for (const Axis &axis : *axes) {
+    auto next = isStretched(axis, attrs) ? interpolateStretched(b, y, axis, attrs)
+                                         : FailureOr<Tensor>(interpolateAxis(b, y, axis, attrs));
+    if (failed(next))
+      return failure();
+    y = *next;
+  }
   if (!isCrop)
     return y;
   SmallVector<Tensor> operands{y};
   SmallVector<AffineMap> maps{b.identity(y.rank())};
   for (const Axis &axis : *axes) {
     operands.push_back(
-        axisVector(b, axis, b.builder.getF32Type(), [&](auto p, auto z) { return isInside(p, z, axis, attrs); }));
+        axisVector(b, axis, b.builder.getF32Type(), [&](auto p, auto z) { return isInside(p, z, attrs); }));
     maps.push_back(projection(b, y.rank(), {axis.dim}));
   }
   return b.map(

@@ -269,7 +269,8 @@ LogicalResult FunctionConverter::placeCarried(scf::WhileOp op, Carried &carried)
   if (failed(from))
     return failure();
   b.setInsertionPoint(op);
-  copy(loc, {from->resource, from->offset, carried.bytes}, {carried.place.resource, target ? carried.place.offset : zero, carried.bytes});
+  copy(loc, {from->resource, from->offset, carried.bytes},
+       {carried.place.resource, target ? carried.place.offset : zero, carried.bytes});
   return success();
 }
 

@@ -161,7 +161,8 @@ FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getSizes(Value tensor) {
   if (auto ifOp = dyn_cast<scf::IfOp>(op)) {
     auto sizes = getIfSizes(ifOp, number);
     if (failed(sizes))
-      return op->emitOpError("gives a tensor whose sizes are known only in its branches; a graph.reshape must say them");
+      return op->emitOpError(
+          "gives a tensor whose sizes are known only in its branches; a graph.reshape must say them");
     return sizes;
   }
   return op->emitOpError("cannot be part of a host program: expected what the graph stage leaves");
@@ -376,7 +377,8 @@ LogicalResult FunctionConverter::convertBlock(Block &block) {
   placeUpdates(block);
   SmallVector<Operation *> ops;
   for (Operation &op : block)
-    if (!isa<scf::YieldOp, scf::ConditionOp, tensor::DimOp>(op) && op.getDialect() != b.getContext()->getLoadedDialect<StreamDialect>() &&
+    if (!isa<scf::YieldOp, scf::ConditionOp, tensor::DimOp>(op) &&
+        op.getDialect() != b.getContext()->getLoadedDialect<StreamDialect>() &&
         (isTensorOp(&op) || isa<scf::IfOp, scf::WhileOp, func::ReturnOp>(op)))
       ops.push_back(&op);
   for (Operation *op : ops) {

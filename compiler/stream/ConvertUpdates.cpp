@@ -110,15 +110,15 @@ void FunctionConverter::placeUpdates(Block &block) {
 
 void FunctionConverter::placeUpdate(graph::UpdateOp op) {
   Value part = getRoot(op.getPart()), root = getRoot(op.getDest());
-  if (!canWriteInPlace(part, *op->getBlock()) || targets.contains(part) || !part.hasOneUse() || !op.getPart().hasOneUse())
+  if (!canWriteInPlace(part, *op->getBlock()) || targets.contains(part) || !part.hasOneUse() ||
+      !op.getPart().hasOneUse())
     return;
   // The part is written earlier than the update says: nobody may read what stands there.
   if (!updates.isOnlyUse(op, /*allowEarlier=*/false))
     return;
   Operation *maker = part.getDefiningOp();
-  bool readsDest = llvm::any_of(maker->getOperands(), [&](Value operand) {
-    return isTensor(operand) && getRoot(operand) == root;
-  });
+  bool readsDest =
+      llvm::any_of(maker->getOperands(), [&](Value operand) { return isTensor(operand) && getRoot(operand) == root; });
   SmallVector<OpFoldResult> offset{op.getOffset()};
   auto sizes = getAvailableSizes(op.getPart(), maker);
   if (readsDest || failed(sizes) || !available.get(offset, maker))
@@ -133,8 +133,8 @@ void FunctionConverter::placeUpdate(graph::UpdateOp op) {
     if (failed(destSizes))
       return;
     SmallVector<StringRef> names = getNodeNames(op.getLoc());
-    auto memory = allocate(maker, *destSizes, empty.getType().getElementType(),
-                           names.empty() ? StringRef() : names.back());
+    auto memory =
+        allocate(maker, *destSizes, empty.getType().getElementType(), names.empty() ? StringRef() : names.back());
     if (failed(memory))
       return;
     targets[root] = *memory;

@@ -71,7 +71,6 @@ public:
   bool isChangedInPlace(BlockArgument loopArgument) const { return changedInPlace.contains(loopArgument); }
 
 private:
-
   DenseSet<Operation *> inPlace;
   DenseSet<Value> changedInPlace;
 };
@@ -85,9 +84,9 @@ struct Carried {
     Reference, // any size: the place itself is carried
   };
   Mode mode = Mode::Reference;
-  unsigned number;                    // among the operands of the loop
-  Value bytes;                        // InPlace and Double
-  Stored place;                       // Fixed, InPlace: the tensor; Double: both memories
+  unsigned number;                     // among the operands of the loop
+  Value bytes;                         // InPlace and Double
+  Stored place;                        // Fixed, InPlace: the tensor; Double: both memories
   SmallVector<BlockArgument, 1> after; // its names in the body
 };
 
@@ -149,7 +148,6 @@ private:
   DenseMap<Value, SmallVector<OpFoldResult>> ifSizes; // of results of scf.if, found before the branches are converted
   SmallVector<Operation *> converted;                 // in program order; erased at the end
 };
-
 
 inline bool isTensor(Value value) { return isa<TensorType>(value.getType()); }
 

@@ -14,6 +14,11 @@ struct WeightContent {
   int64_t repeat = 1;
   llvm::SmallVector<char, 0> owned;
 
+  // Never copied, also not by a vector that grows: `piece` would point into the old `owned`.
+  WeightContent() = default;
+  WeightContent(WeightContent &&) noexcept = default;
+  WeightContent &operator=(WeightContent &&) noexcept = default;
+
   int64_t size() const { return static_cast<int64_t>(piece.size()) * repeat; }
   bool operator==(const WeightContent &other) const { return repeat == other.repeat && piece == other.piece; }
 };

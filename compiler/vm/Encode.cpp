@@ -80,8 +80,7 @@ struct Lifetimes {
 /// Registers of one bank.
 class Bank {
 public:
-  Bank(Code &code, bool isOfBuffers)
-      : lifetimes(code, isOfBuffers), assigned(lifetimes.first.size(), ~0u) {
+  Bank(Code &code, bool isOfBuffers) : lifetimes(code, isOfBuffers), assigned(lifetimes.first.size(), ~0u) {
     for (const Span &span : code.spans)
       if (span.isLoop)
         lifetimes.extend(span);

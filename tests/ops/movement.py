@@ -82,6 +82,12 @@ add("Pad", f32(3, 5), name="attribute", opset=10, pads=[1, 2, 0, 1], value=1.5)
 add("Pad", ints(3, 5), S(1, 2, 0, 1), Weight(np.array(7, np.int64)), name="i64")
 add("Pad", f32(0, 5), S(1, 0, 1, 0), name="empty")
 
+add("Pad", f32(3, 5), S(1, 2, 0, 1), f32(), name="run_time_value")
+add("Pad", ints(3, 5), S(1, -2, 0, 1), ints(1), name="run_time_value_i64", dynamic=True)
+for mode in "constant", "reflect":
+    add("Pad", f32(3, 5), i64(1, 2, 0, 1), name="run_time_pads_" + mode, mode=mode, dims=[[3, "n"], [4]],
+        also=[[f32(3, 9), i64(0, 0, 0, 0)], [f32(3, 7), i64(-1, 2, 0, -3)]])
+
 for axis, shape in (0, (4,)), (1, (2, 3)), (-1, ()), (0, (1,)), (1, (0,)):
     add("Gather", f32(5, 7), ints(*shape, low=-5, high=5), axis=axis)
     add("Gather", f32(5, 7), Weight(ints(*shape, low=0, high=5)), name=f"weight{axis}_{len(shape)}", axis=axis)
@@ -120,6 +126,8 @@ for upper in 0, 1:
 add("EyeLike", f32(4, 5))
 add("EyeLike", f32(4, 5), k=1, dtype=7)
 add("OneHot", ints(2, 3, low=-4, high=4), Weight(np.array(4, np.int64)), Weight(f32(2)))
+add("OneHot", ints(5, low=-9, high=9).astype(np.float32), np.float32([4]), f32(2), name="floats")
+add("SpaceToDepth", f32(2, 3, 4, 6), opset=28, name="crd", blocksize=2, mode="CRD")
 add("OneHot", ints(5, low=0, high=4), Weight(np.array([4], np.int64)), Weight(i64(2, 9)), axis=0)
 for mode in "DCR", "CRD":
     add("DepthToSpace", f32(2, 12, 3, 5), blocksize=2, mode=mode)
@@ -141,7 +149,9 @@ for coordinates in "half_pixel", "asymmetric", "align_corners", "pytorch_half_pi
     opset = 19 if coordinates == "half_pixel_symmetric" else 17
     for mode in "nearest", "linear", "cubic":
         for tag, scales in ("up", [1, 1, 2, 3]), ("down", [1, 1, 0.6, 0.5]):
-            resize(IMAGE, scales, name=f"{mode}_{coordinates}_{tag}", opset=opset, mode=mode,
+            # Aligned corners lie at scale * size - 1, which ONNX Runtime rounds down: whole sizes only.
+            sizes = (1, 2, 3, 4) if (coordinates, tag) == ("align_corners", "down") else None
+            resize(IMAGE, None if sizes else scales, sizes, name=f"{mode}_{coordinates}_{tag}", opset=opset, mode=mode,
                    coordinate_transformation_mode=coordinates)
 for rounding in "floor", "ceil", "round_prefer_floor", "round_prefer_ceil":
     resize(IMAGE, sizes=(1, 2, 8, 4), name=f"nearest_{rounding}", mode="nearest", nearest_mode=rounding)
@@ -155,6 +165,16 @@ resize(IMAGE, [1, 1, 2, 2], name="double", mode="nearest", dynamic=True, coordin
 resize(IMAGE, [1, 1, 2, 2], name="double_linear", mode="linear", dynamic=True)
 resize((2, 3, 9), [1, 1, 1.7], name="1d", mode="linear")
 resize((1, 1, 3, 4, 5), [1, 1, 2, 2, 2], name="3d", mode="nearest")
+for mode in "linear", "cubic":
+    for tag, scales in ("half", [1, 1, 0.5, 0.5]), ("uneven", [1, 1, 0.3, 0.71]), ("mixed", [1, 1, 0.4, 2]):
+        for coordinates in "half_pixel", "asymmetric":
+            resize((1, 2, 11, 9), scales, name=f"antialias_{mode}_{coordinates}_{tag}", opset=18, mode=mode,
+                   coordinate_transformation_mode=coordinates, antialias=1)
+    resize((1, 2, 11, 9), sizes=(1, 2, 5, 4), name=f"antialias_{mode}_align_corners", opset=18, mode=mode,
+           coordinate_transformation_mode="align_corners", antialias=1)
+    resize((1, 2, 11, 9), sizes=(1, 2, 4, 5), name=f"antialias_{mode}_sizes", opset=18, mode=mode, antialias=1,
+           dynamic=True)
+    resize((1, 2, 33, 40), sizes=(1, 2, 1, 2), name=f"antialias_{mode}_tiny", opset=18, mode=mode, antialias=1)
 add("Upsample", f32(1, 2, 3, 4), Weight(np.float32([1, 1, 2, 2])), opset=9, mode="nearest")
 
 U8 = lambda *shape: ints(*shape, low=0, high=255, dtype=np.uint8)

@@ -35,6 +35,15 @@ def test_weights_as_raw_bytes_and_as_numbers(tmp_path, kind, array, raw):
     check(tmp_path, model, {"x": f32(3)})
 
 
+def test_many_boolean_weights(tmp_path):
+    """Their bytes are made, not mapped: each has to live as long as all of them."""
+    masks = [(f"m{i}", bools(3, i + 2)) for i in range(9)]
+    nodes = [node("Cast", [name], ["f" + name], to=FLOAT) for name, _ in masks]
+    model = model_of([*nodes, node("Concat", ["f" + name for name, _ in masks], ["c"], axis=1), node("Add", ["c", "x"], ["y"])],
+                     [("x", FLOAT, [3, 1])], [("y", FLOAT, [3, 54])], masks)
+    check(tmp_path, model, {"x": f32(3, 1)})
+
+
 def test_external_data(tmp_path):
     matrix, offset = f32(5, 7), f32(7)
     model = model_of([node("MatMul", ["x", "w"], ["m"]), node("Add", ["m", "b"], ["y"])], [("x", FLOAT, ["n", 5])],

@@ -2,18 +2,22 @@
 
 An operation that Eyrie does not have yet is skipped, if the compiler says so clearly; anything else is a failure.
 """
+import axes
 import contractions
 import elementwise
+import losses
 import movement
 import onnx
 import pytest
 import reductions
+import signals
+import vision
 from command import call, check_equal, run_module
 from onnx import helper
 from reference import expected
 
 CASES = {}
-for family in elementwise, contractions, reductions, movement:
+for family in elementwise, contractions, reductions, movement, losses, axes, vision, signals:
     for case in family.family.cases:
         name = case.name
         while name in CASES:

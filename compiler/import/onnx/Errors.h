@@ -19,8 +19,8 @@ public:
   /// An error of the model as a whole.
   void add(std::string text) { texts.push_back(std::move(text)); }
   void addUnsupported(Unsupported node) { unsupported.push_back(std::move(node)); }
-  /// For what is imported on trial: how many errors there are, and forgetting those since then. `text` gets the first of
-  /// them; false, and nothing is forgotten, if a node was not supported.
+  /// For what is imported on trial: how many errors there are, and forgetting those since then. `text` gets the first
+  /// of them; false, and nothing is forgotten, if a node was not supported.
   std::pair<size_t, size_t> mark() const { return {texts.size(), unsupported.size()}; }
   bool forget(std::pair<size_t, size_t> since, std::string &text) {
     if (unsupported.size() != since.second || texts.size() == since.first)

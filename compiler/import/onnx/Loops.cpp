@@ -365,7 +365,8 @@ void Importer::importLoop(const Node &node, Scope &scope, const Env &env, ArrayR
   if (!loop.body)
     return fail("needs the attribute 'body' with a graph");
   if (operands.size() < 2)
-    return fail("has " + std::to_string(operands.size()) + " inputs, expected at least the trip count and the condition");
+    return fail("has " + std::to_string(operands.size()) +
+                " inputs, expected at least the trip count and the condition");
   size_t count = operands.size() - 2;
   if (loop.body->inputs.size() != count + 2 || loop.body->outputs.size() < count + 1)
     return fail("carries " + std::to_string(count) + " values, but its body has " +

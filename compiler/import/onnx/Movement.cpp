@@ -1,5 +1,6 @@
 // Operations that move elements without changing them.
 #include "compiler/import/onnx/Registry.h"
+#include "compiler/ops/RunTimeAxes.h"
 
 using namespace mlir;
 using eyrie::ops::Dim;
@@ -21,7 +22,15 @@ Result concat(OpNode &n) {
 
 SmallVector<int64_t> axesOf(OpNode &n) { return n.opset >= 13 ? n.constantIntegers(1, "axes") : n.integers("axes"); }
 
+/// Axes that are an operand and known only while the model runs; else null.
+const Tensor *runTimeAxes(OpNode &n) {
+  const Tensor *axes = n.opset >= 13 ? n.input(1) : nullptr;
+  return axes && !ops::isKnown(*axes) && !axes->numElements().is(0) ? axes : nullptr;
+}
+
 Result squeeze(OpNode &n) {
+  if (const Tensor *axes = runTimeAxes(n))
+    return ops::squeeze(n.b, n.required(0), *axes);
   SmallVector<int64_t> axes = axesOf(n);
   if (!n.isGood())
     return failure();
@@ -36,6 +45,8 @@ Result unsqueeze(OpNode &n) {
     return n.fail("attribute 'axes' is missing");
   if (n.opset >= 13)
     (void)n.required(1);
+  if (const Tensor *axes = runTimeAxes(n))
+    return ops::unsqueeze(n.b, n.required(0), *axes);
   SmallVector<int64_t> axes = axesOf(n);
   return n.isGood() ? Result(ops::unsqueeze(n.b, n.required(0), axes)) : Result(failure());
 }
@@ -61,7 +72,22 @@ Result split(OpNode &n) {
   return ops::splitEqually(n.b, x, axis, parts);
 }
 
+/// A slice along axes that are known only while the model runs, as a slice of all dimensions.
+Result sliceAlong(OpNode &n) {
+  const Tensor &x = n.required(0), &axes = *n.input(3), *steps = n.input(4);
+  auto starts = ops::valuesByDimension(n.b, n.required(1), axes, x.rank(), 0);
+  auto ends = ops::valuesByDimension(n.b, n.required(2), axes, x.rank(), INT64_MAX);
+  if (failed(starts) || failed(ends))
+    return failure();
+  if (!steps)
+    return ops::slice(n.b, x, *starts, *ends, nullptr, nullptr);
+  auto all = ops::valuesByDimension(n.b, *steps, axes, x.rank(), 1);
+  return failed(all) ? Result(failure()) : Result(ops::slice(n.b, x, *starts, *ends, nullptr, &*all));
+}
+
 Result slice(OpNode &n) {
+  if (n.opset >= 10 && n.input(3) && !ops::isKnown(*n.input(3)))
+    return sliceAlong(n);
   if (n.opset >= 10)
     return ops::slice(n.b, n.required(0), n.required(1), n.required(2), n.input(3), n.input(4));
   SmallVector<int64_t> starts = n.integers("starts"), ends = n.integers("ends"), axes = n.integers("axes");
@@ -72,6 +98,22 @@ Result slice(OpNode &n) {
                     n.has("axes") ? &axesTensor : nullptr, nullptr);
 }
 
+/// Pads of axes that are known only while the model runs, as pads of all dimensions.
+Result padAlong(OpNode &n, PadMode mode) {
+  const Tensor &x = n.required(0), &pads = n.required(1), &axes = *n.input(3);
+  if (pads.rank() != 1 || axes.rank() != 1 || pads.shape[0] != axes.shape[0] * Dim(2))
+    return n.fail("expected two pads for each axis, found " + pads.str() + " and " + axes.str());
+  auto halves = ops::splitEqually(n.b, pads, 0, 2);
+  if (failed(halves))
+    return failure();
+  auto begins = ops::valuesByDimension(n.b, (*halves)[0], axes, x.rank(), 0);
+  auto ends = ops::valuesByDimension(n.b, (*halves)[1], axes, x.rank(), 0);
+  if (failed(begins) || failed(ends))
+    return failure();
+  auto all = ops::concat(n.b, {*begins, *ends}, 0);
+  return failed(all) ? Result(failure()) : Result(ops::pad(n.b, x, *all, mode, n.input(2)));
+}
+
 Result pad(OpNode &n) {
   PadMode mode = n.choice<PadMode>("mode", PadMode::Constant,
                                    {{"constant", PadMode::Constant},
@@ -79,6 +121,8 @@ Result pad(OpNode &n) {
                                     {"edge", PadMode::Edge},
                                     {"wrap", PadMode::Wrap}});
   const Tensor &x = n.required(0);
+  if (n.opset >= 11 && n.input(3) && !ops::isKnown(*n.input(3)))
+    return padAlong(n, mode);
   if (n.opset >= 11)
     return ops::pad(n.b, x, n.required(1), mode, n.input(2), n.input(3));
   if (!n.has("pads"))
@@ -92,6 +136,12 @@ Result pad(OpNode &n) {
 Result depthToSpace(OpNode &n) {
   bool isColumnRowDepth = n.choice<bool>("mode", false, {{"DCR", false}, {"CRD", true}});
   return ops::depthToSpace(n.b, n.required(0), n.requiredInteger("blocksize"), isColumnRowDepth);
+}
+
+/// The order of depth and blocks is free since operator set 28.
+Result spaceToDepth(OpNode &n) {
+  bool isColumnRowDepth = n.choice<bool>("mode", false, {{"DCR", false}, {"CRD", true}});
+  return ops::spaceToDepth(n.b, n.required(0), n.requiredInteger("blocksize"), isColumnRowDepth);
 }
 
 Result reverseSequence(OpNode &n) {
@@ -123,8 +173,13 @@ Result topK(OpNode &n) {
 Result reshape(OpNode &n) { return ops::reshape(n.b, n.required(0), n.required(1), n.flag("allowzero", false)); }
 
 const OpRow rows[] = {
+    {"CenterCropPad",
+     {18},
+     2,
+     2,
+     [](OpNode &n) -> Result { return ops::centerCropPad(n.b, n.required(0), n.required(1), n.integers("axes")); }},
     {"Concat", {4, 11, 13}, 1, kAnyNumber, concat},
-    {"DepthToSpace", {1, 11, 13}, 1, 1, depthToSpace},
+    {"DepthToSpace", {1, 11, 13, 28}, 1, 1, depthToSpace},
     {"Expand", {8, 13}, 2, 2, [](OpNode &n) -> Result { return ops::expand(n.b, n.required(0), n.required(1)); }},
     {"Flatten",
      {1, 9, 11, 13, 21, 23, 24, 25},
@@ -147,19 +202,15 @@ const OpRow rows[] = {
      2,
      [](OpNode &n) -> Result { return ops::gatherND(n.b, n.required(0), n.required(1), n.integer("batch_dims", 0)); }},
     {"Identity", {1, 13, 14, 16, 19, 21, 23, 24, 25}, 1, 1, [](OpNode &n) -> Result { return n.required(0); }},
-    {"OneHot", {9, 11}, 3, 3, oneHot},
+    {"OneHot", {9, 11, 28}, 3, 3, oneHot},
     {"Pad", {2, 11, 13, 18, 19, 21, 23, 24, 25}, 1, 4, pad},
     {"Reshape", {5, 13, 14, 19, 21, 23, 24, 25}, 2, 2, reshape},
-    {"ReverseSequence", {10}, 2, 2, reverseSequence},
+    {"ReverseSequence", {10, 28}, 2, 2, reverseSequence},
     {"Scatter", {9, 11}, 3, 3, scatterElements},
     {"ScatterElements", {11, 13, 16, 18}, 3, 3, scatterElements},
     {"ScatterND", {11, 13, 16, 18}, 3, 3, scatterND},
     {"Slice", {1, 10, 11, 13}, 1, 5, slice},
-    {"SpaceToDepth",
-     {1, 13},
-     1,
-     1,
-     [](OpNode &n) -> Result { return ops::spaceToDepth(n.b, n.required(0), n.requiredInteger("blocksize")); }},
+    {"SpaceToDepth", {1, 13, 28}, 1, 1, spaceToDepth},
     {"Split", {2, 11, 13, 18}, 1, 2, split},
     {"Squeeze", {1, 11, 13, 21, 23, 24, 25}, 1, 2, squeeze},
     {"Tile", {6, 13}, 2, 2, [](OpNode &n) -> Result { return ops::tile(n.b, n.required(0), n.required(1)); }},

@@ -6,8 +6,13 @@ namespace eyrie::import::onnx {
 namespace {
 
 Result batchNorm(OpNode &n) {
-  if (n.integer("training_mode", 0))
-    return n.unsupported("training mode is not supported; export the model for inference");
+  if (n.opset >= 14 && n.flag("training_mode", false)) {
+    auto results = ops::batchNormTraining(n.b, n.required(0), n.required(1), n.required(2), n.required(3),
+                                          n.required(4), n.number("epsilon", 1e-5f), n.number("momentum", 0.9f));
+    if (succeeded(results))
+      results->truncate(std::min<size_t>(3, n.node.outputs.size()));
+    return results;
+  }
   if (n.integer("spatial", 1) != 1)
     return n.unsupported("attribute 'spatial' = 0 is not supported");
   if (n.wantsOutput(1))

@@ -5,8 +5,8 @@
 namespace eyrie::import::onnx {
 
 /// Operator sets of the default domain and IR versions that the importer knows.
-inline constexpr int64_t kOldestOpset = 7, kNewestOpset = 26;
-inline constexpr int64_t kNewestIrVersion = 13;
+inline constexpr int64_t kOldestOpset = 7, kNewestOpset = 28;
+inline constexpr int64_t kNewestIrVersion = 14;
 
 struct OpRow {
   llvm::StringLiteral name;
@@ -27,6 +27,12 @@ ArrayRef<OpRow> movementOps();      // Movement.cpp
 ArrayRef<OpRow> shapeOps();         // Shape.cpp
 ArrayRef<OpRow> resizeOps();        // Resize.cpp
 ArrayRef<OpRow> recurrentOps();     // Recurrent.cpp
+ArrayRef<OpRow> lossOps();          // Loss.cpp
+ArrayRef<OpRow> samplingOps();      // Sampling.cpp
+ArrayRef<OpRow> visionOps();        // Vision.cpp
+ArrayRef<OpRow> signalOps();        // Signal.cpp
+ArrayRef<OpRow> randomOps();        // Random.cpp
+ArrayRef<OpRow> vectorizerOps();    // Vectorizer.cpp
 
 /// The row of an operation of the default domain; null if there is none.
 const OpRow *findOp(StringRef name);

@@ -56,8 +56,6 @@ Result resize(OpNode &n) {
   attrs.axes = n.integers("axes");
   if (!n.isGood())
     return failure();
-  if (attrs.antialias)
-    return n.unsupported("attribute 'antialias' is not supported");
   const Tensor *roi = attrs.coordinates == C::TfCropAndResize ? nonEmpty(n.input(1)) : nullptr;
   const Tensor *scales = nonEmpty(n.input(2)), *sizes = nonEmpty(n.input(3));
   if (!scales == !sizes)
