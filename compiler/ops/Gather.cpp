@@ -137,7 +137,8 @@ FailureOr<Tensor> gatherND(Builder &b, const Tensor &x, const Tensor &indices, i
 }
 
 FailureOr<Tensor> oneHot(Builder &b, const Tensor &indices, const Tensor &depth, const Tensor &values, int64_t axis) {
-  auto sizes = b.integers(depth, "depth", /*lower=*/0);
+  auto count = cast(b, depth, b.builder.getI64Type(), false); // numbers of any type
+  auto sizes = failed(count) ? FailureOr<Dims>(failure()) : b.integers(*count, "depth", /*lower=*/0);
   auto position = normalizeAxis(b, axis, indices.rank() + 1);
   if (failed(sizes) || failed(position))
     return failure();

@@ -632,14 +632,16 @@ FailureOr<Tensor> depthToSpace(Builder &b, const Tensor &x, int64_t blockSize, b
   return b.reshape(moved, {n, c, h * k, w * k});
 }
 
-FailureOr<Tensor> spaceToDepth(Builder &b, const Tensor &x, int64_t blockSize) {
+FailureOr<Tensor> spaceToDepth(Builder &b, const Tensor &x, int64_t blockSize, bool columnRowDepth) {
   if (failed(checkBlocks(b, x, blockSize)))
     return failure();
   Dim n = x.shape[0], c = x.shape[1], k = blockSize, h = floorDiv(x.shape[2], k), w = floorDiv(x.shape[3], k);
   if (isEqual(h * k, x.shape[2]) == std::optional<bool>(false) ||
       isEqual(w * k, x.shape[3]) == std::optional<bool>(false))
     return b.error() << "the spatial sizes of " << x.str() << " are not multiples of blocksize " << blockSize;
-  Tensor moved = b.transpose(b.reshape(x, {n, c, h, k, w, k}), {0, 3, 5, 1, 2, 4});
+  SmallVector<int64_t> order =
+      columnRowDepth ? SmallVector<int64_t>{0, 1, 3, 5, 2, 4} : SmallVector<int64_t>{0, 3, 5, 1, 2, 4};
+  Tensor moved = b.transpose(b.reshape(x, {n, c, h, k, w, k}), order);
   return b.reshape(moved, {n, c * k * k, h, w});
 }
 

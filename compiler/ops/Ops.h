@@ -201,7 +201,7 @@ FailureOr<Tensor> pad(Builder &b, const Tensor &x, const Tensor &pads, PadMode m
 /// Cut or padded evenly on both sides to `sizes`, of `axes` (empty: all).
 FailureOr<Tensor> centerCropPad(Builder &b, const Tensor &x, const Tensor &sizes, ArrayRef<int64_t> axes);
 FailureOr<Tensor> depthToSpace(Builder &b, const Tensor &x, int64_t blockSize, bool columnRowDepth);
-FailureOr<Tensor> spaceToDepth(Builder &b, const Tensor &x, int64_t blockSize);
+FailureOr<Tensor> spaceToDepth(Builder &b, const Tensor &x, int64_t blockSize, bool columnRowDepth = false);
 FailureOr<Tensor> reverseSequence(Builder &b, const Tensor &x, const Tensor &lengths, int64_t timeAxis,
                                   int64_t batchAxis);
 

@@ -174,7 +174,8 @@ static Value floorRemainder(const Scalar &s, Value x, Value y, bool isUnsigned) 
   Value differs = s.cmp(arith::CmpIPredicate::ne, s.less(remainder, zero), s.less(y, zero));
   Value isZero = Scalar::isFloat(x) ? s.cmp(arith::CmpFPredicate::OEQ, remainder, zero)
                                     : s.cmp(arith::CmpIPredicate::eq, remainder, zero);
-  return s.select(isZero, remainder, s.select(differs, s.add(remainder, y), remainder));
+  Value exact = Scalar::isFloat(x) ? Value(s.op<math::CopySignOp>(zero, y)) : remainder;
+  return s.select(isZero, exact, s.select(differs, s.add(remainder, y), remainder));
 }
 
 static Value compare(const Scalar &s, Binary kind, Value x, Value y, bool isUnsigned) {
@@ -231,8 +232,10 @@ Value scalarBinary(const Scalar &s, Binary kind, Value x, Value y, bool isUnsign
     return s.op<arith::XOrIOp>(x, y);
   case Binary::ShiftLeft:
   case Binary::ShiftRight: {
-    // Shifting by the width or more gives 0.
+    // Shifting by the width or more, or by a negative number, leaves what is shifted in: 0, or copies of the sign.
     Value isIn = s.cmp(arith::CmpIPredicate::ult, y, s.like(y, y.getType().getIntOrFloatBitWidth()));
+    if (kind == Binary::ShiftRight && !isUnsigned)
+      return s.op<arith::ShRSIOp>(x, s.select(isIn, y, s.like(y, y.getType().getIntOrFloatBitWidth() - 1)));
     Value by = s.select(isIn, y, s.like(y, 0));
     Value shifted = kind == Binary::ShiftLeft ? s.op<arith::ShLIOp>(x, by) : s.op<arith::ShRUIOp>(x, by);
     return s.select(isIn, shifted, s.like(x, 0));

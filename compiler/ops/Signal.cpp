@@ -125,6 +125,60 @@ FailureOr<Tensor> dft(Builder &b, const Tensor &x, const Tensor *length, int64_t
   return b.transpose(*y, back);
 }
 
+/// A vector of integers read at run time: `body` gets the number of the element and the axis (i64).
+static FailureOr<Dims> readByAxis(Builder &b, int64_t count, int64_t rank, const Tensor &axis,
+                                  llvm::function_ref<Value(const Scalar &, Value, Value)> body) {
+  Type i64 = b.builder.getI64Type();
+  AffineMap scalarMap = AffineMap::get(1, 0, b.builder.getContext());
+  Tensor numbers =
+      b.map({count}, i64, b.reshape(axis, {}), scalarMap, [&](OpBuilder &builder, Location loc, ValueRange args) {
+        Scalar s{builder, loc};
+        Value at = scalarCast(s, args[0], axis.isUnsigned, i64, false), zero = s.number(i64, 0);
+        at = s.select(s.less(at, zero), s.add(at, double(rank)), at);
+        return body(s, loopNumber(s, 0), at);
+      });
+  return b.integers(numbers, "axis", /*lower=*/0);
+}
+
+FailureOr<Tensor> dftAlong(Builder &b, const Tensor &x, const Tensor *length, const Tensor &axis, bool inverse,
+                           bool oneSided) {
+  int64_t rank = x.rank();
+  if (rank < 2 || !axis.isInteger() || !axis.numElements().is(1))
+    return b.error() << "expected a tensor of rank 2 or more and one axis, found " << x.str() << " and " << axis.str();
+  SmallVector<Count> sizes;
+  for (Dim d : x.shape)
+    sizes.emplace_back(b, d);
+  Type i64 = b.builder.getI64Type();
+  auto isEqualTo = [](const Scalar &s, Value a, Value b) { return s.cmp(arith::CmpIPredicate::eq, a, b); };
+  // The sizes before the axis, of it, and behind it.
+  auto apart = readByAxis(b, 3, rank, axis, [&](const Scalar &s, Value i, Value at) {
+    Value result = s.like(i, 1);
+    for (int64_t d = 0; d < rank - 1; ++d) {
+      Value here = s.like(i, d);
+      Value part = s.select(s.less(here, at), s.like(i, 0), s.select(s.less(at, here), s.like(i, 2), s.like(i, 1)));
+      result = s.select(isEqualTo(s, part, i), s.mul(result, sizes[d].get(s, i64)), result);
+    }
+    return result;
+  });
+  if (failed(apart))
+    return failure();
+  apart->push_back(x.shape.back());
+  auto y = dft(b, b.reshape(x, *apart), length, 1, inverse, oneSided);
+  if (failed(y))
+    return failure();
+  Count out(b, y->shape[1]);
+  auto shape = readByAxis(b, rank - 1, rank, axis, [&](const Scalar &s, Value i, Value at) {
+    Value size = sizes[0].get(s, i64);
+    for (int64_t d = 1; d < rank - 1; ++d)
+      size = s.select(isEqualTo(s, i, s.like(i, d)), sizes[d].get(s, i64), size);
+    return s.select(isEqualTo(s, i, at), out.get(s, i64), size);
+  });
+  if (failed(shape))
+    return failure();
+  shape->push_back(y->shape.back());
+  return b.reshape(*y, *shape);
+}
+
 FailureOr<Tensor> stft(Builder &b, const Tensor &signal, const Tensor &step, const Tensor *window,
                        const Tensor *frameLength, bool oneSided) {
   bool isFlat = signal.rank() == 2;

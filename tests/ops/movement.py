@@ -126,6 +126,8 @@ for upper in 0, 1:
 add("EyeLike", f32(4, 5))
 add("EyeLike", f32(4, 5), k=1, dtype=7)
 add("OneHot", ints(2, 3, low=-4, high=4), Weight(np.array(4, np.int64)), Weight(f32(2)))
+add("OneHot", ints(5, low=-9, high=9).astype(np.float32), np.float32([4]), f32(2), name="floats")
+add("SpaceToDepth", f32(2, 3, 4, 6), opset=28, name="crd", blocksize=2, mode="CRD")
 add("OneHot", ints(5, low=0, high=4), Weight(np.array([4], np.int64)), Weight(i64(2, 9)), axis=0)
 for mode in "DCR", "CRD":
     add("DepthToSpace", f32(2, 12, 3, 5), blocksize=2, mode=mode)

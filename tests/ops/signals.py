@@ -19,6 +19,8 @@ add("DFT", f32(2, 10, 1), np.array(7), name="run_time_length", opset=17, oneside
 for axis in 0, 1, -2, -3:
     add("DFT", f32(3, 4, 5, 2), None, N(axis), name=f"axis{axis}", opset=20)
     add("DFT", f32(3, 4, 5, 1), name=f"attribute{axis}", opset=17, axis=axis, inverse=1)
+add("DFT", f32(3, 4, 5, 1), None, np.array(-2), name="run_time_axis", opset=20, onesided=1, dims=[["a", "b", "c", 1], []],
+    also=[[f32(3, 4, 5, 1), None, np.array(0)], [f32(2, 7, 3, 1), None, np.array(1)]])
 add("DFT", f64(2, 9, 2), name="f64", opset=20)
 add("DFT", f32(2, 257, 1), name="long", opset=20, tolerance=2e-4)
 

@@ -40,7 +40,7 @@ Result gelu(OpNode &n) {
 
 Result mod(OpNode &n) {
   bool isFmod = n.flag("fmod", false);
-  if (n.required(0).isFloat() && !isFmod)
+  if (n.required(0).isFloat() && !isFmod && n.opset < 28)
     return n.fail("attribute 'fmod' must be 1 for floating-point inputs");
   return ops::binary(n.b, isFmod ? Binary::Fmod : Binary::Mod, n.required(0), n.required(1));
 }
@@ -136,19 +136,19 @@ const OpRow rows[] = {
     {"Atan", {7, 22}, 1, 1, plain<Unary::Atan>},
     {"Atanh", {9, 22}, 1, 1, plain<Unary::Atanh>},
     {"BitCast", {26}, 1, 1, bitCast},
-    {"BitShift", {11}, 2, 2, bitShift},
+    {"BitShift", {11, 28}, 2, 2, bitShift},
     {"BitwiseAnd", {18}, 2, 2, pair<Binary::BitwiseAnd>},
     {"BitwiseNot", {18}, 1, 1, plain<Unary::BitwiseNot>},
     {"BitwiseOr", {18}, 2, 2, pair<Binary::BitwiseOr>},
     {"BitwiseXor", {18}, 2, 2, pair<Binary::BitwiseXor>},
-    {"Cast", {6, 9, 13, 19, 21, 23, 24, 25}, 1, 1, cast},
+    {"Cast", {6, 9, 13, 19, 21, 23, 24, 25, 28}, 1, 1, cast},
     {"CastLike", {15, 19, 21, 23, 24, 25}, 2, 2, castLike},
     {"Ceil", {6, 13}, 1, 1, plain<Unary::Ceil>},
-    {"Celu", {12}, 1, 1, withAlpha<Unary::Celu, 1000000>},
+    {"Celu", {12, 28}, 1, 1, withAlpha<Unary::Celu, 1000000>},
     {"Clip", {6, 11, 12, 13}, 1, 3, clip},
     {"Cos", {7, 22}, 1, 1, plain<Unary::Cos>},
     {"Cosh", {9, 22}, 1, 1, plain<Unary::Cosh>},
-    {"DequantizeLinear", {10, 13, 19, 21, 23, 24, 25}, 2, 3, dequantize},
+    {"DequantizeLinear", {10, 13, 19, 21, 23, 24, 25, 28}, 2, 3, dequantize},
     {"Div", {7, 13, 14}, 2, 2, pair<Binary::Div>},
     {"Dropout", {7, 10, 12, 13, 22}, 1, 3, dropout},
     {"Elu", {6, 22}, 1, 1, withAlpha<Unary::Elu, 1000000>},
@@ -171,14 +171,14 @@ const OpRow rows[] = {
     {"Mean", {6, 8, 13}, 1, kAnyNumber, [](OpNode &n) -> Result { return ops::mean(n.b, n.all()); }},
     {"Min", {6, 8, 12, 13}, 1, kAnyNumber, list<Binary::Min>},
     {"Mish", {18, 22}, 1, 1, plain<Unary::Mish>},
-    {"Mod", {10, 13}, 2, 2, mod},
+    {"Mod", {10, 13, 28}, 2, 2, mod},
     {"Mul", {7, 13, 14}, 2, 2, pair<Binary::Mul>},
     {"Neg", {6, 13}, 1, 1, plain<Unary::Neg>},
     {"Not", {1}, 1, 1, plain<Unary::Not>},
     {"Or", {7}, 2, 2, pair<Binary::Or>},
     {"PRelu", {7, 9, 16}, 2, 2, pair<Binary::PRelu>},
     {"Pow", {7, 12, 13, 15}, 2, 2, pair<Binary::Pow>},
-    {"QuantizeLinear", {10, 13, 19, 21, 23, 24, 25}, 2, 3, quantize},
+    {"QuantizeLinear", {10, 13, 19, 21, 23, 24, 25, 28}, 2, 3, quantize},
     {"Reciprocal", {6, 13}, 1, 1, plain<Unary::Reciprocal>},
     {"Relu", {6, 13, 14}, 1, 1, plain<Unary::Relu>},
     {"Round", {11, 22}, 1, 1, plain<Unary::Round>},

@@ -138,6 +138,12 @@ Result depthToSpace(OpNode &n) {
   return ops::depthToSpace(n.b, n.required(0), n.requiredInteger("blocksize"), isColumnRowDepth);
 }
 
+/// The order of depth and blocks is free since operator set 28.
+Result spaceToDepth(OpNode &n) {
+  bool isColumnRowDepth = n.choice<bool>("mode", false, {{"DCR", false}, {"CRD", true}});
+  return ops::spaceToDepth(n.b, n.required(0), n.requiredInteger("blocksize"), isColumnRowDepth);
+}
+
 Result reverseSequence(OpNode &n) {
   return ops::reverseSequence(n.b, n.required(0), n.required(1), n.integer("time_axis", 0), n.integer("batch_axis", 1));
 }
@@ -173,7 +179,7 @@ const OpRow rows[] = {
      2,
      [](OpNode &n) -> Result { return ops::centerCropPad(n.b, n.required(0), n.required(1), n.integers("axes")); }},
     {"Concat", {4, 11, 13}, 1, kAnyNumber, concat},
-    {"DepthToSpace", {1, 11, 13}, 1, 1, depthToSpace},
+    {"DepthToSpace", {1, 11, 13, 28}, 1, 1, depthToSpace},
     {"Expand", {8, 13}, 2, 2, [](OpNode &n) -> Result { return ops::expand(n.b, n.required(0), n.required(1)); }},
     {"Flatten",
      {1, 9, 11, 13, 21, 23, 24, 25},
@@ -196,19 +202,15 @@ const OpRow rows[] = {
      2,
      [](OpNode &n) -> Result { return ops::gatherND(n.b, n.required(0), n.required(1), n.integer("batch_dims", 0)); }},
     {"Identity", {1, 13, 14, 16, 19, 21, 23, 24, 25}, 1, 1, [](OpNode &n) -> Result { return n.required(0); }},
-    {"OneHot", {9, 11}, 3, 3, oneHot},
+    {"OneHot", {9, 11, 28}, 3, 3, oneHot},
     {"Pad", {2, 11, 13, 18, 19, 21, 23, 24, 25}, 1, 4, pad},
     {"Reshape", {5, 13, 14, 19, 21, 23, 24, 25}, 2, 2, reshape},
-    {"ReverseSequence", {10}, 2, 2, reverseSequence},
+    {"ReverseSequence", {10, 28}, 2, 2, reverseSequence},
     {"Scatter", {9, 11}, 3, 3, scatterElements},
     {"ScatterElements", {11, 13, 16, 18}, 3, 3, scatterElements},
     {"ScatterND", {11, 13, 16, 18}, 3, 3, scatterND},
     {"Slice", {1, 10, 11, 13}, 1, 5, slice},
-    {"SpaceToDepth",
-     {1, 13},
-     1,
-     1,
-     [](OpNode &n) -> Result { return ops::spaceToDepth(n.b, n.required(0), n.requiredInteger("blocksize")); }},
+    {"SpaceToDepth", {1, 13, 28}, 1, 1, spaceToDepth},
     {"Split", {2, 11, 13, 18}, 1, 2, split},
     {"Squeeze", {1, 11, 13, 21, 23, 24, 25}, 1, 2, squeeze},
     {"Tile", {6, 13}, 2, 2, [](OpNode &n) -> Result { return ops::tile(n.b, n.required(0), n.required(1)); }},

@@ -6,10 +6,9 @@ namespace eyrie::import::onnx {
 const OpRow *findOp(StringRef name) {
   static const llvm::StringMap<const OpRow *> *const table = [] {
     auto *rows = new llvm::StringMap<const OpRow *>;
-    for (ArrayRef<OpRow> family :
-         {elementwiseOps(), contractionOps(), windowOps(), reductionOps(), normalizationOps(), movementOps(),
-          shapeOps(), resizeOps(), recurrentOps(), lossOps(), samplingOps(), visionOps(), signalOps(), randomOps(),
-          vectorizerOps()})
+    for (ArrayRef<OpRow> family : {elementwiseOps(), contractionOps(), windowOps(), reductionOps(), normalizationOps(),
+                                   movementOps(), shapeOps(), resizeOps(), recurrentOps(), lossOps(), samplingOps(),
+                                   visionOps(), signalOps(), randomOps(), vectorizerOps()})
       for (const OpRow &row : family)
         if (!rows->try_emplace(row.name, &row).second)
           llvm_unreachable("two rows for one operation");

@@ -5,8 +5,8 @@
 namespace eyrie::import::onnx {
 
 /// Operator sets of the default domain and IR versions that the importer knows.
-inline constexpr int64_t kOldestOpset = 7, kNewestOpset = 26;
-inline constexpr int64_t kNewestIrVersion = 13;
+inline constexpr int64_t kOldestOpset = 7, kNewestOpset = 28;
+inline constexpr int64_t kNewestIrVersion = 14;
 
 struct OpRow {
   llvm::StringLiteral name;

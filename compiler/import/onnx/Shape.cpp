@@ -86,7 +86,7 @@ const OpRow rows[] = {
     {"ConstantOfShape", {9, 20, 21, 23, 24, 25}, 1, 1, constantOfShape},
     {"EyeLike", {9, 22}, 1, 1, eyeLike},
     {"Range",
-     {11},
+     {11, 27},
      3,
      3,
      [](OpNode &n) -> Result { return ops::range(n.b, n.required(0), n.required(1), n.required(2)); }},

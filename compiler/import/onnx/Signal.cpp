@@ -1,6 +1,7 @@
 // Fourier transforms, windows and spectrograms.
 #include "compiler/ops/Signal.h"
 #include "compiler/import/onnx/Registry.h"
+#include "compiler/ops/RunTimeAxes.h"
 
 using namespace mlir;
 using eyrie::ops::Window1D;
@@ -11,13 +12,16 @@ namespace {
 /// The axis moved from an attribute to an operand in operator set 20, and its default from 1 to -2.
 Result dft(OpNode &n) {
   int64_t axis = n.opset >= 20 ? -2 : n.integer("axis", 1);
+  bool inverse = n.flag("inverse", false), oneSided = n.flag("onesided", false);
   if (n.opset >= 20 && n.input(2)) {
+    if (!ops::isKnown(*n.input(2)))
+      return ops::dftAlong(n.b, n.required(0), n.input(1), *n.input(2), inverse, oneSided);
     SmallVector<int64_t> axes = n.constantIntegers(2, "axis");
     if (!n.isGood() || axes.size() != 1)
       return n.fail("input 'axis' must hold one number");
     axis = axes[0];
   }
-  return ops::dft(n.b, n.required(0), n.input(1), axis, n.flag("inverse", false), n.flag("onesided", false));
+  return ops::dft(n.b, n.required(0), n.input(1), axis, inverse, oneSided);
 }
 
 Result stft(OpNode &n) {

@@ -1,0 +1,44 @@
+"""Operator sets that the tests' reference does not know yet: against the definitions, in NumPy."""
+import numpy as np
+import onnx
+import pytest
+from cases import f32, ints
+from command import compile_model, run_module
+from onnx import helper
+
+
+def run(tmp_path, opset, op, inputs, **attributes):
+    kind = helper.np_dtype_to_tensor_dtype(inputs[0].dtype)
+    declared = [helper.make_tensor_value_info(f"x{i}", kind, x.shape) for i, x in enumerate(inputs)]
+    node = helper.make_node(op, [f"x{i}" for i in range(len(inputs))], ["y"], **attributes)
+    graph = helper.make_graph([node], op, declared, [helper.make_tensor_value_info("y", kind, None)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10), tmp_path / "model.onnx")
+    compile_model(tmp_path / "model.onnx", tmp_path / "model.eyr")
+    return run_module(tmp_path / "model.eyr", {f"x{i}": x for i, x in enumerate(inputs)}, tmp_path)["y"]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64])
+def test_shifts_of_signed_integers(tmp_path, dtype):
+    bits = np.iinfo(dtype).bits
+    x = ints(8, low=-100, high=100, dtype=dtype)
+    by = np.array([0, 1, 3, bits - 1, bits, 100, -1, 2], dtype)
+    held = np.where((by < 0) | (by >= bits), bits - 1, by)
+    assert np.array_equal(run(tmp_path, 28, "BitShift", [x, by], direction="RIGHT"), x >> held)
+    left = np.where(held == by, x << held, 0).astype(dtype)
+    assert np.array_equal(run(tmp_path, 28, "BitShift", [x, by], direction="LEFT"), left)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_floor_remainder_of_floats(tmp_path, dtype):
+    x = np.array([5.5, -5.5, 5.5, -5.5, 0.0, -0.0, 3.0, -3.0, np.inf, 2.0, np.nan], dtype)
+    y = np.array([2.0, 2.0, -2.0, -2.0, -3.0, 3.0, np.inf, np.inf, 2.0, 0.0, 1.0], dtype)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        want = np.mod(x, y)
+    got = run(tmp_path, 28, "Mod", [x, y])
+    assert np.array_equal(got, want, equal_nan=True) and np.array_equal(np.signbit(got[:8]), np.signbit(want[:8]))
+
+
+def test_space_to_depth_with_depth_first(tmp_path):
+    x = f32(2, 3, 4, 6)
+    want = x.reshape(2, 3, 2, 2, 3, 2).transpose(0, 1, 3, 5, 2, 4).reshape(2, 12, 2, 3)
+    assert np.array_equal(run(tmp_path, 28, "SpaceToDepth", [x], blocksize=2, mode="CRD"), want)
