@@ -137,4 +137,32 @@ FailureOr<Tensor> multinomial(Builder &b, RandomKey key, const Tensor &x, int64_
   return cast(b, *classes, elementType, isUnsigned);
 }
 
+FailureOr<SmallVector<Tensor>> dropout(Builder &b, RandomKey key, const Tensor &x, const Tensor *ratio,
+                                       const Tensor &training) {
+  if (failed(checkFloat(b, x.elementType)))
+    return failure();
+  if (!training.isBool() || !training.numElements().is(1))
+    return b.error() << "training_mode must be one boolean, found " << training.str();
+  if (ratio && (!ratio->isFloat() || !ratio->numElements().is(1)))
+    return b.error() << "ratio must be one float, found " << ratio->str();
+  Type type = computeType(x.elementType);
+  AffineMap scalarMap = AffineMap::get(x.rank(), 0, b.builder.getContext());
+  Tensor share = ratio ? b.reshape(*ratio, {}) : b.splat({}, type, 0.5), isTraining = b.reshape(training, {});
+  Tensor kept = mapRandom(b, key, x.shape, {share, isTraining}, {scalarMap, scalarMap}, b.builder.getI1Type(), false,
+                          type, [&](const Scalar &s, Value u, Value, ValueRange args) -> Value {
+                            Value isLost = s.less(u, scalarCast(s, args[0], false, type, false));
+                            Value isOff = s.op<arith::AndIOp>(isLost, args[1]);
+                            return s.op<arith::XOrIOp>(isOff, Value(s.op<arith::ConstantOp>(s.b.getBoolAttr(true))));
+                          });
+  Tensor y = elementwise(b, x.shape, x.elementType, {x, kept, share, isTraining}, false,
+                         [&](const Scalar &s, ValueRange args) {
+                           Value element = scalarCast(s, args[0], false, type, false), one = s.like(element, 1);
+                           Value rest = s.sub(one, scalarCast(s, args[2], false, type, false));
+                           element = s.divF(element, s.select(args[3], rest, one));
+                           Value result = s.select(args[1], element, s.like(element, 0));
+                           return scalarCast(s, result, false, x.elementType, false);
+                         });
+  return SmallVector<Tensor>{y, kept};
+}
+
 } // namespace eyrie::ops

@@ -19,5 +19,9 @@ FailureOr<Tensor> bernoulli(Builder &b, RandomKey key, const Tensor &x, mlir::Ty
 /// x [N, classes] (logarithms of weights): [N, samples] classes drawn with replacement.
 FailureOr<Tensor> multinomial(Builder &b, RandomKey key, const Tensor &x, int64_t samples, mlir::Type elementType,
                               bool isUnsigned);
+/// Where `training` (a boolean) holds, each element of x is zero with the probability `ratio` (null: 0.5), else divided
+/// by 1 - ratio. Results: y, and which elements are kept.
+FailureOr<SmallVector<Tensor>> dropout(Builder &b, RandomKey key, const Tensor &x, const Tensor *ratio,
+                                       const Tensor &training);
 
 } // namespace eyrie::ops

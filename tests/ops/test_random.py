@@ -72,3 +72,22 @@ def test_multinomial(tmp_path):
     assert y.shape == (2, 20000) and y.dtype == np.int64
     for row, want in zip(y, p):
         assert abs(np.bincount(row, minlength=3) / 20000 - want).max() < 0.02
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_dropout(tmp_path, dtype):
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    inputs = [helper.make_tensor_value_info("x", kind, ["n", 50]), helper.make_tensor_value_info("ratio", kind, []),
+              helper.make_tensor_value_info("training", TensorProto.BOOL, [])]
+    outputs = [helper.make_tensor_value_info("y", kind, None), helper.make_tensor_value_info("kept", TensorProto.BOOL, None)]
+    node = helper.make_node("Dropout", ["x", "ratio", "training"], ["y", "kept"], seed=7)
+    onnx.save(helper.make_model(helper.make_graph([node], "dropout", inputs, outputs),
+                                opset_imports=[helper.make_opsetid("", 22)], ir_version=8), tmp_path / "model.onnx")
+    compile_model(tmp_path / "model.onnx", tmp_path / "model.eyr")
+    x = np.linspace(1, 2, 20000, dtype=dtype).reshape(400, 50)
+    for ratio, training in (0.25, True), (0, True), (1, True), (0.75, False):
+        feeds = {"x": x, "ratio": np.asarray(ratio, dtype), "training": np.asarray(training)}
+        got = run_module(tmp_path / "model.eyr", feeds, tmp_path, "--threads", "2")
+        share = 1 - ratio if training else 1
+        assert abs(got["kept"].mean() - share) < 0.02
+        assert np.allclose(got["y"], np.where(got["kept"], x / (share or 1), 0), rtol=1e-3)

@@ -89,20 +89,6 @@ Result castLike(OpNode &n) {
   return ops::cast(n.b, n.required(0), n.required(1).elementType, n.required(1).isUnsigned);
 }
 
-Result dropout(OpNode &n) {
-  const Tensor &x = n.required(0);
-  if (n.opset >= 12 && n.input(2)) {
-    auto training = n.constantIntegers(2, "training_mode");
-    auto ratio = n.input(1) ? ops::splatValue(*n.input(1)) : std::optional<double>(0.5);
-    if (training.size() == 1 && training[0] && ratio != 0.0)
-      return n.unsupported("training mode is not supported; export the model for inference");
-  }
-  SmallVector<Tensor> results{x};
-  if (n.wantsOutput(1))
-    results.push_back(n.b.splat(x.shape, n.opset >= 10 ? Type(n.b.builder.getI1Type()) : x.elementType, 1));
-  return results;
-}
-
 Result quantize(OpNode &n) {
   const Tensor *zero = n.input(2);
   if (n.integer("block_size", 0))
@@ -150,7 +136,6 @@ const OpRow rows[] = {
     {"Cosh", {9, 22}, 1, 1, plain<Unary::Cosh>},
     {"DequantizeLinear", {10, 13, 19, 21, 23, 24, 25, 28}, 2, 3, dequantize},
     {"Div", {7, 13, 14}, 2, 2, pair<Binary::Div>},
-    {"Dropout", {7, 10, 12, 13, 22}, 1, 3, dropout},
     {"Elu", {6, 22}, 1, 1, withAlpha<Unary::Elu, 1000000>},
     {"Equal", {7, 11, 13, 19}, 2, 2, pair<Binary::Equal>},
     {"Erf", {9, 13}, 1, 1, plain<Unary::Erf>},

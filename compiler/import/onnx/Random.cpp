@@ -11,11 +11,15 @@ namespace {
 
 /// The stream of a node: from its attribute 'seed', and without one from the name of its result, so that two nodes
 /// differ. Either way every call gives the same numbers.
+ops::RandomKey keyOfName(OpNode &n) {
+  uint64_t hash = llvm::xxh3_64bits(n.node.outputs.empty() ? StringRef() : n.node.outputs[0]);
+  return {static_cast<uint32_t>(hash), static_cast<uint32_t>(hash >> 32) | 1};
+}
+
 ops::RandomKey keyOf(OpNode &n) {
   if (n.has("seed"))
     return {llvm::bit_cast<uint32_t>(static_cast<float>(n.number("seed", 0))), 0};
-  uint64_t hash = llvm::xxh3_64bits(n.node.outputs.empty() ? StringRef() : n.node.outputs[0]);
-  return {static_cast<uint32_t>(hash), static_cast<uint32_t>(hash >> 32) | 1};
+  return keyOfName(n);
 }
 
 /// Attribute 'dtype', or the type of the operand.
@@ -69,8 +73,29 @@ Result multinomial(OpNode &n) {
   return ops::multinomial(n.b, key, n.required(0), samples, type, isUnsigned);
 }
 
+/// Until operator set 12 for inference only; then an operand says whether the model is trained.
+Result dropout(OpNode &n) {
+  const Tensor &x = n.required(0);
+  const Tensor *training = n.opset >= 12 ? n.input(2) : nullptr;
+  if (!training || ops::splatValue(*training) == 0.0) {
+    SmallVector<Tensor> results{x};
+    if (n.wantsOutput(1))
+      results.push_back(n.b.splat(x.shape, n.opset >= 10 ? Type(n.b.builder.getI1Type()) : x.elementType, 1));
+    return results;
+  }
+  ops::RandomKey key = keyOfName(n);
+  if (n.has("seed"))
+    key = {static_cast<uint32_t>(n.integer("seed", 0)), 0};
+  auto results =
+      n.isGood() ? ops::dropout(n.b, key, x, n.input(1), *training) : FailureOr<SmallVector<Tensor>>(failure());
+  if (succeeded(results))
+    results->truncate(n.wantsOutput(1) ? 2 : 1);
+  return results;
+}
+
 const OpRow rows[] = {
     {"Bernoulli", {15, 22}, 1, 1, bernoulli},
+    {"Dropout", {7, 10, 12, 13, 22}, 1, 3, dropout},
     {"Multinomial", {7, 22}, 1, 1, multinomial},
     {"RandomNormal", {1, 22}, 0, 0, randomOfShape<true>},
     {"RandomNormalLike", {1, 22}, 1, 1, randomLike<true>},
