@@ -166,13 +166,11 @@ resize((1, 1, 3, 4, 5), [1, 1, 2, 2, 2], name="3d", mode="nearest")
 for mode in "linear", "cubic":
     for tag, scales in ("half", [1, 1, 0.5, 0.5]), ("uneven", [1, 1, 0.3, 0.71]), ("mixed", [1, 1, 0.4, 2]):
         for coordinates in "half_pixel", "align_corners", "asymmetric":
-            if True:
-                resize((1, 2, 11, 9), scales, name=f"antialias_{mode}_{coordinates}_{tag}", opset=18, mode=mode,
-                       coordinate_transformation_mode=coordinates, antialias=1)
+            resize((1, 2, 11, 9), scales, name=f"antialias_{mode}_{coordinates}_{tag}", opset=18, mode=mode,
+                   coordinate_transformation_mode=coordinates, antialias=1)
     resize((1, 2, 11, 9), sizes=(1, 2, 4, 5), name=f"antialias_{mode}_sizes", opset=18, mode=mode, antialias=1,
            dynamic=True)
-    resize((1, 2, 33, 40), sizes=(1, 2, 1, 2), name=f"antialias_{mode}_tiny", opset=18, mode=mode, antialias=1,
-           )
+    resize((1, 2, 33, 40), sizes=(1, 2, 1, 2), name=f"antialias_{mode}_tiny", opset=18, mode=mode, antialias=1)
 add("Upsample", f32(1, 2, 3, 4), Weight(np.float32([1, 1, 2, 2])), opset=9, mode="nearest")
 
 U8 = lambda *shape: ints(*shape, low=0, high=255, dtype=np.uint8)
