@@ -86,7 +86,7 @@ add("Pad", f32(3, 5), S(1, 2, 0, 1), f32(), name="run_time_value")
 add("Pad", ints(3, 5), S(1, -2, 0, 1), ints(1), name="run_time_value_i64", dynamic=True)
 for mode in "constant", "reflect":
     add("Pad", f32(3, 5), i64(1, 2, 0, 1), name="run_time_pads_" + mode, mode=mode, dims=[[3, "n"], [4]],
-        also=[[f32(3, 9), i64(0, 0, 0, 0)], [f32(3, 7), i64(-1, 2, 0, -3)]])
+        also=[[f32(3, 9), i64(0, 0, 0, 0)], [f32(3, 7), i64(-1, 2, 0, -3)], [f32(3, 7), i64(0, -3, -2, -3)]])
 
 for axis, shape in (0, (4,)), (1, (2, 3)), (-1, ()), (0, (1,)), (1, (0,)):
     add("Gather", f32(5, 7), ints(*shape, low=-5, high=5), axis=axis)
