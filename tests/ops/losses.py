@@ -30,6 +30,9 @@ for mode in "linear", "nearest", "cubic":
                         opset=20, mode=mode, padding_mode=padding, align_corners=align, tolerance=1e-4)
 add("GridSample", f32(2, 3, 5, 7), f32(2, 4, 6, 2), name="dynamic", opset=16, mode="bilinear",
     dims=[["n", "c", "h", "w"], ["n", "oh", "ow", 2]], also=[[f32(1, 2, 9, 3), f32(1, 2, 5, 2)]])
+add("GridSample", f64(1, 2, 4, 5), f64(1, 3, 3, 2), name="f64", opset=20, mode="cubic")
+add("GridSample", f16(1, 2, 4, 5), f32(1, 3, 3, 2, low=-1, high=1), name="f16", opset=20, tolerance=1e-2)
+add("GridSample", ints(1, 2, 4, 5, dtype=np.int32), f32(1, 3, 3, 2, low=-1, high=1), name="i32", opset=20, mode="nearest")
 add("GridSample", f32(1, 1, 1, 1), f32(1, 3, 3, 2), name="one_pixel", opset=16, padding_mode="reflection", align_corners=0)
 add("GridSample", f32(1, 2, 3, 4), f32(1, 0, 3, 2), name="empty", opset=16)
 for align in 0, 1:
