@@ -57,6 +57,7 @@ struct Axis {
 
 template <typename T> struct Sizes {
   T in, out, scale, roiStart, roiEnd;
+  T exactOut; // in * scale, not rounded
 };
 
 /// Where output position x lies in the input.
@@ -74,8 +75,8 @@ template <typename T> T sourcePosition(T x, Sizes<T> z, const ResizeAttrs &attrs
   case CoordinateMode::PytorchHalfPixel:
     return pickLess(zero, isMany, halfPixel, zero);
   case CoordinateMode::AlignCorners:
-    // The whole size, as ONNX Runtime and PyTorch take it; ONNX's own evaluator takes in * scale.
-    return x * (z.in - one) / maxOf(z.out - one, one);
+    // ONNX Runtime takes the rounded size here; ONNX's own tests decide.
+    return x * (z.in - one) / pickLess(one, z.exactOut, z.exactOut - one, one);
   case CoordinateMode::Asymmetric:
     return x / z.scale;
   case CoordinateMode::TfHalfPixelForNn:
@@ -198,7 +199,8 @@ static Tensor emitTable(Builder &b, const Axis &axis, ArrayRef<Dim> shape, Type 
     Emitted scale = take(axis.givenScale, axis.scale ? inSize.lift(*axis.scale) : outSize / inSize);
     Emitted start = take(axis.givenStart, inSize.lift(axis.roiStart)),
             end = take(axis.givenEnd, inSize.lift(axis.roiEnd));
-    return scalarCast(s, f(at, {inSize, outSize, scale, start, end}).v, false, type, false);
+    Emitted exactOut = axis.scale || axis.givenScale.vector ? inSize * scale : outSize;
+    return scalarCast(s, f(at, {inSize, outSize, scale, start, end, exactOut}).v, false, type, false);
   });
 }
 
@@ -207,8 +209,12 @@ template <typename F> static Tensor axisVector(Builder &b, const Axis &axis, Typ
   if (!axis.isKnown())
     return emitTable(b, axis, axis.out, type, [&](ArrayRef<Emitted> at, auto sizes) { return f(at[0], sizes); });
   float in = axis.in.constant(), out = axis.out.constant();
-  Sizes<float> sizes{in, out, axis.scale ? static_cast<float>(*axis.scale) : out / in,
-                     static_cast<float>(axis.roiStart), static_cast<float>(axis.roiEnd)};
+  Sizes<float> sizes{in,
+                     out,
+                     axis.scale ? static_cast<float>(*axis.scale) : out / in,
+                     static_cast<float>(axis.roiStart),
+                     static_cast<float>(axis.roiEnd),
+                     axis.scale ? in * static_cast<float>(*axis.scale) : out};
   SmallVector<Attribute> elements;
   for (int64_t i = 0; i < axis.out.constant(); ++i)
     elements.push_back(numberAttr(type, f(static_cast<float>(i), sizes)));

@@ -149,7 +149,9 @@ for coordinates in "half_pixel", "asymmetric", "align_corners", "pytorch_half_pi
     opset = 19 if coordinates == "half_pixel_symmetric" else 17
     for mode in "nearest", "linear", "cubic":
         for tag, scales in ("up", [1, 1, 2, 3]), ("down", [1, 1, 0.6, 0.5]):
-            resize(IMAGE, scales, name=f"{mode}_{coordinates}_{tag}", opset=opset, mode=mode,
+            # Aligned corners lie at scale * size - 1, which ONNX Runtime rounds down: whole sizes only.
+            sizes = (1, 2, 3, 4) if (coordinates, tag) == ("align_corners", "down") else None
+            resize(IMAGE, None if sizes else scales, sizes, name=f"{mode}_{coordinates}_{tag}", opset=opset, mode=mode,
                    coordinate_transformation_mode=coordinates)
 for rounding in "floor", "ceil", "round_prefer_floor", "round_prefer_ceil":
     resize(IMAGE, sizes=(1, 2, 8, 4), name=f"nearest_{rounding}", mode="nearest", nearest_mode=rounding)
@@ -165,9 +167,11 @@ resize((2, 3, 9), [1, 1, 1.7], name="1d", mode="linear")
 resize((1, 1, 3, 4, 5), [1, 1, 2, 2, 2], name="3d", mode="nearest")
 for mode in "linear", "cubic":
     for tag, scales in ("half", [1, 1, 0.5, 0.5]), ("uneven", [1, 1, 0.3, 0.71]), ("mixed", [1, 1, 0.4, 2]):
-        for coordinates in "half_pixel", "align_corners", "asymmetric":
+        for coordinates in "half_pixel", "asymmetric":
             resize((1, 2, 11, 9), scales, name=f"antialias_{mode}_{coordinates}_{tag}", opset=18, mode=mode,
                    coordinate_transformation_mode=coordinates, antialias=1)
+    resize((1, 2, 11, 9), sizes=(1, 2, 5, 4), name=f"antialias_{mode}_align_corners", opset=18, mode=mode,
+           coordinate_transformation_mode="align_corners", antialias=1)
     resize((1, 2, 11, 9), sizes=(1, 2, 4, 5), name=f"antialias_{mode}_sizes", opset=18, mode=mode, antialias=1,
            dynamic=True)
     resize((1, 2, 33, 40), sizes=(1, 2, 1, 2), name=f"antialias_{mode}_tiny", opset=18, mode=mode, antialias=1)
