@@ -42,3 +42,35 @@ def test_space_to_depth_with_depth_first(tmp_path):
     x = f32(2, 3, 4, 6)
     want = x.reshape(2, 3, 2, 2, 3, 2).transpose(0, 1, 3, 5, 2, 4).reshape(2, 12, 2, 3)
     assert np.array_equal(run(tmp_path, 28, "SpaceToDepth", [x], blocksize=2, mode="CRD"), want)
+
+
+def linear_attention(q, k, v, state, decay, beta):
+    """The gated delta rule, one step after the other: q [B, T, H, G, K], k and decay [B, T, H, K], v [B, T, H, V]."""
+    rows = []
+    for t in range(q.shape[1]):
+        state = state * np.exp(decay[:, t])[..., None]
+        error = v[:, t] - np.einsum("bhkv,bhk->bhv", state, k[:, t])
+        state = state + np.einsum("bhk,bhv->bhkv", k[:, t], beta[:, t] * error)
+        rows.append(np.einsum("bhgk,bhkv->bhgv", q[:, t], state) / np.sqrt(q.shape[-1]))
+    return np.stack(rows, 1), state
+
+
+def test_linear_attention_of_any_length(tmp_path):
+    heads, groups, size, width = 2, 3, 4, 5
+    names = dict(q=heads * groups * size, k=heads * size, v=heads * width, d=heads * size, r=heads)
+    declared = [helper.make_tensor_value_info(name, 1, ["b", "t", count]) for name, count in names.items()]
+    declared.insert(3, helper.make_tensor_value_info("s", 1, ["b", heads, size, width]))
+    node = helper.make_node("LinearAttention", ["q", "k", "v", "s", "d", "r"], ["y", "z"], q_num_heads=heads * groups,
+                            kv_num_heads=heads)
+    outputs = [helper.make_tensor_value_info(name, 1, None) for name in "yz"]
+    graph = helper.make_graph([node], "attention", declared, outputs)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 27)], ir_version=10), tmp_path / "model.onnx")
+    compile_model(tmp_path / "model.onnx", tmp_path / "model.eyr")
+    for batch, length in (1, 1), (2, 7), (3, 2):
+        feed = {name: f32(batch, length, count, low=-0.5, high=0.5) for name, count in names.items()}
+        feed["s"] = f32(batch, heads, size, width)
+        apart = lambda name, *shape: feed[name].reshape(batch, length, heads, *shape)
+        y, z = linear_attention(apart("q", groups, size), apart("k", size), apart("v", width), feed["s"], apart("d", size),
+                                apart("r", 1))
+        got = run_module(tmp_path / "model.eyr", feed, tmp_path)
+        assert np.allclose(got["y"], y.reshape(batch, length, -1), atol=1e-5) and np.allclose(got["z"], z, atol=1e-5)

@@ -8,7 +8,7 @@ const OpRow *findOp(StringRef name) {
     auto *rows = new llvm::StringMap<const OpRow *>;
     for (ArrayRef<OpRow> family : {elementwiseOps(), contractionOps(), windowOps(), reductionOps(), normalizationOps(),
                                    movementOps(), shapeOps(), resizeOps(), recurrentOps(), lossOps(), samplingOps(),
-                                   visionOps(), signalOps(), randomOps(), vectorizerOps()})
+                                   visionOps(), signalOps(), randomOps(), vectorizerOps(), linearAttentionOps()})
       for (const OpRow &row : family)
         if (!rows->try_emplace(row.name, &row).second)
           llvm_unreachable("two rows for one operation");

@@ -18,21 +18,22 @@ struct OpRow {
 
 inline constexpr size_t kAnyNumber = SIZE_MAX;
 
-ArrayRef<OpRow> elementwiseOps();   // Elementwise.cpp
-ArrayRef<OpRow> contractionOps();   // Contraction.cpp
-ArrayRef<OpRow> windowOps();        // Window.cpp
-ArrayRef<OpRow> reductionOps();     // Reduction.cpp
-ArrayRef<OpRow> normalizationOps(); // Normalization.cpp
-ArrayRef<OpRow> movementOps();      // Movement.cpp
-ArrayRef<OpRow> shapeOps();         // Shape.cpp
-ArrayRef<OpRow> resizeOps();        // Resize.cpp
-ArrayRef<OpRow> recurrentOps();     // Recurrent.cpp
-ArrayRef<OpRow> lossOps();          // Loss.cpp
-ArrayRef<OpRow> samplingOps();      // Sampling.cpp
-ArrayRef<OpRow> visionOps();        // Vision.cpp
-ArrayRef<OpRow> signalOps();        // Signal.cpp
-ArrayRef<OpRow> randomOps();        // Random.cpp
-ArrayRef<OpRow> vectorizerOps();    // Vectorizer.cpp
+ArrayRef<OpRow> elementwiseOps();     // Elementwise.cpp
+ArrayRef<OpRow> contractionOps();     // Contraction.cpp
+ArrayRef<OpRow> windowOps();          // Window.cpp
+ArrayRef<OpRow> reductionOps();       // Reduction.cpp
+ArrayRef<OpRow> normalizationOps();   // Normalization.cpp
+ArrayRef<OpRow> movementOps();        // Movement.cpp
+ArrayRef<OpRow> shapeOps();           // Shape.cpp
+ArrayRef<OpRow> resizeOps();          // Resize.cpp
+ArrayRef<OpRow> recurrentOps();       // Recurrent.cpp
+ArrayRef<OpRow> lossOps();            // Loss.cpp
+ArrayRef<OpRow> samplingOps();        // Sampling.cpp
+ArrayRef<OpRow> visionOps();          // Vision.cpp
+ArrayRef<OpRow> signalOps();          // Signal.cpp
+ArrayRef<OpRow> randomOps();          // Random.cpp
+ArrayRef<OpRow> vectorizerOps();      // Vectorizer.cpp
+ArrayRef<OpRow> linearAttentionOps(); // LinearAttention.cpp
 
 /// The row of an operation of the default domain; null if there is none.
 const OpRow *findOp(StringRef name);
