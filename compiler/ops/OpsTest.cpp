@@ -2,6 +2,11 @@
 // Numbers are checked end to end by tests/ops.
 #include "compiler/ops/Ops.h"
 #include "compiler/graph/Graph.h"
+#include "compiler/ops/LinearAttention.h"
+#include "compiler/ops/Random.h"
+#include "compiler/ops/Signal.h"
+#include "compiler/ops/Text.h"
+#include "compiler/ops/Vision.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -319,6 +324,64 @@ TEST_F(OpsTest, Recurrent) {
       check((*results)[0], "f32[5, " + std::to_string(d) + ", n, 3]");
       check(results->back(), "f32[" + std::to_string(d) + ", n, 3]");
     }
+}
+
+TEST_F(OpsTest, Vision) {
+  Tensor x = input({n, 4, 8, 9}), rois = input({n, 4}), batch = input({n}, i64);
+  RoiAttrs regions;
+  regions.height = 2, regions.width = 3;
+  for (bool isMax : {false, true}) {
+    regions.isMax = isMax;
+    check(roiAlign(b, x, rois, batch, regions), "f32[n, 4, 2, 3]");
+  }
+  check(maxRoiPool(b, x, input({7, 5}), regions), "f32[7, 4, 2, 3]");
+  Tensor offset = input({n, 16, 7, 8}), mask = input({n, 8, 7, 8}), bias = input({6});
+  check(deformConv(b, x, input({6, 2, 2, 2}), offset, &bias, &mask, WindowAttrs(), 2, 2), "f32[n, 6, 7, 8]");
+  check(col2Im(b, input({n, 12, 16}), list({5, 6}), list({2, 3}), WindowAttrs()), "f32[n, 2, 5, 6]");
+  WindowAttrs window;
+  window.kernel = {2, 2}, window.strides = {2, 2};
+  check(maxUnpool(b, input({n, 1, 2, 3}), input({n, 1, 2, 3}, i64), nullptr, window), "f32[n, 1, 4, 6]");
+  for (int64_t size : {2, 7})
+    check(determinant(b, input({n, size, size})), "f32[n]");
+}
+
+TEST_F(OpsTest, Signals) {
+  Tensor half = list({6}), step = list({4});
+  check(dft(b, input({3, n, 2}), nullptr, 1, false, false), "f32[3, n, 2]");
+  check(dft(b, input({n, 10, 1}), nullptr, -2, false, true), "f32[n, 6, 2]");
+  check(dft(b, input({n, 6, 2}), nullptr, 1, true, true), "f32[n, 10, 1]");
+  check(dft(b, input({n, 10, 2}), &half, 1, true, false), "f32[n, 6, 2]");
+  Tensor shape = input({8});
+  check(stft(b, input({n, 40, 1}), step, &shape, nullptr, true), "f32[n, 9, 5, 2]");
+  check(window(b, Window1D::Hann, half, true, opBuilder.getF16Type(), false), "f16[6]");
+  check(melWeightMatrix(b, list({5}), list({16}), list({8000}), floats({20}), floats({4000}), f32, false), "f32[9, 5]");
+  TfIdfAttrs grams;
+  grams.maxLength = 2, grams.pool = {1, 2, 3, 4}, grams.counts = {0, 2}, grams.columns = {0, 1, 2};
+  check(tfIdfVectorizer(b, input({n, 9}, i64), grams), "f32[n, 3]");
+}
+
+TEST_F(OpsTest, RandomNumbers) {
+  RandomKey key{1, 2};
+  Tensor x = input({n, 3});
+  check(randomUniform(b, key, {n, 3}, f32, 0, 1), "f32[n, 3]");
+  check(randomNormal(b, key, {2, 3}, opBuilder.getF64Type(), 0, 1), "f64[2, 3]");
+  check(bernoulli(b, key, x, i64, false), "i64[n, 3]");
+  check(multinomial(b, key, x, 5, i64, false), "i64[n, 5]");
+}
+
+TEST_F(OpsTest, LinearAttention) {
+  LinearAttentionAttrs attrs;
+  attrs.queryHeads = 4, attrs.keyHeads = 2, attrs.isGated = attrs.isDelta = true;
+  Tensor decay = input({n, 5, 2}), beta = input({n, 5, 2});
+  auto results =
+      linearAttention(b, input({n, 5, 12}), input({n, 5, 6}), input({n, 5, 8}), nullptr, &decay, &beta, attrs);
+  ASSERT_TRUE(succeeded(results)) << errors;
+  check((*results)[0], "f32[n, 5, 16]");
+  check((*results)[1], "f32[n, 2, 3, 4]");
+  auto conv = causalConv(b, input({n, 3, 7}), input({3, 1, 4}), nullptr, nullptr, true);
+  ASSERT_TRUE(succeeded(conv)) << errors;
+  check((*conv)[0], "f32[n, 3, 7]");
+  check((*conv)[1], "f32[n, 3, 3]");
 }
 
 TEST_F(OpsTest, Quantisation) {
