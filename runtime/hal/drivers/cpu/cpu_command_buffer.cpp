@@ -178,7 +178,6 @@ Status CpuCommandBuffer::RunDispatch(DispatchCommand& command, WorkerPool& pool)
 }
 
 Status CpuCommandBuffer::Run(WorkerPool& pool, const Stop* stop, std::span<ProfileEntry> profile) {
-  if (state_ != State::kEnded) return Error(EYRIE_FAILED_PRECONDITION, "the command buffer has not been ended");
   uint64_t* end = words_.end();
   for (uint64_t* at = words_.begin(); at < end;) {
     const Header header = *reinterpret_cast<const Header*>(at);
