@@ -323,13 +323,12 @@ EYRIE_API eyrie_status_t eyrie_fence_query(eyrie_fence_t* fence, uint64_t* value
 
 /* Queues a call and returns. It runs on the runtime's threads when the instance's earlier calls have ended and all its
  * waits (at most EYRIE_MAX_WAITS, fences of the same runtime) are reached; then `signal` is signalled. What goes wrong
- * with the call, a wait that failed included, fails the fence of `signal`; later calls of the instance run all the same,
- * unless they wait for it. A fence that is signalled by several calls needs growing values.
- * Until then the caller keeps `inputs`, `outputs` and their memory; `waits` and `options` are copied. The memory of an
- * output that the instance owns is valid until the instance's next call begins.
- * The timeout counts from here. A call that waits is given up within 100 ms of its deadline while any thread is in
- * eyrie_fence_wait, else when one of its runtime's fences moves.
- * After warm-up this does not allocate. */
+ * with the call, a wait that failed included, fails the fence of `signal`; later calls of the instance run all the
+ * same, unless they wait for it. A fence that is signalled by several calls needs growing values. Until then the caller
+ * keeps `inputs`, `outputs` and their memory; `waits` and `options` are copied. The memory of an output that the
+ * instance owns is valid until the instance's next call begins. The timeout counts from here. A call that waits is
+ * given up within 100 ms of its deadline while any thread is in eyrie_fence_wait, else when one of its runtime's fences
+ * moves. After warm-up this does not allocate. */
 EYRIE_API eyrie_status_t eyrie_call_async(eyrie_instance_t* instance, uint32_t function, const eyrie_tensor_t* inputs,
                                           size_t input_count, eyrie_tensor_t* outputs, size_t output_count,
                                           const eyrie_call_options_t* options, const eyrie_fence_point_t* waits,

@@ -105,8 +105,7 @@ Status Device::WaitAndExecute(const Submission& submission) {
   for (const SemaphoreValue& wait : submission.waits) EYRIE_RETURN_IF_ERROR(WaitFor(wait, submission.stop));
   if (submission.commands->device() != this)
     return Error(EYRIE_INVALID_ARGUMENT, "the command buffer belongs to another device");
-  if (!submission.commands->ended())
-    return Error(EYRIE_FAILED_PRECONDITION, "the command buffer has not been ended");
+  if (!submission.commands->ended()) return Error(EYRIE_FAILED_PRECONDITION, "the command buffer has not been ended");
   return Execute(submission);
 }
 

@@ -93,6 +93,7 @@ class CommandBuffer {
                           std::span<const int64_t> constants, std::span<const Binding> bindings, uint32_t tag) = 0;
   virtual Status Copy(const Binding& source, const Binding& destination) = 0;
   virtual Status Fill(const Binding& destination, uint64_t pattern, uint32_t pattern_bytes) = 0;
+  // Commands between two barriers may run in any order and at once.
   virtual Status Barrier() = 0;
   virtual Status End() = 0;
   Device* device() const { return device_; }

@@ -113,8 +113,8 @@ class Async : public ::testing::TestWithParam<Mode> {
   Status Queue(uint64_t signal, eyrie_tensor_t* output, std::initializer_list<eyrie_fence_point_t> waits = {},
                uint64_t timeout_ns = 0) {
     eyrie_call_options_t options = {sizeof(options), timeout_ns};
-    return Status(eyrie_call_async(instance, 0, inputs, 2, output, 1, &options, waits.begin(), waits.size(),
-                                   {fence, signal}));
+    return Status(
+        eyrie_call_async(instance, 0, inputs, 2, output, 1, &options, waits.begin(), waits.size(), {fence, signal}));
   }
   Status QueueFunction(uint32_t function, eyrie_fence_point_t signal, uint64_t timeout_ns = 0) {
     eyrie_call_options_t options = {sizeof(options), timeout_ns};
@@ -394,8 +394,8 @@ TEST(Fork, ChildMustMakeItsOwnRuntime) {
       eyrie_fence_t* fence = nullptr;
       eyrie_module_t* module = nullptr;
       eyrie_tensor_t output = {};
-      bool good = Status(eyrie_call(session.instance, 0, nullptr, 0, &output, 1, nullptr)).code() ==
-                  EYRIE_FAILED_PRECONDITION;
+      bool good =
+          Status(eyrie_call(session.instance, 0, nullptr, 0, &output, 1, nullptr)).code() == EYRIE_FAILED_PRECONDITION;
       good &= Status(eyrie_fence_create(session.runtime, 0, &fence)).code() == EYRIE_FAILED_PRECONDITION;
       good &= strstr(Status(eyrie_module_load_memory(session.runtime, session.bytes.data(), session.bytes.size(),
                                                      nullptr, &module))

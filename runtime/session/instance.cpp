@@ -421,8 +421,8 @@ eyrie_status_t eyrie_call_async(eyrie_instance_t* instance, uint32_t function, c
     return Error(EYRIE_INVALID_ARGUMENT, "a call waits for at most %d fences, got %zu", EYRIE_MAX_WAITS,
                  waits ? wait_count : 0)
         .Release();
-  session::QueuedCall call = {function, inputs, input_count, outputs, output_count, kForever, wait_count,
-                              {},       signal, false,       nullptr};
+  session::QueuedCall call = {function,   inputs, input_count, outputs, output_count, kForever,
+                              wait_count, {},     signal,      false,   nullptr};
   for (size_t i = 0; i < wait_count; ++i) {
     if (!waits[i].fence || waits[i].fence->runtime != runtime)
       return Error(EYRIE_INVALID_ARGUMENT, "wait %zu: no fence, or one of another runtime", i).Release();

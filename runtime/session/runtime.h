@@ -10,7 +10,8 @@
 #include "runtime/session/scheduler.h"
 
 struct eyrie_runtime {
-  explicit eyrie_runtime(const eyrie_allocator_t& functions) : allocator(functions), functions(functions), scheduler(allocator) {}
+  explicit eyrie_runtime(const eyrie_allocator_t& functions)
+      : allocator(functions), functions(functions), scheduler(allocator) {}
   ~eyrie_runtime() {
     if (device) device->Destroy();
   }

@@ -132,8 +132,8 @@ void Scheduler::RunTask(hal::Task* task) {
   queue.instance->module_->runtime->scheduler.RunFirst(queue);
 }
 
-Status Scheduler::RunCall(CallQueue& queue, const QueuedCall& call, bool is_cancelled) {
-  if (is_cancelled) return Error(EYRIE_CANCELLED, "the call was cancelled before it began");
+Status Scheduler::RunCall(CallQueue& queue, const QueuedCall& call) {
+  if (call.cancelled) return Error(EYRIE_CANCELLED, "the call was cancelled before it began");
   for (size_t i = 0; i < call.wait_count; ++i)
     EYRIE_RETURN_IF_ERROR(Annotate(call.waits[i].fence->Failure(), "the call waits for a fence that failed"));
   eyrie_call_options_t options = {sizeof(options), 0};
@@ -149,30 +149,28 @@ Status Scheduler::RunCall(CallQueue& queue, const QueuedCall& call, bool is_canc
 // may use it; but the queue rests only after it: until then nobody destroys instance and runtime.
 void Scheduler::RunFirst(CallQueue& queue) {
   eyrie_instance& instance = *queue.instance;
-  QueuedCall* call;
-  bool is_cancelled;
+  QueuedCall call;
   {
     MutexLock lock(mutex_);
     queue.state = CallQueue::State::kRunning;
-    call = queue.first;
-    is_cancelled = call->cancelled;
+    call = *queue.first;
     instance.cancelled.store(false, std::memory_order_relaxed);
   }
-  Status status = RunCall(queue, *call, is_cancelled);
-  QueuedCall done = *call;
+  Status status = RunCall(queue, call);
   {
     MutexLock lock(mutex_);
-    queue.first = call->next;
+    QueuedCall* done = queue.first;
+    queue.first = done->next;
     if (!queue.first) queue.last = &queue.first;
-    call->next = free_;
-    free_ = call;
+    done->next = free_;
+    free_ = done;
     queue.count.fetch_sub(1, std::memory_order_seq_cst);
     instance.running.store(false, std::memory_order_seq_cst);
   }
-  if (status.ok()) status = done.signal.fence->Signal(done.signal.value);
-  if (!status.ok()) done.signal.fence->Fail(std::move(status));
-  for (size_t i = 0; i < done.wait_count; ++i) done.waits[i].fence->Release();
-  done.signal.fence->Release();
+  if (status.ok()) status = call.signal.fence->Signal(call.signal.value);
+  if (!status.ok()) call.signal.fence->Fail(std::move(status));
+  for (size_t i = 0; i < call.wait_count; ++i) call.waits[i].fence->Release();
+  call.signal.fence->Release();
   bool must_post;
   {
     MutexLock lock(mutex_);

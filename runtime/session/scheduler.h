@@ -69,7 +69,7 @@ class Scheduler {
   void Unlink(CallQueue** list, CallQueue& queue);
   void Post(CallQueue* list);
   void RunFirst(CallQueue& queue);
-  Status RunCall(CallQueue& queue, const QueuedCall& call, bool is_cancelled);
+  Status RunCall(CallQueue& queue, const QueuedCall& call);
 
   Allocator& allocator_;
   hal::Device* device_ = nullptr;

@@ -73,7 +73,7 @@ class CpuDevice final : public Device {
   }
 
   Result<CommandBuffer*> CreateCommandBuffer() override {
-    auto* commands = allocator_.New<CpuCommandBuffer>(allocator_, this);
+    auto* commands = allocator_.New<CpuCommandBuffer>(allocator_, this, pool_);
     if (!commands) return OutOfMemory();
     return commands;
   }
@@ -85,8 +85,7 @@ class CpuDevice final : public Device {
 
   Status Execute(const Submission& submission) override {
     pool_.BeginSubmission();
-    Status status =
-        static_cast<CpuCommandBuffer*>(submission.commands)->Run(pool_, submission.stop, submission.profile);
+    Status status = static_cast<CpuCommandBuffer*>(submission.commands)->Run(submission.stop, submission.profile);
     pool_.EndSubmission();
     return status;
   }

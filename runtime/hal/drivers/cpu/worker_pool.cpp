@@ -18,11 +18,10 @@ constexpr uint32_t EndOf(uint64_t range) { return static_cast<uint32_t>(range >>
 }  // namespace
 
 WorkerPool::WorkerPool(Allocator& allocator, uint32_t threads, uint32_t spin_us, const eyrie_executor_t& executor)
-    : allocator_(allocator),
-      executor_(executor),
-      spin_ns_(spin_us ? uint64_t{spin_us} * 1000 : kDefaultSpinNs) {
+    : allocator_(allocator), executor_(executor), spin_ns_(spin_us ? uint64_t{spin_us} * 1000 : kDefaultSpinNs) {
   if (executor_.submit) {
-    if (Allot((executor_.concurrency < kMaxThreads ? executor_.concurrency : kMaxThreads) + 1)) helper_count_ = allotted_;
+    if (Allot((executor_.concurrency < kMaxThreads ? executor_.concurrency : kMaxThreads) + 1))
+      helper_count_ = allotted_;
   } else if (threads > 1 && Allot(threads)) {
     StartThreads();
   }
@@ -209,7 +208,9 @@ void WorkerPool::Idle(uint32_t announced) {
 void* WorkerPool::WorkerMain(void* argument) {
   Helper& helper = *static_cast<Helper*>(argument);
   WorkerPool& pool = *helper.pool;
-  { MutexLock started(pool.sleep_mutex_); }
+  {
+    MutexLock started(pool.sleep_mutex_);
+  }
   for (;;) {
     uint32_t announced = pool.announced_.load(std::memory_order_seq_cst);
     // Dispatches first: a thread waits for them.
