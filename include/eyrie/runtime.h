@@ -1,7 +1,9 @@
 /* Eyrie's runtime: loads compiled modules (.eyr) and calls their functions. A stable C interface.
  *
- * Threads: a runtime and a module may be used from many threads at once. An instance runs one call at a time; a second
- * call while one runs is refused. Nothing here is global; a runtime starts no threads but those it is asked for.
+ * Threads: a runtime, a module and a fence may be used from many threads at once. An instance runs one call at a time;
+ * a second call while one runs is refused. Nothing here is global; a runtime starts no threads but those it is asked
+ * for. After fork() the child must not use what was made before: functions that can fail refuse, destroying leaves the
+ * memory. It may make a runtime of its own.
  * Errors: functions that can fail return a status: null means all is well; otherwise the caller frees it.
  * Option structures begin with their size, so that they can grow: set `struct_size = sizeof(...)`, zero the rest.
  * A null options pointer means the defaults. Strings are UTF-8 and end with a zero byte; strings and arrays that are
@@ -97,11 +99,24 @@ typedef struct eyrie_allocator {
   void (*release)(void* user, void* memory, size_t size, size_t alignment);
 } eyrie_allocator_t;
 
+/* The caller's threads. `submit` has `work(argument)` called once, soon, by any thread, and must not fail; it may be
+ * called from several threads at once. The runtime never has more than `concurrency` items (0: 1) under way, and
+ * destroying it waits for them. */
+typedef struct eyrie_executor {
+  void* user;
+  void (*submit)(void* user, void (*work)(void* argument), void* argument);
+  uint32_t concurrency;
+} eyrie_executor_t;
+
+/* As many threads as the process may use: its affinity mask and the processor quota of its control group. */
+#define EYRIE_THREADS_AUTO UINT32_MAX
+
 typedef struct eyrie_runtime_options {
   size_t struct_size;
   eyrie_allocator_t allocator; /* zero: malloc and free */
   uint32_t threads;            /* 0 or 1: everything runs in the caller's thread; n: the caller and n - 1 workers */
-  uint32_t spin_us;            /* how long an idle worker spins before it sleeps; 0: a few microseconds */
+  uint32_t spin_us;            /* how long an idle worker spins before it sleeps; 0: at most 50 microseconds */
+  eyrie_executor_t executor;   /* if its `submit` is set: no thread is started, `threads` is not looked at */
 } eyrie_runtime_options_t;
 
 typedef struct eyrie_runtime eyrie_runtime_t;
@@ -263,6 +278,7 @@ typedef struct eyrie_profile {
 /* What a call needs besides the module: memory for transients and results, the recorded commands. */
 EYRIE_API eyrie_status_t eyrie_instance_create(eyrie_module_t* module, const eyrie_instance_options_t* options,
                                                eyrie_instance_t** instance);
+/* Cancels the asynchronous calls that have not ended, and waits for them. */
 EYRIE_API void eyrie_instance_destroy(eyrie_instance_t* instance);
 /* Calls a function. Every input is checked against the signature before anything runs. An output whose `data` is null
  * gets memory of the instance, valid until the instance's next call; otherwise its `data` and `size_bytes` are used
@@ -272,12 +288,52 @@ EYRIE_API void eyrie_instance_destroy(eyrie_instance_t* instance);
 EYRIE_API eyrie_status_t eyrie_call(eyrie_instance_t* instance, uint32_t function, const eyrie_tensor_t* inputs,
                                     size_t input_count, eyrie_tensor_t* outputs, size_t output_count,
                                     const eyrie_call_options_t* options);
-/* From any thread: the running call ends soon with CANCELLED; if none runs, nothing happens. */
+/* From any thread: the running call and those that are queued end soon with CANCELLED; if there are none, nothing
+ * happens. */
 EYRIE_API void eyrie_instance_cancel(eyrie_instance_t* instance);
 EYRIE_API void eyrie_instance_get_stats(const eyrie_instance_t* instance, eyrie_instance_stats_t* stats);
 /* Time of an export's dispatches since the instance was made (with the option `profile`). */
 EYRIE_API eyrie_status_t eyrie_instance_profile(const eyrie_instance_t* instance, uint32_t export_index,
                                                 eyrie_profile_t* profile);
+/* ---- Asynchronous calls ---------------------------------------------------------------------------------------- */
+
+/* A timeline: a 64-bit value that only grows. It has failed once a call that should signal it fails, or the caller says
+ * so; a failed fence stays so, and gives everyone who waits the first failure's code and message. All functions may be
+ * called from any thread. */
+typedef struct eyrie_fence eyrie_fence_t;
+
+typedef struct eyrie_fence_point {
+  eyrie_fence_t* fence;
+  uint64_t value;
+} eyrie_fence_point_t;
+
+#define EYRIE_MAX_WAITS 8
+
+EYRIE_API eyrie_status_t eyrie_fence_create(eyrie_runtime_t* runtime, uint64_t value, eyrie_fence_t** fence);
+EYRIE_API void eyrie_fence_retain(eyrie_fence_t* fence);
+EYRIE_API void eyrie_fence_release(eyrie_fence_t* fence); /* null is fine */
+/* `value` must be larger than the present one; 2^64-1 is not a value. */
+EYRIE_API eyrie_status_t eyrie_fence_signal(eyrie_fence_t* fence, uint64_t value);
+EYRIE_API eyrie_status_t eyrie_fence_fail(eyrie_fence_t* fence, eyrie_code_t code, const char* message);
+/* Null when the fence has reached `value`; its failure; or DEADLINE_EXCEEDED after `timeout_ns` (0: at once;
+ * UINT64_MAX: never). In a runtime without threads and executor, queued calls that are ready run in here. */
+EYRIE_API eyrie_status_t eyrie_fence_wait(eyrie_fence_t* fence, uint64_t value, uint64_t timeout_ns);
+/* The present value, or the failure. */
+EYRIE_API eyrie_status_t eyrie_fence_query(eyrie_fence_t* fence, uint64_t* value);
+
+/* Queues a call and returns. It runs on the runtime's threads when the instance's earlier calls have ended and all its
+ * waits (at most EYRIE_MAX_WAITS, fences of the same runtime) are reached; then `signal` is signalled. What goes wrong
+ * with the call, a wait that failed included, fails the fence of `signal`; later calls of the instance run all the
+ * same, unless they wait for it. A fence that is signalled by several calls needs growing values. Until then the caller
+ * keeps `inputs`, `outputs` and their memory; `waits` and `options` are copied. The memory of an output that the
+ * instance owns is valid until the instance's next call begins. The timeout counts from here. A call that waits is
+ * given up within 100 ms of its deadline while any thread is in eyrie_fence_wait, else when one of its runtime's fences
+ * moves. After warm-up this does not allocate. */
+EYRIE_API eyrie_status_t eyrie_call_async(eyrie_instance_t* instance, uint32_t function, const eyrie_tensor_t* inputs,
+                                          size_t input_count, eyrie_tensor_t* outputs, size_t output_count,
+                                          const eyrie_call_options_t* options, const eyrie_fence_point_t* waits,
+                                          size_t wait_count, eyrie_fence_point_t signal);
+
 /* Bytes that a tensor of this type and shape takes; OUT_OF_RANGE if that is not a sane number. */
 EYRIE_API eyrie_status_t eyrie_tensor_bytes(uint32_t type, uint32_t rank, const int64_t* dims, size_t* bytes);
 

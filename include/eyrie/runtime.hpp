@@ -65,6 +65,18 @@ class Runtime : public Handle<eyrie_runtime_t, eyrie_runtime_destroy> {
   Status Create(const eyrie_runtime_options_t& options) { return eyrie_runtime_create(&options, Receive()); }
 };
 
+class Fence : public Handle<eyrie_fence_t, eyrie_fence_release> {
+ public:
+  Status Create(const Runtime& runtime, uint64_t value = 0) {
+    return eyrie_fence_create(runtime.get(), value, Receive());
+  }
+  Status Signal(uint64_t value) { return eyrie_fence_signal(get(), value); }
+  Status Wait(uint64_t value, uint64_t timeout_ns = UINT64_MAX) const {
+    return eyrie_fence_wait(get(), value, timeout_ns);
+  }
+  eyrie_fence_point_t At(uint64_t value) const { return {get(), value}; }
+};
+
 class Module : public Handle<eyrie_module_t, eyrie_module_destroy> {
  public:
   Status LoadFile(const Runtime& runtime, const char* path, const eyrie_module_options_t* options = nullptr) {
@@ -85,6 +97,12 @@ class Instance : public Handle<eyrie_instance_t, eyrie_instance_destroy> {
   Status Call(uint32_t function, const eyrie_tensor_t* inputs, size_t input_count, eyrie_tensor_t* outputs,
               size_t output_count, const eyrie_call_options_t* options = nullptr) {
     return eyrie_call(get(), function, inputs, input_count, outputs, output_count, options);
+  }
+  Status CallAsync(uint32_t function, const eyrie_tensor_t* inputs, size_t input_count, eyrie_tensor_t* outputs,
+                   size_t output_count, eyrie_fence_point_t signal, const eyrie_fence_point_t* waits = nullptr,
+                   size_t wait_count = 0, const eyrie_call_options_t* options = nullptr) {
+    return eyrie_call_async(get(), function, inputs, input_count, outputs, output_count, options, waits, wait_count,
+                            signal);
   }
 };
 

@@ -84,4 +84,40 @@ Status Stop::Check() const {
   return {};
 }
 
+namespace {
+
+// How often a wait looks whether its submission was cancelled.
+constexpr uint64_t kCancelCheckNs = 10000000;
+
+Status WaitFor(const SemaphoreValue& wait, const Stop* stop) {
+  if (!stop) return wait.semaphore->Wait(wait.value, kForever);
+  for (;;) {
+    uint64_t until = stop->cancelled ? NowNs() + kCancelCheckNs : kForever;
+    if (wait.semaphore->WaitUntil(wait.value, until < stop->deadline_ns ? until : stop->deadline_ns))
+      return wait.semaphore->Wait(wait.value, 0);
+    EYRIE_RETURN_IF_ERROR(stop->Check());
+  }
+}
+
+}  // namespace
+
+Status Device::WaitAndExecute(const Submission& submission) {
+  for (const SemaphoreValue& wait : submission.waits) EYRIE_RETURN_IF_ERROR(WaitFor(wait, submission.stop));
+  if (submission.commands->device() != this)
+    return Error(EYRIE_INVALID_ARGUMENT, "the command buffer belongs to another device");
+  if (!submission.commands->ended()) return Error(EYRIE_FAILED_PRECONDITION, "the command buffer has not been ended");
+  return Execute(submission);
+}
+
+Status Device::Submit(const Submission& submission) {
+  Status status = WaitAndExecute(submission);
+  for (const SemaphoreValue& signal : submission.signals) {
+    if (status.ok())
+      status = signal.semaphore->Signal(signal.value);
+    else
+      signal.semaphore->Fail();
+  }
+  return status;
+}
+
 }  // namespace eyrie::rt::hal

@@ -12,6 +12,7 @@
 
 #include "runtime/base/status.h"
 #include "runtime/hal/semaphore.h"
+#include "runtime/hal/task.h"
 
 namespace eyrie::rt::hal {
 
@@ -92,10 +93,12 @@ class CommandBuffer {
                           std::span<const int64_t> constants, std::span<const Binding> bindings, uint32_t tag) = 0;
   virtual Status Copy(const Binding& source, const Binding& destination) = 0;
   virtual Status Fill(const Binding& destination, uint64_t pattern, uint32_t pattern_bytes) = 0;
+  // Commands between two barriers may run in any order and at once.
   virtual Status Barrier() = 0;
   virtual Status End() = 0;
   Device* device() const { return device_; }
   bool empty() const { return empty_; }
+  bool ended() const { return state_ == State::kEnded; }
 
  protected:
   explicit CommandBuffer(Device* device) : device_(device) {}
@@ -153,12 +156,22 @@ class Device {
   virtual bool CanRun(const char* format, uint64_t features) const = 0;
   virtual Result<Executable*> LoadExecutable(const ExecutableSpec& spec) = 0;
   virtual Result<CommandBuffer*> CreateCommandBuffer() = 0;
-  // Submissions of one device run in the order of their submission. Thread-safe.
-  virtual Status Submit(const Submission& submission) = 0;
+  // Waits, runs the commands and signals before it returns: the waits must be satisfied by then or be signalled by
+  // another thread. Submissions of different threads run at the same time. Thread-safe.
+  Status Submit(const Submission& submission);
+  // Has a thread of the device run the task, soon. False if the device has no threads. Thread-safe; the task may run
+  // before Post returns.
+  virtual bool Post(Task* task) = 0;
+  // The threads that run kernels: the submitting one and the device's own.
   virtual uint32_t thread_count() const = 0;
 
  protected:
   ~Device() = default;
+  // Runs the commands of a checked submission.
+  virtual Status Execute(const Submission& submission) = 0;
+
+ private:
+  Status WaitAndExecute(const Submission& submission);
 };
 
 }  // namespace eyrie::rt::hal

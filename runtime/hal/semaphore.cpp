@@ -24,17 +24,22 @@ void Semaphore::Fail() {
   changed_.NotifyAll();
 }
 
-Status Semaphore::Wait(uint64_t value, uint64_t deadline_ns) {
-  uint64_t current = this->value();
-  if (current < value) {
-    MutexLock lock(mutex_);
-    waiters_.fetch_add(1, std::memory_order_seq_cst);
-    while ((current = value_.load(std::memory_order_seq_cst)) < value) {
-      if (deadline_ns != kForever && NowNs() >= deadline_ns) break;
-      changed_.WaitUntil(mutex_, deadline_ns);
-    }
-    waiters_.fetch_sub(1, std::memory_order_seq_cst);
+bool Semaphore::WaitUntil(uint64_t value, uint64_t deadline_ns) {
+  if (this->value() >= value) return true;
+  MutexLock lock(mutex_);
+  waiters_.fetch_add(1, std::memory_order_seq_cst);
+  bool is_reached;
+  while (!(is_reached = value_.load(std::memory_order_seq_cst) >= value)) {
+    if (deadline_ns != kForever && NowNs() >= deadline_ns) break;
+    changed_.WaitUntil(mutex_, deadline_ns);
   }
+  waiters_.fetch_sub(1, std::memory_order_seq_cst);
+  return is_reached;
+}
+
+Status Semaphore::Wait(uint64_t value, uint64_t deadline_ns) {
+  WaitUntil(value, deadline_ns);
+  uint64_t current = this->value();
   if (current == kFailed) return Error(EYRIE_ABORTED, "the semaphore has failed");
   if (current < value)
     return Error(EYRIE_DEADLINE_EXCEEDED, "waited for the value %llu of a semaphore that is at %llu",

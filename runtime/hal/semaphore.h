@@ -14,13 +14,16 @@ class Semaphore {
  public:
   explicit Semaphore(uint64_t value) : value_(value) {}
 
-  uint64_t value() const { return value_.load(std::memory_order_acquire); }
+  uint64_t value() const { return value_.load(std::memory_order_seq_cst); }
   // `value` must be larger than the current one; the largest number is kept for failure.
   Status Signal(uint64_t value);
   // The semaphore will never be signalled again; every waiter, now and later, gets ABORTED.
   void Fail();
   // Returns DEADLINE_EXCEEDED at `deadline_ns` (of NowNs; kForever: none), ABORTED if the semaphore has failed.
   Status Wait(uint64_t value, uint64_t deadline_ns);
+  // False at `deadline_ns`; true if the value was reached, or the semaphore has failed.
+  bool WaitUntil(uint64_t value, uint64_t deadline_ns);
+  bool failed() const { return value() == kFailed; }
 
  private:
   static constexpr uint64_t kFailed = UINT64_MAX;

@@ -5,6 +5,7 @@
 #include "abi/element_types.h"
 #include "runtime/base/checked.h"
 #include "runtime/module/metadata.h"
+#include "runtime/session/fence.h"
 #include "runtime/session/types.h"
 
 using namespace eyrie::rt;
@@ -26,7 +27,8 @@ const hal::Binding& ToBinding(const vm::BindingRef& binding) { return reinterpre
 }  // namespace
 
 eyrie_instance::eyrie_instance(eyrie_module* module, const eyrie_instance_options_t& options)
-    : module_(module),
+    : queue(this),
+      module_(module),
       options_(options),
       device_(module->runtime->device),
       interpreter_(module->runtime->allocator),
@@ -364,6 +366,7 @@ eyrie_status_t eyrie_instance_create(eyrie_module_t* module, const eyrie_instanc
                                      eyrie_instance_t** instance) {
   if (!module || !instance) return Error(EYRIE_INVALID_ARGUMENT, "no module, or no place for the instance").Release();
   *instance = nullptr;
+  if (Status status = module->runtime->CheckProcess(); !status.ok()) return status.Release();
   if (module->options.inspect_only)
     return Error(EYRIE_FAILED_PRECONDITION, "the module was loaded to be looked at, not to be run").Release();
   auto* created = module->runtime->allocator.New<eyrie_instance>(module, session::ReadOptions(given));
@@ -380,6 +383,8 @@ eyrie_status_t eyrie_instance_create(eyrie_module_t* module, const eyrie_instanc
 void eyrie_instance_destroy(eyrie_instance_t* instance) {
   if (!instance) return;
   eyrie_module* module = instance->module_;
+  if (!module->runtime->process.IsSameProcess()) return;
+  module->runtime->scheduler.Drain(instance->queue);
   module->runtime->allocator.Delete(instance);
   module->Release();
 }
@@ -388,16 +393,57 @@ eyrie_status_t eyrie_call(eyrie_instance_t* instance, uint32_t function, const e
                           size_t input_count, eyrie_tensor_t* outputs, size_t output_count,
                           const eyrie_call_options_t* options) {
   if (!instance) return Error(EYRIE_INVALID_ARGUMENT, "no instance").Release();
-  if (instance->running.exchange(true, std::memory_order_acq_rel))
+  Status status = instance->module_->runtime->CheckProcess();
+  if (!status.ok()) return status.Release();
+  if (instance->running.exchange(true, std::memory_order_seq_cst))
     return Error(EYRIE_FAILED_PRECONDITION, "the instance already runs a call; use one instance for each thread")
         .Release();
-  instance->cancelled.store(false, std::memory_order_relaxed);
-  Status status = instance->Call(function, inputs, input_count, outputs, output_count, session::ReadOptions(options));
-  instance->running.store(false, std::memory_order_release);
+  if (instance->queue.count.load(std::memory_order_seq_cst)) {
+    status = Error(EYRIE_FAILED_PRECONDITION, "the instance has asynchronous calls that have not ended");
+  } else {
+    instance->cancelled.store(false, std::memory_order_relaxed);
+    status = instance->Call(function, inputs, input_count, outputs, output_count, session::ReadOptions(options));
+  }
+  instance->running.store(false, std::memory_order_seq_cst);
+  // A call that was queued meanwhile waits for the instance.
+  if (instance->queue.count.load(std::memory_order_seq_cst)) instance->module_->runtime->scheduler.Advance();
   return status.Release();
 }
 
-void eyrie_instance_cancel(eyrie_instance_t* instance) { instance->cancelled.store(true, std::memory_order_relaxed); }
+eyrie_status_t eyrie_call_async(eyrie_instance_t* instance, uint32_t function, const eyrie_tensor_t* inputs,
+                                size_t input_count, eyrie_tensor_t* outputs, size_t output_count,
+                                const eyrie_call_options_t* given, const eyrie_fence_point_t* waits, size_t wait_count,
+                                eyrie_fence_point_t signal) {
+  if (!instance) return Error(EYRIE_INVALID_ARGUMENT, "no instance").Release();
+  eyrie_runtime* runtime = instance->module_->runtime;
+  if (Status status = runtime->CheckProcess(); !status.ok()) return status.Release();
+  if (wait_count > EYRIE_MAX_WAITS || (wait_count && !waits))
+    return Error(EYRIE_INVALID_ARGUMENT, "a call waits for at most %d fences, got %zu", EYRIE_MAX_WAITS,
+                 waits ? wait_count : 0)
+        .Release();
+  session::QueuedCall call = {function,   inputs, input_count, outputs, output_count, kForever,
+                              wait_count, {},     signal,      false,   nullptr};
+  for (size_t i = 0; i < wait_count; ++i) {
+    if (!waits[i].fence || waits[i].fence->runtime != runtime)
+      return Error(EYRIE_INVALID_ARGUMENT, "wait %zu: no fence, or one of another runtime", i).Release();
+    call.waits[i] = waits[i];
+  }
+  if (!signal.fence || signal.fence->runtime != runtime)
+    return Error(EYRIE_INVALID_ARGUMENT, "signal: no fence, or one of another runtime").Release();
+  eyrie_call_options_t options = session::ReadOptions(given);
+  if (options.timeout_ns) {
+    uint64_t now = NowNs();
+    call.deadline_ns = options.timeout_ns < kForever - now ? now + options.timeout_ns : kForever;
+  }
+  return runtime->scheduler.Enqueue(instance->queue, call).Release();
+}
+
+void eyrie_instance_cancel(eyrie_instance_t* instance) {
+  if (instance->queue.count.load(std::memory_order_seq_cst))
+    instance->module_->runtime->scheduler.Cancel(instance->queue);
+  else
+    instance->cancelled.store(true, std::memory_order_relaxed);
+}
 
 void eyrie_instance_get_stats(const eyrie_instance_t* instance, eyrie_instance_stats_t* stats) {
   *stats = {instance->calls, instance->arena_bytes(), instance->result_bytes(), instance->dispatches};

@@ -7,6 +7,7 @@
 
 #include "runtime/session/block_pool.h"
 #include "runtime/session/module.h"
+#include "runtime/session/scheduler.h"
 #include "runtime/vm/interpreter.h"
 
 namespace eyrie::rt::session {
@@ -53,8 +54,9 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   const char* Message(uint32_t string) override { return module_->String(string); }
   eyrie::rt::Status CheckStop() override { return stop_.Check(); }
 
-  std::atomic<bool> running{false};
+  std::atomic<bool> running{false};  // a call has the instance
   std::atomic<bool> cancelled{false};
+  eyrie::rt::session::CallQueue queue;
   uint64_t calls = 0;
   uint64_t dispatches = 0;
   eyrie_module* module_;

@@ -184,6 +184,7 @@ eyrie_status_t LoadModule(eyrie_runtime_t* runtime, const eyrie_module_options_t
                           Load load) {
   if (!runtime || !module) return Error(EYRIE_INVALID_ARGUMENT, "no runtime, or no place for the module").Release();
   *module = nullptr;
+  if (Status status = runtime->CheckProcess(); !status.ok()) return status.Release();
   auto* created = runtime->allocator.New<eyrie_module>(runtime, session::ReadOptions(given));
   if (!created) return OutOfMemory().Release();
   Status status = load(*created);
@@ -211,7 +212,7 @@ eyrie_status_t eyrie_module_load_memory(eyrie_runtime_t* runtime, const void* da
 }
 
 void eyrie_module_destroy(eyrie_module_t* module) {
-  if (module) module->Release();
+  if (module && module->runtime->process.IsSameProcess()) module->Release();
 }
 
 eyrie_status_t eyrie_module_verify(eyrie_module_t* module) { return module->EnsureVerified(true).Release(); }

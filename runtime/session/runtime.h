@@ -1,24 +1,31 @@
-// The runtime object: an allocator and a device.
+// The runtime object: an allocator, a device, and the scheduler of its queued calls.
 #ifndef EYRIE_RUNTIME_SESSION_RUNTIME_H_
 #define EYRIE_RUNTIME_SESSION_RUNTIME_H_
 
 #include <atomic>
 
 #include "runtime/base/allocator.h"
+#include "runtime/base/fork_guard.h"
 #include "runtime/hal/hal.h"
+#include "runtime/session/scheduler.h"
 
 struct eyrie_runtime {
-  explicit eyrie_runtime(const eyrie_allocator_t& functions) : allocator(functions), functions(functions) {}
+  explicit eyrie_runtime(const eyrie_allocator_t& functions)
+      : allocator(functions), functions(functions), scheduler(allocator) {}
   ~eyrie_runtime() {
     if (device) device->Destroy();
   }
   void Retain() { references.fetch_add(1, std::memory_order_relaxed); }
   void Release();
+  // FAILED_PRECONDITION in a child of fork(), where the runtime's threads are missing.
+  eyrie::rt::Status CheckProcess() const;
 
   eyrie::rt::Allocator allocator;
   eyrie_allocator_t functions;
+  eyrie::rt::ForkGuard process;
+  eyrie::rt::session::Scheduler scheduler;
   eyrie::rt::hal::Device* device = nullptr;
-  std::atomic<uint32_t> references{1};  // the caller's and one for each module
+  std::atomic<uint32_t> references{1};  // the caller's, and one for each module and fence
 };
 
 namespace eyrie::rt::session {

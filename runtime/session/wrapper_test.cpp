@@ -24,6 +24,12 @@ TEST(Wrapper, RunsAModule) {
   eyrie_tensor_t inputs[2] = {F32(a, {1, 8}), F32(b, {1, 8})}, output = {};
   ASSERT_TRUE(instance.Call(function, inputs, 2, &output, 1).ok());
   EXPECT_EQ(static_cast<float*>(output.data)[7], 24.0f);
+  Fence fence;
+  ASSERT_TRUE(fence.Create(runtime).ok());
+  output = {};
+  ASSERT_TRUE(instance.CallAsync(function, inputs, 2, &output, 1, fence.At(1)).ok());
+  EXPECT_TRUE(fence.Wait(1).ok());
+  EXPECT_EQ(static_cast<float*>(output.data)[7], 24.0f);
   Instance moved = std::move(instance);
   EXPECT_TRUE(moved);
   EXPECT_FALSE(instance);

@@ -17,15 +17,22 @@ struct Driver {
 };
 
 const Driver kDrivers[] = {
-    {"cpu_inline", [](Allocator& allocator) { return cpu::CreateCpuDevice(allocator, {0, 0}); }, true},
-    {"cpu_4_threads", [](Allocator& allocator) { return cpu::CreateCpuDevice(allocator, {4, 0}); }, true},
+    {"cpu_inline", [](Allocator& allocator) { return cpu::CreateCpuDevice(allocator, {0, 0, {}}); }, true},
+    {"cpu_4_threads", [](Allocator& allocator) { return cpu::CreateCpuDevice(allocator, {4, 0, {}}); }, true},
+    // Items run inside submit, which is allowed.
+    {"cpu_executor",
+     [](Allocator& allocator) {
+       auto submit = [](void*, void (*work)(void*), void* argument) { work(argument); };
+       return cpu::CreateCpuDevice(allocator, {0, 0, {nullptr, submit, 2}});
+     },
+     true},
     {"null", [](Allocator& allocator) { return null::CreateNullDevice(allocator); }, false},
 };
 
 const ExportSpec kExports[] = {{"add", 3, 1, 0}, {"fail", 0, 1, 0}, {"relocated", 1, 1, 0}, {"use_local", 1, 1, 256}};
 
 class Cts : public ::testing::TestWithParam<Driver> {
- protected:
+ public:
   void SetUp() override {
     auto created = GetParam().create(allocator);
     ASSERT_OK(std::move(created.status()));
@@ -225,6 +232,7 @@ TEST_P(Cts, KernelErrorsEndTheSubmission) {
   buffer->host()[0] = 1;
   ASSERT_OK(commands->Begin());
   EXPECT_OK(Dispatch(1, {1}, {}, 100));
+  EXPECT_OK(commands->Barrier());
   EXPECT_OK(commands->Fill({buffer, 0, 1}, 2, 1));
   Semaphore timeline(0);
   SemaphoreValue signal = {&timeline, 1};
@@ -232,6 +240,120 @@ TEST_P(Cts, KernelErrorsEndTheSubmission) {
   EXPECT_EQ(timeline.Wait(1, kForever).code(), EYRIE_ABORTED);
   EXPECT_EQ(buffer->host()[0], 1);
   device->ReleaseBuffer(buffer);
+}
+
+TEST_P(Cts, RunsCommandsBetweenBarriersInAnyOrder) {
+  constexpr uint64_t kBytes = 3 << 20;  // of a copy: more than one piece
+  Buffer* buffer = Allocate(2 * kBytes);
+  Buffer* small = Allocate(64 * 1024);
+  for (int round = 0; round < 5; ++round) {
+    memset(buffer->host(), 0, buffer->size());
+    memset(small->host(), 0, small->size());
+    ASSERT_OK(commands->Begin());
+    EXPECT_OK(commands->Fill({buffer, 0, kBytes}, 0x0102030405060708, 8));
+    for (uint64_t i = 0; i < 60; ++i) EXPECT_OK(Dispatch(3, {4}, {{small, i * 1024, 1024}}, 1 + i % 7 * 40));
+    EXPECT_OK(commands->Fill({small, 60 * 1024, 0}, 1, 1));
+    EXPECT_OK(commands->Barrier());
+    EXPECT_OK(commands->Copy({buffer, 0, kBytes}, {buffer, kBytes, kBytes}));
+    EXPECT_OK(Dispatch(2, {1}, {{small, 63 * 1024, 1}}));
+    ASSERT_OK(Submit());
+    if (!GetParam().runs) continue;
+    EXPECT_EQ(memcmp(buffer->host(), buffer->host() + kBytes, kBytes), 0);
+    EXPECT_EQ(buffer->host()[2 * kBytes - 1], 1);
+    EXPECT_EQ(small->host()[63 * 1024], 'y');
+    for (uint32_t i = 0; i < 60; ++i)
+      for (uint32_t k = 0; k < 256; ++k)
+        ASSERT_EQ(reinterpret_cast<uint32_t*>(small->host() + i * 1024)[k], k < 1 + i % 7 * 40 ? k + 1 : 0);
+  }
+  // The error names the kernel that failed.
+  ASSERT_OK(commands->Begin());
+  for (uint64_t i = 0; i < 10; ++i) EXPECT_OK(Dispatch(3, {4}, {{small, i * 1024, 1024}}, 100));
+  EXPECT_OK(Dispatch(1, {2}, {}, 3));
+  Status status = Submit();
+  if (GetParam().runs) EXPECT_STATUS(std::move(status), EYRIE_INVALID_ARGUMENT, "fail: an integer is divided by zero");
+  device->ReleaseBuffer(buffer);
+  device->ReleaseBuffer(small);
+}
+
+TEST_P(Cts, SubmissionsOfManyThreads) {
+  struct Work {
+    Cts* test;
+    Semaphore* timeline;
+    uint64_t number;
+  };
+  Semaphore timeline(0);
+  // Each waits for the one before it, and they are started in the reverse order: a chain across threads.
+  constexpr uint64_t kThreads = 6;
+  Work works[kThreads];
+  pthread_t threads[kThreads];
+  auto run = [](void* argument) -> void* {
+    auto& work = *static_cast<Work*>(argument);
+    Device* device = work.test->device;
+    CommandBuffer* own = device->CreateCommandBuffer().value();
+    Buffer* buffer = work.test->Allocate(4000);
+    const uint64_t counts[3] = {1000, 1, 1};
+    const int64_t constant = 4;
+    Binding binding = {buffer, 0, 4000};
+    for (int round = 0; round < 20; ++round) {
+      EXPECT_OK(own->Begin());
+      EXPECT_OK(own->Dispatch(work.test->executable, 3, counts, {&constant, 1}, {&binding, 1}, 0));
+      EXPECT_OK(own->End());
+      SemaphoreValue wait = {work.timeline, round * kThreads + work.number};
+      SemaphoreValue signal = {work.timeline, wait.value + 1};
+      EXPECT_OK(device->Submit({own, {&wait, 1}, {&signal, 1}, nullptr, {}}));
+      if (work.test->GetParam().runs) EXPECT_EQ(reinterpret_cast<uint32_t*>(buffer->host())[999], 1000u);
+    }
+    device->ReleaseBuffer(buffer);
+    own->Destroy();
+    return nullptr;
+  };
+  for (uint64_t i = kThreads; i--;) {
+    works[i] = {this, &timeline, i};
+    pthread_create(&threads[i], nullptr, run, &works[i]);
+  }
+  for (pthread_t& thread : threads) pthread_join(thread, nullptr);
+  EXPECT_EQ(timeline.value(), 20 * kThreads);
+}
+
+TEST_P(Cts, CancelledWhileItWaits) {
+  ASSERT_OK(commands->Begin());
+  ASSERT_OK(commands->End());
+  Semaphore never(0), after(0);
+  SemaphoreValue stuck = {&never, 1}, failed = {&after, 1};
+  std::atomic<bool> cancelled{false};
+  Stop stop = {&cancelled, kForever};
+  pthread_t thread;
+  pthread_create(
+      &thread, nullptr,
+      [](void* flag) -> void* {
+        usleep(5000);
+        *static_cast<std::atomic<bool>*>(flag) = true;
+        return nullptr;
+      },
+      &cancelled);
+  EXPECT_EQ(device->Submit({commands, {&stuck, 1}, {&failed, 1}, &stop, {}}).code(), EYRIE_CANCELLED);
+  pthread_join(thread, nullptr);
+  EXPECT_TRUE(after.failed());
+  // A semaphore that fails fails what waits for it, and so on.
+  Semaphore last(0);
+  SemaphoreValue end = {&last, 1};
+  EXPECT_EQ(device->Submit({commands, {&failed, 1}, {&end, 1}, nullptr, {}}).code(), EYRIE_ABORTED);
+  EXPECT_TRUE(last.failed());
+}
+
+TEST_P(Cts, PostsTasks) {
+  struct Count : Task {
+    std::atomic<uint32_t> runs{0};
+  } task;
+  if (device->thread_count() == 1) {
+    EXPECT_FALSE(device->Post(&task));
+    return;
+  }
+  task.run = [](Task* task) { static_cast<Count*>(task)->runs.fetch_add(1); };
+  for (uint32_t i = 0; i < 100; ++i) {
+    EXPECT_TRUE(device->Post(&task));
+    while (task.runs.load() <= i) usleep(10);
+  }
 }
 
 TEST_P(Cts, Stops) {

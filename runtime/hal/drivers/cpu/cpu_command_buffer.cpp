@@ -7,6 +7,9 @@
 namespace eyrie::rt::hal::cpu {
 namespace {
 
+// Copies and fills are shared among threads in pieces of this size.
+constexpr uint64_t kPieceBytes = uint64_t{256} << 10;
+
 // What empty bindings without memory point to.
 alignas(64) uint8_t empty_memory[64];
 
@@ -71,6 +74,7 @@ void FillMemory(uint8_t* destination, uint64_t length, uint64_t pattern, uint64_
 
 Status CpuCommandBuffer::Begin() {
   words_.Clear();
+  after_barrier_ = false;
   state_ = State::kRecording;
   empty_ = true;
   return {};
@@ -89,7 +93,8 @@ Result<T*> CpuCommandBuffer::Append(Kind kind, size_t extra_words) {
   Status status = words_.Resize(at + words);
   if (!status.ok()) return status;
   T* command = reinterpret_cast<T*>(words_.data() + at);
-  command->header = {kind, static_cast<uint32_t>(words)};
+  command->header = {kind, after_barrier_, static_cast<uint32_t>(words)};
+  after_barrier_ = false;
   empty_ = false;
   return command;
 }
@@ -151,62 +156,174 @@ Status CpuCommandBuffer::Fill(const Binding& destination, uint64_t pattern, uint
   return {};
 }
 
-Status CpuCommandBuffer::Barrier() { return CheckRecording(); }  // commands run one after the other anyway
+Status CpuCommandBuffer::Barrier() {
+  after_barrier_ = true;
+  return CheckRecording();
+}
+
+size_t CpuCommandBuffer::LargestSegment() {
+  size_t size = 0, largest = 0;
+  for (uint64_t* at = words_.begin(); at < words_.end();) {
+    const auto& header = *reinterpret_cast<const Header*>(at);
+    size = header.after_barrier ? 1 : size + 1;
+    largest = size > largest ? size : largest;
+    at += header.words;
+  }
+  return largest;
+}
 
 Status CpuCommandBuffer::End() {
   EYRIE_RETURN_IF_ERROR(CheckRecording());
+  if (pool_.thread_count() > 1) EYRIE_RETURN_IF_ERROR(segment_.Reserve(LargestSegment()));
   state_ = State::kEnded;
   return {};
 }
 
-Status CpuCommandBuffer::RunDispatch(DispatchCommand& command, WorkerPool& pool) {
-  // The array may have moved since the command was recorded.
+// ---- Running
+
+// Completes a dispatch: the array may have moved since it was recorded. Returns the calling thread's scratch memory.
+void* CpuCommandBuffer::Bind(DispatchCommand& command) {
   auto* words = reinterpret_cast<uint64_t*>(&command + 1);
   command.dispatch.constants = reinterpret_cast<const int64_t*>(words);
   command.dispatch.bindings = reinterpret_cast<void* const*>(words + command.dispatch.constant_count);
-  void* local = command.spec->local_memory ? local_ : nullptr;
+  return command.spec->local_memory ? local_ : nullptr;
+}
+
+Status CpuCommandBuffer::RunDispatch(DispatchCommand& command) {
+  void* local = Bind(command);
   int32_t error;
   if (command.single) {
     error = command.kernel(&command.dispatch, 0, 0, 0, local);
   } else {
     Grid grid = {command.kernel, &command.dispatch};
     const uint32_t* count = command.dispatch.workgroup_count;
-    error = pool.Run(uint64_t{count[0]} * count[1] * count[2], RunWorkgroups, &grid, local);
+    error = pool_.Run(uint64_t{count[0]} * count[1] * count[2], RunWorkgroups, &grid, local);
   }
   if (__builtin_expect(error != 0, 0)) return KernelError(command.spec->symbol, error);
   return {};
 }
 
-Status CpuCommandBuffer::Run(WorkerPool& pool, const Stop* stop, std::span<ProfileEntry> profile) {
-  if (state_ != State::kEnded) return Error(EYRIE_FAILED_PRECONDITION, "the command buffer has not been ended");
+Status CpuCommandBuffer::RunCommand(Header& header, std::span<ProfileEntry> profile) {
+  switch (header.kind) {
+    case kDispatch: {
+      auto& command = reinterpret_cast<DispatchCommand&>(header);
+      if (__builtin_expect(command.tag >= profile.size(), 1)) return RunDispatch(command);
+      uint64_t begin = NowNs();
+      EYRIE_RETURN_IF_ERROR(RunDispatch(command));
+      profile[command.tag].calls += 1;
+      profile[command.tag].total_ns += NowNs() - begin;
+      return {};
+    }
+    case kCopy: {
+      auto& command = reinterpret_cast<CopyCommand&>(header);
+      memmove(command.destination, command.source, command.length);
+      return {};
+    }
+    case kFill: {
+      auto& command = reinterpret_cast<FillCommand&>(header);
+      FillMemory(command.destination, command.length, command.pattern, command.pattern_bytes);
+      return {};
+    }
+  }
+  return {};
+}
+
+uint64_t CpuCommandBuffer::PieceCount(const Header& header) {
+  if (header.kind == kDispatch) {
+    const uint32_t* count = reinterpret_cast<const DispatchCommand&>(header).dispatch.workgroup_count;
+    return uint64_t{count[0]} * count[1] * count[2];
+  }
+  uint64_t length = header.kind == kCopy ? reinterpret_cast<const CopyCommand&>(header).length
+                                         : reinterpret_cast<const FillCommand&>(header).length;
+  return length / kPieceBytes + (length % kPieceBytes != 0);
+}
+
+int32_t CpuCommandBuffer::RunPieces(Header& header, uint64_t begin, uint64_t end, void* local) {
+  if (header.kind == kDispatch) {
+    auto& command = reinterpret_cast<DispatchCommand&>(header);
+    Grid grid = {command.kernel, &command.dispatch};
+    return RunWorkgroups(&grid, begin, end, command.spec->local_memory ? local : nullptr);
+  }
+  begin *= kPieceBytes;
+  end *= kPieceBytes;
+  if (header.kind == kCopy) {
+    auto& command = reinterpret_cast<CopyCommand&>(header);
+    memmove(command.destination + begin, command.source + begin, (end < command.length ? end : command.length) - begin);
+  } else {
+    auto& command = reinterpret_cast<FillCommand&>(header);
+    FillMemory(command.destination + begin, (end < command.length ? end : command.length) - begin, command.pattern,
+               command.pattern_bytes);
+  }
+  return 0;
+}
+
+struct CpuCommandBuffer::Segment {
+  std::span<const Part> parts;
+  std::atomic<const DispatchCommand*> failed{nullptr};
+  int32_t error = 0;  // of the failed one
+};
+
+// Runs a range of pieces that may belong to several commands.
+int32_t CpuCommandBuffer::RunRange(void* context, uint64_t begin, uint64_t end, void* local) {
+  auto& segment = *static_cast<Segment*>(context);
+  size_t low = 0, high = segment.parts.size();
+  while (high - low > 1) {
+    size_t middle = (low + high) / 2;
+    (segment.parts[middle].first <= begin ? low : high) = middle;
+  }
+  for (; begin < end; ++low) {
+    const Part& part = segment.parts[low];
+    uint64_t last = low + 1 < segment.parts.size() ? segment.parts[low + 1].first : end;
+    if (last > end) last = end;
+    if (begin == last) continue;
+    if (int32_t error = RunPieces(*part.header, begin - part.first, last - part.first, local)) {
+      const DispatchCommand* none = nullptr;
+      auto* command = reinterpret_cast<const DispatchCommand*>(part.header);
+      if (segment.failed.compare_exchange_strong(none, command, std::memory_order_acq_rel)) segment.error = error;
+      return error;
+    }
+    begin = last;
+  }
+  return 0;
+}
+
+Status CpuCommandBuffer::RunSegment(uint64_t total) {
+  for (const Part& part : segment_)
+    if (part.header->kind == kDispatch) Bind(reinterpret_cast<DispatchCommand&>(*part.header));
+  Segment segment{{segment_.data(), segment_.size()}};
+  if (!pool_.Run(total, RunRange, &segment, local_)) return {};
+  return KernelError(segment.failed.load(std::memory_order_acquire)->spec->symbol, segment.error);
+}
+
+Status CpuCommandBuffer::RunSegments(const Stop* stop) {
   uint64_t* end = words_.end();
   for (uint64_t* at = words_.begin(); at < end;) {
-    const Header header = *reinterpret_cast<const Header*>(at);
     if (stop) EYRIE_RETURN_IF_ERROR(stop->Check());
-    switch (header.kind) {
-      case kDispatch: {
-        auto& command = *reinterpret_cast<DispatchCommand*>(at);
-        if (__builtin_expect(command.tag < profile.size(), 0)) {
-          uint64_t begin = NowNs();
-          EYRIE_RETURN_IF_ERROR(RunDispatch(command, pool));
-          profile[command.tag].calls += 1;
-          profile[command.tag].total_ns += NowNs() - begin;
-        } else {
-          EYRIE_RETURN_IF_ERROR(RunDispatch(command, pool));
-        }
-        break;
-      }
-      case kCopy: {
-        auto& command = *reinterpret_cast<CopyCommand*>(at);
-        memmove(command.destination, command.source, command.length);
-        break;
-      }
-      case kFill: {
-        auto& command = *reinterpret_cast<FillCommand*>(at);
-        FillMemory(command.destination, command.length, command.pattern, command.pattern_bytes);
-        break;
-      }
-    }
+    segment_.Clear();
+    uint64_t total = 0;
+    do {
+      auto* header = reinterpret_cast<Header*>(at);
+      uint64_t count = PieceCount(*header);
+      // Two that are too large to be counted together run one after the other.
+      if (__builtin_add_overflow(total, count, &count)) break;
+      EYRIE_RETURN_IF_ERROR(segment_.Push({total, header}));
+      total = count;
+      at += header->words;
+    } while (at < end && !reinterpret_cast<Header*>(at)->after_barrier);
+    bool is_dispatch = segment_.size() == 1 && segment_[0].header->kind == kDispatch;
+    EYRIE_RETURN_IF_ERROR(is_dispatch ? RunDispatch(reinterpret_cast<DispatchCommand&>(*segment_[0].header))
+                                      : RunSegment(total));
+  }
+  return {};
+}
+
+Status CpuCommandBuffer::Run(const Stop* stop, std::span<ProfileEntry> profile) {
+  if (pool_.thread_count() > 1 && profile.empty()) return RunSegments(stop);
+  uint64_t* end = words_.end();
+  for (uint64_t* at = words_.begin(); at < end;) {
+    auto& header = *reinterpret_cast<Header*>(at);
+    if (stop) EYRIE_RETURN_IF_ERROR(stop->Check());
+    EYRIE_RETURN_IF_ERROR(RunCommand(header, profile));
     at += header.words;
   }
   return {};

@@ -12,8 +12,8 @@ namespace eyrie::rt::hal::cpu {
 
 class CpuCommandBuffer final : public CommandBuffer {
  public:
-  CpuCommandBuffer(Allocator& allocator, Device* device)
-      : CommandBuffer(device), allocator_(allocator), words_(allocator) {}
+  CpuCommandBuffer(Allocator& allocator, Device* device, WorkerPool& pool)
+      : CommandBuffer(device), allocator_(allocator), pool_(pool), words_(allocator), segment_(allocator) {}
   ~CpuCommandBuffer() { allocator_.Release(local_, local_bytes_, 64); }
 
   void Destroy() override { allocator_.Delete(this); }
@@ -25,14 +25,15 @@ class CpuCommandBuffer final : public CommandBuffer {
   Status Barrier() override;
   Status End() override;
 
-  // Runs all commands, in order.
-  Status Run(WorkerPool& pool, const Stop* stop, std::span<ProfileEntry> profile);
+  // Runs all commands: those between two barriers at once, where the pool has helpers and nothing is measured.
+  Status Run(const Stop* stop, std::span<ProfileEntry> profile);
 
  private:
   friend class ::eyrie::rt::Allocator;
-  enum Kind : uint32_t { kDispatch, kCopy, kFill };
+  enum Kind : uint16_t { kDispatch, kCopy, kFill };
   struct Header {
     Kind kind;
+    uint16_t after_barrier;
     uint32_t words;  // of the whole command
   };
   struct DispatchCommand {  // then the constants, then the addresses of the bindings
@@ -60,10 +61,27 @@ class CpuCommandBuffer final : public CommandBuffer {
   template <typename T>
   Result<T*> Append(Kind kind, size_t extra_words);
   Status ReserveLocal(uint32_t bytes);
-  Status RunDispatch(DispatchCommand& command, WorkerPool& pool);
+  // A command among those that run at once: its pieces (workgroups, or ranges of bytes) are numbered from `first`.
+  struct Part {
+    uint64_t first;
+    Header* header;
+  };
+  struct Segment;
+  size_t LargestSegment();
+  static uint64_t PieceCount(const Header& header);
+  static int32_t RunPieces(Header& header, uint64_t begin, uint64_t end, void* local);
+  static int32_t RunRange(void* segment, uint64_t begin, uint64_t end, void* local);
+  void* Bind(DispatchCommand& command);
+  Status RunCommand(Header& header, std::span<ProfileEntry> profile);
+  Status RunDispatch(DispatchCommand& command);
+  Status RunSegment(uint64_t total);
+  Status RunSegments(const Stop* stop);
 
   Allocator& allocator_;
+  WorkerPool& pool_;
   Array<uint64_t> words_;
+  Array<Part> segment_;
+  bool after_barrier_ = false;
   void* local_ = nullptr;  // the calling thread's scratch memory
   size_t local_bytes_ = 0;
 };

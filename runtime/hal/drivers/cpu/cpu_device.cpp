@@ -16,7 +16,7 @@ constexpr uint64_t kHugePage = uint64_t{2} << 20;
 class CpuDevice final : public Device {
  public:
   CpuDevice(Allocator& allocator, const CpuOptions& options)
-      : allocator_(allocator), pool_(allocator, options.threads, options.spin_us) {}
+      : allocator_(allocator), pool_(allocator, options.threads, options.spin_us, options.executor) {}
 
   void Destroy() override { allocator_.Delete(this); }
   const char* name() const override { return "cpu"; }
@@ -73,34 +73,19 @@ class CpuDevice final : public Device {
   }
 
   Result<CommandBuffer*> CreateCommandBuffer() override {
-    auto* commands = allocator_.New<CpuCommandBuffer>(allocator_, this);
+    auto* commands = allocator_.New<CpuCommandBuffer>(allocator_, this, pool_);
     if (!commands) return OutOfMemory();
     return commands;
   }
 
-  Status Submit(const Submission& submission) override {
-    Status status = Run(submission);
-    for (const SemaphoreValue& signal : submission.signals) {
-      if (status.ok())
-        status = signal.semaphore->Signal(signal.value);
-      else
-        signal.semaphore->Fail();
-    }
-    return status;
-  }
+  bool Post(Task* task) override { return pool_.Post(task); }
 
  private:
   friend class ::eyrie::rt::Allocator;
 
-  Status Run(const Submission& submission) {
-    for (const SemaphoreValue& wait : submission.waits)
-      EYRIE_RETURN_IF_ERROR(
-          wait.semaphore->Wait(wait.value, submission.stop ? submission.stop->deadline_ns : kForever));
-    if (submission.commands->device() != this)
-      return Error(EYRIE_INVALID_ARGUMENT, "the command buffer belongs to another device");
+  Status Execute(const Submission& submission) override {
     pool_.BeginSubmission();
-    Status status =
-        static_cast<CpuCommandBuffer*>(submission.commands)->Run(pool_, submission.stop, submission.profile);
+    Status status = static_cast<CpuCommandBuffer*>(submission.commands)->Run(submission.stop, submission.profile);
     pool_.EndSubmission();
     return status;
   }

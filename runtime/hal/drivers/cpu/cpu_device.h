@@ -10,9 +10,9 @@ namespace eyrie::rt::hal::cpu {
 struct CpuOptions {
   uint32_t threads = 0;  // 0 or 1: no workers
   uint32_t spin_us = 0;
+  eyrie_executor_t executor = {};
 };
 
-// Submit runs the commands before it returns: its waits must be satisfied by then or be signalled by another thread.
 Result<Device*> CreateCpuDevice(Allocator& allocator, const CpuOptions& options);
 
 }  // namespace eyrie::rt::hal::cpu

@@ -8,7 +8,7 @@ namespace {
 constexpr uint32_t kMaxThreads = 1024;
 constexpr uint64_t kDefaultSpinNs = 5000;
 // Between the dispatches of a submission: about what it costs to put a thread to sleep and wake it, a few times over.
-constexpr uint64_t kSubmissionSpinNs = 100000;
+constexpr uint64_t kSubmissionSpinNs = 50000;
 constexpr uint32_t kSlice = 1u << 31;
 
 constexpr uint64_t PackRange(uint32_t begin, uint32_t end) { return begin | static_cast<uint64_t>(end) << 32; }
@@ -17,23 +17,47 @@ constexpr uint32_t EndOf(uint64_t range) { return static_cast<uint32_t>(range >>
 
 }  // namespace
 
-WorkerPool::WorkerPool(Allocator& allocator, uint32_t threads, uint32_t spin_us)
-    : allocator_(allocator), spin_ns_(spin_us ? uint64_t{spin_us} * 1000 : kDefaultSpinNs) {
-  if (threads <= 1) return;
+WorkerPool::WorkerPool(Allocator& allocator, uint32_t threads, uint32_t spin_us, const eyrie_executor_t& executor)
+    : allocator_(allocator), executor_(executor), spin_ns_(spin_us ? uint64_t{spin_us} * 1000 : kDefaultSpinNs) {
+  if (executor_.submit) {
+    if (Allot((executor_.concurrency < kMaxThreads ? executor_.concurrency : kMaxThreads) + 1))
+      helper_count_ = allotted_;
+  } else if (threads > 1 && Allot(threads)) {
+    StartThreads();
+  }
+}
+
+bool WorkerPool::Allot(uint32_t threads) {
   if (threads > kMaxThreads) threads = kMaxThreads;
-  slots_ = static_cast<Slot*>(allocator_.Allocate(sizeof(Slot) * threads, alignof(Slot)));
-  if (!slots_) return;
-  slot_count_ = threads;
-  for (uint32_t i = 0; i < threads; ++i) new (&slots_[i]) Slot{{0}, this, nullptr, {}, i};
-  // Signals are the host program's business, not the workers'.
+  if (threads < 2) threads = 2;
+  size_t helper_bytes = sizeof(Helper) * (threads - 1), range_bytes = sizeof(Range) * threads * kJobs;
+  helpers_ = static_cast<Helper*>(allocator_.Allocate(helper_bytes, alignof(Helper)));
+  ranges_ = static_cast<Range*>(allocator_.Allocate(range_bytes, alignof(Range)));
+  if (!helpers_ || !ranges_) {
+    allocator_.Release(helpers_, helper_bytes, alignof(Helper));
+    allocator_.Release(ranges_, range_bytes, alignof(Range));
+    helpers_ = nullptr;
+    return false;
+  }
+  allotted_ = threads - 1;
+  for (uint32_t i = 0; i < allotted_; ++i) new (&helpers_[i]) Helper{this, nullptr, {}, i + 1, {}, {}};
+  for (uint32_t i = 0; i < threads * kJobs; ++i) new (&ranges_[i]) Range{};
+  for (uint32_t i = 0; i < kJobs; ++i) jobs_[i].ranges = ranges_ + i * threads;
+  return true;
+}
+
+void WorkerPool::StartThreads() {
+  // Signals are the host program's business, not the workers'. A worker must see the final number of helpers.
   sigset_t all, old;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &old);
-  while (worker_count_ + 1 < threads) {
-    Slot& slot = slots_[worker_count_ + 1];
-    if (pthread_create(&slot.thread, nullptr, WorkerMain, &slot) != 0) break;
-    ++worker_count_;
+  sleep_mutex_.Lock();
+  while (helper_count_ < allotted_) {
+    Helper& helper = helpers_[helper_count_];
+    if (pthread_create(&helper.thread, nullptr, WorkerMain, &helper) != 0) break;
+    ++helper_count_;
   }
+  sleep_mutex_.Unlock();
   pthread_sigmask(SIG_SETMASK, &old, nullptr);
 }
 
@@ -42,58 +66,69 @@ WorkerPool::~WorkerPool() {
     MutexLock lock(sleep_mutex_);
     quit_.store(true, std::memory_order_seq_cst);
     wake_.NotifyAll();
+    while (items_.load(std::memory_order_seq_cst)) wake_.Wait(sleep_mutex_);
   }
-  for (uint32_t i = 1; i <= worker_count_; ++i) pthread_join(slots_[i].thread, nullptr);
-  if (slots_) {
-    for (uint32_t i = 0; i < slot_count_; ++i) allocator_.Release(slots_[i].local, local_bytes_, 64);
-    allocator_.Release(slots_, sizeof(Slot) * slot_count_, alignof(Slot));
-  }
+  if (!executor_.submit)
+    for (uint32_t i = 0; i < helper_count_; ++i) pthread_join(helpers_[i].thread, nullptr);
+  if (!helpers_) return;
+  for (uint32_t i = 0; i < allotted_; ++i) allocator_.Release(helpers_[i].local, local_bytes_, 64);
+  allocator_.Release(helpers_, sizeof(Helper) * allotted_, alignof(Helper));
+  allocator_.Release(ranges_, sizeof(Range) * (allotted_ + 1) * kJobs, alignof(Range));
 }
 
 Status WorkerPool::ReserveLocal(size_t bytes) {
-  MutexLock lock(busy_);
-  if (bytes <= local_bytes_ || !worker_count_) return {};
-  // All or nothing: the old memory stays until the new is there.
-  Array<void*> fresh(allocator_);
-  EYRIE_RETURN_IF_ERROR(fresh.Resize(worker_count_));
-  for (uint32_t i = 0; i < worker_count_; ++i) {
-    fresh[i] = allocator_.Allocate(bytes, 64);
-    if (fresh[i]) continue;
-    while (i--) allocator_.Release(fresh[i], bytes, 64);
-    return OutOfMemory();
+  if (!helper_count_) return {};
+  // Holding every job keeps the helpers out.
+  uint32_t held = 0;
+  for (; held < kJobs; ++held)
+    while (jobs_[held].taken.exchange(true, std::memory_order_acquire)) sched_yield();
+  Status status;
+  if (bytes > local_bytes_) {
+    // All or nothing: the old memory stays until the new is there.
+    Array<void*> fresh(allocator_);
+    status = fresh.Resize(helper_count_);
+    for (uint32_t i = 0; status.ok() && i < helper_count_; ++i) {
+      fresh[i] = allocator_.Allocate(bytes, 64);
+      if (!fresh[i]) status = OutOfMemory();
+    }
+    for (uint32_t i = 0; i < fresh.size(); ++i) {
+      if (status.ok()) {
+        allocator_.Release(helpers_[i].local, local_bytes_, 64);
+        helpers_[i].local = fresh[i];
+      } else {
+        allocator_.Release(fresh[i], bytes, 64);
+      }
+    }
+    if (status.ok()) local_bytes_ = bytes;
   }
-  for (uint32_t i = 0; i < worker_count_; ++i) {
-    allocator_.Release(slots_[i + 1].local, local_bytes_, 64);
-    slots_[i + 1].local = fresh[i];
-  }
-  local_bytes_ = bytes;
-  return {};
+  while (held--) jobs_[held].taken.store(false, std::memory_order_release);
+  return status;
 }
 
 // Takes a piece of the thread's own range from its front, or else the back half of another's.
-bool WorkerPool::Take(uint32_t index, uint32_t* begin, uint32_t* end) {
-  std::atomic<uint64_t>& own = slots_[index].range;
+bool WorkerPool::Take(Job& job, uint32_t index, uint32_t* begin, uint32_t* end) {
+  std::atomic<uint64_t>& own = job.ranges[index].left;
   uint64_t range = own.load(std::memory_order_relaxed);
   while (BeginOf(range) < EndOf(range)) {
     uint32_t count = EndOf(range) - BeginOf(range);
-    uint32_t taken = count < chunk_ ? count : chunk_;
+    uint32_t taken = count < job.chunk ? count : job.chunk;
     if (own.compare_exchange_weak(range, PackRange(BeginOf(range) + taken, EndOf(range)), std::memory_order_acq_rel)) {
       *begin = BeginOf(range);
       *end = *begin + taken;
       return true;
     }
   }
-  uint32_t threads = worker_count_ + 1;
+  uint32_t threads = thread_count();
   for (uint32_t step = 1; step < threads; ++step) {
     uint32_t other = index + step < threads ? index + step : index + step - threads;
-    std::atomic<uint64_t>& victim = slots_[other].range;
+    std::atomic<uint64_t>& victim = job.ranges[other].left;
     range = victim.load(std::memory_order_relaxed);
     while (BeginOf(range) < EndOf(range)) {
       uint32_t count = EndOf(range) - BeginOf(range);
       uint32_t middle = BeginOf(range) + count / 2;
       if (!victim.compare_exchange_weak(range, PackRange(BeginOf(range), middle), std::memory_order_acq_rel)) continue;
       // The first piece is run now; the rest becomes the thread's own, for others to steal.
-      uint32_t taken = EndOf(range) - middle < chunk_ ? EndOf(range) - middle : chunk_;
+      uint32_t taken = EndOf(range) - middle < job.chunk ? EndOf(range) - middle : job.chunk;
       *begin = middle;
       *end = middle + taken;
       own.store(PackRange(middle + taken, EndOf(range)), std::memory_order_release);
@@ -103,13 +138,13 @@ bool WorkerPool::Take(uint32_t index, uint32_t* begin, uint32_t* end) {
   return false;
 }
 
-void WorkerPool::Work(uint32_t index, void* local) {
+void WorkerPool::Work(Job& job, uint32_t index, void* local) {
   uint32_t begin, end;
-  while (Take(index, &begin, &end)) {
-    if (error_.load(std::memory_order_relaxed)) continue;  // drains what is left
-    int32_t error = function_(context_, base_ + begin, base_ + end, local);
+  while (Take(job, index, &begin, &end)) {
+    if (job.error.load(std::memory_order_relaxed)) continue;  // drains what is left
+    int32_t error = job.function(job.context, job.base + begin, job.base + end, local);
     int32_t none = 0;
-    if (error) error_.compare_exchange_strong(none, error, std::memory_order_relaxed);
+    if (error) job.error.compare_exchange_strong(none, error, std::memory_order_relaxed);
   }
 }
 
@@ -118,79 +153,165 @@ uint64_t WorkerPool::SpinNs() const {
   return is_submitted && spin_ns_ < kSubmissionSpinNs ? kSubmissionSpinNs : spin_ns_;
 }
 
-void* WorkerPool::WorkerMain(void* argument) {
-  Slot& slot = *static_cast<Slot*>(argument);
-  WorkerPool& pool = *slot.pool;
-  uint64_t last_epoch = 0;
-  for (;;) {
-    uint64_t state = pool.state_.load(std::memory_order_acquire);
-    uint64_t spin_begin = 0;
-    uint32_t spins = 0;
-    while (!((state & kOpen) && (state >> 32) != last_epoch)) {
-      if (pool.quit_.load(std::memory_order_relaxed)) return nullptr;
-      if (!spin_begin) spin_begin = NowNs();
-      if (++spins % 64 == 0 && NowNs() - spin_begin >= pool.SpinNs()) {
-        MutexLock lock(pool.sleep_mutex_);
-        pool.sleepers_.fetch_add(1, std::memory_order_seq_cst);
-        for (;;) {
-          state = pool.state_.load(std::memory_order_seq_cst);
-          if (((state & kOpen) && (state >> 32) != last_epoch) || pool.quit_.load(std::memory_order_seq_cst)) break;
-          pool.wake_.Wait(pool.sleep_mutex_);
-        }
-        pool.sleepers_.fetch_sub(1, std::memory_order_seq_cst);
-        spin_begin = 0;
-        continue;
-      }
-      CpuRelax();
-      state = pool.state_.load(std::memory_order_acquire);
+// Helps with every open job that the helper has not helped with before.
+bool WorkerPool::HelpJobs(Helper& helper) {
+  bool helped = false;
+  for (uint32_t step = 0; step < kJobs; ++step) {
+    uint32_t number = (helper.index + step) % kJobs;
+    Job& job = jobs_[number];
+    uint64_t state = job.state.load(std::memory_order_acquire);
+    while ((state & kOpen) && static_cast<uint32_t>(state >> 32) != helper.seen[number]) {
+      if (!job.state.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) continue;
+      helper.seen[number] = static_cast<uint32_t>(state >> 32);
+      Work(job, helper.index, helper.local);
+      job.state.fetch_sub(1, std::memory_order_release);
+      helped = true;
+      break;
     }
-    if (!pool.state_.compare_exchange_strong(state, state + 1, std::memory_order_acq_rel)) continue;
-    last_epoch = state >> 32;
-    pool.Work(slot.index, slot.local);
-    pool.state_.fetch_sub(1, std::memory_order_release);
+  }
+  return helped;
+}
+
+bool WorkerPool::RunTask() {
+  if (!task_count_.load(std::memory_order_relaxed)) return false;
+  Task* task;
+  {
+    MutexLock lock(sleep_mutex_);
+    task = first_task_;
+    if (!task) return false;
+    first_task_ = task->next;
+    if (!first_task_) last_task_ = &first_task_;
+    task_count_.fetch_sub(1, std::memory_order_relaxed);
+  }
+  task->run(task);
+  return true;
+}
+
+// Spins, then sleeps, until something is announced after `announced` or the pool quits.
+void WorkerPool::Idle(uint32_t announced) {
+  auto has_news = [&] {
+    return announced_.load(std::memory_order_seq_cst) != announced || quit_.load(std::memory_order_relaxed);
+  };
+  uint64_t begin = NowNs();
+  for (uint32_t spins = 1; !has_news(); ++spins) {
+    CpuRelax();
+    if (spins % 64 == 0 && NowNs() - begin >= SpinNs()) {
+      MutexLock lock(sleep_mutex_);
+      sleepers_.fetch_add(1, std::memory_order_seq_cst);
+      while (!has_news()) wake_.Wait(sleep_mutex_);
+      sleepers_.fetch_sub(1, std::memory_order_seq_cst);
+      return;
+    }
   }
 }
 
-int32_t WorkerPool::RunSlice(uint32_t count, void* caller_local) {
-  uint32_t threads = worker_count_ + 1;
-  chunk_ = count / (threads * 16);
-  if (chunk_ == 0) chunk_ = 1;
-  uint32_t begin = 0;
-  for (uint32_t i = 0; i < threads; ++i) {
-    uint32_t end = static_cast<uint32_t>(uint64_t{count} * (i + 1) / threads);
-    slots_[i].range.store(PackRange(begin, end), std::memory_order_relaxed);
-    begin = end;
+void* WorkerPool::WorkerMain(void* argument) {
+  Helper& helper = *static_cast<Helper*>(argument);
+  WorkerPool& pool = *helper.pool;
+  {
+    MutexLock started(pool.sleep_mutex_);
   }
-  error_.store(0, std::memory_order_relaxed);
-  uint64_t epoch = (state_.load(std::memory_order_relaxed) >> 32) + 1;
-  if (static_cast<uint32_t>(epoch) == 0) epoch = 1;
-  state_.store(epoch << 32 | kOpen, std::memory_order_seq_cst);
+  for (;;) {
+    uint32_t announced = pool.announced_.load(std::memory_order_seq_cst);
+    // Dispatches first: a thread waits for them.
+    if (pool.HelpJobs(helper) || pool.RunTask()) continue;
+    if (pool.quit_.load(std::memory_order_seq_cst)) return nullptr;
+    pool.Idle(announced);
+  }
+}
+
+// An item of the executor: helps while there is something to do.
+void WorkerPool::ExecutorItem(void* argument) {
+  Helper& helper = *static_cast<Helper*>(argument);
+  WorkerPool& pool = *helper.pool;
+  uint32_t announced;
+  do {
+    do announced = pool.announced_.load(std::memory_order_seq_cst);
+    while (pool.HelpJobs(helper) || pool.RunTask());
+    helper.asked.store(false, std::memory_order_seq_cst);
+    // Who announced something meanwhile may have seen this helper busy.
+  } while (pool.announced_.load(std::memory_order_seq_cst) != announced &&
+           !helper.asked.exchange(true, std::memory_order_seq_cst));
+  MutexLock lock(pool.sleep_mutex_);
+  if (pool.items_.fetch_sub(1, std::memory_order_seq_cst) == 1) pool.wake_.NotifyAll();
+}
+
+void WorkerPool::AskExecutor(uint32_t count) {
+  for (uint32_t i = 0; i < helper_count_ && count; ++i) {
+    if (helpers_[i].asked.load(std::memory_order_relaxed) ||
+        helpers_[i].asked.exchange(true, std::memory_order_seq_cst))
+      continue;
+    items_.fetch_add(1, std::memory_order_seq_cst);
+    executor_.submit(executor_.user, ExecutorItem, &helpers_[i]);
+    --count;
+  }
+}
+
+void WorkerPool::Announce(uint32_t helpers) {
+  announced_.fetch_add(1, std::memory_order_seq_cst);
+  if (executor_.submit) return AskExecutor(helpers);
   if (sleepers_.load(std::memory_order_seq_cst)) {
     MutexLock lock(sleep_mutex_);
     wake_.NotifyAll();
   }
-  Work(0, caller_local);
+}
+
+bool WorkerPool::Post(Task* task) {
+  if (!helper_count_) return false;
+  {
+    MutexLock lock(sleep_mutex_);
+    task->next = nullptr;
+    *last_task_ = task;
+    last_task_ = &task->next;
+    task_count_.fetch_add(1, std::memory_order_relaxed);
+  }
+  Announce(1);
+  return true;
+}
+
+int32_t WorkerPool::RunSlice(Job& job, uint32_t count, void* caller_local) {
+  uint32_t threads = thread_count();
+  job.chunk = count / (threads * 16);
+  if (job.chunk == 0) job.chunk = 1;
+  uint32_t begin = 0;
+  for (uint32_t i = 0; i < threads; ++i) {
+    uint32_t end = static_cast<uint32_t>(uint64_t{count} * (i + 1) / threads);
+    job.ranges[i].left.store(PackRange(begin, end), std::memory_order_relaxed);
+    begin = end;
+  }
+  job.error.store(0, std::memory_order_relaxed);
+  uint64_t epoch = (job.state.load(std::memory_order_relaxed) >> 32) + 1;
+  if (static_cast<uint32_t>(epoch) == 0) epoch = 1;
+  job.state.store(epoch << 32 | kOpen, std::memory_order_seq_cst);
+  Announce(count - 1 < helper_count_ ? count - 1 : helper_count_);
+  Work(job, 0, caller_local);
   // Nothing is left to take: shut the door and wait for those who are inside.
-  uint64_t state = state_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
-  for (uint32_t spins = 0; state & kCountMask; state = state_.load(std::memory_order_acquire)) {
+  uint64_t state = job.state.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
+  for (uint32_t spins = 0; state & kCountMask; state = job.state.load(std::memory_order_acquire)) {
     if (++spins < 4096)
       CpuRelax();
     else
       sched_yield();
   }
-  return error_.load(std::memory_order_relaxed);
+  return job.error.load(std::memory_order_relaxed);
 }
 
 int32_t WorkerPool::Run(uint64_t count, RangeFunction function, void* context, void* caller_local) {
-  if (!worker_count_ || count < 2 || !busy_.TryLock()) return count ? function(context, 0, count, caller_local) : 0;
-  function_ = function;
-  context_ = context;
+  if (!helper_count_ || count < 2) return count ? function(context, 0, count, caller_local) : 0;
+  uint32_t number = 0;
+  while (number < kJobs && (jobs_[number].taken.load(std::memory_order_relaxed) ||
+                            jobs_[number].taken.exchange(true, std::memory_order_acquire)))
+    ++number;
+  if (number == kJobs) return function(context, 0, count, caller_local);
+  Job& job = jobs_[number];
+  job.function = function;
+  job.context = context;
   int32_t error = 0;
-  for (base_ = 0; base_ < count && !error; base_ += kSlice) {
-    uint64_t left = count - base_;
-    error = RunSlice(static_cast<uint32_t>(left < kSlice ? left : kSlice), caller_local);
+  for (job.base = 0; job.base < count && !error; job.base += kSlice) {
+    uint64_t left = count - job.base;
+    error = RunSlice(job, static_cast<uint32_t>(left < kSlice ? left : kSlice), caller_local);
   }
-  busy_.Unlock();
+  job.taken.store(false, std::memory_order_release);
   return error;
 }
 

@@ -1,4 +1,6 @@
-// Runs a range of workgroups on the calling thread and on workers that steal from each other.
+// Runs ranges of workgroups on the calling threads and on helpers that steal from each other. Several callers may use
+// it at once: each has a job of its own, and helpers go from job to job. Helpers are the pool's own threads, or work
+// items of the caller's executor.
 #ifndef EYRIE_RUNTIME_HAL_DRIVERS_CPU_WORKER_POOL_H_
 #define EYRIE_RUNTIME_HAL_DRIVERS_CPU_WORKER_POOL_H_
 
@@ -9,6 +11,7 @@
 
 #include "runtime/base/allocator.h"
 #include "runtime/base/thread.h"
+#include "runtime/hal/task.h"
 
 namespace eyrie::rt::hal::cpu {
 
@@ -18,60 +21,88 @@ using RangeFunction = int32_t (*)(void* context, uint64_t begin, uint64_t end, v
 
 class WorkerPool {
  public:
-  // `threads` counts the caller: 1 means no workers. Where the system refuses a thread, fewer run.
-  WorkerPool(Allocator& allocator, uint32_t threads, uint32_t spin_us);
+  // `threads` counts the caller: 1 means no helpers. Where the system refuses a thread, fewer run. With an executor
+  // (its `submit` is set) no thread is started.
+  WorkerPool(Allocator& allocator, uint32_t threads, uint32_t spin_us, const eyrie_executor_t& executor = {});
+  // Runs what was posted, and waits for the helpers.
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
 
-  // Makes the workers' scratch memory at least this large. Not while work runs.
+  // Makes the helpers' scratch memory at least this large. Waits for running jobs.
   Status ReserveLocal(size_t bytes);
-  // Calls `function` for all of [0, count), in pieces, and returns when all are done: 0 or the first error. When
-  // another thread is using the workers, the caller does everything alone.
+  // Calls `function` for all of [0, count), in pieces, and returns when all are done: 0 or the first error. From any
+  // thread, also from a task. When all jobs are taken, the caller does everything alone.
   int32_t Run(uint64_t count, RangeFunction function, void* context, void* caller_local);
+  // Has a helper run the task. False if there are no helpers. From any thread.
+  bool Post(Task* task);
   // While work is submitted, idle workers wait for its next dispatch a little longer before they sleep.
   void BeginSubmission() { submissions_.fetch_add(1, std::memory_order_relaxed); }
   void EndSubmission() { submissions_.fetch_sub(1, std::memory_order_relaxed); }
-  uint32_t thread_count() const { return worker_count_ + 1; }
+  uint32_t thread_count() const { return helper_count_ + 1; }
 
  private:
+  static constexpr uint32_t kJobs = 16;
+
   // What is left for a thread: begin in the low half, end in the high half. On a cache line of its own.
-  struct alignas(64) Slot {
-    std::atomic<uint64_t> range;
+  struct alignas(64) Range {
+    std::atomic<uint64_t> left;
+  };
+  // The state has an epoch in its high half, then an open bit, then the number of helpers in the job. A helper enters
+  // only while the bit is set, so the caller need not wait for those that sleep.
+  struct alignas(64) Job {
+    std::atomic<uint64_t> state;
+    std::atomic<bool> taken;
+    std::atomic<int32_t> error;
+    RangeFunction function;
+    void* context;
+    uint64_t base;
+    uint32_t chunk;
+    Range* ranges;  // one for the caller, then one for each helper
+  };
+  struct Helper {
     WorkerPool* pool;
     void* local;
     pthread_t thread;
-    uint32_t index;
+    uint32_t index;           // from 1
+    std::atomic<bool> asked;  // an item of the executor is under way
+    uint32_t seen[kJobs];     // the last epoch of each job that it helped with
   };
 
-  static void* WorkerMain(void* slot);
-  void Work(uint32_t index, void* local);
-  bool Take(uint32_t index, uint32_t* begin, uint32_t* end);
-  uint64_t SpinNs() const;
-  int32_t RunSlice(uint32_t count, void* caller_local);
-
-  // State of the current job: epoch in the high half, then an open bit, then the number of workers in it. A worker
-  // enters only while the bit is set, so the caller need not wait for those that sleep.
   static constexpr uint64_t kOpen = 1u << 31;
   static constexpr uint64_t kCountMask = kOpen - 1;
 
+  static void* WorkerMain(void* helper);
+  static void ExecutorItem(void* helper);
+  bool Allot(uint32_t threads);
+  void StartThreads();
+  void AskExecutor(uint32_t count);
+  void Announce(uint32_t helpers);
+  bool HelpJobs(Helper& helper);
+  bool RunTask();
+  void Idle(uint32_t announced);
+  void Work(Job& job, uint32_t index, void* local);
+  bool Take(Job& job, uint32_t index, uint32_t* begin, uint32_t* end);
+  uint64_t SpinNs() const;
+  int32_t RunSlice(Job& job, uint32_t count, void* caller_local);
+
   Allocator& allocator_;
-  Slot* slots_ = nullptr;  // slot 0 is the caller's
-  uint32_t slot_count_ = 0;
-  uint32_t worker_count_ = 0;
+  eyrie_executor_t executor_;
   uint64_t spin_ns_;
+  Job jobs_[kJobs] = {};
+  Range* ranges_ = nullptr;
+  Helper* helpers_ = nullptr;
+  uint32_t allotted_ = 0;  // helpers that there is room for
+  uint32_t helper_count_ = 0;
   size_t local_bytes_ = 0;
 
-  Mutex busy_;  // held by the thread that runs a job
-  RangeFunction function_ = nullptr;
-  void* context_ = nullptr;
-  uint64_t base_ = 0;
-  uint32_t chunk_ = 1;
-  alignas(64) std::atomic<uint64_t> state_{0};
-  alignas(64) std::atomic<int32_t> error_{0};
-
-  Mutex sleep_mutex_;
+  Mutex sleep_mutex_;  // also guards the tasks
   Condition wake_;
+  Task* first_task_ = nullptr;
+  Task** last_task_ = &first_task_;
+  std::atomic<uint32_t> task_count_{0};
+  std::atomic<uint32_t> announced_{0};  // grows with every job and task
   std::atomic<uint32_t> sleepers_{0};
+  std::atomic<uint32_t> items_{0};  // of the executor, under way
   std::atomic<uint32_t> submissions_{0};
   std::atomic<bool> quit_{false};
 };

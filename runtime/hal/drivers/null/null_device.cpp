@@ -42,7 +42,6 @@ class NullCommandBuffer final : public CommandBuffer {
     state_ = State::kEnded;
     return {};
   }
-  bool ended() const { return state_ == State::kEnded; }
 
  private:
   friend class ::eyrie::rt::Allocator;
@@ -85,29 +84,11 @@ class NullDevice final : public Device {
     if (!commands) return OutOfMemory();
     return commands;
   }
-  Status Submit(const Submission& submission) override {
-    Status status = Check(submission);
-    for (const SemaphoreValue& signal : submission.signals) {
-      if (status.ok())
-        status = signal.semaphore->Signal(signal.value);
-      else
-        signal.semaphore->Fail();
-    }
-    return status;
-  }
+  bool Post(Task*) override { return false; }
 
  private:
   friend class ::eyrie::rt::Allocator;
-  Status Check(const Submission& submission) {
-    for (const SemaphoreValue& wait : submission.waits)
-      EYRIE_RETURN_IF_ERROR(
-          wait.semaphore->Wait(wait.value, submission.stop ? submission.stop->deadline_ns : kForever));
-    if (submission.commands->device() != this)
-      return Error(EYRIE_INVALID_ARGUMENT, "the command buffer belongs to another device");
-    if (!static_cast<NullCommandBuffer*>(submission.commands)->ended())
-      return Error(EYRIE_FAILED_PRECONDITION, "the command buffer has not been ended");
-    return {};
-  }
+  Status Execute(const Submission&) override { return {}; }
   Allocator& allocator_;
 };
 
