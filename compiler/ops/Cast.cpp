@@ -89,16 +89,36 @@ FailureOr<Tensor> cast(Builder &b, const Tensor &x, Type type, bool isUnsigned) 
   });
 }
 
-/// How scale and zero point are read in the loop nest over x: one number, or one per index of `axis`.
-static FailureOr<Tensor> alongAxis(Builder &b, const Tensor &x, const Tensor &scale, int64_t axis) {
-  if (scale.numElements().is(1))
+/// One parameter for each block of `blockSize` elements along `axis` as one for each element of x.
+static FailureOr<Tensor> perBlock(Builder &b, const Tensor &x, const Tensor &p, int64_t axis, int64_t blockSize) {
+  if (p.rank() != x.rank())
+    return b.error() << "quantisation in blocks needs scales and zero points of the rank of " << x.str() << ", found "
+                     << p.str();
+  for (int64_t i = 0; i < x.rank(); ++i)
+    if (failed(checkSame(b, p.shape[i], i == axis ? ceilDiv(x.shape[i], blockSize) : x.shape[i],
+                         "scales or zero points " + p.str() + " of blocks of " + llvm::Twine(blockSize) +
+                             " along axis " + llvm::Twine(axis) + " of " + x.str())))
+      return failure();
+  return gatherMap(b, p, x.shape, {}, {}, [&](const Scalar &s, ValueRange indices, ValueRange) {
+    SmallVector<Value> from(indices);
+    from[axis] = s.op<arith::DivUIOp>(from[axis], s.index(blockSize));
+    return from;
+  });
+}
+
+/// How scale and zero point are read in the loop nest over x: one number, one per index of `axis`, or one per block.
+static FailureOr<Tensor> alongAxis(Builder &b, const Tensor &x, const Tensor &scale, int64_t axis, int64_t blockSize) {
+  if (blockSize < 0)
+    return b.error() << "block_size must not be negative, found " << blockSize;
+  if (scale.numElements().is(1) && (blockSize == 0 || scale.rank() < 2))
     return b.reshape(scale, {});
-  if (scale.rank() != 1)
-    return b.error() << "blocked quantisation is not supported yet: expected one scale or one per channel, found "
-                     << scale.str();
   auto position = normalizeAxis(b, axis, x.rank());
   if (failed(position))
     return failure();
+  if (blockSize > 0)
+    return perBlock(b, x, scale, *position, blockSize);
+  if (scale.rank() != 1)
+    return b.error() << "expected one scale or one per channel (or an attribute 'block_size'), found " << scale.str();
   Dims shape(x.rank() - *position, Dim(1));
   shape[0] = scale.shape[0];
   return b.reshape(scale, shape);
@@ -106,13 +126,15 @@ static FailureOr<Tensor> alongAxis(Builder &b, const Tensor &x, const Tensor &sc
 
 /// The operands of a quantisation: x, the scale and, if there is one, the zero point, both laid along `axis` of x.
 static FailureOr<SmallVector<Tensor>> withScale(Builder &b, const Tensor &x, const Tensor &scale,
-                                                const Tensor *zeroPoint, int64_t axis) {
-  auto step = alongAxis(b, x, scale, axis);
+                                                const Tensor *zeroPoint, int64_t axis, int64_t blockSize) {
+  if (!scale.isFloat())
+    return b.error() << "the scale must be a floating-point number, found " << scale.str();
+  auto step = alongAxis(b, x, scale, axis, blockSize);
   if (failed(step))
     return failure();
   SmallVector<Tensor> operands{x, *step};
   if (zeroPoint) {
-    auto zero = alongAxis(b, x, *zeroPoint, axis);
+    auto zero = alongAxis(b, x, *zeroPoint, axis, blockSize);
     if (failed(zero))
       return failure();
     operands.push_back(*zero);
@@ -121,12 +143,12 @@ static FailureOr<SmallVector<Tensor>> withScale(Builder &b, const Tensor &x, con
 }
 
 FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
-                                 int64_t axis, Type type, bool isUnsigned) {
-  auto operands = withScale(b, x, scale, zeroPoint, axis);
+                                 int64_t axis, Type type, bool isUnsigned, int64_t blockSize, Type precision) {
+  auto operands = withScale(b, x, scale, zeroPoint, axis, blockSize);
   if (failed(operands))
     return failure();
   return elementwise(b, x.shape, type, *operands, isUnsigned, [&](const Scalar &s, ValueRange args) {
-    Type wide = computeType(x.isFloat() ? x.elementType : scale.elementType);
+    Type wide = computeType(precision ? precision : x.isFloat() ? x.elementType : scale.elementType);
     Value scaled =
         s.divF(scalarCast(s, args[0], x.isUnsigned, wide, false), scalarCast(s, args[1], false, wide, false));
     if (isa<FloatType>(type))
@@ -139,11 +161,11 @@ FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scal
 }
 
 FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
-                                   int64_t axis) {
-  auto operands = withScale(b, x, scale, zeroPoint, axis);
+                                   int64_t axis, int64_t blockSize, Type resultType) {
+  auto operands = withScale(b, x, scale, zeroPoint, axis, blockSize);
   if (failed(operands))
     return failure();
-  Type type = scale.elementType, wide = computeType(type);
+  Type type = resultType ? resultType : scale.elementType, wide = computeType(scale.elementType);
   return elementwise(b, x.shape, type, *operands, false, [&](const Scalar &s, ValueRange args) {
     Value value;
     if (x.isInteger() && x.elementType.getIntOrFloatBitWidth() <= 16) {

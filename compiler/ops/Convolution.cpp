@@ -115,7 +115,8 @@ static LogicalResult checkOperands(Builder &b, const Tensor &x, const Tensor &fi
                      << x.str() << " and " << filter.str();
   if (!filter.hasStaticShape())
     return b.error() << "the filter's shape must be known, found " << filter.str();
-  if (x.elementType != filter.elementType || !x.isFloat())
+  // Integers come from the quantised convolutions, which sum in 32 bits.
+  if (x.elementType != filter.elementType || (!x.isFloat() && !x.elementType.isInteger(32)))
     return b.error() << "a convolution needs an input and a filter of one floating-point type, found " << x.str()
                      << " and " << filter.str();
   if (groups < 1 || outChannels.constant() % groups != 0)

@@ -4,6 +4,7 @@
 // Operands given by pointer are optional (null: absent). Axes may be negative everywhere.
 #pragma once
 #include "compiler/ops/Tensor.h"
+#include <limits>
 
 namespace eyrie::ops {
 
@@ -95,10 +96,14 @@ FailureOr<Tensor> cast(Builder &b, const Tensor &x, mlir::Type elementType, bool
 /// The same bits as another type of the same width.
 FailureOr<Tensor> bitCast(Builder &b, const Tensor &x, mlir::Type elementType, bool isUnsigned);
 
+/// One scale and zero point for all, one per index of `axis`, or with a `blockSize` one per block along `axis`.
+/// `precision`: the type of the division (null: x's).
 FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
-                                 int64_t axis, mlir::Type elementType, bool isUnsigned);
+                                 int64_t axis, mlir::Type elementType, bool isUnsigned, int64_t blockSize = 0,
+                                 mlir::Type precision = {});
+/// `resultType` null: the scale's.
 FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
-                                   int64_t axis);
+                                   int64_t axis, int64_t blockSize = 0, mlir::Type resultType = {});
 
 //===- contractions -------------------------------------------------------------------------------------------------===
 
@@ -282,5 +287,71 @@ struct RecurrentAttrs {
 FailureOr<SmallVector<Tensor>> recurrent(Builder &b, Cell cell, const Tensor &x, const Tensor &w, const Tensor &r,
                                          const Tensor *bias, const Tensor *sequenceLengths, const Tensor *h0,
                                          const Tensor *c0, const Tensor *peephole, const RecurrentAttrs &attrs);
+
+//===- attention ----------------------------------------------------------------------------------------------------===
+
+struct AttentionAttrs {
+  std::optional<double> scale; // absent: 1 / sqrt(head size)
+  double softcap = 0;          // 0: none
+  bool isCapFirst = false;     // the cap comes before the masks
+  /// Query i sees key j only if j <= i + causalOffset (absent: all), and j > i + causalOffset - window (0: no window).
+  std::optional<Dim> causalOffset;
+  int64_t window = 0;
+  mlir::Type softmaxType;                                   // null: the operands' type
+  double masked = -std::numeric_limits<double>::infinity(); // the score of what a query must not see
+};
+struct AttentionResult {
+  Tensor y;                                  // [B, H, S, DV]
+  Tensor raw, biased, capped, probabilities; // [B, H, S, T]: the scores after each step
+};
+/// q [B, H, S, D], k [B, HK, T, D], v [B, HK, T, DV]; H is a multiple of HK, and neighbouring heads share one of k and
+/// v. A mask is boolean (true: seen) or added to the scores, and broadcasts to [B, H, S, T]; where its last dimension
+/// is shorter than T, the rest is not seen. `firstKeys` and `keyCounts`, integers that broadcast to [B, S]: a query
+/// sees keys from the first up to, not including, the count.
+FailureOr<AttentionResult> attention(Builder &b, const Tensor &q, const Tensor &k, const Tensor &v,
+                                     ArrayRef<Tensor> masks, const Tensor *firstKeys, const Tensor *keyCounts,
+                                     const AttentionAttrs &attrs);
+/// [B, S, heads * D] to [B, heads, S, D] and back.
+FailureOr<Tensor> splitHeads(Builder &b, const Tensor &x, int64_t heads);
+Tensor mergeHeads(Builder &b, const Tensor &x);
+/// x [B, H, S, D]; the first `rotaryDim` of D (0: all) are rotated. cos, sin: [B, S, rotaryDim/2], or with `positions`
+/// [B, S] (or one offset, to which the place in S is added) [positions, rotaryDim/2].
+FailureOr<Tensor> rotaryEmbedding(Builder &b, const Tensor &x, const Tensor &cos, const Tensor &sin,
+                                  const Tensor *positions, bool interleaved, int64_t rotaryDim);
+/// `past` with `update` along `axis`, from the place that `starts` [batch] gives (absent: 0); circular: modulo its
+/// size.
+FailureOr<Tensor> updateCache(Builder &b, const Tensor &past, const Tensor &update, const Tensor *starts, int64_t axis,
+                              bool circular);
+
+//===- quantised arithmetic -----------------------------------------------------------------------------------------===
+
+/// A quantised operand: 8-bit integers with a scale and a zero point (null: 0), one for all or one per row, column or
+/// channel, as the operation says.
+struct Quantized {
+  const Tensor &x;
+  const Tensor *scale;
+  const Tensor *zeroPoint;
+};
+/// Exact i32 products of 8-bit integers without their zero points: x's one per row [M], y's one per column [N], or with
+/// their batch dimensions.
+FailureOr<Tensor> matmulInteger(Builder &b, const Tensor &x, const Tensor &y, const Tensor *xZero, const Tensor *yZero);
+/// As conv, exactly in i32; the filter's zero point may be one per output channel. The padding is the zero point.
+FailureOr<Tensor> convInteger(Builder &b, const Tensor &x, const Tensor &filter, const Tensor *xZero,
+                              const Tensor *filterZero, const WindowAttrs &attrs, int64_t groups);
+/// The results have the type of `outZero`.
+FailureOr<Tensor> qlinearMatmul(Builder &b, Quantized x, Quantized y, const Tensor &outScale, const Tensor &outZero);
+/// bias: i32, in steps of x's scale times the filter's.
+FailureOr<Tensor> qlinearConv(Builder &b, Quantized x, Quantized filter, const Tensor *bias, const Tensor &outScale,
+                              const Tensor &outZero, const WindowAttrs &attrs, int64_t groups);
+/// f32 to u8 over the range of the data (with 0 in it). Results: y, scale, zero point.
+FailureOr<SmallVector<Tensor>> dynamicQuantizeLinear(Builder &b, const Tensor &x);
+/// Float factors of integer sums: value * x's scale * y's scale (laid out like the zero points of matmulInteger), as
+/// f32, plus bias.
+FailureOr<Tensor> scaledMatmulInteger(Builder &b, Quantized x, Quantized y, const Tensor *bias);
+/// Weights [rows, columns] of the scales' type from numbers of 2, 4 or 8 bits: blocks of `blockSize` along the columns
+/// (the last one filled up) have one scale and one zero point each (absent: half of the range). `packed` u8, numbers
+/// from the lowest bits on; zero points packed in the same way, or floats.
+FailureOr<Tensor> unpackWeights(Builder &b, const Tensor &packed, const Tensor &scales, const Tensor *zeroPoints,
+                                int64_t rows, int64_t columns, int64_t bits, int64_t blockSize);
 
 } // namespace eyrie::ops

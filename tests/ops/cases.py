@@ -20,6 +20,7 @@ class Case:
 
     `dynamic`: sizes above 1 are declared symbolic, equal sizes by the same symbol. `also`: more inputs of other sizes
     for the same module; they need `dims`, the declared dimensions of each input that is not a Weight.
+    An `op` of another domain is written with it ("com.microsoft::Gelu"); `version` is that domain's.
     """
     name: str
     op: str
@@ -31,6 +32,7 @@ class Case:
     dims: list = None
     also: list = field(default_factory=list)
     tolerance: float = 1e-5
+    version: int = 1
 
     def given(self, inputs) -> dict:
         return {f"x{i}": x for i, x in enumerate(inputs) if x is not None and not isinstance(x, Weight)}
@@ -54,9 +56,14 @@ class Case:
         while names and not names[-1]:
             names.pop()
         results = [f"y{j}" for j in range(self.outputs)]
-        node = helper.make_node(self.op, names, results, name=self.name, **self.attributes)
+        domain, _, op = self.op.rpartition("::")
+        attributes = {key.rstrip("_"): value for key, value in self.attributes.items()}  # "opset_": an attribute "opset"
+        node = helper.make_node(op, names, results, name=self.name, domain=domain, **attributes)
         graph = helper.make_graph([node], self.name, declared, [onnx.ValueInfoProto(name=y) for y in results], kept)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
+        opsets = [helper.make_opsetid("", self.opset)]
+        if domain:
+            opsets.append(helper.make_opsetid(domain, self.version))
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
 class Family:
@@ -66,11 +73,11 @@ class Family:
         self.cases, self.counts = [], {}
 
     def add(self, op, *inputs, name=None, outputs=1, opset=17, dynamic=False, dims=None, also=(), tolerance=1e-5,
-            **attributes):
+            version=1, **attributes):
         count = self.counts[op] = self.counts.get(op, -1) + 1
         suffix = name or f"{count:02}"
         self.cases.append(Case(f"{op}_{suffix}" + ("_dynamic" if dynamic else ""), op, list(inputs), attributes, outputs,
-                               opset, dynamic, dims, list(also), tolerance))
+                               opset, dynamic, dims, list(also), tolerance, version))
 
     def both(self, op, *inputs, name=None, **options):
         """The case with static and with symbolic shapes."""

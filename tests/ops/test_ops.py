@@ -2,13 +2,16 @@
 
 An operation that Eyrie does not have yet is skipped, if the compiler says so clearly; anything else is a failure.
 """
+import attention
 import axes
 import contractions
+import contrib
 import elementwise
 import losses
 import movement
 import onnx
 import pytest
+import quantized
 import reductions
 import signals
 import vision
@@ -17,7 +20,7 @@ from onnx import helper
 from reference import expected
 
 CASES = {}
-for family in elementwise, contractions, reductions, movement, losses, axes, vision, signals:
+for family in (elementwise, contractions, reductions, movement, losses, axes, vision, signals, quantized, attention, contrib):
     for case in family.family.cases:
         name = case.name
         while name in CASES:

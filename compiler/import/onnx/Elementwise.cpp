@@ -89,22 +89,41 @@ Result castLike(OpNode &n) {
   return ops::cast(n.b, n.required(0), n.required(1).elementType, n.required(1).isUnsigned);
 }
 
+/// The floating-point type that an attribute names; null when absent.
+Type floatTypeOf(OpNode &n, StringRef name) {
+  if (!n.integer(name, 0))
+    return {};
+  Type type = n.elementType(name, 0).type;
+  if (!isa<FloatType>(type))
+    (void)n.fail("attribute '" + name + "' must name a floating-point type");
+  return type;
+}
+
 Result quantize(OpNode &n) {
   const Tensor *zero = n.input(2);
-  if (n.integer("block_size", 0))
-    return n.unsupported("quantisation in blocks (attribute 'block_size') is not supported");
   OpNode::TypeAndSign type{n.b.builder.getI8Type(), true};
   if (n.integer("output_dtype", 0))
     type = n.elementType("output_dtype", 0);
   else if (zero)
     type = {zero->elementType, zero->isUnsigned};
-  return ops::quantizeLinear(n.b, n.required(0), n.required(1), zero, n.integer("axis", 1), type.type, type.isUnsigned);
+  if (zero && (zero->elementType != type.type || zero->isUnsigned != type.isUnsigned))
+    return n.fail("attribute 'output_dtype' and the type of the zero point " + zero->str() + " differ");
+  if (!n.flag("saturate", true) && isa<FloatType>(type.type))
+    return n.unsupported("attribute 'saturate' = 0 is not supported");
+  Type precision = floatTypeOf(n, "precision");
+  int64_t axis = n.integer("axis", 1), blockSize = n.integer("block_size", 0);
+  if (!n.isGood())
+    return failure();
+  return ops::quantizeLinear(n.b, n.required(0), n.required(1), zero, axis, type.type, type.isUnsigned, blockSize,
+                             precision);
 }
 
 Result dequantize(OpNode &n) {
-  if (n.integer("block_size", 0))
-    return n.unsupported("quantisation in blocks (attribute 'block_size') is not supported");
-  return ops::dequantizeLinear(n.b, n.required(0), n.required(1), n.input(2), n.integer("axis", 1));
+  Type type = floatTypeOf(n, "output_dtype");
+  int64_t axis = n.integer("axis", 1), blockSize = n.integer("block_size", 0);
+  if (!n.isGood())
+    return failure();
+  return ops::dequantizeLinear(n.b, n.required(0), n.required(1), n.input(2), axis, blockSize, type);
 }
 
 Result isInf(OpNode &n) {

@@ -199,7 +199,7 @@ static std::string reasonFor(const Node &node) {
   static const llvm::StringSet<> random{"RandomNormal",      "RandomNormalLike", "RandomUniform",
                                         "RandomUniformLike", "Bernoulli",        "Multinomial"};
   static const llvm::StringSet<> dataDependent{"NonZero", "Unique", "Compress", "NonMaxSuppression"};
-  if (!plainDomain(node.domain).empty())
+  if (!plainDomain(node.domain).empty() && !isKnownDomain(node.domain))
     return "operations of the domain " + quote(node.domain) + " are not supported";
   if (node.op.contains("Sequence") || node.op.starts_with("Optional"))
     return "sequences and optional values are not supported yet";
@@ -219,7 +219,7 @@ bool Importer::isUnknown(const Node &node, const Env &env, StringRef place) {
   bool isDefault = plainDomain(node.domain).empty();
   if (isDefault && (node.op == "If" || node.op == "Loop" || node.op == "Scan"))
     return false;
-  const OpRow *row = isDefault ? findOp(node.op) : nullptr;
+  const OpRow *row = findOp(plainDomain(node.domain), node.op);
   if (!row) {
     errors.addUnsupported({place.str(), opName(node, opset), reasonFor(node)});
     return true;
@@ -337,7 +337,7 @@ void Importer::bind(const Node &node, Scope &scope, ArrayRef<Tensor> results, St
 
 void Importer::importOperation(const Node &node, Scope &scope, const Env &env, int64_t opset,
                                ArrayRef<const Slot *> operands, StringRef place) {
-  const OpRow &row = *findOp(node.op);
+  const OpRow &row = *findOp(plainDomain(node.domain), node.op);
   OpNode n(*b, node, opset);
   for (const Slot *slot : operands)
     n.inputs.push_back(slot->kind == Slot::Kind::Tensor ? &slot->tensor : nullptr);

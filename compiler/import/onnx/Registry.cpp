@@ -3,18 +3,24 @@
 
 namespace eyrie::import::onnx {
 
-const OpRow *findOp(StringRef name) {
+bool isKnownDomain(StringRef domain) { return domain == "com.microsoft" || domain == "ai.onnx.ml"; }
+
+const OpRow *findOp(StringRef domain, StringRef name) {
   static const llvm::StringMap<const OpRow *> *const table = [] {
     auto *rows = new llvm::StringMap<const OpRow *>;
     for (ArrayRef<OpRow> family : {elementwiseOps(), contractionOps(), windowOps(), reductionOps(), normalizationOps(),
                                    movementOps(), shapeOps(), resizeOps(), recurrentOps(), lossOps(), samplingOps(),
-                                   visionOps(), signalOps(), randomOps(), vectorizerOps(), linearAttentionOps()})
+                                   visionOps(), signalOps(), randomOps(), vectorizerOps(), quantizedOps(),
+                                   attentionOps(), contribOps(), contribQuantizedOps(), contribAttentionOps(),
+                                   classicalOps(), treeOps(), linearAttentionOps()})
       for (const OpRow &row : family)
         if (!rows->try_emplace(row.name, &row).second)
           llvm_unreachable("two rows for one operation");
     return rows;
   }();
-  return table->lookup(name);
+  if (domain.empty())
+    return name.contains("::") ? nullptr : table->lookup(name);
+  return table->lookup((domain + "::" + name).str());
 }
 
 int64_t effectiveVersion(const OpRow &row, int64_t opset) {

@@ -18,25 +18,35 @@ struct OpRow {
 
 inline constexpr size_t kAnyNumber = SIZE_MAX;
 
-ArrayRef<OpRow> elementwiseOps();     // Elementwise.cpp
-ArrayRef<OpRow> contractionOps();     // Contraction.cpp
-ArrayRef<OpRow> windowOps();          // Window.cpp
-ArrayRef<OpRow> reductionOps();       // Reduction.cpp
-ArrayRef<OpRow> normalizationOps();   // Normalization.cpp
-ArrayRef<OpRow> movementOps();        // Movement.cpp
-ArrayRef<OpRow> shapeOps();           // Shape.cpp
-ArrayRef<OpRow> resizeOps();          // Resize.cpp
-ArrayRef<OpRow> recurrentOps();       // Recurrent.cpp
-ArrayRef<OpRow> lossOps();            // Loss.cpp
-ArrayRef<OpRow> samplingOps();        // Sampling.cpp
-ArrayRef<OpRow> visionOps();          // Vision.cpp
-ArrayRef<OpRow> signalOps();          // Signal.cpp
-ArrayRef<OpRow> randomOps();          // Random.cpp
-ArrayRef<OpRow> vectorizerOps();      // Vectorizer.cpp
+ArrayRef<OpRow> elementwiseOps();   // Elementwise.cpp
+ArrayRef<OpRow> contractionOps();   // Contraction.cpp
+ArrayRef<OpRow> windowOps();        // Window.cpp
+ArrayRef<OpRow> reductionOps();     // Reduction.cpp
+ArrayRef<OpRow> normalizationOps(); // Normalization.cpp
+ArrayRef<OpRow> movementOps();      // Movement.cpp
+ArrayRef<OpRow> shapeOps();         // Shape.cpp
+ArrayRef<OpRow> resizeOps();        // Resize.cpp
+ArrayRef<OpRow> recurrentOps();     // Recurrent.cpp
+ArrayRef<OpRow> lossOps();          // Loss.cpp
+ArrayRef<OpRow> samplingOps();      // Sampling.cpp
+ArrayRef<OpRow> visionOps();        // Vision.cpp
+ArrayRef<OpRow> signalOps();        // Signal.cpp
+ArrayRef<OpRow> randomOps();        // Random.cpp
+ArrayRef<OpRow> vectorizerOps();    // Vectorizer.cpp
+ArrayRef<OpRow> quantizedOps();     // Quantized.cpp
+ArrayRef<OpRow> attentionOps();     // Attention.cpp
 ArrayRef<OpRow> linearAttentionOps(); // LinearAttention.cpp
+// Other domains: the names of their rows begin with the domain, as in "com.microsoft::Gelu".
+ArrayRef<OpRow> contribOps();          // Contrib.cpp
+ArrayRef<OpRow> contribQuantizedOps(); // ContribQuantized.cpp
+ArrayRef<OpRow> contribAttentionOps(); // ContribAttention.cpp
+ArrayRef<OpRow> classicalOps();        // Classical.cpp
+ArrayRef<OpRow> treeOps();             // Trees.cpp
 
-/// The row of an operation of the default domain; null if there is none.
-const OpRow *findOp(StringRef name);
+/// The row of an operation of a domain (empty: the default one); null if there is none.
+const OpRow *findOp(StringRef domain, StringRef name);
+/// True if the importer knows operations of this domain besides the default one.
+bool isKnownDomain(StringRef domain);
 /// The version of the operation that a node of operator set `opset` means; 0 when it came later.
 int64_t effectiveVersion(const OpRow &row, int64_t opset);
 

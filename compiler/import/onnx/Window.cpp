@@ -1,12 +1,11 @@
 // Convolutions and poolings.
-#include "compiler/import/onnx/Registry.h"
+#include "compiler/import/onnx/Window.h"
 
 using namespace mlir;
 using eyrie::ops::AutoPad;
 using eyrie::ops::Pool;
 
 namespace eyrie::import::onnx {
-namespace {
 
 void readWindow(OpNode &n, ops::WindowAttrs &attrs) {
   attrs.kernel = n.integers("kernel_shape");
@@ -20,6 +19,19 @@ void readWindow(OpNode &n, ops::WindowAttrs &attrs) {
                                      {"SAME_LOWER", AutoPad::SameLower},
                                      {"", AutoPad::NotSet}});
 }
+
+bool readPool(OpNode &n, ops::PoolAttrs &attrs) {
+  readWindow(n, attrs);
+  attrs.ceilMode = n.flag("ceil_mode", false);
+  attrs.countIncludePad = n.flag("count_include_pad", false);
+  attrs.p = n.integer("p", 2);
+  attrs.columnMajor = n.flag("storage_order", false);
+  if (attrs.kernel.empty())
+    (void)n.fail("attribute 'kernel_shape' is missing");
+  return n.isGood();
+}
+
+namespace {
 
 Result conv(OpNode &n) {
   ops::WindowAttrs attrs;
@@ -38,17 +50,6 @@ Result convTranspose(OpNode &n) {
   if (!n.isGood())
     return failure();
   return ops::convTranspose(n.b, n.required(0), n.required(1), n.input(2), attrs, groups, outputPadding, outputShape);
-}
-
-bool readPool(OpNode &n, ops::PoolAttrs &attrs) {
-  readWindow(n, attrs);
-  attrs.ceilMode = n.flag("ceil_mode", false);
-  attrs.countIncludePad = n.flag("count_include_pad", false);
-  attrs.p = n.integer("p", 2);
-  attrs.columnMajor = n.flag("storage_order", false);
-  if (attrs.kernel.empty())
-    (void)n.fail("attribute 'kernel_shape' is missing");
-  return n.isGood();
 }
 
 template <Pool kind> Result pool(OpNode &n) {

@@ -1,0 +1,11 @@
+// Attributes that convolutions and poolings share.
+#pragma once
+#include "compiler/import/onnx/Registry.h"
+
+namespace eyrie::import::onnx {
+
+void readWindow(OpNode &n, ops::WindowAttrs &attrs);
+/// False after an error.
+bool readPool(OpNode &n, ops::PoolAttrs &attrs);
+
+} // namespace eyrie::import::onnx
