@@ -54,8 +54,8 @@ FailureOr<Masks> readMasks(OpNode &n, const Tensor *keys, const Tensor *bias, co
   Masks masks;
   if (keys && keys->rank() == 1) {
     if (isEqual(keys->shape[0], q.shape[0]) == std::optional<bool>(false))
-      return n.unsupported("a mask of keys of rank 1 must hold one number of keys for each of the " +
-                           q.shape[0].str() + " batches; found " + keys->str());
+      return n.unsupported("a mask of keys of rank 1 must hold one number of keys for each of the " + q.shape[0].str() +
+                           " batches; found " + keys->str());
     masks.counts = keys;
   } else if (keys) {
     auto mask = additiveMask(n, *keys, q.elementType, hidden);
@@ -234,8 +234,7 @@ FailureOr<Tensor> firstPlaces(OpNode &n, const Tensor &lastKeys, Dim length) {
 /// The places start + 0, 1, ... S-1 of each batch, [B, S].
 FailureOr<Tensor> placesFrom(OpNode &n, const Tensor &starts, Dim length) {
   auto steps = ops::range(n.b, integer(n, 0), integer(n, length), integer(n, 1));
-  return failed(steps) ? steps
-                       : ops::binary(n.b, Binary::Add, n.b.reshape(starts, {starts.shape[0], 1}), *steps);
+  return failed(steps) ? steps : ops::binary(n.b, Binary::Add, n.b.reshape(starts, {starts.shape[0], 1}), *steps);
 }
 
 /// The cache with the new keys (or values); it grows to hold `total` of them.
@@ -278,7 +277,11 @@ Result groupQueryAttention(OpNode &n) {
           window = n.integer("local_window_size", -1);
   bool isInterleaved = n.flag("rotary_interleaved", false), isRotated = n.flag("do_rotary", false);
   if (failed(refuse(n,
-                    {{11, "head_sink"}, {12, "k_scale"}, {13, "v_scale"}, {14, "q_norm_weight"}, {15, "k_norm_weight"},
+                    {{11, "head_sink"},
+                     {12, "k_scale"},
+                     {13, "v_scale"},
+                     {14, "q_norm_weight"},
+                     {15, "k_norm_weight"},
                      {16, "query_seqlens"}},
                     {"smooth_softmax", "qk_output", "kv_cache_bit_width", "sliding_window_cache"})))
     return failure();
@@ -296,9 +299,9 @@ Result groupQueryAttention(OpNode &n) {
   if (isRotated) {
     const Tensor &cosines = n.required(7), &sines = n.required(8);
     for (size_t i = 0; i < 2 && n.isGood(); ++i) {
-      auto turned = ops::rotaryEmbedding(n.b, (*parts)[i], cosines, sines, n.input(9) ? n.input(9) : &*places,
-                                         isInterleaved,
-                                         cosines.shape.back().isConstant() ? 2 * cosines.shape.back().constant() : 0);
+      auto turned =
+          ops::rotaryEmbedding(n.b, (*parts)[i], cosines, sines, n.input(9) ? n.input(9) : &*places, isInterleaved,
+                               cosines.shape.back().isConstant() ? 2 * cosines.shape.back().constant() : 0);
       if (failed(turned))
         return failure();
       (*parts)[i] = *turned;

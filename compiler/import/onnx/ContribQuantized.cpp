@@ -36,7 +36,8 @@ Result quantizedWithZero(OpNode &n, FailureOr<Tensor> y, size_t i, const Tensor 
   }
   if (failed(steps))
     return failure();
-  return ops::quantizeLinear(n.b, *steps, n.b.splat({}, steps->elementType, 1), nullptr, 0, x.elementType, x.isUnsigned);
+  return ops::quantizeLinear(n.b, *steps, n.b.splat({}, steps->elementType, 1), nullptr, 0, x.elementType,
+                             x.isUnsigned);
 }
 
 Result qlinearAdd(OpNode &n) {

@@ -39,7 +39,8 @@ struct ScanOutput {
   Tensor row;
   bool isReverse = false;
   SmallVector<bool> isOpen; // per dimension of the row: known only in the body
-  /// The rows are collected by making the tensor longer in each turn; else in place, where the number of turns is known.
+  /// The rows are collected by making the tensor longer in each turn; else in place, where the number of turns is
+  /// known.
   bool grows = false;
 };
 } // namespace

@@ -18,23 +18,23 @@ struct OpRow {
 
 inline constexpr size_t kAnyNumber = SIZE_MAX;
 
-ArrayRef<OpRow> elementwiseOps();   // Elementwise.cpp
-ArrayRef<OpRow> contractionOps();   // Contraction.cpp
-ArrayRef<OpRow> windowOps();        // Window.cpp
-ArrayRef<OpRow> reductionOps();     // Reduction.cpp
-ArrayRef<OpRow> normalizationOps(); // Normalization.cpp
-ArrayRef<OpRow> movementOps();      // Movement.cpp
-ArrayRef<OpRow> shapeOps();         // Shape.cpp
-ArrayRef<OpRow> resizeOps();        // Resize.cpp
-ArrayRef<OpRow> recurrentOps();     // Recurrent.cpp
-ArrayRef<OpRow> lossOps();          // Loss.cpp
-ArrayRef<OpRow> samplingOps();      // Sampling.cpp
-ArrayRef<OpRow> visionOps();        // Vision.cpp
-ArrayRef<OpRow> signalOps();        // Signal.cpp
-ArrayRef<OpRow> randomOps();        // Random.cpp
-ArrayRef<OpRow> vectorizerOps();    // Vectorizer.cpp
-ArrayRef<OpRow> quantizedOps();     // Quantized.cpp
-ArrayRef<OpRow> attentionOps();     // Attention.cpp
+ArrayRef<OpRow> elementwiseOps();     // Elementwise.cpp
+ArrayRef<OpRow> contractionOps();     // Contraction.cpp
+ArrayRef<OpRow> windowOps();          // Window.cpp
+ArrayRef<OpRow> reductionOps();       // Reduction.cpp
+ArrayRef<OpRow> normalizationOps();   // Normalization.cpp
+ArrayRef<OpRow> movementOps();        // Movement.cpp
+ArrayRef<OpRow> shapeOps();           // Shape.cpp
+ArrayRef<OpRow> resizeOps();          // Resize.cpp
+ArrayRef<OpRow> recurrentOps();       // Recurrent.cpp
+ArrayRef<OpRow> lossOps();            // Loss.cpp
+ArrayRef<OpRow> samplingOps();        // Sampling.cpp
+ArrayRef<OpRow> visionOps();          // Vision.cpp
+ArrayRef<OpRow> signalOps();          // Signal.cpp
+ArrayRef<OpRow> randomOps();          // Random.cpp
+ArrayRef<OpRow> vectorizerOps();      // Vectorizer.cpp
+ArrayRef<OpRow> quantizedOps();       // Quantized.cpp
+ArrayRef<OpRow> attentionOps();       // Attention.cpp
 ArrayRef<OpRow> linearAttentionOps(); // LinearAttention.cpp
 // Other domains: the names of their rows begin with the domain, as in "com.microsoft::Gelu".
 ArrayRef<OpRow> contribOps();          // Contrib.cpp
