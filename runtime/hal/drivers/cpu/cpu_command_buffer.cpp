@@ -81,7 +81,7 @@ Status CpuCommandBuffer::Begin() {
 }
 
 template <typename T>
-Result<T*> CpuCommandBuffer::Append(Kind kind, size_t extra_words) {
+[[gnu::always_inline]] inline Result<T*> CpuCommandBuffer::Append(Kind kind, size_t extra_words) {
   static_assert(sizeof(T) % 8 == 0);
   size_t words = sizeof(T) / 8 + extra_words;
   size_t at = words_.size();
