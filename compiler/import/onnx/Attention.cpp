@@ -44,6 +44,8 @@ Result attention(OpNode &n) {
   int64_t mode = n.integer("qk_matmul_output_mode", 0);
   if (mode < 0 || mode > 3)
     return n.fail("attribute 'qk_matmul_output_mode' is " + llvm::Twine(mode) + ", expected 0 to 3");
+  if (mode == 1 && n.wantsOutput(3))
+    return n.unsupported("scores of qk_matmul_output_mode 1 are not supported: ONNX Runtime gives others");
   if (!n.isGood())
     return failure();
   SmallVector<Tensor> masks;

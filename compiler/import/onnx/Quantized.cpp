@@ -25,6 +25,9 @@ Result qlinearMatmul(OpNode &n) {
 }
 
 Result qlinearConv(OpNode &n) {
+  if (n.input(8) && !n.required(0).isUnsigned && n.required(3).isUnsigned)
+    return n.unsupported(
+        "signed input with unsigned weights and a bias is not supported: ONNX Runtime gives other numbers");
   ops::WindowAttrs attrs;
   readWindow(n, attrs);
   int64_t groups = n.integer("group", 1);
