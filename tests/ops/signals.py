@@ -1,6 +1,6 @@
 """Fourier transforms, windows, spectrograms; n-grams."""
 import numpy as np
-from cases import Family, Weight, f32, f64, i64, ints
+from cases import Family, Weight, f16, f32, f64, i64, ints
 
 family = Family()
 add, both = family.add, family.both
@@ -22,6 +22,8 @@ for axis in 0, 1, -2, -3:
 add("DFT", f32(3, 4, 5, 1), None, np.array(-2), name="run_time_axis", opset=20, onesided=1, dims=[["a", "b", "c", 1], []],
     also=[[f32(3, 4, 5, 1), None, np.array(0)], [f32(2, 7, 3, 1), None, np.array(1)]])
 add("DFT", f64(2, 9, 2), name="f64", opset=20)
+add("DFT", f16(2, 9, 1), name="f16", opset=20, tolerance=5e-3)
+add("DFT", f32(0, 9, 1), name="none", opset=20)
 add("DFT", f32(2, 257, 1), name="long", opset=20, tolerance=2e-4)
 
 both("STFT", f32(2, 40, 1), N(8), Weight(f32(16)), name="window")
