@@ -87,18 +87,23 @@ static FailureOr<Tensor> settleMask(Builder &b, const Tensor &mask, const Tensor
 namespace {
 /// Which keys a query sees by its place, inside the body of a generic over [B, H, S, T].
 struct Places {
-  std::optional<Count> causal;
-  int64_t window;
+  const AttentionAttrs &attrs;
+  Count offset, queries;
   Value see(const Scalar &s, Value first, Value end, Type firstType) const {
     Type i64 = s.b.getI64Type();
     auto place = [&](int64_t d) -> Value { return s.op<arith::IndexCastOp>(i64, Value(s.op<linalg::IndexOp>(d))); };
     Value key = place(3), seen;
     auto both = [&](Value condition) { seen = seen ? Value(s.op<arith::AndIOp>(seen, condition)) : condition; };
-    if (causal) {
-      Value last = s.add(place(2), causal->get(s, i64));
-      both(s.cmp(arith::CmpIPredicate::sle, key, last));
-      if (window > 0)
-        both(s.cmp(arith::CmpIPredicate::sgt, key, s.add(last, -static_cast<double>(window))));
+    if (attrs.hasPlaces()) {
+      Value own = attrs.isOffsetFromCounts
+                      ? s.add(place(2), s.sub(scalarCast(s, end, false, i64, false), queries.get(s, i64)))
+                      : s.add(place(2), offset.get(s, i64));
+      if (attrs.isCausal)
+        both(s.cmp(arith::CmpIPredicate::sle, key, own));
+      if (attrs.leftWindow >= 0)
+        both(s.cmp(arith::CmpIPredicate::sge, key, s.sub(own, s.number(i64, attrs.leftWindow))));
+      if (attrs.rightWindow >= 0)
+        both(s.cmp(arith::CmpIPredicate::sle, key, s.add(own, s.number(i64, attrs.rightWindow))));
     }
     if (first)
       both(s.cmp(arith::CmpIPredicate::sge, key, scalarCast(s, first, false, i64, false)));
@@ -139,11 +144,9 @@ static FailureOr<Tensor> applyMasks(Builder &b, const Tensor &scores, ArrayRef<T
       return failure();
     operands.push_back(*laid);
   }
-  if (operands.size() == 1 && !attrs.causalOffset)
+  if (operands.size() == 1 && !attrs.hasPlaces())
     return scores;
-  Places places{std::nullopt, attrs.window};
-  if (attrs.causalOffset)
-    places.causal.emplace(b, *attrs.causalOffset);
+  Places places{attrs, Count(b, attrs.offset), Count(b, scores.shape[2])};
   Type type = scores.elementType, wide = computeType(type);
   return elementwise(b, scores.shape, type, operands, false, [&](const Scalar &s, ValueRange args) {
     Value y = scalarCast(s, args[0], false, wide, false);
@@ -151,7 +154,14 @@ static FailureOr<Tensor> applyMasks(Builder &b, const Tensor &scores, ArrayRef<T
     unsigned next = 1;
     for (const Tensor &mask : masks) {
       Value m = args[next++];
-      y = mask.isBool() ? s.select(m, y, never) : s.add(y, scalarCast(s, m, false, wide, false));
+      if (mask.isBool()) {
+        y = s.select(m, y, never);
+        continue;
+      }
+      // What is masked by minus infinity is not seen, whatever the score: not even infinity or NaN.
+      m = scalarCast(s, m, false, wide, false);
+      Value isHidden = s.cmp(arith::CmpFPredicate::OEQ, m, s.number(wide, -std::numeric_limits<double>::infinity()));
+      y = s.select(isHidden, m, s.add(y, m));
     }
     Value first = firstKeys ? args[next++] : Value(), end = keyCounts ? args[next++] : Value();
     if (Value seen = places.see(s, first, end, wide))
@@ -166,6 +176,22 @@ static Tensor applyCap(Builder &b, const Tensor &scores, double cap) {
   return elementwiseWide(b, scores.shape, scores, [&](const Scalar &s, ValueRange args) {
     return s.mul(s.op<math::TanhOp>(s.divF(args[0], s.like(args[0], cap))), cap);
   });
+}
+
+/// The rows of `weights` whose scores are all minus infinity are 0.
+static Tensor zeroWhereNothingIsSeen(Builder &b, const Tensor &weights, const Tensor &scores) {
+  Dims rows(ArrayRef(scores.shape).drop_back());
+  double lowest = -std::numeric_limits<double>::infinity();
+  Tensor most = b.reduce(b.splat(rows, scores.elementType, lowest), projection(b, 4, {0, 1, 2}), {3}, scores,
+                         b.identity(4), [](OpBuilder &builder, Location loc, ValueRange args) -> Value {
+                           return Scalar{builder, loc}.max(args[0], args[1]);
+                         });
+  return b.map(weights.shape, weights.elementType, {weights, most}, {b.identity(4), projection(b, 4, {0, 1, 2})},
+               [&](OpBuilder &builder, Location loc, ValueRange args) -> Value {
+                 Scalar s{builder, loc};
+                 Value sees = s.cmp(arith::CmpFPredicate::UNE, args[1], s.like(args[1], lowest));
+                 return s.select(sees, args[0], s.like(args[0], 0));
+               });
 }
 
 FailureOr<AttentionResult> attention(Builder &b, const Tensor &q, const Tensor &k, const Tensor &v,
@@ -183,14 +209,17 @@ FailureOr<AttentionResult> attention(Builder &b, const Tensor &q, const Tensor &
   });
   AttentionResult r;
   r.raw = contractHeads(b, scaled, k, /*isValue=*/false);
-  Tensor first = attrs.isCapFirst ? applyCap(b, r.raw, attrs.softcap) : r.raw;
-  auto biased = applyMasks(b, first, masks, firstKeys, keyCounts, attrs);
+  // The cap before the masks: it would make minus infinity a number.
+  r.capped = applyCap(b, r.raw, attrs.softcap);
+  auto biased = applyMasks(b, r.capped, masks, firstKeys, keyCounts, attrs);
   if (failed(biased))
     return failure();
   r.biased = *biased;
-  r.capped = attrs.isCapFirst ? *biased : applyCap(b, *biased, attrs.softcap);
-  auto scores = attrs.softmaxType ? cast(b, r.capped, attrs.softmaxType, false) : FailureOr<Tensor>(r.capped);
+  auto scores = attrs.softmaxType ? cast(b, r.biased, attrs.softmaxType, false) : FailureOr<Tensor>(r.biased);
   auto weights = failed(scores) ? scores : softmax(b, *scores, 3);
+  bool maySeeNothing = !masks.empty() || firstKeys || keyCounts || attrs.leftWindow >= 0 || attrs.rightWindow >= 0;
+  if (succeeded(weights) && maySeeNothing && std::isinf(attrs.masked))
+    weights = zeroWhereNothingIsSeen(b, *weights, *scores);
   auto narrowed = failed(weights) ? weights : cast(b, *weights, q.elementType, false);
   if (failed(narrowed))
     return failure();

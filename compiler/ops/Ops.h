@@ -293,21 +293,27 @@ FailureOr<SmallVector<Tensor>> recurrent(Builder &b, Cell cell, const Tensor &x,
 struct AttentionAttrs {
   std::optional<double> scale; // absent: 1 / sqrt(head size)
   double softcap = 0;          // 0: none
-  bool isCapFirst = false;     // the cap comes before the masks
-  /// Query i sees key j only if j <= i + causalOffset (absent: all), and j > i + causalOffset - window (0: no window).
-  std::optional<Dim> causalOffset;
-  int64_t window = 0;
+  /// Query i stands at place p = i + offset among the keys; with `isOffsetFromCounts` at i + count - S of its batch.
+  Dim offset = 0;
+  bool isOffsetFromCounts = false;
+  bool isCausal = false;                                    // it sees keys up to p,
+  int64_t leftWindow = -1;                                  // from p - leftWindow (-1: no bound),
+  int64_t rightWindow = -1;                                 // to p + rightWindow (-1: no bound)
   mlir::Type softmaxType;                                   // null: the operands' type
   double masked = -std::numeric_limits<double>::infinity(); // the score of what a query must not see
+
+  /// Whether the places of queries and keys matter.
+  bool hasPlaces() const { return isCausal || leftWindow >= 0 || rightWindow >= 0; }
 };
 struct AttentionResult {
   Tensor y;                                  // [B, H, S, DV]
-  Tensor raw, biased, capped, probabilities; // [B, H, S, T]: the scores after each step
+  Tensor raw, capped, biased, probabilities; // [B, H, S, T]: the scores after each step, in their order
 };
 /// q [B, H, S, D], k [B, HK, T, D], v [B, HK, T, DV]; H is a multiple of HK, and neighbouring heads share one of k and
 /// v. A mask is boolean (true: seen) or added to the scores, and broadcasts to [B, H, S, T]; where its last dimension
 /// is shorter than T, the rest is not seen. `firstKeys` and `keyCounts`, integers that broadcast to [B, S]: a query
-/// sees keys from the first up to, not including, the count.
+/// sees keys from the first up to, not including, the count. The result of a query that sees no key is 0, unless
+/// `masked` is a number.
 FailureOr<AttentionResult> attention(Builder &b, const Tensor &q, const Tensor &k, const Tensor &v,
                                      ArrayRef<Tensor> masks, const Tensor *firstKeys, const Tensor *keyCounts,
                                      const AttentionAttrs &attrs);

@@ -74,3 +74,32 @@ def test_linear_attention_of_any_length(tmp_path):
                                 apart("r", 1))
         got = run_module(tmp_path / "model.eyr", feed, tmp_path)
         assert np.allclose(got["y"], y.reshape(batch, length, -1), atol=1e-5) and np.allclose(got["z"], z, atol=1e-5)
+
+
+def masked_attention(q, k, v, allowed, scores=lambda x: x):
+    """Softmax over the allowed keys; a query without any gets 0."""
+    seen = np.where(allowed, scores(q @ k.swapaxes(2, 3) / np.sqrt(q.shape[-1])), -np.inf)
+    most = seen.max(-1, keepdims=True)
+    weights = np.exp(seen - np.where(np.isinf(most), 0, most))
+    total = weights.sum(-1, keepdims=True)
+    return weights / np.where(total == 0, 1, total) @ v
+
+
+@pytest.mark.parametrize("left, right, causal", [(1, -1, 0), (-1, 0, 0), (2, 1, 0), (0, 0, 1), (1, 3, 1)])
+def test_attention_in_a_window(tmp_path, left, right, causal):
+    q, k, v = f32(2, 3, 5, 8), f32(2, 3, 7, 8), f32(2, 3, 7, 4)
+    i, j = np.mgrid[:5, :7]
+    allowed = (left < 0) | (j >= i - left)
+    allowed = allowed & ((right < 0) | (j <= i + right)) & ((not causal) | (j <= i))
+    got = run(tmp_path, 25, "Attention", [q, k, v], left_window_size=left, right_window_size=right, is_causal=causal)
+    assert np.allclose(got, masked_attention(q, k, v, allowed), atol=1e-5)
+
+
+def test_attention_of_queries_that_see_nothing(tmp_path):
+    q, k, v, mask = f32(1, 2, 3, 4), f32(1, 2, 5, 4), f32(1, 2, 5, 4), f32(3, 5)
+    mask[1], mask[2, :3] = -np.inf, -np.inf
+    k[0, :, 0] = np.inf  # the score of a hidden key is of no consequence
+    mask[0, 0] = -np.inf
+    finite = np.where(np.isinf(k), 0, k)
+    want = masked_attention(q, finite, v, np.isfinite(mask), lambda x: 2 * np.tanh(x / 2) + np.where(np.isinf(mask), 0, mask))
+    assert np.allclose(run(tmp_path, 24, "Attention", [q, k, v, mask], softcap=2.0), want, atol=1e-5)

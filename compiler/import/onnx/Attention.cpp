@@ -34,8 +34,16 @@ Result attention(OpNode &n) {
   if (n.has("scale"))
     attrs.scale = n.number("scale", 1);
   attrs.softcap = n.number("softcap", 0);
-  if (n.flag("is_causal", false))
-    attrs.causalOffset = pastKey && pastKey->rank() == 4 ? pastKey->shape[2] : ops::Dim(0);
+  attrs.isCausal = n.flag("is_causal", false);
+  if (pastKey && pastKey->rank() == 4)
+    attrs.offset = pastKey->shape[2];
+  attrs.isOffsetFromCounts = n.input(6) != nullptr;
+  if (n.input(6) && pastKey)
+    return n.fail("input 'nonpad_kv_seqlen' cannot be given together with 'past_key' and 'past_value'");
+  for (auto [name, window] :
+       {std::pair("left_window_size", &attrs.leftWindow), {"right_window_size", &attrs.rightWindow}})
+    if ((*window = n.integer(name, -1)) < -1)
+      return n.fail("attribute '" + llvm::Twine(name) + "' is " + llvm::Twine(*window) + ", expected -1 or more");
   if (n.has("softmax_precision")) {
     attrs.softmaxType = n.elementType("softmax_precision", 1).type;
     if (!isa<FloatType>(attrs.softmaxType))
@@ -44,8 +52,6 @@ Result attention(OpNode &n) {
   int64_t mode = n.integer("qk_matmul_output_mode", 0);
   if (mode < 0 || mode > 3)
     return n.fail("attribute 'qk_matmul_output_mode' is " + llvm::Twine(mode) + ", expected 0 to 3");
-  if (mode == 1 && n.wantsOutput(3))
-    return n.unsupported("scores of qk_matmul_output_mode 1 are not supported: ONNX Runtime gives others");
   if (!n.isGood())
     return failure();
   SmallVector<Tensor> masks;
@@ -54,7 +60,7 @@ Result attention(OpNode &n) {
   auto r = ops::attention(n.b, *q, *k, *v, masks, nullptr, n.input(6), attrs);
   if (failed(r))
     return failure();
-  const Tensor *scores[] = {&r->raw, &r->biased, &r->capped, &r->probabilities};
+  const Tensor *scores[] = {&r->raw, &r->capped, &r->biased, &r->probabilities};
   return SmallVector<Tensor>{n.required(0).rank() == 3 ? ops::mergeHeads(n.b, r->y) : r->y, *k, *v, *scores[mode]};
 }
 
@@ -78,7 +84,7 @@ Result tensorScatter(OpNode &n) {
 }
 
 const OpRow rows[] = {
-    {"Attention", {23, 24}, 3, 7, attention},
+    {"Attention", {23, 24, 25}, 3, 7, attention},
     {"RotaryEmbedding", {23}, 3, 4, rotaryEmbedding},
     {"TensorScatter", {24}, 2, 3, tensorScatter},
 };

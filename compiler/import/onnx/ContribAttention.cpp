@@ -154,7 +154,7 @@ Result multiHeadAttention(OpNode &n) {
   readScale(n, attrs);
   attrs.masked = hidden;
   if (n.flag("unidirectional", false))
-    attrs.causalOffset = pastKey && pastKey->rank() == 4 ? pastKey->shape[2] : Dim(0);
+    attrs.isCausal = true, attrs.offset = pastKey && pastKey->rank() == 4 ? pastKey->shape[2] : Dim(0);
   if (!n.isGood())
     return failure();
   auto r = ops::attention(n.b, parts->front(), *k, *v, masks->added, nullptr, masks->counts, attrs);
@@ -206,7 +206,7 @@ Result attention(OpNode &n) {
   readScale(n, attrs);
   attrs.masked = hidden;
   if (n.flag("unidirectional", false))
-    attrs.causalOffset = before;
+    attrs.isCausal = true, attrs.offset = before;
   auto masks = readMasks(n, n.input(3), n.input(5), parts->front(), hidden);
   if (failed(masks) || !n.isGood())
     return failure();
@@ -323,7 +323,6 @@ Result groupQueryAttention(OpNode &n) {
   ops::AttentionAttrs attrs;
   readScale(n, attrs);
   attrs.softcap = n.number("softcap", 0);
-  attrs.isCapFirst = true;
   if (failed(counts) || !n.isGood())
     return failure();
   SmallVector<Tensor> masks;
