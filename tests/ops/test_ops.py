@@ -6,6 +6,7 @@ import attention
 import axes
 import contractions
 import contrib
+import contrib_attention
 import elementwise
 import losses
 import movement
@@ -20,7 +21,8 @@ from onnx import helper
 from reference import expected
 
 CASES = {}
-for family in (elementwise, contractions, reductions, movement, losses, axes, vision, signals, quantized, attention, contrib):
+for family in (elementwise, contractions, reductions, movement, losses, axes, vision, signals, quantized, attention, contrib,
+               contrib_attention):
     for case in family.family.cases:
         name = case.name
         while name in CASES:
