@@ -335,6 +335,23 @@ void Importer::bind(const Node &node, Scope &scope, ArrayRef<Tensor> results, St
   }
 }
 
+/// Elements of fewer than 8 bits lie packed, and kernels address bytes: only what leaves them where they are can be
+/// done with them. Empty when nothing is wrong.
+static std::string refusePacked(const Node &node, ArrayRef<const Tensor *> operands, ArrayRef<Tensor> results) {
+  static const llvm::StringSet<> leavesInPlace{"Constant", "Flatten", "Identity", "Reshape",
+                                               "Shape",    "Size",    "Squeeze",  "Unsqueeze"};
+  auto isPacked = [](const Tensor &t) { return !t.isBool() && t.elementType.getIntOrFloatBitWidth() < 8; };
+  if (plainDomain(node.domain).empty() && leavesInPlace.contains(node.op))
+    return {};
+  for (const Tensor *operand : operands)
+    if (operand && isPacked(*operand))
+      return "computing with elements of fewer than 8 bits is not supported: found " + operand->str();
+  for (const Tensor &result : results)
+    if (isPacked(result))
+      return "computing elements of fewer than 8 bits is not supported: the result is " + result.str();
+  return {};
+}
+
 void Importer::importOperation(const Node &node, Scope &scope, const Env &env, int64_t opset,
                                ArrayRef<const Slot *> operands, StringRef place) {
   const OpRow &row = *findOp(plainDomain(node.domain), node.op);
@@ -374,6 +391,8 @@ void Importer::importOperation(const Node &node, Scope &scope, const Env &env, i
   }
   if (!n.error.empty())
     text = n.error;
+  if (succeeded(results) && text.empty())
+    text = refusePacked(node, n.inputs, *results);
   if (succeeded(results) && text.empty())
     return bind(node, scope, *results, place);
   if (text.empty())

@@ -40,8 +40,6 @@ ArrayRef<OpRow> linearAttentionOps(); // LinearAttention.cpp
 ArrayRef<OpRow> contribOps();          // Contrib.cpp
 ArrayRef<OpRow> contribQuantizedOps(); // ContribQuantized.cpp
 ArrayRef<OpRow> contribAttentionOps(); // ContribAttention.cpp
-ArrayRef<OpRow> classicalOps();        // Classical.cpp
-ArrayRef<OpRow> treeOps();             // Trees.cpp
 
 /// The row of an operation of a domain (empty: the default one); null if there is none.
 const OpRow *findOp(StringRef domain, StringRef name);
