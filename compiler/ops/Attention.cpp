@@ -91,13 +91,12 @@ struct Places {
   Count offset, queries;
   Value see(const Scalar &s, Value first, Value end, Type firstType) const {
     Type i64 = s.b.getI64Type();
-    auto place = [&](int64_t d) -> Value { return s.op<arith::IndexCastOp>(i64, Value(s.op<linalg::IndexOp>(d))); };
-    Value key = place(3), seen;
+    Value key = s.loopNumber(3), seen;
     auto both = [&](Value condition) { seen = seen ? Value(s.op<arith::AndIOp>(seen, condition)) : condition; };
     if (attrs.hasPlaces()) {
       Value own = attrs.isOffsetFromCounts
-                      ? s.add(place(2), s.sub(scalarCast(s, end, false, i64, false), queries.get(s, i64)))
-                      : s.add(place(2), offset.get(s, i64));
+                      ? s.add(s.loopNumber(2), s.sub(scalarCast(s, end, false, i64, false), queries.get(s, i64)))
+                      : s.add(s.loopNumber(2), offset.get(s, i64));
       if (attrs.isCausal)
         both(s.cmp(arith::CmpIPredicate::sle, key, own));
       if (attrs.leftWindow >= 0)
@@ -178,22 +177,6 @@ static Tensor applyCap(Builder &b, const Tensor &scores, double cap) {
   });
 }
 
-/// The rows of `weights` whose scores are all minus infinity are 0.
-static Tensor zeroWhereNothingIsSeen(Builder &b, const Tensor &weights, const Tensor &scores) {
-  Dims rows(ArrayRef(scores.shape).drop_back());
-  double lowest = -std::numeric_limits<double>::infinity();
-  Tensor most = b.reduce(b.splat(rows, scores.elementType, lowest), projection(b, 4, {0, 1, 2}), {3}, scores,
-                         b.identity(4), [](OpBuilder &builder, Location loc, ValueRange args) -> Value {
-                           return Scalar{builder, loc}.max(args[0], args[1]);
-                         });
-  return b.map(weights.shape, weights.elementType, {weights, most}, {b.identity(4), projection(b, 4, {0, 1, 2})},
-               [&](OpBuilder &builder, Location loc, ValueRange args) -> Value {
-                 Scalar s{builder, loc};
-                 Value sees = s.cmp(arith::CmpFPredicate::UNE, args[1], s.like(args[1], lowest));
-                 return s.select(sees, args[0], s.like(args[0], 0));
-               });
-}
-
 FailureOr<AttentionResult> attention(Builder &b, const Tensor &q, const Tensor &k, const Tensor &v,
                                      ArrayRef<Tensor> masks, const Tensor *firstKeys, const Tensor *keyCounts,
                                      const AttentionAttrs &attrs) {
@@ -216,10 +199,10 @@ FailureOr<AttentionResult> attention(Builder &b, const Tensor &q, const Tensor &
     return failure();
   r.biased = *biased;
   auto scores = attrs.softmaxType ? cast(b, r.biased, attrs.softmaxType, false) : FailureOr<Tensor>(r.biased);
-  auto weights = failed(scores) ? scores : softmax(b, *scores, 3);
   bool maySeeNothing = !masks.empty() || firstKeys || keyCounts || attrs.leftWindow >= 0 || attrs.rightWindow >= 0;
-  if (succeeded(weights) && maySeeNothing && std::isinf(attrs.masked))
-    weights = zeroWhereNothingIsSeen(b, *weights, *scores);
+  auto weights = failed(scores)                              ? scores
+                 : maySeeNothing && std::isinf(attrs.masked) ? FailureOr<Tensor>(maskedSoftmax(b, *scores))
+                                                             : softmax(b, *scores, 3);
   auto narrowed = failed(weights) ? weights : cast(b, *weights, q.elementType, false);
   if (failed(narrowed))
     return failure();

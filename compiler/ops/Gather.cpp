@@ -163,7 +163,7 @@ FailureOr<Tensor> oneHot(Builder &b, const Tensor &indices, const Tensor &depth,
         Value index = scalarCast(s, args[0], indices.isUnsigned, i64, false);
         Value wrapped =
             s.select(s.cmp(arith::CmpIPredicate::slt, index, s.number(i64, 0)), s.add(index, size.get(s, i64)), index);
-        Value here = s.op<arith::IndexCastOp>(i64, Value(s.op<linalg::IndexOp>(*position)));
+        Value here = s.loopNumber(*position);
         return s.select(s.cmp(arith::CmpIPredicate::eq, here, wrapped), args[2], args[1]);
       },
       values.isUnsigned);

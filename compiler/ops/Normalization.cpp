@@ -43,34 +43,42 @@ struct SoftmaxParts {
   Tensor maximum, sum;
   AffineMap map;
   Type wide;
+  bool isMasked; // nothing but minus infinity along the axis is no element, not NaN
+
+  /// x - max, of an element of each.
+  Value shift(const Scalar &s, Value x, Value most) const {
+    most = scalarCast(s, most, false, wide, false);
+    if (isMasked) {
+      Value isNone = s.cmp(arith::CmpFPredicate::OEQ, most, s.like(most, -std::numeric_limits<double>::infinity()));
+      most = s.select(isNone, s.like(most, 0), most);
+    }
+    return s.sub(scalarCast(s, x, false, wide, false), most);
+  }
 };
 } // namespace
 
-static SoftmaxParts softmaxParts(Builder &b, const Tensor &x, int64_t axis) {
+static SoftmaxParts softmaxParts(Builder &b, const Tensor &x, int64_t axis, bool isMasked) {
   SoftmaxParts parts;
+  parts.isMasked = isMasked;
   parts.wide = computeType(x.elementType);
   parts.map = keptMap(b, x.rank(), axis);
   parts.maximum = reduceAxes(b, x, b.identity(x.rank()), x.shape, axis, extremeAttr(x.elementType, false, true), false,
                              [](const Scalar &s, Value acc, ValueRange args) { return s.max(acc, args[0]); });
-  parts.sum = reduceAxes(b, {x, parts.maximum}, {b.identity(x.rank()), parts.map}, x.shape, axis,
-                         numberAttr(parts.wide, 0), false, [&](const Scalar &s, Value acc, ValueRange args) {
-                           Value shifted = s.sub(scalarCast(s, args[0], false, parts.wide, false),
-                                                 scalarCast(s, args[1], false, parts.wide, false));
-                           return s.add(acc, s.exp(shifted));
-                         });
+  parts.sum = reduceAxes(
+      b, {x, parts.maximum}, {b.identity(x.rank()), parts.map}, x.shape, axis, numberAttr(parts.wide, 0), false,
+      [&](const Scalar &s, Value acc, ValueRange args) { return s.add(acc, s.exp(parts.shift(s, args[0], args[1]))); });
   return parts;
 }
 
 /// f(x - max, sum) for every element.
 static Tensor softmaxFinish(Builder &b, const Tensor &x, int64_t axis,
-                            llvm::function_ref<Value(const Scalar &, Value, Value)> f) {
-  SoftmaxParts parts = softmaxParts(b, x, axis);
+                            llvm::function_ref<Value(const Scalar &, Value, Value)> f, bool isMasked = false) {
+  SoftmaxParts parts = softmaxParts(b, x, axis, isMasked);
   return b.map(x.shape, x.elementType, {x, parts.maximum, parts.sum}, {b.identity(x.rank()), parts.map, parts.map},
                [&](OpBuilder &builder, Location loc, ValueRange args) {
                  Scalar s{builder, loc};
-                 Value shifted = s.sub(scalarCast(s, args[0], false, parts.wide, false),
-                                       scalarCast(s, args[1], false, parts.wide, false));
-                 return scalarCast(s, f(s, shifted, args[2]), false, x.elementType, false);
+                 Value y = f(s, parts.shift(s, args[0], args[1]), args[2]);
+                 return scalarCast(s, y, false, x.elementType, false);
                });
 }
 
@@ -79,6 +87,14 @@ FailureOr<Tensor> softmax(Builder &b, const Tensor &x, int64_t axis, bool flatte
     return softmaxFinish(b, t, a,
                          [](const Scalar &s, Value shifted, Value sum) { return s.divF(s.exp(shifted), sum); });
   });
+}
+
+Tensor maskedSoftmax(Builder &b, const Tensor &x) {
+  auto divide = [](const Scalar &s, Value shifted, Value sum) {
+    Value isNone = s.cmp(arith::CmpFPredicate::OEQ, sum, s.like(sum, 0));
+    return s.divF(s.exp(shifted), s.select(isNone, s.like(sum, 1), sum));
+  };
+  return softmaxFinish(b, x, x.rank() - 1, divide, /*isMasked=*/true);
 }
 
 FailureOr<Tensor> logSoftmax(Builder &b, const Tensor &x, int64_t axis, bool flattened) {

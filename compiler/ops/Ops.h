@@ -181,6 +181,9 @@ FailureOr<Tensor> lpNorm(Builder &b, const Tensor &x, int64_t axis, int64_t p);
 
 //===- movement -----------------------------------------------------------------------------------------------------===
 
+/// [N, C, spatial...] to [N, spatial..., C] and back.
+Tensor toChannelsLast(Builder &b, const Tensor &x);
+Tensor toChannelsFirst(Builder &b, const Tensor &x);
 /// Empty permutation: reversed.
 FailureOr<Tensor> transpose(Builder &b, const Tensor &x, ArrayRef<int64_t> permutation);
 /// Elements of `shape`: a size, -1 (inferred, at most one), 0 (copied from x unless `allowZero`).

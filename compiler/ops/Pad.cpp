@@ -65,27 +65,21 @@ static Dim takeCut(Dim &amount) {
 }
 
 static FailureOr<Pads> readPads(Builder &b, const Tensor &x, const Tensor &pads, const Tensor *axes) {
-  SmallVector<int64_t> axisList = llvm::to_vector(llvm::seq<int64_t>(0, x.rank()));
-  if (axes) {
-    auto values = b.constantIntegers(*axes, "axes");
-    if (failed(values))
-      return failure();
-    axisList = *values;
-  }
-  auto amounts = b.integers(pads, "pads");
+  auto axisList = axesOr(b, axes, x.rank());
+  auto amounts = failed(axisList) ? FailureOr<Dims>(failure()) : b.integers(pads, "pads");
   if (failed(amounts))
     return failure();
-  if (amounts->size() != 2 * axisList.size())
-    return b.error() << "pads must have " << 2 * axisList.size() << " values (begins, then ends), found "
+  if (amounts->size() != 2 * axisList->size())
+    return b.error() << "pads must have " << 2 * axisList->size() << " values (begins, then ends), found "
                      << amounts->size();
   Dims zeros(x.rank(), Dim(0));
   Pads result{zeros, x.shape, zeros, zeros, x.shape};
-  for (auto [i, axis] : llvm::enumerate(axisList)) {
+  for (auto [i, axis] : llvm::enumerate(*axisList)) {
     auto position = normalizeAxis(b, axis, x.rank());
     if (failed(position))
       return failure();
     unsigned d = *position;
-    Dim size = x.shape[d], before = (*amounts)[i], after = (*amounts)[axisList.size() + i];
+    Dim size = x.shape[d], before = (*amounts)[i], after = (*amounts)[axisList->size() + i];
     result.result[d] = size + before + after;
     Dim cutLow = takeCut(before), cutHigh = takeCut(after);
     result.offsets[d] = cutLow, result.cropped[d] = size - cutLow - cutHigh;

@@ -61,7 +61,7 @@ static Tensor samplePatches(Builder &b, const Tensor &x, const Tensor &offset, c
       Value start = s.op<arith::MulIOp>(s.op<linalg::IndexOp>(loops.out(d)), s.index(window.strides[d]));
       Value inside = s.op<arith::MulIOp>(s.op<linalg::IndexOp>(loops.kernel(d)), s.index(window.dilations[d]));
       Value place = s.op<arith::SubIOp>(s.op<arith::AddIOp>(start, inside), lows[d].get(s, index));
-      Value number = s.op<arith::SIToFPOp>(wide, Value(s.op<arith::IndexCastOp>(builder.getI64Type(), place)));
+      Value number = s.toFloat(place, wide);
       taps.push_back(linearTaps(s, s.add(number, scalarCast(s, args[d], false, wide, false)), sizes[d].get(s, index)));
     }
     Value group = s.op<arith::MulIOp>(s.op<linalg::IndexOp>(1), channelCount.get(s, index));

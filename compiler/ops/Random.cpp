@@ -44,7 +44,7 @@ struct ElementNumber {
     Type i64 = s.b.getI64Type();
     Value number = s.number(i64, 0);
     for (auto [d, size] : llvm::enumerate(sizes)) {
-      Value index = s.op<arith::IndexCastOp>(i64, Value(s.op<linalg::IndexOp>(d)));
+      Value index = s.loopNumber(d);
       number = s.add(s.mul(number, size.get(s, i64)), index);
     }
     return number;

@@ -5,6 +5,10 @@ using namespace mlir;
 
 namespace eyrie::ops {
 
+FailureOr<SmallVector<int64_t>> axesOr(Builder &b, const Tensor *axes, int64_t count) {
+  return axes ? b.constantIntegers(*axes, "axes") : FailureOr(llvm::to_vector(llvm::seq<int64_t>(0, count)));
+}
+
 FailureOr<SmallVector<int64_t>> normalizeAxes(Builder &b, ArrayRef<int64_t> axes, int64_t rank) {
   SmallVector<int64_t> result;
   for (int64_t axis : axes) {

@@ -31,10 +31,6 @@ static Value loopOverCell(const Scalar &s, std::pair<Value, Value> rows, std::pa
   return outer.getResult(0);
 }
 
-static Value toFloat(const Scalar &s, Value index, Type type) {
-  return s.op<arith::SIToFPOp>(type, Value(s.op<arith::IndexCastOp>(s.b.getI64Type(), index)));
-}
-
 /// A float as an index, saturating; NaN gives 0.
 static Value toIndex(const Scalar &s, Value x) {
   return s.op<arith::IndexCastOp>(s.b.getIndexType(), scalarCast(s, x, false, s.b.getI64Type(), false));
@@ -56,8 +52,8 @@ struct AlignAxis {
   /// The two neighbours of sample `i` of bin `bin`; without weight where it lies outside.
   SampleTaps taps(const Scalar &s, Value bin, Value i) const {
     Type type = start.getType();
-    Value inBin = s.divF(s.mul(s.add(toFloat(s, i, type), 0.5), binSize), toFloat(s, samples, type));
-    Value x = s.add(s.add(start, s.mul(toFloat(s, bin, type), binSize)), inBin);
+    Value inBin = s.divF(s.mul(s.add(s.toFloat(i, type), 0.5), binSize), s.toFloat(samples, type));
+    Value x = s.add(s.add(start, s.mul(s.toFloat(bin, type), binSize)), inBin);
     Value isOutside = s.op<arith::OrIOp>(s.less(x, s.like(x, -1)), s.less(floatSize, x));
     Value last = s.add(floatSize, -1.0), inside = s.min(s.max(x, s.like(x, 0)), last);
     SampleTaps pair = linearTaps(s, inside, size);
@@ -131,7 +127,7 @@ FailureOr<Tensor> roiAlign(Builder &b, const Tensor &x, const Tensor &rois, cons
         s.op<arith::MulIOp>(s.op<arith::MaxSIOp>(rows.samples, zero), s.op<arith::MaxSIOp>(columns.samples, zero));
     Value isEmpty = s.cmp(arith::CmpIPredicate::eq, count, zero);
     if (!attrs.isMax)
-      result = s.divF(result, toFloat(s, s.op<arith::MaxSIOp>(count, s.index(1)), wide));
+      result = s.divF(result, s.toFloat(s.op<arith::MaxSIOp>(count, s.index(1)), wide));
     return scalarCast(s, s.select(isEmpty, s.number(wide, 0), result), false, type, false);
   });
 }
@@ -155,7 +151,7 @@ FailureOr<Tensor> maxRoiPool(Builder &b, const Tensor &x, const Tensor &rois, co
         return s.op<math::RoundOp>(s.mul(scalarCast(s, v, false, wide, false), attrs.scale));
       };
       Value start = place(first), length = s.max(s.add(s.sub(place(second), start), 1.0), s.number(wide, 1));
-      Value binSize = s.divF(length, s.like(length, bins)), i = toFloat(s, bin, wide);
+      Value binSize = s.divF(length, s.like(length, bins)), i = s.toFloat(bin, wide);
       Value low = s.add(s.op<math::FloorOp>(s.mul(i, binSize)), start);
       Value high = s.add(s.op<math::CeilOp>(s.mul(s.add(i, 1.0), binSize)), start);
       auto clamp = [&](Value v) -> Value {

@@ -34,7 +34,7 @@ vectorOf(Builder &b, Dim size, ArrayRef<Tensor> operands,
   Type i64 = b.builder.getI64Type();
   return b.map(size, i64, {}, {}, [&](OpBuilder &builder, Location loc, ValueRange) -> Value {
     Scalar s{builder, loc};
-    Value i = s.op<arith::IndexCastOp>(i64, Value(s.op<linalg::IndexOp>(0)));
+    Value i = s.loopNumber(0);
     return body(s, i, [&](unsigned operand, int64_t at) -> Value {
       return s.op<tensor::ExtractOp>(sources[operand], ValueRange(s.index(at)));
     });

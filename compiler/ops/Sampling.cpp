@@ -1,6 +1,5 @@
 #include "compiler/ops/Sampling.h"
-#include "compiler/ops/Scalar.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "compiler/ops/Taps.h"
 
 using namespace mlir;
 
@@ -10,7 +9,7 @@ namespace eyrie::ops {
 
 /// The position of loop `loop` of `size` in [-1, 1].
 static Value basePosition(const Scalar &s, int64_t loop, Value size, bool alignCorners) {
-  Value i = s.op<arith::IndexCastOp>(s.b.getI64Type(), Value(s.op<linalg::IndexOp>(loop)));
+  Value i = s.loopNumber(loop);
   Value position = s.mul(scalarCast(s, i, false, size.getType(), false), 2);
   if (alignCorners)
     return s.add(s.divF(position, s.max(s.add(size, -1), s.like(size, 1))), -1);
@@ -101,10 +100,6 @@ struct GridAxis {
   }
 };
 
-struct Tap {
-  Value index, isInside, weight;
-};
-
 /// Cubic convolution with a = -0.75 at distance `d` (1 to 2 when `isFar`).
 Value gridCubicWeight(const Scalar &s, Value d, bool isFar) {
   constexpr double a = -0.75;
@@ -113,9 +108,9 @@ Value gridCubicWeight(const Scalar &s, Value d, bool isFar) {
   return s.add(s.mul(s.mul(s.add(s.mul(d, a + 2), -(a + 3)), d), d), 1);
 }
 
-SmallVector<Tap> tapsOf(const GridAxis &axis, Value position, GridMode mode) {
+SampleTaps tapsOf(const GridAxis &axis, Value position, GridMode mode) {
   const Scalar &s = axis.s;
-  SmallVector<Tap> taps;
+  SampleTaps taps;
   auto add = [&](Value p, Value weight) {
     auto [index, isInside] = axis.resolve(p);
     taps.push_back({index, isInside, weight});
@@ -136,26 +131,6 @@ SmallVector<Tap> tapsOf(const GridAxis &axis, Value position, GridMode mode) {
     add(s.add(base, k), gridCubicWeight(s, distance, k == -1 || k == 2));
   }
   return taps;
-}
-
-/// Sum over the taps of dimension `d` and on, of the elements at `at` with the coordinates so far.
-Value sumTaps(const Scalar &s, ArrayRef<SmallVector<Tap>> taps, SmallVector<Value> &at, Value isInside,
-              llvm::function_ref<Value(ValueRange, Value)> read) {
-  if (taps.empty())
-    return read(at, isInside);
-  Value sum;
-  for (const Tap &tap : taps.front()) {
-    at.push_back(tap.index);
-    Value both = !isInside       ? tap.isInside
-                 : !tap.isInside ? isInside
-                                 : Value(s.op<arith::AndIOp>(isInside, tap.isInside));
-    Value term = sumTaps(s, taps.drop_front(), at, both, read);
-    at.pop_back();
-    if (tap.weight)
-      term = s.mul(term, tap.weight);
-    sum = sum ? s.add(sum, term) : term;
-  }
-  return sum;
 }
 
 } // namespace
@@ -196,23 +171,16 @@ FailureOr<Tensor> gridSample(Builder &b, const Tensor &x, const Tensor &grid, Gr
       shape, x.elementType, operands, maps,
       [&](OpBuilder &builder, Location loc, ValueRange args) -> Value {
         Scalar s{builder, loc};
-        SmallVector<SmallVector<Tap>> taps;
+        SmallVector<SampleTaps> taps;
         for (unsigned d = 0; d < dims; ++d) {
           GridAxis axis{s, padding, alignCorners, sizes[d].get(s, place)};
           taps.push_back(tapsOf(axis, axis.fromGrid(scalarCast(s, args[d], false, place, false)), mode));
-          for (Tap &tap : taps.back())
-            if (tap.weight)
-              tap.weight = scalarCast(s, tap.weight, false, wide, false);
         }
-        bool isMoved = mode == GridMode::Nearest;
-        SmallVector<Value> at{s.op<linalg::IndexOp>(0), s.op<linalg::IndexOp>(1)};
-        Value sum = sumTaps(s, taps, at, Value(), [&](ValueRange indices, Value isInside) -> Value {
-          Value element = s.op<tensor::ExtractOp>(source, indices);
-          if (!isMoved)
-            element = scalarCast(s, element, x.isUnsigned, wide, false);
-          return isInside ? s.select(isInside, element, s.like(element, 0)) : element;
-        });
-        return isMoved ? sum : scalarCast(s, sum, false, x.elementType, x.isUnsigned);
+        SmallVector<Value> image{s.op<linalg::IndexOp>(0), s.op<linalg::IndexOp>(1)};
+        if (mode == GridMode::Nearest) // an element as it is
+          return sampleTaps(s, source, x.isUnsigned, image, taps, x.elementType);
+        Value sum = sampleTaps(s, source, x.isUnsigned, image, taps, wide);
+        return scalarCast(s, sum, false, x.elementType, x.isUnsigned);
       },
       x.isUnsigned);
 }

@@ -19,6 +19,14 @@ struct Scalar {
   Value number(mlir::Type type, double v) const { return op<mlir::arith::ConstantOp>(numberAttr(type, v)); }
   Value like(Value x, double v) const { return number(x.getType(), v); }
   Value index(int64_t v) const { return op<mlir::arith::ConstantIndexOp>(v); }
+  /// The number of loop `d` of the generic, i64.
+  Value loopNumber(unsigned d) const {
+    return op<mlir::arith::IndexCastOp>(b.getI64Type(), Value(op<mlir::linalg::IndexOp>(d)));
+  }
+  /// An index as a float.
+  Value toFloat(Value index, mlir::Type type) const {
+    return op<mlir::arith::SIToFPOp>(type, Value(op<mlir::arith::IndexCastOp>(b.getI64Type(), index)));
+  }
 
   Value add(Value x, Value y) const {
     return isFloat(x) ? op<mlir::arith::AddFOp>(x, y) : op<mlir::arith::AddIOp>(x, y);
@@ -101,11 +109,13 @@ struct Count {
       return value;
     if (mlir::isa<mlir::IntegerType>(type))
       return s.op<mlir::arith::IndexCastOp>(type, value);
-    return s.op<mlir::arith::SIToFPOp>(type, s.op<mlir::arith::IndexCastOp>(s.b.getI64Type(), value));
+    return s.toFloat(value, type);
   }
 };
 /// `axes` as sorted, distinct numbers in [0, rank), or an error.
 FailureOr<SmallVector<int64_t>> normalizeAxes(Builder &b, ArrayRef<int64_t> axes, int64_t rank);
+/// The elements of the operand `axes`, known at compile time; absent: 0, 1, ... `count` - 1.
+FailureOr<SmallVector<int64_t>> axesOr(Builder &b, const Tensor *axes, int64_t count);
 /// `shape` with the dimensions `axes` set to one, or left out.
 Dims withoutAxes(ArrayRef<Dim> shape, ArrayRef<int64_t> axes, bool keepDims);
 /// The sizes agree, or an error that says `what`; unknown ones are assumed to agree.
@@ -124,6 +134,8 @@ std::optional<Tensor> foldMovement(const Tensor &x, ArrayRef<Dim> shape,
                                    llvm::function_ref<SmallVector<int64_t>(ArrayRef<int64_t>)> source);
 /// The elements as an attribute, when all are known numbers.
 mlir::DenseElementsAttr knownElements(const Tensor &t);
+/// The softmax of floats along the last dimension, where minus infinity is no element: without any, the result is 0.
+Tensor maskedSoftmax(Builder &b, const Tensor &x);
 /// Reads along `dims` of the loop nest: result i of the map is loop dims[i].
 mlir::AffineMap projection(Builder &b, unsigned loops, ArrayRef<int64_t> dims);
 

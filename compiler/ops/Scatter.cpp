@@ -160,8 +160,8 @@ FailureOr<SmallVector<Tensor>> topK(Builder &b, const Tensor &x, const Tensor &k
   Tensor positions = b.reduce(b.splat(shape, i64, 0), outMap, other, place, readOther,
                               [&](OpBuilder &builder, Location loc, ValueRange args) -> Value {
                                 Scalar s{builder, loc};
-                                Value here = s.op<arith::IndexCastOp>(i64, Value(s.op<linalg::IndexOp>(*position)));
-                                Value it = s.op<arith::IndexCastOp>(i64, Value(s.op<linalg::IndexOp>(other)));
+                                Value here = s.loopNumber(*position);
+                                Value it = s.loopNumber(other);
                                 return s.select(s.cmp(arith::CmpIPredicate::eq, args[0], here), it, args[1]);
                               });
   auto values = gatherElements(b, x, positions, *position);

@@ -7,10 +7,6 @@ using namespace mlir;
 
 namespace eyrie::ops {
 
-static Value loopNumber(const Scalar &s, unsigned loop) {
-  return s.op<arith::IndexCastOp>(s.b.getI64Type(), Value(s.op<linalg::IndexOp>(loop)));
-}
-
 //===- Fourier transforms -------------------------------------------------------------------------------------------===
 
 namespace {
@@ -31,7 +27,7 @@ static Tensor waves(Builder &b, const Transform &t, Type type) {
   Type i64 = b.builder.getI64Type(), f64 = b.builder.getF64Type();
   return b.map(shape, type, {}, {}, [&](OpBuilder &builder, Location loc, ValueRange) -> Value {
     Scalar s{builder, loc};
-    Value n = loopNumber(s, 0), k = loopNumber(s, 2), period = s.max(length.get(s, i64), s.number(i64, 1));
+    Value n = s.loopNumber(0), k = s.loopNumber(2), period = s.max(length.get(s, i64), s.number(i64, 1));
     // The angle from the remainder, so that it is exact however long the signal is.
     Value turn = s.op<arith::RemUIOp>(s.mul(n, k), period), floatPeriod = s.op<arith::SIToFPOp>(f64, period);
     Value angle = s.divF(s.mul(s.op<arith::SIToFPOp>(f64, turn), 2 * std::numbers::pi), floatPeriod);
@@ -135,7 +131,7 @@ static FailureOr<Dims> readByAxis(Builder &b, int64_t count, int64_t rank, const
         Scalar s{builder, loc};
         Value at = scalarCast(s, args[0], axis.isUnsigned, i64, false), zero = s.number(i64, 0);
         at = s.select(s.less(at, zero), s.add(at, double(rank)), at);
-        return body(s, loopNumber(s, 0), at);
+        return body(s, s.loopNumber(0), at);
       });
   return b.integers(numbers, "axis", /*lower=*/0);
 }
@@ -234,7 +230,7 @@ FailureOr<Tensor> window(Builder &b, Window1D kind, const Tensor &size, bool per
       *length, elementType, {}, {},
       [&](OpBuilder &builder, Location loc, ValueRange) -> Value {
         Scalar s{builder, loc};
-        Value n = s.op<arith::SIToFPOp>(f64, loopNumber(s, 0));
+        Value n = s.op<arith::SIToFPOp>(f64, s.loopNumber(0));
         auto cosine = [&](double turns) -> Value {
           return s.op<math::CosOp>(s.divF(s.mul(n, 2 * std::numbers::pi * turns), period.get(s, f64)));
         };
@@ -272,7 +268,7 @@ FailureOr<Tensor> melWeightMatrix(Builder &b, const Tensor &bins, const Tensor &
         };
         Value low = mel(args[1]), points = s.add(binCount.get(s, f64), 2.0);
         Value step = s.divF(s.sub(mel(args[2]), low), points);
-        Value mine = s.op<arith::SIToFPOp>(f64, loopNumber(s, 1)), row = s.op<arith::SIToFPOp>(f64, loopNumber(s, 0));
+        Value mine = s.op<arith::SIToFPOp>(f64, s.loopNumber(1)), row = s.op<arith::SIToFPOp>(f64, s.loopNumber(0));
         /// The bin of the spectrum in which corner `i` of this triangle lies.
         auto corner = [&](int i) -> Value {
           Value at = s.add(s.mul(s.add(mine, double(i)), step), low);

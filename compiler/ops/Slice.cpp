@@ -147,34 +147,25 @@ FailureOr<Tensor> slice(Builder &b, const Tensor &x, const Tensor &starts, const
     Dim count = steps->numElements();
     if (!count.isConstant() || count.constant() > x.rank())
       return b.error() << "steps must be " << x.rank() << " integers or fewer, found " << steps->str();
-    SmallVector<int64_t> list = llvm::to_vector(llvm::seq<int64_t>(0, count.constant()));
-    if (axes) {
-      auto values = b.constantIntegers(*axes, "axes");
-      if (failed(values))
-        return failure();
-      list = *values;
-    }
-    return sliceAtRunTime(b, x, list, starts, ends, *steps);
+    auto axisList = axesOr(b, axes, count.constant());
+    return failed(axisList) ? FailureOr<Tensor>(failure()) : sliceAtRunTime(b, x, *axisList, starts, ends, *steps);
   }
   auto first = b.integers(starts, "starts"), last = b.integers(ends, "ends");
   if (failed(first) || failed(last))
     return failure();
-  SmallVector<int64_t> axisList = llvm::to_vector(llvm::seq<int64_t>(0, first->size())), stepList(first->size(), 1);
-  for (auto [tensor, list, name] : {std::tuple(axes, &axisList, "axes"), {steps, &stepList, "steps"}}) {
-    if (!tensor)
-      continue;
-    auto values = b.constantIntegers(*tensor, name);
-    if (failed(values))
-      return failure();
-    *list = *values;
-  }
-  if (first->size() != last->size() || first->size() != axisList.size() || first->size() != stepList.size())
+  auto axisList = axesOr(b, axes, first->size());
+  FailureOr<SmallVector<int64_t>> stepList = SmallVector<int64_t>(first->size(), 1);
+  if (succeeded(axisList) && steps)
+    stepList = b.constantIntegers(*steps, "steps");
+  if (failed(axisList) || failed(stepList))
+    return failure();
+  if (first->size() != last->size() || first->size() != axisList->size() || first->size() != stepList->size())
     return b.error() << "starts, ends, axes and steps must be of one length";
   SmallVector<Range> ranges;
   for (Dim size : x.shape)
     ranges.push_back({0, size, 1});
   SmallVector<int64_t> seen;
-  for (auto [axis, start, end, step] : llvm::zip_equal(axisList, *first, *last, stepList)) {
+  for (auto [axis, start, end, step] : llvm::zip_equal(*axisList, *first, *last, *stepList)) {
     auto position = normalizeAxis(b, axis, x.rank());
     if (failed(position))
       return failure();

@@ -16,9 +16,6 @@ struct Window {
 
 /// `spatial`: input sizes. Errors for lists of wrong length and values out of range.
 FailureOr<Window> makeWindow(Builder &b, ArrayRef<Dim> spatial, const WindowAttrs &attrs, bool ceilMode = false);
-/// [N, C, spatial...] to [N, spatial..., C] and back. The one-dimensional case is the caller's.
-Tensor toChannelsLast(Builder &b, const Tensor &x);
-Tensor toChannelsFirst(Builder &b, const Tensor &x);
 /// Adds (or drops) the spatial dimension of size one that makes a 1-D problem 2-D.
 Tensor addUnitSpatial(Builder &b, const Tensor &x);
 Tensor dropUnitSpatial(Builder &b, const Tensor &x);

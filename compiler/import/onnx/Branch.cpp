@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/ScopeExit.h"
 
 using namespace mlir;
 using eyrie::ops::Dim;
@@ -19,6 +20,16 @@ static std::optional<bool> knownCondition(const Tensor &t) {
   if (std::optional<double> value = ops::splatValue(t))
     return *value != 0;
   return std::nullopt;
+}
+
+Value Importer::readCondition(const Tensor &condition) {
+  if (condition.contents && condition.contents->size() == 1)
+    return arith::CmpIOp::create(builder, b->loc, arith::CmpIPredicate::ne, b->index(condition.contents->front()),
+                                 b->index(0));
+  SmallVector<Value> zeros(condition.rank());
+  for (Value &zero : zeros)
+    zero = b->index(0);
+  return graph::ReadScalarOp::create(builder, b->loc, builder.getI1Type(), b->value(condition), zeros);
 }
 
 bool dependsOn(Dim dim, Region &region) {
@@ -215,15 +226,12 @@ void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef
   if (operands.size() != 1 || operands[0]->kind != Slot::Kind::Tensor)
     return fail("has " + std::to_string(operands.size()) + " inputs, expected the condition");
   const Tensor &condition = operands[0]->tensor;
-  if (!condition.isBool() || !condition.hasStaticShape() || !condition.numElements().is(1))
+  if (!isOneBoolean(condition))
     return fail("the condition must be one boolean, found " + condition.str());
   if (depth >= kMaxDepth)
     return fail("functions and branches are nested too deeply");
   ++depth;
-  struct Leave {
-    unsigned &depth;
-    ~Leave() { --depth; }
-  } leave{depth};
+  llvm::scope_exit leave([&] { --depth; });
 
   size_t errorsBefore = errors.count();
   if (std::optional<bool> known = knownCondition(condition)) {
@@ -236,10 +244,7 @@ void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef
     return;
   }
 
-  SmallVector<Value> zeros(condition.rank());
-  for (Value &zero : zeros)
-    zero = b->index(0);
-  Value read = graph::ReadScalarOp::create(builder, b->loc, builder.getI1Type(), b->value(condition), zeros);
+  Value read = readCondition(condition);
   // The types of the results are known only after the branches, so these are built apart.
   SmallVector<Slot> results[2];
   auto apart = scf::IfOp::create(builder, b->loc, TypeRange(), read, /*withElseRegion=*/true);

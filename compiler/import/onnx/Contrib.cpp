@@ -40,25 +40,8 @@ FailureOr<Tensor> activated(OpNode &n, FailureOr<Tensor> y, ArrayRef<double> p) 
            high = n.b.splat({}, y->elementType, parameter(1, 3.402823466e+38));
     return ops::clip(n.b, *y, &low, &high);
   }
-  struct Activation {
-    StringRef name;
-    Unary kind;
-    double alpha = 0, beta = 0;
-  };
-  const Activation known[] = {{"Relu", Unary::Relu},
-                              {"Tanh", Unary::Tanh},
-                              {"Sigmoid", Unary::Sigmoid},
-                              {"LeakyRelu", Unary::LeakyRelu, 0.01},
-                              {"HardSigmoid", Unary::HardSigmoid, 0.2, 0.5},
-                              {"HardSwish", Unary::HardSwish},
-                              {"Elu", Unary::Elu, 1},
-                              {"Gelu", Unary::Gelu},
-                              {"Softplus", Unary::Softplus},
-                              {"Softsign", Unary::Softsign},
-                              {"ThresholdedRelu", Unary::ThresholdedRelu, 1}};
-  for (const Activation &a : known)
-    if (a.name == name)
-      return ops::unary(n.b, a.kind, *y, parameter(0, a.alpha), parameter(1, a.beta));
+  if (const NamedActivation *a = findActivation(name); a && a->name == name)
+    return ops::unary(n.b, a->kind, *y, parameter(0, a->alpha.value_or(0)), parameter(1, a->beta.value_or(0)));
   return n.unsupported("attribute 'activation' = '" + name + "' is not supported");
 }
 
@@ -113,11 +96,10 @@ Result matmulNBits(OpNode &n) {
 //===- convolutions -------------------------------------------------------------------------------------------------===
 
 Result fusedConv(OpNode &n) {
-  ops::WindowAttrs attrs;
-  readWindow(n, attrs);
-  int64_t groups = n.integer("group", 1);
   SmallVector<double> parameters = n.numbers("activation_params");
-  if (!n.isGood())
+  ops::WindowAttrs attrs;
+  int64_t groups;
+  if (!readConvolution(n, attrs, groups))
     return failure();
   auto y = ops::conv(n.b, n.required(0), n.required(1), n.input(2), attrs, groups);
   return activated(n, sum(n, y, n.input(3)), parameters);
@@ -125,19 +107,18 @@ Result fusedConv(OpNode &n) {
 
 /// Data with the channels last, the filter as ever.
 Result nhwcConv(OpNode &n) {
-  ops::WindowAttrs attrs;
-  readWindow(n, attrs);
-  int64_t groups = n.integer("group", 1);
   SmallVector<double> parameters = n.numbers("activation_params");
+  ops::WindowAttrs attrs;
+  int64_t groups;
+  if (!readConvolution(n, attrs, groups))
+    return failure();
   if (n.required(0).rank() != 4)
     return n.fail("input 0 must have rank 4, found " + n.required(0).str());
-  if (!n.isGood())
-    return failure();
-  Tensor x = n.b.transpose(n.required(0), {0, 3, 1, 2});
+  Tensor x = ops::toChannelsFirst(n.b, n.required(0));
   auto y = ops::conv(n.b, x, n.required(1), n.input(2), attrs, groups);
   if (failed(y))
     return failure();
-  return activated(n, sum(n, n.b.transpose(*y, {0, 2, 3, 1}), n.input(3)), parameters);
+  return activated(n, sum(n, ops::toChannelsLast(n.b, *y), n.input(3)), parameters);
 }
 
 //===- normalisations -----------------------------------------------------------------------------------------------===
@@ -239,11 +220,11 @@ Result groupNorm(OpNode &n) {
     return n.fail("input 'X' must have rank 4, found " + x.str());
   if (!n.isGood())
     return failure();
-  auto y = ops::groupNorm(n.b, isLast ? n.b.transpose(x, {0, 3, 1, 2}) : x, n.required(1), n.required(2), groups,
+  auto y = ops::groupNorm(n.b, isLast ? ops::toChannelsFirst(n.b, x) : x, n.required(1), n.required(2), groups,
                           n.number("epsilon", 1e-5f));
   if (succeeded(y) && activation)
     y = ops::unary(n.b, Unary::Swish, *y, 1);
-  return failed(y) || !isLast ? y : FailureOr<Tensor>(n.b.transpose(*y, {0, 2, 3, 1}));
+  return failed(y) || !isLast ? y : FailureOr<Tensor>(ops::toChannelsLast(n.b, *y));
 }
 
 const OpRow rows[] = {

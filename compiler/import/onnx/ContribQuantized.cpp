@@ -68,12 +68,11 @@ Result qlinearSoftmax(OpNode &n) {
   return quantized(n, failed(x) ? x : ops::softmax(n.b, *x, axis, isFlattened), 3, n.required(0));
 }
 
-/// Moves the channels of [N, spatial..., C] behind N, or back.
-FailureOr<Tensor> channelsFirst(OpNode &n, const Tensor &x, bool isBack = false) {
-  SmallVector<int64_t> order{0};
-  for (int64_t i = 1; i < x.rank(); ++i)
-    order.push_back(isBack ? (i + 1 < x.rank() ? i + 1 : 1) : (i == 1 ? x.rank() - 1 : i - 1));
-  return ops::transpose(n.b, x, order);
+/// Data that come with the channels last.
+FailureOr<Tensor> channelsFirst(OpNode &n, const Tensor &x) {
+  if (x.rank() < 2)
+    return n.fail("data with the channels last must have rank 2 or more, found " + x.str());
+  return ops::toChannelsFirst(n.b, x);
 }
 
 /// A pooling between a dequantisation and a quantisation.
@@ -84,7 +83,7 @@ Result qlinearPool(OpNode &n, llvm::function_ref<FailureOr<Tensor>(const Tensor 
     x = channelsFirst(n, *x);
   auto y = failed(x) ? x : pool(*x);
   if (succeeded(y) && isLast)
-    y = channelsFirst(n, *y, /*isBack=*/true);
+    y = ops::toChannelsLast(n.b, *y);
   return quantizedWithZero(n, y, 3, n.required(0));
 }
 
@@ -138,18 +137,17 @@ Result dequantize(OpNode &n) {
 
 /// QLinearConv of this domain knows data with the channels last; the filter is laid out as ever.
 Result qlinearConv(OpNode &n) {
-  ops::WindowAttrs attrs;
-  readWindow(n, attrs);
-  int64_t groups = n.integer("group", 1);
   bool isLast = n.flag("channels_last", false);
-  if (!n.isGood())
+  ops::WindowAttrs attrs;
+  int64_t groups;
+  if (!readConvolution(n, attrs, groups))
     return failure();
   auto x = isLast ? channelsFirst(n, n.required(0)) : FailureOr<Tensor>(n.required(0));
   if (failed(x))
     return failure();
   auto y = ops::qlinearConv(n.b, {*x, &n.required(1), &n.required(2)}, {n.required(3), &n.required(4), &n.required(5)},
                             n.input(8), n.required(6), n.required(7), attrs, groups);
-  return failed(y) || !isLast ? y : channelsFirst(n, *y, /*isBack=*/true);
+  return failed(y) || !isLast ? y : FailureOr<Tensor>(ops::toChannelsLast(n.b, *y));
 }
 
 Result matmulIntegerToFloat(OpNode &n) {

@@ -5,6 +5,7 @@
 #include "compiler/import/onnx/Text.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 using eyrie::ops::Dim;
@@ -196,29 +197,32 @@ static std::string opName(const Node &node, int64_t version) {
 }
 
 static std::string reasonFor(const Node &node) {
-  static const llvm::StringSet<> random{"RandomNormal",      "RandomNormalLike", "RandomUniform",
-                                        "RandomUniformLike", "Bernoulli",        "Multinomial"};
   static const llvm::StringSet<> dataDependent{"NonZero", "Unique", "Compress", "NonMaxSuppression"};
   if (!plainDomain(node.domain).empty() && !isKnownDomain(node.domain))
     return "operations of the domain " + quote(node.domain) + " are not supported";
   if (node.op.contains("Sequence") || node.op.starts_with("Optional"))
     return "sequences and optional values are not supported yet";
-  if (node.op.starts_with("String") || node.op == "RegexFullMatch" || node.op == "TfIdfVectorizer")
+  if (node.op.starts_with("String") || node.op == "RegexFullMatch")
     return "strings are not supported yet";
-  if (random.contains(node.op))
-    return "random numbers are not supported yet";
   if (dataDependent.contains(node.op))
     return "results whose size depends on the data are not supported yet";
   return "this operation is not supported yet";
 }
 
+Importer::FlowHandler Importer::findFlow(const Node &node) {
+  if (!plainDomain(node.domain).empty())
+    return nullptr;
+  return llvm::StringSwitch<FlowHandler>(node.op)
+      .Case("If", &Importer::importIf)
+      .Case("Loop", &Importer::importLoop)
+      .Case("Scan", &Importer::importScan)
+      .Default(nullptr);
+}
+
 bool Importer::isUnknown(const Node &node, const Env &env, StringRef place) {
-  if (findFunction(node))
+  if (findFunction(node) || findFlow(node))
     return false;
   int64_t opset = opsetOf(node.domain, env);
-  bool isDefault = plainDomain(node.domain).empty();
-  if (isDefault && (node.op == "If" || node.op == "Loop" || node.op == "Scan"))
-    return false;
   const OpRow *row = findOp(plainDomain(node.domain), node.op);
   if (!row) {
     errors.addUnsupported({place.str(), opName(node, opset), reasonFor(node)});
@@ -276,12 +280,8 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
   b->loc = NameLoc::get(StringAttr::get(&context, place));
   if (const Function *function = findFunction(node))
     importCall(node, *function, scope, env, operands, place);
-  else if (plainDomain(node.domain).empty() && node.op == "If")
-    importIf(node, scope, env, operands, place);
-  else if (plainDomain(node.domain).empty() && node.op == "Loop")
-    importLoop(node, scope, env, operands, place);
-  else if (plainDomain(node.domain).empty() && node.op == "Scan")
-    importScan(node, scope, env, operands, place);
+  else if (FlowHandler handler = findFlow(node))
+    (this->*handler)(node, scope, env, operands, place);
   else
     importOperation(node, scope, env, opsetOf(node.domain, env), operands, place);
 }

@@ -12,6 +12,8 @@
 
 namespace eyrie::import::onnx {
 
+inline bool isOneBoolean(const Tensor &t) { return t.isBool() && t.hasStaticShape() && t.numElements().is(1); }
+
 /// True if `dim` is computed from a value made inside `region`.
 bool dependsOn(ops::Dim dim, mlir::Region &region);
 
@@ -105,7 +107,15 @@ private:
   SmallVector<std::pair<StringRef, const Attribute *>> attributesOf(const Node &node, const Env &env);
   bool checkResult(const Tensor &t, std::string &error);
 
+  /// Imports a node that holds graphs.
+  using FlowHandler = void (Importer::*)(const Node &node, Scope &scope, const Env &env,
+                                         ArrayRef<const Slot *> operands, StringRef place);
+  /// Null if the node is of another kind.
+  static FlowHandler findFlow(const Node &node);
+
   // Branch.cpp
+  /// The value of one boolean on the host; it is read back only where the host does not know it.
+  mlir::Value readCondition(const Tensor &condition);
   /// Reports that a node with graphs does not fit, or is not supported.
   void failFlow(const Node &node, Scope &scope, const Env &env, StringRef place, const std::string &text);
   void importIf(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);

@@ -67,17 +67,6 @@ static std::optional<Dim> knownInteger(const Tensor &t) {
   return t.contents && t.contents->size() == 1 ? std::optional<Dim>(t.contents->front()) : std::nullopt;
 }
 
-static Value readCondition(OpBuilder &builder, ops::Builder &b, const Tensor &t) {
-  if (std::optional<Dim> known = knownInteger(t))
-    return arith::CmpIOp::create(builder, b.loc, arith::CmpIPredicate::ne, b.index(*known), b.index(0));
-  SmallVector<Value> zeros;
-  for (int64_t i = 0; i < t.rank(); ++i)
-    zeros.push_back(b.index(0));
-  return graph::ReadScalarOp::create(builder, b.loc, builder.getI1Type(), b.value(t), zeros);
-}
-
-static bool isOneBoolean(const Tensor &t) { return t.isBool() && t.hasStaticShape() && t.numElements().is(1); }
-
 //===- one turn -----------------------------------------------------------------------------------------------------===
 
 /// Imports the body behind new block arguments; false after an error.
@@ -247,7 +236,7 @@ void Importer::buildLoop(Loop &loop, SmallVector<Tensor> &results) {
     next.push_back(ops::handedOn(*b, after, cast<RankedTensorType>(carried.value.getType())));
   }
   if (hasCondition)
-    next.push_back(loop.nextCondition ? readCondition(builder, *b, *loop.nextCondition) : yes());
+    next.push_back(loop.nextCondition ? readCondition(*loop.nextCondition) : yes());
   for (auto [output, shape] : llvm::zip_equal(loop.outputs, shapes)) {
     Dims before{output.grows ? turn : *loop.trips};
     llvm::append_range(before, output.row.shape);
@@ -394,7 +383,7 @@ void Importer::importLoop(const Node &node, Scope &scope, const Env &env, ArrayR
     if (!isOneBoolean(condition))
       return fail("the condition must be one boolean, found " + condition.str());
     if (std::optional<Dim> known = knownInteger(condition); !known || !known->is(1))
-      loop.condition = readCondition(builder, *b, condition);
+      loop.condition = readCondition(condition);
   }
   finishLoop(node, scope, env, place, loop, {});
 }

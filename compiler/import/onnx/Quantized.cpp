@@ -12,9 +12,8 @@ Result matmulInteger(OpNode &n) {
 
 Result convInteger(OpNode &n) {
   ops::WindowAttrs attrs;
-  readWindow(n, attrs);
-  int64_t groups = n.integer("group", 1);
-  if (!n.isGood())
+  int64_t groups;
+  if (!readConvolution(n, attrs, groups))
     return failure();
   return ops::convInteger(n.b, n.required(0), n.required(1), n.input(2), n.input(3), attrs, groups);
 }
@@ -29,9 +28,8 @@ Result qlinearConv(OpNode &n) {
     return n.unsupported(
         "signed input with unsigned weights and a bias is not supported: ONNX Runtime gives other numbers");
   ops::WindowAttrs attrs;
-  readWindow(n, attrs);
-  int64_t groups = n.integer("group", 1);
-  if (!n.isGood())
+  int64_t groups;
+  if (!readConvolution(n, attrs, groups))
     return failure();
   return ops::qlinearConv(n.b, {n.required(0), &n.required(1), &n.required(2)},
                           {n.required(3), &n.required(4), &n.required(5)}, n.input(8), n.required(6), n.required(7),

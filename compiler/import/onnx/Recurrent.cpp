@@ -5,31 +5,34 @@ using namespace mlir;
 using namespace eyrie::ops;
 
 namespace eyrie::import::onnx {
+
+const NamedActivation *findActivation(StringRef name) {
+  static const NamedActivation table[] = {
+      {"Relu", Unary::Relu, {}, {}},
+      {"Tanh", Unary::Tanh, {}, {}},
+      {"Sigmoid", Unary::Sigmoid, {}, {}},
+      {"LeakyRelu", Unary::LeakyRelu, 0.01, {}},
+      {"ThresholdedRelu", Unary::ThresholdedRelu, 1.0, {}},
+      {"HardSigmoid", Unary::HardSigmoid, 0.2, 0.5},
+      {"Elu", Unary::Elu, 1.0, {}},
+      {"Softsign", Unary::Softsign, {}, {}},
+      {"Softplus", Unary::Softplus, {}, {}},
+      {"HardSwish", Unary::HardSwish, {}, {}, false},
+      {"Gelu", Unary::Gelu, {}, {}, false},
+  };
+  const auto *row = llvm::find_if(table, [&](const auto &r) { return name.equals_insensitive(r.name); });
+  return row == std::end(table) ? nullptr : row;
+}
+
 namespace {
 
 /// The activations by name with their defaults; alphas and betas are given in order to those that take them.
 bool readActivations(OpNode &n, RecurrentAttrs &attrs) {
-  struct Row {
-    StringRef name;
-    Unary kind;
-    std::optional<double> alpha, beta;
-  };
-  static const Row table[] = {
-      {"relu", Unary::Relu, {}, {}},
-      {"tanh", Unary::Tanh, {}, {}},
-      {"sigmoid", Unary::Sigmoid, {}, {}},
-      {"leakyrelu", Unary::LeakyRelu, 0.01, {}},
-      {"thresholdedrelu", Unary::ThresholdedRelu, 1.0, {}},
-      {"hardsigmoid", Unary::HardSigmoid, 0.2, 0.5},
-      {"elu", Unary::Elu, 1.0, {}},
-      {"softsign", Unary::Softsign, {}, {}},
-      {"softplus", Unary::Softplus, {}, {}},
-  };
   SmallVector<double> alphas = n.numbers("activation_alpha"), betas = n.numbers("activation_beta");
   size_t nextAlpha = 0, nextBeta = 0;
   for (StringRef name : n.strings("activations")) {
-    const Row *row = llvm::find_if(table, [&](const Row &r) { return name.equals_insensitive(r.name); });
-    if (row == std::end(table)) {
+    const NamedActivation *row = findActivation(name);
+    if (!row || !row->inRecurrentLayers) {
       (void)n.unsupported("the activation " + quote(name) + " is not supported");
       return false;
     }

@@ -16,6 +16,16 @@ struct OpRow {
   Result (*handle)(OpNode &);
 };
 
+/// An activation that an attribute names, with the defaults of its parameters (absent: it has none).
+struct NamedActivation {
+  StringRef name;
+  ops::Unary kind;
+  std::optional<double> alpha, beta;
+  bool inRecurrentLayers = true;
+};
+/// Null if there is none of this name, whatever its case.
+const NamedActivation *findActivation(StringRef name); // Recurrent.cpp
+
 inline constexpr size_t kAnyNumber = SIZE_MAX;
 
 ArrayRef<OpRow> elementwiseOps();     // Elementwise.cpp

@@ -20,6 +20,12 @@ void readWindow(OpNode &n, ops::WindowAttrs &attrs) {
                                      {"", AutoPad::NotSet}});
 }
 
+bool readConvolution(OpNode &n, ops::WindowAttrs &attrs, int64_t &groups) {
+  readWindow(n, attrs);
+  groups = n.integer("group", 1);
+  return n.isGood();
+}
+
 bool readPool(OpNode &n, ops::PoolAttrs &attrs) {
   readWindow(n, attrs);
   attrs.ceilMode = n.flag("ceil_mode", false);
@@ -35,19 +41,17 @@ namespace {
 
 Result conv(OpNode &n) {
   ops::WindowAttrs attrs;
-  readWindow(n, attrs);
-  int64_t groups = n.integer("group", 1);
-  if (!n.isGood())
+  int64_t groups;
+  if (!readConvolution(n, attrs, groups))
     return failure();
   return ops::conv(n.b, n.required(0), n.required(1), n.input(2), attrs, groups);
 }
 
 Result convTranspose(OpNode &n) {
-  ops::WindowAttrs attrs;
-  readWindow(n, attrs);
-  int64_t groups = n.integer("group", 1);
   SmallVector<int64_t> outputPadding = n.integers("output_padding"), outputShape = n.integers("output_shape");
-  if (!n.isGood())
+  ops::WindowAttrs attrs;
+  int64_t groups;
+  if (!readConvolution(n, attrs, groups))
     return failure();
   return ops::convTranspose(n.b, n.required(0), n.required(1), n.input(2), attrs, groups, outputPadding, outputShape);
 }
