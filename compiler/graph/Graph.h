@@ -21,5 +21,7 @@ inline constexpr llvm::StringLiteral kResultDims = "graph.result_dims";
 /// The sizes of `value` as seen by the host program: static sizes as attributes, dynamic ones as index values found
 /// through its producer, or as `tensor.dim` when the producer is a function argument.
 llvm::SmallVector<mlir::OpFoldResult> getHostSizes(mlir::OpBuilder &b, mlir::Value value);
+/// All dimensions of `type`, the dynamic ones from `dynamic`.
+llvm::SmallVector<mlir::OpFoldResult> mixedSizes(mlir::RankedTensorType type, mlir::ValueRange dynamic);
 
 } // namespace eyrie::graph

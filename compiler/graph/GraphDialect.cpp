@@ -34,7 +34,7 @@ LogicalResult ReshapeOp::verify() {
   return success();
 }
 
-static SmallVector<OpFoldResult> mixedSizes(RankedTensorType type, ValueRange dynamic) {
+SmallVector<OpFoldResult> eyrie::graph::mixedSizes(RankedTensorType type, ValueRange dynamic) {
   Builder b(type.getContext());
   SmallVector<OpFoldResult> sizes;
   unsigned next = 0;

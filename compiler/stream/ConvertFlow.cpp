@@ -16,7 +16,7 @@ using Mode = Carried::Mode;
 FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getAvailableSizes(Value tensor, Operation *before) {
   auto type = cast<RankedTensorType>(tensor.getType());
   if (type.hasStaticShape())
-    return getMixedSizes(b, type, {});
+    return graph::mixedSizes(type, {});
   Operation *op = tensor.getDefiningOp();
   if (isa_and_nonnull<scf::WhileOp>(op) || (!op && cast<BlockArgument>(tensor).getOwner() != &func.getBody().front()))
     return failure();
@@ -47,9 +47,15 @@ void FunctionConverter::placeBlock(Value tensor, Block &block) {
   if (failed(sizes))
     return;
   b.setInsertionPoint(maker);
-  Value length = getByteCount(b, maker->getLoc(), *sizes, cast<TensorType>(root.getType()).getElementType());
-  Value memory = BlockOp::create(b, maker->getLoc(), ResourceType::get(b.getContext(), Lifetime::Transient), length);
-  targets[root] = {memory, getIndexConstant(b, maker->getLoc(), 0), length};
+  targets[root] =
+      makeBlock(maker, getByteCount(b, maker->getLoc(), *sizes, cast<TensorType>(root.getType()).getElementType()));
+}
+
+Stored FunctionConverter::makeBlock(Operation *before, Value length) {
+  b.setInsertionPoint(before);
+  Location loc = before->getLoc();
+  Value memory = BlockOp::create(b, loc, ResourceType::get(b.getContext(), Lifetime::Transient), length);
+  return {memory, getIndexConstant(b, loc, 0), length};
 }
 
 /// The place of `tensor`, if need be of a copy, that may be handed on.
@@ -68,11 +74,8 @@ FailureOr<Stored> FunctionConverter::getReference(Operation *before, Value tenso
   }
   if (!place->length)
     return before->emitOpError("hands on a tensor of unknown size");
-  b.setInsertionPoint(before);
-  Location loc = before->getLoc();
-  Value memory = BlockOp::create(b, loc, ResourceType::get(b.getContext(), Lifetime::Transient), place->length);
-  Stored block{memory, getIndexConstant(b, loc, 0), place->length};
-  copy(loc, *place, block);
+  Stored block = makeBlock(before, place->length);
+  copy(before->getLoc(), *place, block);
   return block;
 }
 
@@ -83,7 +86,7 @@ FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getIfSizes(scf::IfOp op,
   auto type = cast<RankedTensorType>(op.getResultTypes()[result]);
   if (auto known = ifSizes.find(op.getResult(result)); known != ifSizes.end())
     return known->second;
-  SmallVector<OpFoldResult> sizes = getMixedSizes(b, type.clone(SmallVector<int64_t>(type.getRank(), 0)), {});
+  SmallVector<OpFoldResult> sizes = graph::mixedSizes(type.clone(SmallVector<int64_t>(type.getRank(), 0)), {});
   if (!type.hasStaticShape()) {
     auto thenSizes = getAvailableSizes(op.thenYield().getOperand(result), op),
          elseSizes = getAvailableSizes(op.elseYield().getOperand(result), op);
@@ -198,7 +201,7 @@ Value FunctionConverter::getInvariantBytes(scf::WhileOp op, const Carried &carri
     return getByteCount(b, op.getLoc(), sizes, type.getElementType());
   };
   if (type.hasStaticShape())
-    return count(getMixedSizes(b, type, {}));
+    return count(graph::mixedSizes(type, {}));
   for (BlockArgument argument : carried.after)
     for (Operation *user : argument.getUsers())
       if (auto reshape = dyn_cast<graph::ReshapeOp>(user))
@@ -245,8 +248,7 @@ LogicalResult FunctionConverter::placeCarried(scf::WhileOp op, Carried &carried)
     return success();
   }
   auto type = ResourceType::get(b.getContext(), Lifetime::Transient);
-  SmallVector<StringRef> names = getNodeNames(loc);
-  StringRef name = names.empty() ? StringRef() : names.back();
+  StringRef name = getNodeName(loc);
   b.setInsertionPoint(op);
   Value zero = getIndexConstant(b, loc, 0);
   std::optional<Stored> target;
@@ -299,114 +301,54 @@ void FunctionConverter::placeYields(scf::WhileOp op, ArrayRef<Carried> all, Valu
   }
 }
 
-LogicalResult FunctionConverter::convertWhile(scf::WhileOp op) {
-  SmallVector<Carried> all;
-  SmallVector<Value> inits;
-  SmallVector<Type> types;
-  for (auto [i, init] : llvm::enumerate(op.getInits())) {
-    if (!isTensor(init))
-      continue;
-    Carried carried;
-    carried.number = i;
-    if (failed(planCarried(op, carried)) || failed(placeCarried(op, carried)))
-      return failure();
-    all.push_back(std::move(carried));
-  }
-  bool needsParity = llvm::any_of(all, [](const Carried &c) { return c.mode == Mode::Double; });
-  DenseMap<unsigned, Carried *> byNumber;
-  for (Carried &carried : all)
-    byNumber[carried.number] = &carried;
-  // The old operand numbers of tensors, by the argument of the condition that passes them on.
-  auto carriedBy = [&](Value forwarded) -> Carried * {
-    auto argument = dyn_cast<BlockArgument>(forwarded);
-    if (!isTensor(forwarded) || !argument || argument.getOwner() != op.getBeforeBody())
-      return nullptr;
-    return byNumber.lookup(argument.getArgNumber());
-  };
+/// Which carried tensors the condition passes on, by argument of the body: null for scalars.
+FailureOr<SmallVector<Carried *>> FunctionConverter::getForwarded(scf::WhileOp op, ArrayRef<Carried *> byNumber) {
   SmallVector<Carried *> forwarded;
   for (Value value : op.getConditionOp().getArgs()) {
-    forwarded.push_back(carriedBy(value));
-    if (isTensor(value) && !forwarded.back())
+    auto argument = dyn_cast<BlockArgument>(value);
+    bool isArgument = argument && argument.getOwner() == op.getBeforeBody();
+    if (isTensor(value) && !isArgument)
       return op.emitOpError("computes a tensor in its condition; expected scalars");
+    forwarded.push_back(isTensor(value) ? byNumber[argument.getArgNumber()] : nullptr);
   }
+  return forwarded;
+}
 
-  // 1. Scalars stay; a reference is two operands, the parity comes last.
+/// New arguments for a region of the loop: scalars stay, a reference is a resource and an offset, and the parity comes
+/// last if there is one; it is returned. Tensors get their places. `carriedOf`: by old argument, null for scalars.
+Value FunctionConverter::renewArguments(scf::WhileOp op, Block &block, ArrayRef<Carried *> carriedOf, bool hasParity) {
   Location loc = op.getLoc();
   auto resource = ResourceType::get(b.getContext(), Lifetime::Transient);
-  b.setInsertionPoint(op);
-  for (auto [i, init] : llvm::enumerate(op.getInits())) {
-    if (!isTensor(init)) {
-      inits.push_back(init);
-    } else if (Carried *carried = byNumber.lookup(i); carried->mode == Mode::Reference) {
-      Value first = carried->place.resource;
-      inits.append({first, carried->place.offset});
+  unsigned count = block.getNumArguments();
+  SmallVector<Stored> references(count);
+  for (unsigned i = 0; i < count; ++i) {
+    BlockArgument old = block.getArgument(i);
+    if (!carriedOf[i]) {
+      old.replaceAllUsesWith(block.addArgument(old.getType(), loc));
+    } else if (carriedOf[i]->mode == Mode::Reference) {
+      Value memory = block.addArgument(resource, loc), offset = block.addArgument(b.getIndexType(), loc);
+      references[i] = {memory, offset, Value()};
     }
   }
-  Value zero = getIndexConstant(b, loc, 0);
-  if (needsParity)
-    inits.push_back(zero);
-  for (auto [value, carried] : llvm::zip_equal(op.getConditionOp().getArgs(), forwarded)) {
-    if (!carried)
-      types.push_back(value.getType());
-    else if (carried->mode == Mode::Reference)
-      types.append({resource, b.getIndexType()});
+  Value parity = hasParity ? Value(block.addArgument(b.getIndexType(), loc)) : Value();
+  for (unsigned i = 0; i < count; ++i) {
+    if (!carriedOf[i])
+      continue;
+    BlockArgument old = block.getArgument(i);
+    Value placeholder = makePlaceholder(old, op);
+    old.replaceAllUsesWith(placeholder);
+    stored[placeholder] = carriedOf[i]->mode == Mode::Reference
+                              ? references[i]
+                              : getCarried(*carriedOf[i], &block.front(), parity, /*isNext=*/false);
   }
-  if (needsParity)
-    types.push_back(b.getIndexType());
+  block.eraseArguments(0, count);
+  return parity;
+}
 
-  // 2. The arguments of both regions, and where tensors are inside.
-  scf::ConditionOp condition = op.getConditionOp();
-  auto yield = op.getYieldOp();
-  Block &before = *op.getBeforeBody(), &body = *op.getAfterBody();
-  auto renew = [&](Block &block, auto carriedOf) {
-    unsigned count = block.getNumArguments();
-    SmallVector<std::pair<BlockArgument, BlockArgument>> references(count);
-    SmallVector<BlockArgument> tensors;
-    for (unsigned i = 0; i < count; ++i) {
-      BlockArgument old = block.getArgument(i);
-      Carried *carried = carriedOf(i);
-      if (!carried) {
-        old.replaceAllUsesWith(block.addArgument(old.getType(), loc));
-      } else if (carried->mode == Mode::Reference) {
-        BlockArgument first = block.addArgument(resource, loc), second = block.addArgument(b.getIndexType(), loc);
-        references[i] = {first, second};
-      }
-    }
-    Value parity = needsParity ? Value(block.addArgument(b.getIndexType(), loc)) : Value();
-    for (unsigned i = 0; i < count; ++i) {
-      BlockArgument old = block.getArgument(i);
-      Carried *carried = carriedOf(i);
-      if (!carried)
-        continue;
-      Value placeholder = makePlaceholder(old, op);
-      old.replaceAllUsesWith(placeholder);
-      stored[placeholder] = carried->mode == Mode::Reference
-                                ? Stored{references[i].first, references[i].second, Value()}
-                                : getCarried(*carried, &block.front(), parity, /*isNext=*/false);
-    }
-    return parity;
-  };
-  unsigned beforeCount = before.getNumArguments(), bodyCount = body.getNumArguments();
-  Value beforeParity = renew(before, [&](unsigned i) { return byNumber.lookup(i); });
-  Value bodyParity = renew(body, [&](unsigned i) { return forwarded[i]; });
-  before.eraseArguments(0, beforeCount);
-  body.eraseArguments(0, bodyCount);
-  placeYields(op, all, bodyParity);
-
-  // 3. The bodies.
-  if (failed(convertBlock(before)) || failed(convertBlock(body)))
-    return failure();
-  SmallVector<Value> passed, next;
-  for (auto [value, carried] : llvm::zip_equal(condition.getArgs(), forwarded)) {
-    if (!carried)
-      passed.push_back(value);
-    else if (carried->mode == Mode::Reference)
-      passed.append({stored[value].resource, stored[value].offset});
-  }
-  if (needsParity)
-    passed.push_back(beforeParity);
-  for (auto [i, value] : llvm::enumerate(yield.getOperands())) {
-    Carried *carried = byNumber.lookup(i);
+/// What the converted body hands to the next turn. Tensors that do not lie where they belong are copied there.
+LogicalResult FunctionConverter::convertYield(scf::YieldOp yield, ArrayRef<Carried *> byNumber, Value parity) {
+  SmallVector<Value> next;
+  for (auto [value, carried] : llvm::zip_equal(yield.getOperands(), byNumber)) {
     if (!carried) {
       next.push_back(value);
     } else if (carried->mode == Mode::Reference) {
@@ -418,29 +360,25 @@ LogicalResult FunctionConverter::convertWhile(scf::WhileOp op) {
       auto from = find(yield, value);
       if (failed(from))
         return failure();
-      Stored to = getCarried(*carried, yield, bodyParity, /*isNext=*/true);
-      Value root = getRoot(value);
-      if (auto target = targets.find(root); target != targets.end() && target->second.resource == to.resource)
+      Stored to = getCarried(*carried, yield, parity, /*isNext=*/true);
+      if (auto target = targets.find(getRoot(value)); target != targets.end() && target->second.resource == to.resource)
         continue;
       b.setInsertionPoint(yield);
-      copy(loc, {from->resource, from->offset, to.length}, to);
+      copy(yield.getLoc(), {from->resource, from->offset, to.length}, to);
     }
   }
-  if (needsParity) {
+  if (parity) {
     b.setInsertionPoint(yield);
-    next.push_back(arith::SubIOp::create(b, loc, getIndexConstant(b, loc, 1), bodyParity));
+    next.push_back(arith::SubIOp::create(b, yield.getLoc(), getIndexConstant(b, yield.getLoc(), 1), parity));
   }
-  condition.getArgsMutable().assign(passed);
   yield.getResultsMutable().assign(next);
+  return success();
+}
 
-  // 4. The new loop.
-  b.setInsertionPoint(op);
-  auto loop = scf::WhileOp::create(b, loc, types, inits);
-  loop.getBefore().takeBody(op.getBefore());
-  loop.getAfter().takeBody(op.getAfter());
-  Value parity = needsParity ? loop.getResults().back() : Value();
-  unsigned number = 0;
+/// Gives the results of the old loop their places, or the scalars of the new one.
+void FunctionConverter::placeResults(scf::WhileOp op, scf::WhileOp loop, ArrayRef<Carried *> forwarded, Value parity) {
   Operation *behind = loop->getNextNode();
+  unsigned number = 0;
   for (auto [result, carried] : llvm::zip_equal(op.getResults(), forwarded)) {
     if (!carried) {
       result.replaceAllUsesWith(loop.getResult(number++));
@@ -455,9 +393,64 @@ LogicalResult FunctionConverter::convertWhile(scf::WhileOp op) {
     // Memory that was chosen for the result and that the loop does not work in.
     if (auto target = targets.find(result); target != targets.end() && carried->mode != Mode::InPlace) {
       b.setInsertionPoint(behind);
-      copy(loc, {stored[result].resource, stored[result].offset, target->second.length}, target->second);
+      copy(op.getLoc(), {stored[result].resource, stored[result].offset, target->second.length}, target->second);
       stored[result] = target->second;
     }
   }
+}
+
+LogicalResult FunctionConverter::convertWhile(scf::WhileOp op) {
+  // 1. How each tensor is carried, and its first value.
+  std::vector<Carried> all;
+  all.reserve(op.getInits().size());
+  SmallVector<Carried *> byNumber(op.getInits().size(), nullptr);
+  for (auto [i, init] : llvm::enumerate(op.getInits())) {
+    if (!isTensor(init))
+      continue;
+    byNumber[i] = &all.emplace_back();
+    byNumber[i]->number = i;
+    if (failed(planCarried(op, *byNumber[i])) || failed(placeCarried(op, *byNumber[i])))
+      return failure();
+  }
+  auto forwarded = getForwarded(op, byNumber);
+  if (failed(forwarded))
+    return failure();
+
+  // 2. The regions.
+  bool hasParity = llvm::any_of(all, [](const Carried &c) { return c.mode == Mode::Double; });
+  scf::ConditionOp condition = op.getConditionOp();
+  Value parityBefore = renewArguments(op, *op.getBeforeBody(), byNumber, hasParity);
+  Value parityInBody = renewArguments(op, *op.getAfterBody(), *forwarded, hasParity);
+  placeYields(op, all, parityInBody);
+  if (failed(convertBlock(*op.getBeforeBody())) || failed(convertBlock(*op.getAfterBody())))
+    return failure();
+  SmallVector<Value> inits, passed;
+  for (auto [init, carried] : llvm::zip_equal(op.getInits(), byNumber)) {
+    if (!carried)
+      inits.push_back(init);
+    else if (carried->mode == Mode::Reference)
+      inits.append({carried->place.resource, carried->place.offset});
+  }
+  for (auto [value, carried] : llvm::zip_equal(condition.getArgs(), *forwarded)) {
+    if (!carried)
+      passed.push_back(value);
+    else if (carried->mode == Mode::Reference)
+      passed.append({stored[value].resource, stored[value].offset});
+  }
+  b.setInsertionPoint(op);
+  if (hasParity) {
+    inits.push_back(getIndexConstant(b, op.getLoc(), 0));
+    passed.push_back(parityBefore);
+  }
+  if (failed(convertYield(op.getYieldOp(), byNumber, parityInBody)))
+    return failure();
+  condition.getArgsMutable().assign(passed);
+
+  // 3. The new loop.
+  b.setInsertionPoint(op);
+  auto loop = scf::WhileOp::create(b, op.getLoc(), ValueRange(passed).getTypes(), inits);
+  loop.getBefore().takeBody(op.getBefore());
+  loop.getAfter().takeBody(op.getAfter());
+  placeResults(op, loop, *forwarded, hasParity ? loop.getResults().back() : Value());
   return success();
 }

@@ -29,19 +29,6 @@ bool FunctionConverter::canWriteInPlace(Value root, Block &block) const {
   return op && op->getBlock() == &block && isa<graph::DispatchOp, scf::IfOp, scf::WhileOp, tensor::EmptyOp>(op);
 }
 
-SmallVector<OpFoldResult> eyrie::stream::getMixedSizes(OpBuilder &b, ShapedType type, ValueRange dynamic) {
-  SmallVector<OpFoldResult> sizes;
-  for (int64_t size : type.getShape()) {
-    if (!ShapedType::isDynamic(size)) {
-      sizes.push_back(b.getIndexAttr(size));
-      continue;
-    }
-    sizes.push_back(dynamic.front());
-    dynamic = dynamic.drop_front();
-  }
-  return sizes;
-}
-
 //===- preparation --------------------------------------------------------------------------------------------------===
 
 /// A tensor chosen by arith.select (into which scf.if folds when it computes nothing) is chosen by scf.if again.
@@ -110,7 +97,7 @@ void FunctionConverter::makeArgumentSizes() {
         *known = dim;
       dims.push_back(dim);
     }
-    argumentSizes.push_back(getMixedSizes(b, type, dims));
+    argumentSizes.push_back(graph::mixedSizes(type, dims));
   }
 }
 
@@ -138,7 +125,7 @@ FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getSizes(Value tensor) {
   if (!type)
     return emitError(tensor.getLoc()) << "has no rank: " << tensor.getType();
   if (type.hasStaticShape())
-    return getMixedSizes(b, type, {});
+    return graph::mixedSizes(type, {});
   if (auto argument = dyn_cast<BlockArgument>(tensor)) {
     if (argument.getOwner() == &func.getBody().front())
       return argumentSizes[argument.getArgNumber()];
@@ -149,9 +136,9 @@ FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getSizes(Value tensor) {
   if (auto dispatch = dyn_cast<graph::DispatchOp>(op))
     return dispatch.getResultSizes(number);
   if (auto reshape = dyn_cast<graph::ReshapeOp>(op))
-    return getMixedSizes(b, type, reshape.getDims());
+    return graph::mixedSizes(type, reshape.getDims());
   if (auto slice = dyn_cast<graph::SliceOp>(op))
-    return getMixedSizes(b, type, slice.getDims());
+    return graph::mixedSizes(type, slice.getDims());
   if (auto update = dyn_cast<graph::UpdateOp>(op))
     return getSizes(update.getDest());
   if (auto cast = dyn_cast<tensor::CastOp>(op))
@@ -217,9 +204,8 @@ FailureOr<Stored> FunctionConverter::getTarget(OpResult result) {
   auto sizes = getSizes(result);
   if (failed(sizes))
     return failure();
-  SmallVector<StringRef> names = getNodeNames(result.getLoc());
   return allocate(result.getOwner(), *sizes, cast<TensorType>(result.getType()).getElementType(),
-                  names.empty() ? StringRef() : names.back());
+                  getNodeName(result.getLoc()));
 }
 
 /// Arguments are imported when they are first used.

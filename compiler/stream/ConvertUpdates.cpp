@@ -9,26 +9,23 @@ using namespace eyrie::stream;
 
 //===- analysis -----------------------------------------------------------------------------------------------------===
 
-static bool isView(Operation *op) { return isa<graph::ReshapeOp, tensor::CastOp, graph::SliceOp>(op); }
+/// The same bytes under another shape.
+static bool isReshape(Operation *op) { return isa<graph::ReshapeOp, tensor::CastOp>(op); }
+static bool isView(Operation *op) { return isReshape(op) || isa<graph::SliceOp>(op); }
 
-Value InPlaceUpdates::getRoot(Value tensor) const {
-  while (Operation *op = tensor.getDefiningOp()) {
-    auto update = dyn_cast<graph::UpdateOp>(op);
-    if (!isa<graph::ReshapeOp, tensor::CastOp>(op) && !(update && contains(update)))
-      break;
+/// Through the ops that `passes` accepts to what their first operand comes from.
+static Value lookThrough(Value tensor, llvm::function_ref<bool(Operation *)> passes) {
+  for (Operation *op = tensor.getDefiningOp(); op && passes(op); op = tensor.getDefiningOp())
     tensor = op->getOperand(0);
-  }
   return tensor;
 }
 
+Value InPlaceUpdates::getRoot(Value tensor) const {
+  return lookThrough(tensor, [&](Operation *op) { return isReshape(op) || inPlace.contains(op); });
+}
+
 bool InPlaceUpdates::isOnlyUse(graph::UpdateOp op, bool allowEarlier) const {
-  Value version = op.getDest();
-  while (Operation *def = version.getDefiningOp()) {
-    if (!isa<graph::ReshapeOp, tensor::CastOp>(def))
-      break;
-    version = def->getOperand(0);
-  }
-  SmallVector<Value> work{version};
+  SmallVector<Value> work{lookThrough(op.getDest(), isReshape)};
   while (!work.empty()) {
     for (Operation *user : work.pop_back_val().getUsers()) {
       if (user == op.getOperation())
@@ -132,9 +129,7 @@ void FunctionConverter::placeUpdate(graph::UpdateOp op) {
     auto destSizes = getAvailableSizes(root, maker);
     if (failed(destSizes))
       return;
-    SmallVector<StringRef> names = getNodeNames(op.getLoc());
-    auto memory =
-        allocate(maker, *destSizes, empty.getType().getElementType(), names.empty() ? StringRef() : names.back());
+    auto memory = allocate(maker, *destSizes, empty.getType().getElementType(), getNodeName(op.getLoc()));
     if (failed(memory))
       return;
     targets[root] = *memory;
@@ -160,8 +155,7 @@ LogicalResult FunctionConverter::convertUpdate(graph::UpdateOp op) {
     return failure();
   Location loc = op.getLoc();
   if (!updates.contains(op)) {
-    SmallVector<StringRef> names = getNodeNames(loc);
-    auto memory = allocate(op, *destSizes, op.getType().getElementType(), names.empty() ? StringRef() : names.back());
+    auto memory = allocate(op, *destSizes, op.getType().getElementType(), getNodeName(loc));
     if (failed(memory))
       return failure();
     b.setInsertionPoint(op);

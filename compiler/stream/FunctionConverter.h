@@ -118,6 +118,11 @@ private:
   Value getInvariantBytes(scf::WhileOp op, const Carried &carried);
   Stored getCarried(const Carried &carried, Operation *before, Value parity, bool isNext);
   void placeYields(scf::WhileOp op, ArrayRef<Carried> all, Value parity);
+  FailureOr<SmallVector<Carried *>> getForwarded(scf::WhileOp op, ArrayRef<Carried *> byNumber);
+  Value renewArguments(scf::WhileOp op, Block &block, ArrayRef<Carried *> carriedOf, bool hasParity);
+  LogicalResult convertYield(scf::YieldOp yield, ArrayRef<Carried *> byNumber, Value parity);
+  void placeResults(scf::WhileOp op, scf::WhileOp loop, ArrayRef<Carried *> forwarded, Value parity);
+  Stored makeBlock(Operation *before, Value length);
   FailureOr<Stored> getReference(Operation *before, Value tensor);
   void placeBlock(Value tensor, Block &block);
   Value makePlaceholder(Value tensor, Operation *before);
@@ -150,8 +155,5 @@ private:
 };
 
 inline bool isTensor(Value value) { return isa<TensorType>(value.getType()); }
-
-/// All dimensions of `type`, the dynamic ones from `dynamic`.
-SmallVector<OpFoldResult> getMixedSizes(OpBuilder &b, ShapedType type, ValueRange dynamic);
 
 } // namespace eyrie::stream

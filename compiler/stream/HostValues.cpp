@@ -127,3 +127,8 @@ SmallVector<StringRef> eyrie::stream::getNodeNames(Location loc) {
   });
   return names.takeVector();
 }
+
+StringRef eyrie::stream::getNodeName(Location loc) {
+  SmallVector<StringRef> names = getNodeNames(loc);
+  return names.empty() ? StringRef() : names.back();
+}

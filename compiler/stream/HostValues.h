@@ -32,6 +32,8 @@ mlir::Value materialize(mlir::OpBuilder &b, mlir::Location loc, mlir::OpFoldResu
 mlir::Value getByteCount(mlir::OpBuilder &b, mlir::Location loc, llvm::ArrayRef<mlir::OpFoldResult> sizes,
                          mlir::Type elementType);
 
+/// The last of them: the node that makes a value. Empty if there is none.
+llvm::StringRef getNodeName(mlir::Location loc);
 /// The names in a location (those of the model's nodes), each once, in order.
 llvm::SmallVector<llvm::StringRef> getNodeNames(mlir::Location loc);
 
