@@ -35,11 +35,9 @@ Status Scheduler::Enqueue(CallQueue& queue, const QueuedCall& call) {
       node = allocator_.New<QueuedCall>();
     if (!node) return OutOfMemory();
     *node = call;
-    node->next = nullptr;
     for (size_t i = 0; i < call.wait_count; ++i) call.waits[i].fence->Retain();
     call.signal.fence->Retain();
-    *queue.last = node;
-    queue.last = &node->next;
+    queue.calls.Push(node);
     queue.count.fetch_add(1, std::memory_order_seq_cst);
     must_post = queue.state == CallQueue::State::kIdle && Place(queue);
   }
@@ -49,14 +47,14 @@ Status Scheduler::Enqueue(CallQueue& queue, const QueuedCall& call) {
 
 bool Scheduler::Place(CallQueue& queue) {
   queue.next_queue = nullptr;
-  if (!queue.first) {
+  if (queue.calls.empty()) {
     queue.state = CallQueue::State::kIdle;
     changed_.NotifyAll();
     return false;
   }
   // In the list first: a fence that moves after we looked finds the queue there (see Advance).
   waiting_count_.fetch_add(1, std::memory_order_seq_cst);
-  if (IsDue(*queue.first) && !queue.instance->running.exchange(true, std::memory_order_seq_cst)) {
+  if (IsDue(*queue.calls.first()) && !queue.instance->running.exchange(true, std::memory_order_seq_cst)) {
     waiting_count_.fetch_sub(1, std::memory_order_seq_cst);
     queue.state = CallQueue::State::kPosted;
     return true;
@@ -65,12 +63,6 @@ bool Scheduler::Place(CallQueue& queue) {
   queue.next_queue = waiting_;
   waiting_ = &queue;
   return false;
-}
-
-void Scheduler::Unlink(CallQueue** list, CallQueue& queue) {
-  while (*list != &queue) list = &(*list)->next_queue;
-  *list = queue.next_queue;
-  queue.next_queue = nullptr;
 }
 
 void Scheduler::Advance() {
@@ -101,8 +93,7 @@ void Scheduler::Post(CallQueue* list) {
     queue.run = RunTask;
     if (device_->Post(&queue)) continue;
     MutexLock lock(mutex_);
-    *last_ready_ = &queue;
-    last_ready_ = &queue.next_queue;
+    ready_.Push(&queue);
     changed_.NotifyAll();
   }
 }
@@ -112,19 +103,16 @@ bool Scheduler::RunReady() {
   CallQueue* queue;
   {
     MutexLock lock(mutex_);
-    queue = ready_;
-    if (!queue) return false;
-    ready_ = queue->next_queue;
-    if (!ready_) last_ready_ = &ready_;
-    queue->next_queue = nullptr;
+    queue = ready_.Pop();
   }
+  if (!queue) return false;
   RunFirst(*queue);
   return true;
 }
 
 void Scheduler::WaitForChange(const eyrie_fence& fence, uint64_t value, uint64_t deadline_ns) {
   MutexLock lock(mutex_);
-  if (!ready_ && !fence.IsReached(value)) changed_.WaitUntil(mutex_, deadline_ns);
+  if (ready_.empty() && !fence.IsReached(value)) changed_.WaitUntil(mutex_, deadline_ns);
 }
 
 void Scheduler::RunTask(hal::Task* task) {
@@ -153,15 +141,13 @@ void Scheduler::RunFirst(CallQueue& queue) {
   {
     MutexLock lock(mutex_);
     queue.state = CallQueue::State::kRunning;
-    call = *queue.first;
+    call = *queue.calls.first();
     instance.cancelled.store(false, std::memory_order_relaxed);
   }
   Status status = RunCall(queue, call);
   {
     MutexLock lock(mutex_);
-    QueuedCall* done = queue.first;
-    queue.first = done->next;
-    if (!queue.first) queue.last = &queue.first;
+    QueuedCall* done = queue.calls.Pop();
     done->next = free_;
     free_ = done;
     queue.count.fetch_sub(1, std::memory_order_seq_cst);
@@ -182,7 +168,7 @@ void Scheduler::RunFirst(CallQueue& queue) {
 void Scheduler::Cancel(CallQueue& queue) {
   {
     MutexLock lock(mutex_);
-    for (QueuedCall* call = queue.first; call; call = call->next) call->cancelled = true;
+    for (QueuedCall* call = queue.calls.first(); call; call = call->next) call->cancelled = true;
     queue.instance->cancelled.store(true, std::memory_order_relaxed);
   }
   Advance();
@@ -194,7 +180,7 @@ void Scheduler::Drain(CallQueue& queue) {
     {
       MutexLock lock(mutex_);
       if (queue.state == CallQueue::State::kIdle) return;
-      if (!ready_) changed_.WaitUntil(mutex_, kForever);
+      if (ready_.empty()) changed_.WaitUntil(mutex_, kForever);
     }
     RunReady();
   }

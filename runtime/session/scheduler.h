@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "runtime/base/allocator.h"
+#include "runtime/base/queue.h"
 #include "runtime/base/thread.h"
 #include "runtime/hal/hal.h"
 
@@ -36,8 +37,7 @@ struct CallQueue : hal::Task {
     kRunning,
   };
   eyrie_instance* instance;
-  QueuedCall* first = nullptr;
-  QueuedCall** last = &first;
+  Queue<QueuedCall, &QueuedCall::next> calls;
   CallQueue* next_queue = nullptr;
   State state = State::kIdle;
   std::atomic<uint32_t> count{0};
@@ -66,7 +66,6 @@ class Scheduler {
   static void RunTask(hal::Task* task);
   // With the mutex held. True if the queue must be posted.
   bool Place(CallQueue& queue);
-  void Unlink(CallQueue** list, CallQueue& queue);
   void Post(CallQueue* list);
   void RunFirst(CallQueue& queue);
   Status RunCall(CallQueue& queue, const QueuedCall& call);
@@ -76,8 +75,7 @@ class Scheduler {
   Mutex mutex_;
   Condition changed_;
   CallQueue* waiting_ = nullptr;
-  CallQueue* ready_ = nullptr;  // without threads
-  CallQueue** last_ready_ = &ready_;
+  Queue<CallQueue, &CallQueue::next_queue> ready_;  // without threads
   QueuedCall* free_ = nullptr;
   std::atomic<uint32_t> waiting_count_{0};
 };

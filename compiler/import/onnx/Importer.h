@@ -129,6 +129,7 @@ private:
   // Loops.cpp
   void importLoop(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
   void importScan(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
+  struct Carried;
   struct Loop;
   std::string importTurns(Loop &loop, Scope &scope, const Env &env, SmallVector<Tensor> &results);
   bool importTurn(Loop &loop, Scope &scope, const Env &env);
@@ -136,7 +137,11 @@ private:
   void finishLoop(const Node &node, Scope &scope, const Env &env, StringRef place, Loop &loop,
                   ArrayRef<int64_t> outputAxes);
   void checkRowSize(const Loop &loop, ops::Dim turn, mlir::Value before, ops::Dim size);
-  void buildLoop(Loop &loop, SmallVector<Tensor> &results);
+  void handOn(const Carried &carried, const Tensor &t, llvm::SmallVectorImpl<mlir::Value> &values);
+  SmallVector<mlir::Value> makeInits(Loop &loop);
+  void yieldNext(Loop &loop);
+  mlir::scf::WhileOp makeLoop(Loop &loop);
+  SmallVector<Tensor> readResults(const Loop &loop, mlir::scf::WhileOp made);
   /// For the list of unsupported nodes only: what cannot be reached because an earlier node failed.
   void listUnsupported(const Graph &graph, const Env &env);
   /// Adds the node to the list if its operation is unknown; then true.

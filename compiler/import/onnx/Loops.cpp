@@ -18,9 +18,8 @@ using eyrie::ops::Dims;
 
 namespace eyrie::import::onnx {
 
-namespace {
 /// What is carried from turn to turn.
-struct Carried {
+struct Importer::Carried {
   Tensor init;
   bool onHost = false;      // as integers
   SmallVector<bool> isOpen; // per dimension: changes
@@ -30,6 +29,7 @@ struct Carried {
   Tensor tensor;
 };
 
+namespace {
 struct ScanInput {
   Tensor rows; // the scanned dimension first
   bool isReverse;
@@ -42,6 +42,7 @@ struct ScanOutput {
   /// The rows are collected by making the tensor longer in each turn; else in place, where the number of turns is
   /// known.
   bool grows = false;
+  Dims shape; // of all rows, before the first turn
 };
 } // namespace
 
@@ -60,6 +61,9 @@ struct Importer::Loop {
   std::optional<Tensor> nextCondition; // null: surely another one
   std::vector<Tensor> nextCarried;
   std::vector<ScanOutput> outputs;
+  unsigned conditionNumber = 0; // among the operands of the loop
+
+  bool hasCondition() const { return condition || nextCondition; }
 };
 
 /// One integer or boolean that the host can know without reading memory back.
@@ -143,7 +147,7 @@ bool Importer::importTurn(Loop &loop, Scope &scope, const Env &env) {
   loop.nextCarried.assign(rest.begin(), rest.begin() + loop.carried.size());
   loop.outputs.clear();
   for (auto [i, row] : llvm::enumerate(rest.drop_front(loop.carried.size())))
-    loop.outputs.push_back({row, loop.isReverseOutput[i], {}});
+    loop.outputs.push_back({row, loop.isReverseOutput[i], {}, false, {}});
   return true;
 }
 
@@ -176,38 +180,38 @@ void Importer::checkRowSize(const Loop &loop, Dim turn, Value before, Dim size) 
                        loop.place + ": the rows that its turns give have different sizes");
 }
 
-/// Makes the real loop of the imported body. Its operands are, in the order of the body's arguments: the number of the
-/// turn, what is carried, the condition if there is one, and the collected rows.
-void Importer::buildLoop(Loop &loop, SmallVector<Tensor> &results) {
-  Block &body = loop.apart.getAfter().front();
-  bool hasCondition = loop.condition || loop.nextCondition;
-  SmallVector<Value> inits{b->index(0)}, next;
-  for (Carried &carried : loop.carried) {
-    if (carried.onHost) {
-      for (Dim element : *carried.init.contents)
-        inits.push_back(b->index(element));
-      continue;
-    }
-    for (auto [size, isOpen] : llvm::zip_equal(carried.init.shape, carried.isOpen))
-      if (isOpen)
-        inits.push_back(b->index(size));
-    inits.push_back(ops::handedOn(*b, carried.init, cast<RankedTensorType>(carried.value.getType())));
+/// Appends what stands for a carried value outside the body: `t`, before the loop or after a turn.
+void Importer::handOn(const Carried &carried, const Tensor &t, SmallVectorImpl<Value> &values) {
+  if (carried.onHost) {
+    for (Dim element : *t.contents)
+      values.push_back(b->index(element));
+    return;
   }
-  unsigned conditionNumber = inits.size();
-  auto yes = [&]() -> Value { return arith::ConstantIntOp::create(builder, b->loc, 1, 1); };
-  if (hasCondition)
-    inits.push_back(loop.condition ? loop.condition : yes());
-  // The shapes of collected rows before the loop; open sizes are carried in front of the tensor.
-  SmallVector<Dims> shapes;
+  for (auto [size, isOpen] : llvm::zip_equal(t.shape, carried.isOpen))
+    if (isOpen)
+      values.push_back(b->index(size));
+  values.push_back(ops::handedOn(*b, t, cast<RankedTensorType>(carried.value.getType())));
+}
+
+/// The operands of the loop, in the order of the body's arguments: the number of the turn, what is carried, the
+/// condition if there is one, and the collected rows (behind their open sizes). The body has no arguments yet for those
+/// that its nodes do not see; they are added.
+SmallVector<Value> Importer::makeInits(Loop &loop) {
+  SmallVector<Value> inits{b->index(0)};
+  for (const Carried &carried : loop.carried)
+    handOn(carried, carried.init, inits);
+  loop.conditionNumber = inits.size();
+  if (loop.hasCondition())
+    inits.push_back(loop.condition ? loop.condition : arith::ConstantIntOp::create(builder, b->loc, 1, 1));
   for (ScanOutput &output : loop.outputs) {
-    output.grows |= hasCondition;
-    Dims &shape = shapes.emplace_back(Dims{output.grows ? Dim(0) : *loop.trips});
+    output.grows |= loop.hasCondition();
+    output.shape = {output.grows ? Dim(0) : *loop.trips};
     for (auto [size, isOpen] : llvm::zip_equal(output.row.shape, output.isOpen)) {
       if (isOpen)
         inits.push_back(b->index(0));
-      shape.push_back(isOpen ? Dim(0) : size);
+      output.shape.push_back(isOpen ? Dim(0) : size);
     }
-    Tensor rows = b->empty(shape, output.row.elementType);
+    Tensor rows = b->empty(output.shape, output.row.elementType);
     SmallVector<int64_t> sizes(rows.type().getShape());
     if (output.grows)
       sizes[0] = ShapedType::kDynamic;
@@ -216,28 +220,24 @@ void Importer::buildLoop(Loop &loop, SmallVector<Tensor> &results) {
         sizes[i + 1] = ShapedType::kDynamic;
     inits.push_back(ops::handedOn(*b, rows, rows.type().clone(sizes)));
   }
-  for (Value init : ArrayRef(inits).drop_front(conditionNumber))
-    body.addArgument(init.getType(), b->loc);
-  Value most = loop.trips ? b->index(*loop.trips) : Value();
+  for (Value init : ArrayRef(inits).drop_front(loop.conditionNumber))
+    loop.apart.getAfter().front().addArgument(init.getType(), b->loc);
+  return inits;
+}
 
-  OpBuilder::InsertPoint outside = builder.saveInsertionPoint();
+/// Ends the body: what it hands to the next turn.
+void Importer::yieldNext(Loop &loop) {
+  OpBuilder::InsertionGuard guard(builder);
+  Block &body = loop.apart.getAfter().front();
   builder.setInsertionPointToEnd(&body);
   Dim turn = loop.turnNumber;
-  next.push_back(b->index(turn + Dim(1)));
-  for (auto [carried, after] : llvm::zip_equal(loop.carried, loop.nextCarried)) {
-    if (carried.onHost) {
-      for (Dim element : *after.contents)
-        next.push_back(b->index(element));
-      continue;
-    }
-    for (auto [size, isOpen] : llvm::zip_equal(after.shape, carried.isOpen))
-      if (isOpen)
-        next.push_back(b->index(size));
-    next.push_back(ops::handedOn(*b, after, cast<RankedTensorType>(carried.value.getType())));
-  }
-  if (hasCondition)
-    next.push_back(loop.nextCondition ? readCondition(*loop.nextCondition) : yes());
-  for (auto [output, shape] : llvm::zip_equal(loop.outputs, shapes)) {
+  SmallVector<Value> next{b->index(turn + Dim(1))};
+  for (auto [carried, after] : llvm::zip_equal(loop.carried, loop.nextCarried))
+    handOn(carried, after, next);
+  if (loop.hasCondition())
+    next.push_back(loop.nextCondition ? readCondition(*loop.nextCondition)
+                                      : arith::ConstantIntOp::create(builder, b->loc, 1, 1));
+  for (const ScanOutput &output : loop.outputs) {
     Dims before{output.grows ? turn : *loop.trips};
     llvm::append_range(before, output.row.shape);
     for (auto [size, isOpen] : llvm::zip_equal(output.row.shape, output.isOpen))
@@ -256,24 +256,34 @@ void Importer::buildLoop(Loop &loop, SmallVector<Tensor> &results) {
     next.push_back(ops::withRow(*b, rows, output.row, output.isReverse ? *loop.trips - Dim(1) - turn : turn).value);
   }
   scf::YieldOp::create(builder, b->loc, next);
-  builder.restoreInsertionPoint(outside);
+}
 
+/// Makes the real loop of the imported body.
+scf::WhileOp Importer::makeLoop(Loop &loop) {
+  SmallVector<Value> inits = makeInits(loop);
+  Value most = loop.trips ? b->index(*loop.trips) : Value();
+  yieldNext(loop);
   auto made = scf::WhileOp::create(builder, b->loc, ValueRange(inits).getTypes(), inits);
   made.getAfter().takeBody(loop.apart.getAfter());
   loop.apart.erase();
   // Another turn while there are turns left and the condition holds.
   SmallVector<Location> locs(inits.size(), b->loc);
   Block &before = *builder.createBlock(&made.getBefore(), {}, ValueRange(inits).getTypes(), locs);
-  Value goesOn = hasCondition ? Value(before.getArgument(conditionNumber)) : Value();
+  Value goesOn = loop.hasCondition() ? Value(before.getArgument(loop.conditionNumber)) : Value();
   if (most) {
     Value isLeft = arith::CmpIOp::create(builder, b->loc, arith::CmpIPredicate::slt, before.getArgument(0), most);
     goesOn = goesOn ? Value(arith::AndIOp::create(builder, b->loc, isLeft, goesOn)) : isLeft;
   }
   scf::ConditionOp::create(builder, b->loc, goesOn, before.getArguments());
   builder.setInsertionPointAfter(made);
+  return made;
+}
 
+/// What the loop gives, read in the order of its operands.
+SmallVector<Tensor> Importer::readResults(const Loop &loop, scf::WhileOp made) {
+  SmallVector<Tensor> results;
   unsigned number = 1;
-  for (Carried &carried : loop.carried) {
+  for (const Carried &carried : loop.carried) {
     Tensor t = carried.init;
     t.constant = nullptr;
     t.value = nullptr;
@@ -288,9 +298,10 @@ void Importer::buildLoop(Loop &loop, SmallVector<Tensor> &results) {
     }
     results.push_back(t);
   }
-  number += hasCondition;
+  number += loop.hasCondition();
   Dim turns = dims.opaque(made.getResult(0), "turns", 0);
-  for (auto [output, shape] : llvm::zip_equal(loop.outputs, shapes)) {
+  for (const ScanOutput &output : loop.outputs) {
+    Dims shape = output.shape;
     if (output.grows)
       shape[0] = turns;
     for (auto [i, isOpen] : llvm::enumerate(output.isOpen))
@@ -298,6 +309,7 @@ void Importer::buildLoop(Loop &loop, SmallVector<Tensor> &results) {
         shape[i + 1] = dims.opaque(made.getResult(number++), "row", 0);
     results.push_back(ops::tied(*b, made.getResult(number++), shape, output.row.isUnsigned));
   }
+  return results;
 }
 
 /// The text says what does not fit; errors inside the body have been reported (then it is empty, and so are `results`).
@@ -335,7 +347,7 @@ std::string Importer::importTurns(Loop &loop, Scope &scope, const Env &env, Smal
   }
   if (!loop.trips && !loop.condition && !loop.nextCondition)
     return "never ends: it has neither a trip count nor a condition that can become false";
-  buildLoop(loop, results);
+  results = readResults(loop, makeLoop(loop));
   return "";
 }
 

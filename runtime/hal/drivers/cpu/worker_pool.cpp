@@ -177,10 +177,8 @@ bool WorkerPool::RunTask() {
   Task* task;
   {
     MutexLock lock(sleep_mutex_);
-    task = first_task_;
+    task = tasks_.Pop();
     if (!task) return false;
-    first_task_ = task->next;
-    if (!first_task_) last_task_ = &first_task_;
     task_count_.fetch_sub(1, std::memory_order_relaxed);
   }
   task->run(task);
@@ -260,9 +258,7 @@ bool WorkerPool::Post(Task* task) {
   if (!helper_count_) return false;
   {
     MutexLock lock(sleep_mutex_);
-    task->next = nullptr;
-    *last_task_ = task;
-    last_task_ = &task->next;
+    tasks_.Push(task);
     task_count_.fetch_add(1, std::memory_order_relaxed);
   }
   Announce(1);

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "runtime/base/allocator.h"
+#include "runtime/base/queue.h"
 #include "runtime/base/thread.h"
 #include "runtime/hal/task.h"
 
@@ -97,8 +98,7 @@ class WorkerPool {
 
   Mutex sleep_mutex_;  // also guards the tasks
   Condition wake_;
-  Task* first_task_ = nullptr;
-  Task** last_task_ = &first_task_;
+  Queue<Task, &Task::next> tasks_;
   std::atomic<uint32_t> task_count_{0};
   std::atomic<uint32_t> announced_{0};  // grows with every job and task
   std::atomic<uint32_t> sleepers_{0};
