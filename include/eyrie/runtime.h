@@ -82,7 +82,8 @@ typedef enum eyrie_type {
   EYRIE_BOOL = 32,
   EYRIE_COMPLEX64 = 40,
   EYRIE_COMPLEX128 = 41,
-  EYRIE_STRING = 48
+  EYRIE_STRING = 48,
+  EYRIE_SEQUENCE = 64 /* not an element type: see eyrie_tensor_t */
 } eyrie_type_t;
 
 EYRIE_API const char* eyrie_type_name(uint32_t type);      /* "f32"; null if there is no such type */
@@ -195,6 +196,8 @@ typedef struct eyrie_value_info {
   uint32_t type;
   uint32_t rank;
   const eyrie_dim_t* dims;
+  int is_sequence; /* a sequence of tensors; type, rank and dims are those of every element */
+  int any_rank;    /* elements of the sequence may have any rank; `rank` is 0 */
 } eyrie_value_info_t;
 
 typedef struct eyrie_transient_info {
@@ -242,7 +245,15 @@ EYRIE_API eyrie_status_t eyrie_module_disassemble(const eyrie_module_t* module, 
 
 #define EYRIE_MAX_RANK 32
 
-/* A dense, row-major tensor. The data must be aligned to its element type. */
+/* An element of a string tensor: any bytes. Those of outputs are the instance's, until its next call. */
+typedef struct eyrie_string {
+  const char* data;
+  size_t size;
+} eyrie_string_t;
+
+/* A dense, row-major tensor. The data must be aligned to its element type; that of a string tensor is an array of
+ * eyrie_string_t. A sequence has the type EYRIE_SEQUENCE, rank 1, and an array of dims[0] eyrie_tensor_t as its data; as
+ * an output it must come with null data, and its elements are the instance's memory. */
 typedef struct eyrie_tensor {
   void* data;
   size_t size_bytes; /* may be larger than the shape needs */
