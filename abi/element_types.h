@@ -17,7 +17,7 @@ enum class ElementKind : uint8_t { kFloat, kBFloat, kFloat8, kFloat4, kInt, kUIn
 struct ElementTypeInfo {
   ElementType type;
   ElementKind kind;
-  uint16_t bits;  // as stored; 0 for strings, which are not stored in buffers
+  uint16_t bits;  // as stored; of a string: of its id
   const char* name;
   const char* npy;
 };

@@ -9,6 +9,8 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "compiler/graph/GraphDialect.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "compiler/graph/GraphTypes.h.inc"
 #define GET_OP_CLASSES
 #include "compiler/graph/GraphOps.h.inc"
 

@@ -2,6 +2,7 @@
 #ifndef EYRIE_GRAPH_TD
 #define EYRIE_GRAPH_TD
 
+include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/OpBase.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/IR/RegionKindInterface.td"
@@ -12,7 +13,20 @@ def GraphDialect : Dialect {
   let name = "graph";
   let cppNamespace = "::eyrie::graph";
   let summary = "Whole-model program: globals, reshapes, executables and their dispatches.";
-  let useDefaultTypePrinterParser = 0;
+  let useDefaultTypePrinterParser = 1;
+}
+
+def Graph_ListType : TypeDef<GraphDialect, "List"> {
+  let mnemonic = "list";
+  let summary = "A sequence of tensors of one element type; rank and sizes differ from element to element.";
+  let description = [{
+    A value that never changes, on the host. It goes through branches and loops as scalars do. `name` is the element
+    type's in abi/element_types.def, which tells unsigned integers and strings from signed integers.
+
+    Example: `!graph.list<i8, "u8">`
+  }];
+  let parameters = (ins "::mlir::Type":$elementType, StringRefParameter<"name in abi/element_types.def">:$name);
+  let assemblyFormat = "`<` $elementType `,` $name `>`";
 }
 
 class Graph_Op<string mnemonic, list<Trait> traits = []> : Op<GraphDialect, mnemonic, traits>;
@@ -99,6 +113,77 @@ def Graph_ReadScalarOp : Graph_Op<"read_scalar"> {
   let results = (outs AnySignlessInteger:$result);
   let assemblyFormat = "$source `[` $indices `]` attr-dict `:` type($source) `->` type($result)";
 }
+
+//===- sequences ----------------------------------------------------------------------------------------------------===
+// Positions count from 0 and are checked when the program runs.
+
+def Graph_ListEmptyOp : Graph_Op<"list_empty", [Pure]> {
+  let summary = "The sequence without elements.";
+  let description = "Example: `%l = graph.list_empty : !graph.list<f32, \"f32\">`";
+  let results = (outs Graph_ListType:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
+def Graph_ListSizeOp : Graph_Op<"list_size", [Pure]> {
+  let summary = "The number of elements.";
+  let description = "Example: `%n = graph.list_size %l : !graph.list<f32, \"f32\">`";
+  let arguments = (ins Graph_ListType:$list);
+  let results = (outs Index:$result);
+  let assemblyFormat = "$list attr-dict `:` type($list)";
+}
+
+def Graph_ListDimOp : Graph_Op<"list_dim", [NoMemoryEffect]> {
+  let summary = "The size of a dimension of an element.";
+  let description = "Example: `%d = graph.list_dim %l[%i] 1 : !graph.list<f32, \"f32\">`";
+  let arguments = (ins Graph_ListType:$list, Index:$position, I64Attr:$dim);
+  let results = (outs Index:$result);
+  let assemblyFormat = "$list `[` $position `]` $dim attr-dict `:` type($list)";
+}
+
+def Graph_ListGetOp : Graph_Op<"list_get", [NoMemoryEffect,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
+  let summary = "An element, which must have the result's rank and sizes; costs nothing.";
+  let description = [{
+    C1: the list's element type is the tensor's. C2: as many `dims` as the result has dynamic dimensions.
+
+    Example: `%t = graph.list_get %l[%i] sizes(%d) : !graph.list<f32, "f32"> -> tensor<?x8xf32>`
+  }];
+  let arguments = (ins Graph_ListType:$list, Index:$position, Variadic<Index>:$dims);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$list `[` $position `]` (`sizes` `(` $dims^ `)`)? attr-dict `:` type($list) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Graph_ListInsertOp : Graph_Op<"list_insert", [NoMemoryEffect, AllTypesMatch<["list", "result"]>]> {
+  let summary = "The sequence with a tensor put before an element; the tensor is shared, not copied.";
+  let description = [{
+    C1: the list's element type is the tensor's.
+
+    Example: `%m = graph.list_insert %l[%i], %t : !graph.list<f32, "f32">, tensor<?x8xf32>`
+  }];
+  let arguments = (ins Graph_ListType:$list, Index:$position, AnyRankedTensor:$tensor);
+  let results = (outs Graph_ListType:$result);
+  let assemblyFormat = "$list `[` $position `]` `,` $tensor attr-dict `:` type($list) `,` type($tensor)";
+  let hasVerifier = 1;
+}
+
+def Graph_ListTakeOp : Graph_Op<"list_take", [NoMemoryEffect, AllTypesMatch<["list", "other", "result"]>]> {
+  let summary = "The sequence with an element of another one put before an element.";
+  let description = "Example: `%m = graph.list_take %l[%i], %other[%j] : !graph.list<f32, \"f32\">`";
+  let arguments = (ins Graph_ListType:$list, Index:$position, Graph_ListType:$other, Index:$taken);
+  let results = (outs Graph_ListType:$result);
+  let assemblyFormat = "$list `[` $position `]` `,` $other `[` $taken `]` attr-dict `:` type($list)";
+}
+
+def Graph_ListEraseOp : Graph_Op<"list_erase", [NoMemoryEffect, AllTypesMatch<["list", "result"]>]> {
+  let summary = "The sequence without an element.";
+  let description = "Example: `%m = graph.list_erase %l[%i] : !graph.list<f32, \"f32\">`";
+  let arguments = (ins Graph_ListType:$list, Index:$position);
+  let results = (outs Graph_ListType:$result);
+  let assemblyFormat = "$list `[` $position `]` attr-dict `:` type($list)";
+}
+
+//===- executables --------------------------------------------------------------------------------------------------===
 
 def Graph_ExecutableOp : Graph_Op<"executable", [IsolatedFromAbove, SymbolTable, Symbol, NoTerminator,
     SingleBlock]> {

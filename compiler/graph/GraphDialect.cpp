@@ -1,13 +1,21 @@
 #include "compiler/graph/Graph.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace eyrie::graph;
 
 #include "compiler/graph/GraphDialect.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "compiler/graph/GraphTypes.cpp.inc"
 #define GET_OP_CLASSES
 #include "compiler/graph/GraphOps.cpp.inc"
 
 void GraphDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "compiler/graph/GraphTypes.cpp.inc"
+      >();
   addOperations<
 #define GET_OP_LIST
 #include "compiler/graph/GraphOps.cpp.inc"
@@ -128,6 +136,28 @@ LogicalResult SliceOp::reifyResultShapes(OpBuilder &, ReifiedRankedShapedTypeDim
 }
 
 LogicalResult UpdateOp::verify() { return verifyRows(*this, getDest().getType(), getPart().getType()); }
+
+//===- sequences ----------------------------------------------------------------------------------------------------===
+
+static LogicalResult verifyElement(Operation *op, ListType list, Type tensor) {
+  if (list.getElementType() != cast<RankedTensorType>(tensor).getElementType())
+    return op->emitOpError("C1: expected an element of ") << list << ", found " << tensor;
+  return success();
+}
+
+LogicalResult ListGetOp::verify() {
+  auto type = cast<RankedTensorType>(getResult().getType());
+  if (static_cast<size_t>(type.getNumDynamicDims()) != getDims().size())
+    return emitOpError("C2: expected ") << type.getNumDynamicDims() << " dims, found " << getDims().size();
+  return verifyElement(*this, getList().getType(), type);
+}
+
+LogicalResult ListGetOp::reifyResultShapes(OpBuilder &, ReifiedRankedShapedTypeDims &shapes) {
+  shapes.push_back(mixedSizes(cast<RankedTensorType>(getResult().getType()), getDims()));
+  return success();
+}
+
+LogicalResult ListInsertOp::verify() { return verifyElement(*this, getList().getType(), getTensor().getType()); }
 
 //===- executable and dispatch --------------------------------------------------------------------------------------===
 

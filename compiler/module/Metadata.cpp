@@ -2,6 +2,7 @@
 #include "abi/element_types.h"
 #include "abi/module_format.h"
 #include "abi/module_generated.h"
+#include "compiler/graph/ElementTypes.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/stream/HostValues.h"
 #include "compiler/stream/Stream.h"
@@ -14,40 +15,6 @@ using namespace eyrie::module;
 namespace fb = eyrie::abi::fb;
 
 namespace {
-
-abi::ElementType getElementType(Type type, bool isUnsigned) {
-  using abi::ElementType;
-  if (type.isInteger(1))
-    return ElementType::kBool;
-  if (type.isInteger(2))
-    return isUnsigned ? ElementType::kU2 : ElementType::kI2;
-  if (type.isInteger(4))
-    return isUnsigned ? ElementType::kU4 : ElementType::kI4;
-  if (type.isInteger(8))
-    return isUnsigned ? ElementType::kU8 : ElementType::kI8;
-  if (type.isInteger(16))
-    return isUnsigned ? ElementType::kU16 : ElementType::kI16;
-  if (type.isInteger(32))
-    return isUnsigned ? ElementType::kU32 : ElementType::kI32;
-  if (type.isInteger(64))
-    return isUnsigned ? ElementType::kU64 : ElementType::kI64;
-  if (auto complex = dyn_cast<ComplexType>(type))
-    return complex.getElementType().isF32()   ? ElementType::kC64
-           : complex.getElementType().isF64() ? ElementType::kC128
-                                              : ElementType::kInvalid;
-  return TypeSwitch<Type, ElementType>(type)
-      .Case<Float64Type>([](auto) { return ElementType::kF64; })
-      .Case<Float32Type>([](auto) { return ElementType::kF32; })
-      .Case<Float16Type>([](auto) { return ElementType::kF16; })
-      .Case<BFloat16Type>([](auto) { return ElementType::kBF16; })
-      .Case<Float8E4M3FNType>([](auto) { return ElementType::kF8E4M3FN; })
-      .Case<Float8E4M3FNUZType>([](auto) { return ElementType::kF8E4M3FNUZ; })
-      .Case<Float8E5M2Type>([](auto) { return ElementType::kF8E5M2; })
-      .Case<Float8E5M2FNUZType>([](auto) { return ElementType::kF8E5M2FNUZ; })
-      .Case<Float8E8M0FNUType>([](auto) { return ElementType::kF8E8M0FNU; })
-      .Case<Float4E2M1FNType>([](auto) { return ElementType::kF4E2M1FN; })
-      .Default([](Type) { return ElementType::kInvalid; });
-}
 
 class MetadataBuilder {
 public:
@@ -85,13 +52,23 @@ FailureOr<flatbuffers::Offset<fb::Value>>
 MetadataBuilder::addValue(func::FuncOp func, Type type, DictionaryAttr attributes, const std::string &fallback) {
   auto get = [&](StringRef key) { return attributes ? attributes.get(key) : Attribute(); };
   auto tensor = dyn_cast<RankedTensorType>(type);
-  abi::ElementType elementType =
-      tensor ? getElementType(tensor.getElementType(), !!get("eyrie.unsigned")) : abi::ElementType::kInvalid;
-  if (elementType == abi::ElementType::kInvalid || tensor.getRank() > abi::kMaxRank)
+  auto list = dyn_cast<graph::ListType>(type);
+  abi::ElementType elementType = abi::ElementType::kInvalid;
+  if (tensor)
+    elementType = graph::getElementType(tensor.getElementType(), !!get("eyrie.unsigned"), !!get("eyrie.string"));
+  else if (list)
+    elementType = graph::getElementType(list);
+  if (elementType == abi::ElementType::kInvalid || (tensor && tensor.getRank() > abi::kMaxRank))
     return func.emitOpError("has an argument or result of type ") << type << ", which a module cannot hold";
+  auto elementSizes = dyn_cast_or_null<DenseI64ArrayAttr>(get("eyrie.element_sizes"));
   auto names = dyn_cast_or_null<ArrayAttr>(get("eyrie.dims"));
   std::vector<fb::Dim> dims;
-  for (auto [i, size] : llvm::enumerate(tensor.getShape())) {
+  ArrayRef<int64_t> sizes;
+  if (tensor)
+    sizes = tensor.getShape();
+  else if (elementSizes)
+    sizes = elementSizes;
+  for (auto [i, size] : llvm::enumerate(sizes)) {
     if (!ShapedType::isDynamic(size)) {
       dims.emplace_back(size, -1);
       continue;
@@ -101,7 +78,8 @@ MetadataBuilder::addValue(func::FuncOp func, Type type, DictionaryAttr attribute
   }
   auto name = dyn_cast_or_null<StringAttr>(get("eyrie.name"));
   return fb::CreateValue(builder, string(name ? name.getValue() : StringRef(fallback)),
-                         static_cast<uint8_t>(elementType), builder.CreateVectorOfStructs(dims));
+                         static_cast<uint8_t>(elementType), builder.CreateVectorOfStructs(dims), /*kind=*/!!list,
+                         /*any_rank=*/list && !elementSizes);
 }
 
 flatbuffers::Offset<fb::MemoryPlan> MetadataBuilder::addMemoryPlan(func::FuncOp func) {
@@ -137,7 +115,7 @@ FailureOr<flatbuffers::Offset<fb::Function>> MetadataBuilder::addFunction(const 
   return fb::CreateFunction(builder, string(function.name), builder.CreateVector(arguments),
                             builder.CreateVector(results), function.codeOffset, function.codeSize,
                             function.intRegisters, function.bufferRegisters, builder.CreateVector(function.blocks),
-                            plan);
+                            plan, function.listRegisters);
 }
 
 /// The model's nodes that each executable computes, from the locations of its dispatches.
@@ -205,10 +183,14 @@ FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
     symbolNames.push_back(string(name));
   const std::string *first = program.strings.data();
   auto messages = strings(llvm::make_range(first, first + program.strings.size()));
-  auto root =
-      fb::CreateModule(builder, string("eyrie " EYRIE_VERSION), string(options.target),
-                       builder.CreateVector(symbolNames), builder.CreateVector(messages),
-                       builder.CreateVector(functions), builder.CreateVector(executables), string(options.source));
+  std::vector<String> texts;
+  if (auto known = module->getAttrOfType<ArrayAttr>("eyrie.texts"))
+    for (auto text : known.getAsRange<StringAttr>())
+      texts.push_back(string(text.getValue()));
+  auto root = fb::CreateModule(builder, string("eyrie " EYRIE_VERSION), string(options.target),
+                               builder.CreateVector(symbolNames), builder.CreateVector(messages),
+                               builder.CreateVector(functions), builder.CreateVector(executables),
+                               string(options.source), builder.CreateVector(texts));
   fb::FinishModuleBuffer(builder, root);
   auto *data = reinterpret_cast<const char *>(builder.GetBufferPointer());
   return SmallVector<char, 0>(data, data + builder.GetSize());

@@ -64,7 +64,7 @@ FailureOr<Stored> FunctionConverter::getReference(Operation *before, Value tenso
   if (failed(place))
     return failure();
   Operation *maker = place->resource.getDefiningOp();
-  if (!maker || isa<BlockOp, ShareOp, scf::IfOp, scf::WhileOp>(maker))
+  if (!maker || isa<BlockOp, ShareOp, ListGetOp, scf::IfOp, scf::WhileOp>(maker))
     return place;
   if (isa<ImportOp, ConstantsOp>(maker)) {
     b.setInsertionPoint(before);

@@ -82,7 +82,11 @@ void FunctionConverter::makeArgumentSizes() {
   b.setInsertionPointToStart(&func.getBody().front());
   llvm::StringMap<Value> symbols;
   for (BlockArgument argument : func.getArguments()) {
-    auto type = cast<RankedTensorType>(argument.getType());
+    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    if (!type) {
+      argumentSizes.emplace_back();
+      continue;
+    }
     auto names = func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "eyrie.dims");
     SmallVector<Value> dims;
     for (int64_t i = 0; i < type.getRank(); ++i) {
@@ -139,6 +143,8 @@ FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getSizes(Value tensor) {
     return graph::mixedSizes(type, reshape.getDims());
   if (auto slice = dyn_cast<graph::SliceOp>(op))
     return graph::mixedSizes(type, slice.getDims());
+  if (auto get = dyn_cast<graph::ListGetOp>(op))
+    return graph::mixedSizes(type, get.getDims());
   if (auto update = dyn_cast<graph::UpdateOp>(op))
     return getSizes(update.getDest());
   if (auto cast = dyn_cast<tensor::CastOp>(op))
@@ -172,7 +178,7 @@ LogicalResult FunctionConverter::placeResults() {
   Block &body = func.getBody().front();
   for (auto [i, value] : llvm::enumerate(body.getTerminator()->getOperands())) {
     Value root = getRoot(value);
-    if (!canWriteInPlace(root, body) || targets.contains(root))
+    if (!isTensor(value) || !canWriteInPlace(root, body) || targets.contains(root))
       continue;
     auto sizes = getSizes(value);
     if (failed(sizes))
@@ -296,10 +302,48 @@ LogicalResult FunctionConverter::convertReadScalar(graph::ReadScalarOp op) {
   return success();
 }
 
+/// What is put into a sequence is written where it can stay.
+void FunctionConverter::placeElements(Block &block) {
+  for (auto op : block.getOps<graph::ListInsertOp>())
+    placeBlock(op.getTensor(), block);
+}
+
+LogicalResult FunctionConverter::convertListInsert(graph::ListInsertOp op) {
+  auto place = getReference(op, op.getTensor());
+  auto sizes = getSizes(op.getTensor());
+  if (failed(place) || failed(sizes))
+    return failure();
+  b.setInsertionPoint(op);
+  SmallVector<Value> dims;
+  for (OpFoldResult size : *sizes)
+    dims.push_back(materialize(b, op.getLoc(), size));
+  op.replaceAllUsesWith(ListInsertOp::create(b, op.getLoc(), op.getType(), op.getList(), op.getPosition(),
+                                             place->resource, place->offset, dims)
+                            .getResult());
+  return success();
+}
+
+LogicalResult FunctionConverter::convertListGet(graph::ListGetOp op) {
+  auto sizes = getSizes(op.getResult());
+  if (failed(sizes))
+    return failure();
+  b.setInsertionPoint(op);
+  auto type = ResourceType::get(b.getContext(), Lifetime::Transient);
+  auto get = ListGetOp::create(b, op.getLoc(), type, b.getIndexType(), op.getList(), op.getPosition());
+  stored[op.getResult()] = {get.getResult(), get.getOffset(),
+                            getByteCount(b, op.getLoc(), *sizes, cast<TensorType>(op.getType()).getElementType())};
+  return success();
+}
+
 LogicalResult FunctionConverter::convertReturn(func::ReturnOp op) {
   for (auto [i, value] : llvm::enumerate(op.getOperands())) {
     if (directResults.contains(i))
       continue;
+    if (!isTensor(value)) {
+      b.setInsertionPoint(op);
+      ListResultOp::create(b, value.getLoc(), i, value);
+      continue;
+    }
     auto from = find(op, value);
     auto sizes = getSizes(value);
     if (failed(from) || failed(sizes))
@@ -333,6 +377,10 @@ LogicalResult FunctionConverter::convertOp(Operation *op) {
   }
   if (auto read = dyn_cast<graph::ReadScalarOp>(op))
     return convertReadScalar(read);
+  if (auto get = dyn_cast<graph::ListGetOp>(op))
+    return convertListGet(get);
+  if (auto insert = dyn_cast<graph::ListInsertOp>(op))
+    return convertListInsert(insert);
   if (auto ret = dyn_cast<func::ReturnOp>(op))
     return convertReturn(ret);
   if (isa<graph::ReshapeOp, tensor::CastOp>(op)) {
@@ -361,6 +409,7 @@ LogicalResult FunctionConverter::convertOp(Operation *op) {
 
 LogicalResult FunctionConverter::convertBlock(Block &block) {
   placeUpdates(block);
+  placeElements(block);
   SmallVector<Operation *> ops;
   for (Operation &op : block)
     if (!isa<scf::YieldOp, scf::ConditionOp, tensor::DimOp>(op) &&
@@ -379,7 +428,8 @@ LogicalResult FunctionConverter::run() {
   if (!func.getBody().hasOneBlock())
     return func.emitOpError("has more than one block; expected structured control flow");
   for (Type type : llvm::concat<const Type>(func.getArgumentTypes(), func.getResultTypes()))
-    if (auto tensor = dyn_cast<RankedTensorType>(type); !tensor || getStoredBits(tensor.getElementType()) == 0)
+    if (auto tensor = dyn_cast<RankedTensorType>(type);
+        !isa<graph::ListType>(type) && (!tensor || getStoredBits(tensor.getElementType()) == 0))
       return func.emitOpError("has an argument or result of type ") << type << "; expected a tensor that can be stored";
   eraseDeadOps(func.getBody().front());
   expandSelects();

@@ -31,7 +31,8 @@ bool InPlaceUpdates::isOnlyUse(graph::UpdateOp op, bool allowEarlier) const {
       if (user == op.getOperation())
         continue;
       Operation *here = op->getBlock()->findAncestorOpInBlock(*user);
-      if (!here || here->hasTrait<OpTrait::IsTerminator>())
+      // A sequence keeps what is put into it.
+      if (!here || here->hasTrait<OpTrait::IsTerminator>() || isa<graph::ListInsertOp>(user))
         return false;
       if (isView(user))
         work.push_back(user->getResult(0));

@@ -129,6 +129,9 @@ private:
   LogicalResult convertConstant(Operation *op, StringAttr global);
   LogicalResult convertReadScalar(graph::ReadScalarOp op);
   LogicalResult convertReturn(func::ReturnOp op);
+  void placeElements(Block &block);
+  LogicalResult convertListGet(graph::ListGetOp op);
+  LogicalResult convertListInsert(graph::ListInsertOp op);
   FailureOr<Stored> getTarget(OpResult result);
   FailureOr<Stored> allocate(Operation *before, ArrayRef<OpFoldResult> sizes, Type elementType, StringRef name);
   FailureOr<Stored> find(Operation *user, Value tensor);

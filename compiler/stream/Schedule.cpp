@@ -31,6 +31,9 @@ SmallVector<Access> getAccesses(Operation *op) {
     accesses = {{copy.getSource(), false}, {copy.getTarget(), true}};
   } else if (auto fill = dyn_cast<FillOp>(op)) {
     accesses = {{fill.getTarget(), true}};
+  } else if (auto insert = dyn_cast<ListInsertOp>(op)) {
+    // Whoever takes it out of the list again has another name for the resource.
+    accesses = {{insert.getResource(), false}};
   }
   return accesses;
 }

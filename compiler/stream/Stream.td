@@ -164,6 +164,37 @@ def Stream_ReadScalarOp : Stream_Op<"read_scalar"> {
   let assemblyFormat = "$source `[` $offset `]` attr-dict `:` type($source) `->` type($result)";
 }
 
+def Stream_ListGetOp : Stream_Op<"list_get", [NoMemoryEffect]> {
+  let summary = "The memory of an element of a sequence, and the byte offset at which the element begins there.";
+  let description = "Example: `%r, %o = stream.list_get %l[%i] : !graph.list<f32, \"f32\"> -> !stream.resource<transient>`";
+  let arguments = (ins AnyType:$list, Index:$position);
+  let results = (outs Stream_ResourceType:$result, Index:$offset);
+  let assemblyFormat = "$list `[` $position `]` attr-dict `:` type($list) `->` type($result)";
+}
+
+def Stream_ListInsertOp : Stream_Op<"list_insert", [NoMemoryEffect, AllTypesMatch<["list", "result"]>]> {
+  let summary = "A sequence with the tensor of these sizes, at a byte offset of a resource, put before an element.";
+  let description = [{
+    The resource is an argument, a constant or a block, and is not written to any more.
+
+    Example: `%m = stream.list_insert %l[%i], %r[%o] sizes(%d) : !graph.list<f32, "f32">, !stream.resource<transient>`
+  }];
+  let arguments = (ins AnyType:$list, Index:$position, Stream_ResourceType:$resource, Index:$offset,
+                       Variadic<Index>:$sizes);
+  let results = (outs AnyType:$result);
+  let assemblyFormat = [{
+    $list `[` $position `]` `,` $resource `[` $offset `]` `sizes` `(` $sizes `)` attr-dict
+    `:` type($list) `,` type($resource)
+  }];
+}
+
+def Stream_ListResultOp : Stream_Op<"list_result"> {
+  let summary = "Gives a result of the function that is a sequence.";
+  let description = "Example: `stream.list_result 0, %l : !graph.list<f32, \"f32\">`";
+  let arguments = (ins I64Attr:$index, AnyType:$list);
+  let assemblyFormat = "$index `,` $list attr-dict `:` type($list)";
+}
+
 def Stream_ReturnOp : Stream_Op<"return", [Terminator]> {
   let summary = "Runs all recorded commands, waits, and ends the call; the results are the function's `stream.output`s.";
   let description = "Example: `stream.return`";

@@ -30,16 +30,16 @@ struct Code {
   std::vector<uint32_t> blockStarts; // block -> number of its first instruction
   std::vector<Span> spans;           // inner before outer
   std::vector<bool> ownsBlock;       // buffer -> it may hold a block, which must be given back as soon as possible
-  uint32_t numInts = 0, numBuffers = 0;
+  uint32_t numInts = 0, numBuffers = 0, numLists = 0;
 };
 
 /// What an operand word of an instruction is.
-enum class WordKind { IntUse, IntDef, BufferUse, BufferDef, Label, Other };
+enum class WordKind { IntUse, IntDef, BufferUse, BufferDef, ListUse, ListDef, Label, Other };
 
 /// Calls `visit(kind, word)` for every operand word of the instruction.
 void visitWords(Instruction &instruction, llvm::function_ref<void(WordKind, uint32_t &)> visit);
 
-/// Puts buf.drop behind the last use of every buffer register that may hold a block.
+/// Puts buf.drop behind the last use of every buffer register that may hold a block, and list.drop behind that of lists.
 void insertDrops(Code &code);
 
 /// Linear scan: replaces virtual registers by as few real ones as lifetimes allow, labels by block numbers, and

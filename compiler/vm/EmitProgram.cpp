@@ -3,7 +3,7 @@
 // Integers narrower than 64 bits are held sign-extended, booleans as 0 or 1. Constants are made once, before the first
 // op of the function's body (not of a branch) that needs them.
 #include "abi/element_types.h"
-#include "compiler/graph/Graph.h"
+#include "compiler/graph/ElementTypes.h"
 #include "compiler/stream/Stream.h"
 #include "compiler/vm/Code.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -98,6 +98,9 @@ public:
   LogicalResult run() {
     startBlock(newLabel());
     Block &body = func.getBody().front();
+    for (BlockArgument argument : body.getArguments())
+      if (isList(argument) && !argument.use_empty())
+        emit(VmOp::kListArg, {defineList(argument), argument.getArgNumber()});
     for (Operation &op : body) {
       makeConstants(&op);
       if (failed(emitOp(&op)))
@@ -118,6 +121,7 @@ private:
   LogicalResult emitBlock(Block &block);
   void emitMoves(ValueRange to, ValueRange from);
   LogicalResult emitDispatch(stream::DispatchOp op);
+  LogicalResult emitList(Operation *op);
   void makeConstants(Operation *op);
 
   uint32_t newLabel() {
@@ -145,25 +149,33 @@ private:
     return registers.at(value);
   }
   uint32_t define(Value value) { return registers[value] = code.numInts++; }
-  uint32_t useBuffer(Value value) { return buffers.at(value); }
-  uint32_t defineBuffer(Value value, bool ownsBlock = false) { return buffers[value] = newBuffer(ownsBlock); }
+  uint32_t useBuffer(Value value) { return registers.at(value); }
+  uint32_t defineBuffer(Value value, bool ownsBlock = false) { return registers[value] = newBuffer(ownsBlock); }
   uint32_t newBuffer(bool ownsBlock) {
     code.ownsBlock.push_back(ownsBlock);
     return code.numBuffers++;
   }
+  uint32_t defineList(Value value) { return registers[value] = code.numLists++; }
+  /// Takes over the register of a list that nobody needs any more, so that the runtime can change it in place.
+  uint32_t defineListFrom(Value result, Value source) {
+    if (source.hasOneUse() && source.getParentBlock() == result.getParentBlock())
+      return registers[result] = registers.at(source);
+    return defineList(result);
+  }
   static bool isResource(Value value) { return isa<stream::ResourceType>(value.getType()); }
+  static bool isList(Value value) { return isa<graph::ListType>(value.getType()); }
+  static VmOp getMove(Value value) {
+    return isResource(value) ? VmOp::kBufMov : isList(value) ? VmOp::kListMov : VmOp::kMov;
+  }
   bool isSameRegister(Value a, Value c) {
-    auto &bank = isResource(a) ? buffers : registers;
-    auto x = bank.find(a), y = bank.find(c);
-    return x != bank.end() && y != bank.end() && x->second == y->second;
+    auto x = registers.find(a), y = registers.find(c);
+    return getMove(a) == getMove(c) && x != registers.end() && y != registers.end() && x->second == y->second;
   }
   /// A register for a value that control flow gives, which may be a block of memory.
-  void defineAny(Value value) {
-    if (isResource(value))
-      defineBuffer(value, /*ownsBlock=*/true);
-    else
-      define(value);
+  uint32_t newRegister(Value value) {
+    return isResource(value) ? newBuffer(/*ownsBlock=*/true) : isList(value) ? code.numLists++ : code.numInts++;
   }
+  void defineAny(Value value) { registers[value] = newRegister(value); }
   static int64_t asHeld(Type type, int64_t value) { return type.isInteger(1) ? value & 1 : value; }
   /// Appends count and registers.
   void appendList(SmallVectorImpl<uint32_t> &words, ValueRange values) {
@@ -182,7 +194,7 @@ private:
   const DenseMap<StringAttr, uint32_t> &exports;
   Program &program;
   Code code;
-  DenseMap<Value, uint32_t> registers, buffers;
+  DenseMap<Value, uint32_t> registers; // of any kind
   std::map<int64_t, uint32_t> constants;
 };
 
@@ -246,21 +258,19 @@ void FunctionEmitter::emitMoves(ValueRange to, ValueRange from) {
   for (auto [i, source] : llvm::enumerate(from)) {
     bool isOverwritten = llvm::any_of(llvm::zip(to.take_front(i), from.take_front(i)), [&](auto earlier) {
       auto [target, other] = earlier;
-      return isResource(target) == isResource(source) && isSameRegister(target, source) &&
-             !isSameRegister(target, other);
+      return isSameRegister(target, source) && !isSameRegister(target, other);
     });
     if (!isOverwritten || saved.contains(source))
       continue;
-    uint32_t copy = isResource(source) ? newBuffer(true) : code.numInts++;
-    emit(isResource(source) ? VmOp::kBufMov : VmOp::kMov, {copy, isResource(source) ? useBuffer(source) : use(source)});
+    uint32_t copy = newRegister(source);
+    emit(getMove(source), {copy, use(source)});
     saved[source] = copy;
   }
   for (auto [target, source] : llvm::zip_equal(to, from)) {
     auto copy = saved.find(source);
-    uint32_t reg = isResource(target) ? buffers.at(target) : registers.at(target);
-    uint32_t value = copy != saved.end() ? copy->second : isResource(source) ? useBuffer(source) : use(source);
+    uint32_t reg = registers.at(target), value = copy != saved.end() ? copy->second : use(source);
     if (reg != value)
-      emit(isResource(target) ? VmOp::kBufMov : VmOp::kMov, {reg, value});
+      emit(getMove(target), {reg, value});
   }
 }
 
@@ -282,22 +292,15 @@ LogicalResult FunctionEmitter::emitWhile(scf::WhileOp op) {
   SmallVector<Value> targets, sources;
   for (auto [forwarded, argument] : llvm::zip_equal(condition.getArgs(), after.getArguments())) {
     if (isa<BlockArgument>(forwarded) && forwarded.getParentBlock() == &before) {
-      if (isResource(argument))
-        buffers[argument] = useBuffer(forwarded);
-      else
-        registers[argument] = registers.at(forwarded);
+      registers[argument] = registers.at(forwarded);
       continue;
     }
     targets.push_back(argument);
     sources.push_back(forwarded);
   }
   emitMoves(targets, sources);
-  for (auto [argument, result] : llvm::zip_equal(after.getArguments(), op.getResults())) {
-    if (isResource(argument))
-      buffers[result] = useBuffer(argument);
-    else
-      registers[result] = registers.at(argument);
-  }
+  for (auto [argument, result] : llvm::zip_equal(after.getArguments(), op.getResults()))
+    registers[result] = registers.at(argument);
   emit(VmOp::kCondBr, {use(condition.getCondition()), afterLabel, exit});
   startBlock(afterLabel);
   if (failed(emitBlock(after)))
@@ -348,6 +351,45 @@ LogicalResult FunctionEmitter::emitDispatch(stream::DispatchOp op) {
   return success();
 }
 
+LogicalResult FunctionEmitter::emitList(Operation *op) {
+  auto getType = [&](Value list) {
+    return uint32_t(graph::getElementType(cast<graph::ListType>(list.getType())));
+  };
+  TypeSwitch<Operation *>(op)
+      .Case([&](graph::ListEmptyOp op) { emit(VmOp::kListDrop, {defineList(op.getResult())}); })
+      .Case([&](graph::ListSizeOp op) {
+        uint32_t list = use(op.getList());
+        emit(VmOp::kListSize, {define(op.getResult()), list});
+      })
+      .Case([&](graph::ListDimOp op) {
+        uint32_t list = use(op.getList()), position = use(op.getPosition());
+        emit(VmOp::kListDim, {define(op.getResult()), list, position, uint32_t(op.getDim())});
+      })
+      .Case([&](graph::ListTakeOp op) {
+        uint32_t list = use(op.getList()), other = use(op.getOther());
+        uint32_t position = use(op.getPosition()), taken = use(op.getTaken());
+        emit(VmOp::kListTake, {defineListFrom(op.getResult(), op.getList()), list, position, other, taken});
+      })
+      .Case([&](graph::ListEraseOp op) {
+        uint32_t list = use(op.getList()), position = use(op.getPosition());
+        emit(VmOp::kListErase, {defineListFrom(op.getResult(), op.getList()), list, position});
+      })
+      .Case([&](stream::ListGetOp op) {
+        uint32_t list = use(op.getList()), position = use(op.getPosition());
+        uint32_t buffer = defineBuffer(op.getResult(), /*ownsBlock=*/true);
+        emit(VmOp::kListGet, {buffer, define(op.getOffset()), list, position, getType(op.getList())});
+      })
+      .Case([&](stream::ListInsertOp op) {
+        SmallVector<uint32_t> words = {0, use(op.getList()), use(op.getPosition()), getType(op.getList()),
+                                       useBuffer(op.getResource()), use(op.getOffset())};
+        appendList(words, op.getSizes());
+        words[0] = defineListFrom(op.getResult(), op.getList());
+        emit(VmOp::kListInsert, words);
+      })
+      .Case([&](stream::ListResultOp op) { emit(VmOp::kListResult, {uint32_t(op.getIndex()), use(op.getList())}); });
+  return success();
+}
+
 LogicalResult FunctionEmitter::emitOp(Operation *op) {
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](stream::ImportOp op) {
@@ -364,7 +406,7 @@ LogicalResult FunctionEmitter::emitOp(Operation *op) {
         return success();
       })
       .Case([&](stream::ShareOp op) {
-        buffers[op.getResult()] = useBuffer(op.getSource());
+        registers[op.getResult()] = useBuffer(op.getSource());
         return success();
       })
       .Case([&](stream::BlockOp op) {
@@ -404,6 +446,8 @@ LogicalResult FunctionEmitter::emitOp(Operation *op) {
         emit(VmOp::kBufLoad, {define(op.getResult()), uint32_t(type), buffer, offset});
         return success();
       })
+      .Case<graph::ListEmptyOp, graph::ListSizeOp, graph::ListDimOp, graph::ListTakeOp, graph::ListEraseOp,
+            stream::ListGetOp, stream::ListInsertOp, stream::ListResultOp>([&](auto op) { return emitList(op); })
       .Case([&](stream::ReturnOp) {
         emit(VmOp::kSubmitWait, {});
         emit(VmOp::kReturn, {});

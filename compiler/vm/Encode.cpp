@@ -22,6 +22,12 @@ void vm::visitWords(Instruction &instruction, llvm::function_ref<void(WordKind, 
     case 'b':
       visit(WordKind::BufferUse, *word++);
       break;
+    case 'L':
+      visit(WordKind::ListDef, *word++);
+      break;
+    case 'l':
+      visit(WordKind::ListUse, *word++);
+      break;
     case 'k':
       visit(WordKind::Label, *word++);
       break;
@@ -53,15 +59,21 @@ namespace {
 
 constexpr size_t kNever = ~size_t(0);
 
+/// Registers of one kind.
+struct BankKind {
+  WordKind use, def;
+  uint32_t Code::*count; // virtual registers
+};
+constexpr BankKind kBanks[] = {{WordKind::IntUse, WordKind::IntDef, &Code::numInts},
+                               {WordKind::BufferUse, WordKind::BufferDef, &Code::numBuffers},
+                               {WordKind::ListUse, WordKind::ListDef, &Code::numLists}};
+
 /// First and last instruction at which each virtual register of a bank holds its value.
 struct Lifetimes {
-  Lifetimes(Code &code, bool isOfBuffers)
-      : first(isOfBuffers ? code.numBuffers : code.numInts, kNever), last(first.size(), 0) {
+  Lifetimes(Code &code, BankKind bank) : first(code.*bank.count, kNever), last(first.size(), 0) {
     for (auto [at, instruction] : llvm::enumerate(code.instructions))
       visitWords(instruction, [&, at = at](WordKind kind, uint32_t &word) {
-        bool isBuffer = kind == WordKind::BufferUse || kind == WordKind::BufferDef;
-        bool isInt = kind == WordKind::IntUse || kind == WordKind::IntDef;
-        if (isOfBuffers ? !isBuffer : !isInt)
+        if (kind != bank.use && kind != bank.def)
           return;
         first[word] = std::min(first[word], at);
         last[word] = std::max(last[word], at);
@@ -80,7 +92,7 @@ struct Lifetimes {
 /// Registers of one bank.
 class Bank {
 public:
-  Bank(Code &code, bool isOfBuffers) : lifetimes(code, isOfBuffers), assigned(lifetimes.first.size(), ~0u) {
+  Bank(Code &code, BankKind kind) : kind(kind), lifetimes(code, kind), assigned(lifetimes.first.size(), ~0u) {
     for (const Span &span : code.spans)
       if (span.isLoop)
         lifetimes.extend(span);
@@ -90,6 +102,25 @@ public:
         ending[end].push_back(reg);
   }
 
+  /// Assigns the registers of instruction `at`. A destination may take over a register that is read for the last time.
+  void assign(size_t at, Instruction &instruction) {
+    llvm::SmallVector<uint32_t> written;
+    visitWords(instruction, [&](WordKind word, uint32_t &reg) {
+      if (word == kind.def)
+        written.push_back(reg);
+      else if (word == kind.use)
+        reg = define(reg);
+    });
+    release(at, written, /*isWritten=*/false);
+    visitWords(instruction, [&](WordKind word, uint32_t &reg) {
+      if (word == kind.def)
+        reg = define(reg);
+    });
+    release(at, written, /*isWritten=*/true);
+  }
+  uint32_t size() const { return count; }
+
+private:
   /// The real register of a virtual one, which is chosen at its first mention.
   uint32_t define(uint32_t reg) {
     if (assigned[reg] != ~0u)
@@ -100,21 +131,14 @@ public:
     free.pop();
     return assigned[reg];
   }
-  /// Frees the registers whose last mention is instruction `at`: those that it reads before it writes any, the others
-  /// after it.
-  void releaseRead(size_t at, llvm::ArrayRef<uint32_t> written) {
+  /// Frees the registers whose last mention is instruction `at`: those that it writes, or the others.
+  void release(size_t at, llvm::ArrayRef<uint32_t> written, bool isWritten) {
     for (uint32_t reg : ending[at])
-      if (!llvm::is_contained(written, reg))
+      if (llvm::is_contained(written, reg) == isWritten)
         free.push(assigned[reg]);
   }
-  void releaseWritten(size_t at, llvm::ArrayRef<uint32_t> written) {
-    for (uint32_t reg : ending[at])
-      if (llvm::is_contained(written, reg))
-        free.push(assigned[reg]);
-  }
-  uint32_t size() const { return count; }
 
-private:
+  BankKind kind;
   Lifetimes lifetimes;
   std::vector<uint32_t> assigned;
   std::vector<llvm::SmallVector<uint32_t, 2>> ending;
@@ -125,25 +149,28 @@ private:
 } // namespace
 
 void vm::insertDrops(Code &code) {
-  Lifetimes lifetimes(code, /*isOfBuffers=*/true);
-  for (const Span &span : code.spans)
-    lifetimes.extend(span);
-  std::vector<llvm::SmallVector<uint32_t, 1>> dropsBehind(code.instructions.size());
-  for (auto [reg, end] : llvm::enumerate(lifetimes.last))
-    if (lifetimes.first[reg] != kNever && code.ownsBlock[reg])
-      dropsBehind[end].push_back(reg);
+  std::vector<llvm::SmallVector<Instruction, 1>> dropsBehind(code.instructions.size());
+  auto dropLast = [&](BankKind bank, VmOp drop, llvm::function_ref<bool(uint32_t)> owns) {
+    Lifetimes lifetimes(code, bank);
+    for (const Span &span : code.spans)
+      lifetimes.extend(span);
+    for (auto [reg, end] : llvm::enumerate(lifetimes.last))
+      if (lifetimes.first[reg] != kNever && owns(reg))
+        dropsBehind[end].push_back({drop, {uint32_t(reg)}});
+  };
+  dropLast(kBanks[1], VmOp::kBufDrop, [&](uint32_t reg) { return code.ownsBlock[reg]; });
+  dropLast(kBanks[2], VmOp::kListDrop, [](uint32_t) { return true; });
   std::vector<Instruction> instructions;
   std::vector<size_t> moved; // old number -> new number
   std::vector<uint32_t> newStarts;
-  llvm::SmallVector<uint32_t, 1> pending;
+  llvm::SmallVector<Instruction, 1> pending;
   auto next = code.blockStarts.begin();
   for (auto [at, instruction] : llvm::enumerate(code.instructions)) {
     if (next != code.blockStarts.end() && *next == at) {
       newStarts.push_back(instructions.size());
       ++next;
     }
-    for (uint32_t reg : pending)
-      instructions.push_back({VmOp::kBufDrop, {reg}});
+    llvm::append_range(instructions, pending);
     pending = dropsBehind[at];
     moved.push_back(instructions.size());
     instructions.push_back(std::move(instruction));
@@ -155,39 +182,24 @@ void vm::insertDrops(Code &code) {
 }
 
 bool vm::encode(Code code, llvm::StringRef name, Program &program) {
-  Bank ints(code, /*isOfBuffers=*/false), buffers(code, /*isOfBuffers=*/true);
+  std::vector<Bank> banks;
+  for (BankKind kind : kBanks)
+    banks.emplace_back(code, kind);
   for (auto [at, instruction] : llvm::enumerate(code.instructions)) {
-    // A destination may take over a register that is read for the last time.
-    llvm::SmallVector<uint32_t> writtenInts, writtenBuffers;
     visitWords(instruction, [&](WordKind kind, uint32_t &word) {
-      if (kind == WordKind::IntDef)
-        writtenInts.push_back(word);
-      else if (kind == WordKind::BufferDef)
-        writtenBuffers.push_back(word);
-      else if (kind == WordKind::IntUse)
-        word = ints.define(word);
-      else if (kind == WordKind::BufferUse)
-        word = buffers.define(word);
-      else if (kind == WordKind::Label)
+      if (kind == WordKind::Label)
         word = code.labelBlocks[word];
     });
-    ints.releaseRead(at, writtenInts);
-    buffers.releaseRead(at, writtenBuffers);
-    visitWords(instruction, [&](WordKind kind, uint32_t &word) {
-      if (kind == WordKind::IntDef)
-        word = ints.define(word);
-      else if (kind == WordKind::BufferDef)
-        word = buffers.define(word);
-    });
-    ints.releaseWritten(at, writtenInts);
-    buffers.releaseWritten(at, writtenBuffers);
+    for (Bank &bank : banks)
+      bank.assign(at, instruction);
   }
 
   Function function;
   function.name = name.str();
   function.codeOffset = program.code.size();
-  function.intRegisters = ints.size();
-  function.bufferRegisters = buffers.size();
+  function.intRegisters = banks[0].size();
+  function.bufferRegisters = banks[1].size();
+  function.listRegisters = banks[2].size();
   size_t nextBlock = 0;
   for (auto [at, instruction] : llvm::enumerate(code.instructions)) {
     if (nextBlock < code.blockStarts.size() && code.blockStarts[nextBlock] == at) {
@@ -201,7 +213,7 @@ bool vm::encode(Code code, llvm::StringRef name, Program &program) {
     program.code.insert(program.code.end(), instruction.words.begin(), instruction.words.end());
   }
   function.codeSize = program.code.size() - function.codeOffset;
-  bool fits = ints.size() <= abi::kMaxRegisters && buffers.size() <= abi::kMaxRegisters;
+  bool fits = llvm::all_of(banks, [](const Bank &bank) { return bank.size() <= abi::kMaxRegisters; });
   program.functions.push_back(std::move(function));
   return fits;
 }

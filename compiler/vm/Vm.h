@@ -11,14 +11,14 @@ namespace eyrie::vm {
 struct Function {
   std::string name;
   uint32_t codeOffset = 0, codeSize = 0; // in words of Program::code
-  uint32_t intRegisters = 0, bufferRegisters = 0;
+  uint32_t intRegisters = 0, bufferRegisters = 0, listRegisters = 0;
   std::vector<uint32_t> blocks; // word offsets from codeOffset
 };
 
 struct Program {
   std::vector<uint32_t> code;
   std::vector<Function> functions; // public ones of the module, in its order
-  std::vector<std::string> strings;
+  std::vector<std::string> strings; // messages
 };
 
 /// Emits the module's functions. Needs `stream-pipeline` and `vm-pipeline`; reads only. Exports are numbered by the
