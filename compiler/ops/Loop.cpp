@@ -18,6 +18,12 @@ Tensor tied(Builder &b, Value v, ArrayRef<Dim> shape, bool isUnsigned) {
   return t;
 }
 
+Tensor tied(Builder &b, Value v, ArrayRef<Dim> shape, const Tensor &like) {
+  Tensor t = tied(b, v, shape, like.isUnsigned);
+  t.isString = like.isString;
+  return t;
+}
+
 Value handedOn(Builder &b, const Tensor &t, RankedTensorType type) {
   Value v = b.value(t);
   if (v.getType() == type)
@@ -36,7 +42,9 @@ Tensor rowOf(Builder &b, const Tensor &x, Dim index) {
   part.shape = shape;
   Value source = b.value(x), offset = b.index(index);
   Value row = graph::SliceOp::create(b.builder, b.loc, part.type(), source, offset, b.dynamicSizes(shape));
-  return b.reshape(fromValue(row, shape, x.isUnsigned), ArrayRef(x.shape).drop_front());
+  Tensor result = b.reshape(fromValue(row, shape, x.isUnsigned), ArrayRef(x.shape).drop_front());
+  result.isString = x.isString;
+  return result;
 }
 
 Tensor withRow(Builder &b, const Tensor &x, const Tensor &row, Dim index) {
@@ -58,7 +66,7 @@ SmallVector<Tensor> countedLoop(Builder &b, Dim trips, ArrayRef<Tensor> inits,
     b.builder.setInsertionPointToStart(loop.getBody());
     SmallVector<Tensor> carried;
     for (auto [init, argument] : llvm::zip_equal(inits, loop.getRegionIterArgs()))
-      carried.push_back(tied(b, argument, init.shape, init.isUnsigned));
+      carried.push_back(tied(b, argument, init.shape, init));
     Dim turn = b.dims.opaque(loop.getInductionVar(), "turn", /*lower=*/0);
     SmallVector<Value> next;
     for (const Tensor &t : body(turn, carried))
@@ -68,7 +76,7 @@ SmallVector<Tensor> countedLoop(Builder &b, Dim trips, ArrayRef<Tensor> inits,
   }
   SmallVector<Tensor> results;
   for (auto [init, result] : llvm::zip_equal(inits, loop.getResults()))
-    results.push_back(tied(b, result, init.shape, init.isUnsigned));
+    results.push_back(tied(b, result, init.shape, init));
   return results;
 }
 

@@ -7,6 +7,8 @@ namespace eyrie::ops {
 
 /// `v`, which control flow handed on, as a tensor of `shape` (that agrees with its type).
 Tensor tied(Builder &b, mlir::Value v, ArrayRef<Dim> shape, bool isUnsigned = false);
+/// The same for what was `like` before, whose sign and strings it keeps.
+Tensor tied(Builder &b, mlir::Value v, ArrayRef<Dim> shape, const Tensor &like);
 /// The value of `t` under the type in which control flow hands it on: `isOpen` dimensions are dynamic.
 mlir::Value handedOn(Builder &b, const Tensor &t, mlir::RankedTensorType type);
 

@@ -22,7 +22,9 @@ RankedTensorType Tensor::type() const {
 std::string Tensor::str() const {
   std::string text;
   llvm::raw_string_ostream os(text);
-  if (isUnsigned && isInteger())
+  if (isString)
+    os << "string";
+  else if (isUnsigned && isInteger())
     os << "u" << elementType.getIntOrFloatBitWidth();
   else
     os << elementType;

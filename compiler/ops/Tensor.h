@@ -28,6 +28,7 @@ struct Tensor {
   mlir::Value value;       // RankedTensorType matching elementType and shape; null while only the elements are known
   mlir::Type elementType;  // signless integers, i1 for booleans, floats
   bool isUnsigned = false; // for integers
+  bool isString = false;   // the elements are ids of strings: elementType is i64
   Dims shape;
   /// Integer and boolean tensors of rank 0 or 1 with few elements: every element, constant or symbolic.
   std::optional<Dims> contents;

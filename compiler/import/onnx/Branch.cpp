@@ -45,7 +45,7 @@ bool dependsOn(Dim dim, Region &region) {
   return false;
 }
 
-SmallVector<Slot> Importer::importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place) {
+Slots Importer::importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place) {
   Scope inner(&scope);
   if (!graph.inputs.empty()) {
     errors.add("node '" + place.str() + "' (If): a branch has inputs, expected none");
@@ -62,7 +62,7 @@ SmallVector<Slot> Importer::importBranch(const Graph &graph, Scope &scope, const
 /// Gives the results of two branches one type and yields them. Sizes and integers of the host that differ are yielded
 /// beside the tensors. The text says what does not fit.
 std::string Importer::mergeBranches(Value condition, scf::IfOp apart, ArrayRef<Slot> thenResults,
-                                    ArrayRef<Slot> elseResults, SmallVector<Tensor> &merged) {
+                                    ArrayRef<Slot> elseResults, Slots &merged) {
   SmallVector<Value> yields[2];
   SmallVector<Type> types;
   OpBuilder::InsertPoint outside = builder.saveInsertionPoint();
@@ -85,15 +85,30 @@ std::string Importer::mergeBranches(Value condition, scf::IfOp apart, ArrayRef<S
   };
   struct Merged {
     SmallVector<Integer> shape, contents;
-    std::optional<unsigned> tensor;
+    std::optional<unsigned> value; // of a tensor that is yielded, or a sequence
+    ElementShape elements;
   };
   SmallVector<Merged> plans;
   for (auto [i, pair] : llvm::enumerate(llvm::zip_equal(thenResults, elseResults))) {
-    const Tensor &t = std::get<0>(pair).tensor, &e = std::get<1>(pair).tensor;
-    std::string both =
-        "result " + std::to_string(i) + " is " + t.str() + " in one branch and " + e.str() + " in the other";
-    if (t.elementType != e.elementType || t.isUnsigned != e.isUnsigned)
+    const Slot &thenSlot = std::get<0>(pair), &elseSlot = std::get<1>(pair);
+    const Tensor &t = thenSlot.tensor, &e = elseSlot.tensor;
+    std::string both = "result " + std::to_string(i) + " is " + thenSlot.str() + " in one branch and " +
+                       elseSlot.str() + " in the other";
+    if (!thenSlot.hasTypeOf(elseSlot))
       return both + "; the types must be equal";
+    if (thenSlot.kind == Slot::Kind::Sequence) {
+      Merged plan;
+      for (int branch : {0, 1}) {
+        const Sequence &sequence = branch ? elseSlot.sequence : thenSlot.sequence;
+        atEnd(branch);
+        yields[branch].push_back(listOf(*b, sequence));
+        plan.elements.join(sequence.elementShape());
+      }
+      plan.value = types.size();
+      types.push_back(yields[0].back().getType());
+      plans.push_back(std::move(plan));
+      continue;
+    }
     if (t.rank() != e.rank())
       return both + "; branches with results of different ranks are not supported when the condition is known only at "
                     "run time; --shape may make it known";
@@ -112,7 +127,7 @@ std::string Importer::mergeBranches(Value condition, scf::IfOp apart, ArrayRef<S
         atEnd(branch);
         yields[branch].push_back(ops::handedOn(*b, branch ? e : t, type));
       }
-      plan.tensor = types.size();
+      plan.value = types.size();
       types.push_back(type);
     }
     plans.push_back(std::move(plan));
@@ -128,19 +143,24 @@ std::string Importer::mergeBranches(Value condition, scf::IfOp apart, ArrayRef<S
     auto read = [&](Integer integer, std::optional<int64_t> lower) {
       return integer.yield ? dims.opaque(branch.getResult(*integer.yield), "v", lower) : integer.same;
     };
+    if (slot.kind == Slot::Kind::Sequence) {
+      merged.push_back(Slot::of(slot.sequence.withList(branch.getResult(*plan.value), plan.elements)));
+      continue;
+    }
     Tensor t;
     t.elementType = slot.tensor.elementType;
     t.isUnsigned = slot.tensor.isUnsigned;
+    t.isString = slot.tensor.isString;
     for (Integer size : plan.shape)
       t.shape.push_back(read(size, 0));
-    if (plan.tensor) {
-      t = ops::tied(*b, branch.getResult(*plan.tensor), t.shape, t.isUnsigned);
+    if (plan.value) {
+      t = ops::tied(*b, branch.getResult(*plan.value), t.shape, t);
     } else {
       t.contents.emplace();
       for (Integer element : plan.contents)
         t.contents->push_back(read(element, std::nullopt));
     }
-    merged.push_back(std::move(t));
+    merged.push_back(Slot::of(std::move(t)));
   }
   return "";
 }
@@ -155,17 +175,24 @@ void Importer::failFlow(const Node &node, Scope &scope, const Env &env, StringRe
 }
 
 /// A branch that may not be taken: it stops the call with `text`. Its results look like those of the other branch.
-SmallVector<Slot> Importer::failingBranch(Region &region, StringRef text, Region &other, ArrayRef<Slot> results) {
+Slots Importer::failingBranch(Region &region, StringRef text, Region &other, ArrayRef<Slot> results) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(&region.front());
   cf::AssertOp::create(builder, b->loc, arith::ConstantIntOp::create(builder, b->loc, 0, 1), text);
-  SmallVector<Slot> slots(results);
+  Slots slots(results);
   for (Slot &slot : slots) {
+    if (slot.kind == Slot::Kind::Sequence) {
+      slot.sequence.list = nullptr;
+      slot.sequence.elements.emplace();
+      continue;
+    }
     ops::Dims shape = slot.tensor.shape;
     for (Dim &size : shape)
       if (dependsOn(size, other))
         size = 0;
+    bool isString = slot.tensor.isString;
     slot.tensor = b->empty(shape, slot.tensor.elementType, slot.tensor.isUnsigned);
+    slot.tensor.isString = isString;
   }
   return slots;
 }
@@ -173,9 +200,9 @@ SmallVector<Slot> Importer::failingBranch(Region &region, StringRef text, Region
 /// Results of different ranks have no common type: what is left of the graph is imported in each branch, and the
 /// graph's results are merged instead.
 void Importer::importRestInBranches(const Node &node, Scope &scope, const Env &env, StringRef place, Value condition,
-                                    scf::IfOp apart, ArrayRef<SmallVector<Slot>> results) {
+                                    scf::IfOp apart, ArrayRef<Slots> results) {
   Rest left = *rest;
-  SmallVector<Slot> ends[2];
+  Slots ends[2];
   std::string wrong[2];
   Location before = b->loc;
   for (int branch : {0, 1}) {
@@ -198,14 +225,12 @@ void Importer::importRestInBranches(const Node &node, Scope &scope, const Env &e
   for (int branch : {0, 1})
     if (!wrong[branch].empty())
       ends[branch] = failingBranch(apart->getRegion(branch), wrong[branch], apart->getRegion(!branch), ends[!branch]);
-  SmallVector<Tensor> merged;
+  Slots merged;
   std::string error = mergeBranches(condition, apart, ends[0], ends[1], merged);
   if (!error.empty())
     return failFlow(node, scope, env, place, error);
   apart.erase();
-  rest->merged.emplace();
-  for (const Tensor &t : merged)
-    rest->merged->push_back(Slot{Slot::Kind::Tensor, t, nullptr, nullptr});
+  rest->merged = std::move(merged);
 }
 
 void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
@@ -235,7 +260,7 @@ void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef
 
   size_t errorsBefore = errors.count();
   if (std::optional<bool> known = knownCondition(condition)) {
-    SmallVector<Slot> slots = importBranch(*graphs[*known ? 0 : 1], scope, env, place);
+    Slots slots = importBranch(*graphs[*known ? 0 : 1], scope, env, place);
     if (slots.empty())
       return poison(node, scope);
     for (auto [output, slot] : llvm::zip(node.outputs, slots))
@@ -246,7 +271,7 @@ void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef
 
   Value read = readCondition(condition);
   // The types of the results are known only after the branches, so these are built apart.
-  SmallVector<Slot> results[2];
+  Slots results[2];
   auto apart = scf::IfOp::create(builder, b->loc, TypeRange(), read, /*withElseRegion=*/true);
   for (int i = 0; i < 2; ++i) {
     Region &region = i ? apart.getElseRegion() : apart.getThenRegion();
@@ -257,15 +282,15 @@ void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef
   }
   bool isPoisoned = errors.count() != errorsBefore || results[0].empty() || results[1].empty();
   for (const Slot &slot : llvm::concat<Slot>(results[0], results[1]))
-    isPoisoned |= slot.kind != Slot::Kind::Tensor;
+    isPoisoned |= !slot.hasValue();
   if (isPoisoned) {
     if (errors.count() == errorsBefore)
       return fail("a branch gives a result without a value");
     return poison(node, scope);
   }
-  SmallVector<Tensor> merged;
+  Slots merged;
   bool haveOneRank = llvm::all_of(llvm::zip_equal(results[0], results[1]), [](auto pair) {
-    return std::get<0>(pair).tensor.rank() == std::get<1>(pair).tensor.rank();
+    return std::get<0>(pair).tensor.rank() == std::get<1>(pair).tensor.rank(); // 0 for sequences
   });
   if (!haveOneRank && rest)
     return importRestInBranches(node, scope, env, place, read, apart, results);

@@ -14,8 +14,8 @@ namespace eyrie::import::onnx {
 
 Importer::Importer(MLIRContext &context, const Model &model, std::shared_ptr<llvm::MemoryBuffer> file, StringRef path,
                    const ImportOptions &options, Errors &errors)
-    : context(context), model(model), file(std::move(file)), files(path), options(options), errors(errors),
-      builder(&context) {}
+    : context(context), model(model), files(path), source{&context, files, texts, std::move(file)}, options(options),
+      errors(errors), builder(&context) {}
 
 static StringRef plainDomain(StringRef domain) { return domain == "ai.onnx" ? StringRef() : domain; }
 
@@ -103,6 +103,7 @@ Tensor Importer::makeWeight(const Weight &weight, StringRef name) {
   Tensor known;
   if (count <= ops::kMaxContents) {
     known = ops::fromConstant(toDense(weight), weight.isUnsigned);
+    known.isString = weight.isString;
     // Integers are mostly shapes, and one number for all elements is no memory: neither needs a global.
     if (known.isInteger() || known.constant.isSplat() || count == 0)
       return known;
@@ -125,6 +126,7 @@ Tensor Importer::makeWeight(const Weight &weight, StringRef name) {
   Tensor tensor = ops::fromValue(load.getResult(),
                                  ops::Dims(llvm::map_range(weight.type.getShape(), [](int64_t d) { return Dim(d); })),
                                  weight.isUnsigned);
+  tensor.isString = weight.isString;
   tensor.constant = known.constant;
   return tensor;
 }
@@ -134,8 +136,8 @@ const Slot *Importer::resolve(StringRef name, Scope &scope) {
   assert(slot && "names are checked before nodes are imported");
   if (slot->kind != Slot::Kind::Initializer && slot->kind != Slot::Kind::SparseInitializer)
     return slot;
-  auto weight = slot->initializer ? readTensor(&context, *slot->initializer, files, file)
-                                  : readSparseTensor(&context, *slot->sparse, files, file);
+  auto weight =
+      slot->initializer ? readTensor(source, *slot->initializer) : readSparseTensor(source, *slot->sparse);
   if (weight) {
     slot->tensor = makeWeight(*weight, name);
     slot->kind = Slot::Kind::Tensor;
@@ -154,7 +156,7 @@ void Importer::poison(const Node &node, Scope &scope) {
 
 //===- nodes --------------------------------------------------------------------------------------------------------===
 
-SmallVector<Slot> Importer::importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope,
+Slots Importer::importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope,
                                         const Env &env) {
   bool isGood;
   auto report = [&](int64_t node, const std::string &text) {
@@ -167,7 +169,7 @@ SmallVector<Slot> Importer::importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef
   return importRest({nodes, order, results, std::nullopt}, scope, env);
 }
 
-SmallVector<Slot> Importer::importRest(Rest left, Scope &scope, const Env &env) {
+Slots Importer::importRest(Rest left, Scope &scope, const Env &env) {
   Rest *outer = rest;
   llvm::scope_exit restore([&] { rest = outer; });
   rest = &left;
@@ -183,7 +185,7 @@ SmallVector<Slot> Importer::importRest(Rest left, Scope &scope, const Env &env) 
     if (left.merged)
       return *left.merged;
   }
-  SmallVector<Slot> slots;
+  Slots slots;
   for (StringRef result : left.results)
     slots.push_back(*resolve(result, scope));
   return slots;
@@ -200,10 +202,10 @@ static std::string reasonFor(const Node &node) {
   static const llvm::StringSet<> dataDependent{"NonZero", "Unique", "Compress", "NonMaxSuppression"};
   if (!plainDomain(node.domain).empty() && !isKnownDomain(node.domain))
     return "operations of the domain " + quote(node.domain) + " are not supported";
-  if (node.op.contains("Sequence") || node.op.starts_with("Optional"))
-    return "sequences and optional values are not supported yet";
+  if (node.op.starts_with("Optional"))
+    return "optional values are not supported yet";
   if (node.op.starts_with("String") || node.op == "RegexFullMatch")
-    return "strings are not supported yet";
+    return "computing with strings is not supported yet";
   if (dataDependent.contains(node.op))
     return "results whose size depends on the data are not supported yet";
   return "this operation is not supported yet";
@@ -216,7 +218,8 @@ Importer::FlowHandler Importer::findFlow(const Node &node) {
       .Case("If", &Importer::importIf)
       .Case("Loop", &Importer::importLoop)
       .Case("Scan", &Importer::importScan)
-      .Default(nullptr);
+      .Case("SequenceMap", &Importer::importSequenceMap)
+      .Default(isSequenceOp(node.op) ? &Importer::importSequenceOp : nullptr);
 }
 
 bool Importer::isUnknown(const Node &node, const Env &env, StringRef place) {
@@ -282,8 +285,13 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
     importCall(node, *function, scope, env, operands, place);
   else if (FlowHandler handler = findFlow(node))
     (this->*handler)(node, scope, env, operands, place);
-  else
+  else if (auto sequence = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Sequence; });
+           sequence == operands.end())
     importOperation(node, scope, env, opsetOf(node.domain, env), operands, place);
+  else if (node.op == "Identity" && plainDomain(node.domain).empty())
+    bind(node, scope, **sequence, place);
+  else
+    fail("an input is a " + (*sequence)->str() + ", expected a tensor");
 }
 
 SmallVector<std::pair<StringRef, const Attribute *>> Importer::attributesOf(const Node &node, const Env &env) {
@@ -318,7 +326,7 @@ bool Importer::checkResult(const Tensor &t, std::string &error) {
   return error.empty();
 }
 
-void Importer::bind(const Node &node, Scope &scope, ArrayRef<Tensor> results, StringRef place) {
+void Importer::bind(const Node &node, Scope &scope, ArrayRef<Slot> results, StringRef place) {
   std::string error;
   for (auto [i, output] : llvm::enumerate(node.outputs)) {
     if (output.empty())
@@ -326,11 +334,11 @@ void Importer::bind(const Node &node, Scope &scope, ArrayRef<Tensor> results, St
     if (i >= results.size()) {
       errors.addUnsupported({place.str(), printable(node.op), "its output " + std::to_string(i) + " is not supported"});
       scope.add(output, Slot{});
-    } else if (!checkResult(results[i], error)) {
+    } else if (results[i].kind == Slot::Kind::Tensor && !checkResult(results[i].tensor, error)) {
       errors.add(describe(node, place) + error);
       return poison(node, scope);
     } else {
-      scope.add(output, Slot{Slot::Kind::Tensor, results[i], nullptr, nullptr});
+      scope.add(output, results[i]);
     }
   }
 }
@@ -360,48 +368,65 @@ void Importer::importOperation(const Node &node, Scope &scope, const Env &env, i
     n.inputs.push_back(slot->kind == Slot::Kind::Tensor ? &slot->tensor : nullptr);
   n.attributes = attributesOf(node, env);
   auto readTensorAttribute = [&](const TensorProto &proto, StringRef name) -> llvm::Expected<Tensor> {
-    auto weight = readTensor(&context, proto, files, file);
+    auto weight = readTensor(source, proto);
     if (!weight)
       return weight.takeError();
     return makeWeight(*weight, node.outputs.empty() ? StringRef(place) : node.outputs.front());
   };
   auto readSparseAttribute = [&](const SparseTensorProto &proto, StringRef name) -> llvm::Expected<Tensor> {
-    auto weight = readSparseTensor(&context, proto, files, file);
+    auto weight = readSparseTensor(source, proto);
     if (!weight)
       return weight.takeError();
     return makeWeight(*weight, node.outputs.empty() ? StringRef(place) : node.outputs.front());
   };
   n.readTensor = readTensorAttribute;
   n.readSparseTensor = readSparseAttribute;
+  n.texts = &texts;
+  callHandler(n, scope, place, [&]() -> FailureOr<Slots> {
+    if (operands.size() > row.maxInputs)
+      return n.fail("has " + llvm::Twine(operands.size()) + " inputs, expected at most " + llvm::Twine(row.maxInputs));
+    for (size_t i = 0; i < row.minInputs; ++i)
+      (void)n.required(i);
+    if (std::string text = refuseStrings(node, n.inputs); !text.empty())
+      return n.fail(text);
+    if (!n.isGood())
+      return failure();
+    FailureOr<SmallVector<Tensor>> results = row.handle(n).results;
+    if (failed(results))
+      return failure();
+    if (std::string text = refusePacked(node, n.inputs, *results); !text.empty())
+      return n.fail(text);
+    markStrings(node, n.inputs, *results);
+    return Slots(llvm::map_range(*results, [](Tensor &t) { return Slot::of(std::move(t)); }));
+  });
+}
 
+void Importer::callHandler(OpNode &n, Scope &scope, StringRef place,
+                           llvm::function_ref<FailureOr<Slots>()> handle) {
   std::string text;
-  FailureOr<SmallVector<Tensor>> results = failure();
+  size_t errorsBefore = errors.count();
+  FailureOr<Slots> results = failure();
   {
     // The library reports at the builder's location; here the error gets the operation and the file.
     ScopedDiagnosticHandler capture(&context, [&](Diagnostic &diagnostic) {
       if (diagnostic.getSeverity() == DiagnosticSeverity::Error && text.empty())
         text = diagnostic.str();
     });
-    if (operands.size() > row.maxInputs)
-      (void)n.fail("has " + llvm::Twine(operands.size()) + " inputs, expected at most " + llvm::Twine(row.maxInputs));
-    for (size_t i = 0; i < row.minInputs; ++i)
-      (void)n.required(i);
-    if (n.isGood())
-      results = row.handle(n).results;
+    results = handle();
   }
   if (!n.error.empty())
     text = n.error;
   if (succeeded(results) && text.empty())
-    text = refusePacked(node, n.inputs, *results);
-  if (succeeded(results) && text.empty())
-    return bind(node, scope, *results, place);
+    return bind(n.node, scope, *results, place);
+  poison(n.node, scope);
+  if (text.empty() && errors.count() != errorsBefore)
+    return; // of a node in its body
   if (text.empty())
     text = "cannot be imported, and nothing says why: this is a bug of Eyrie";
   if (n.isUnsupported || StringRef(text).contains("not supported"))
-    errors.addUnsupported({place.str(), opName(node, opset), text});
+    errors.addUnsupported({place.str(), opName(n.node, n.opset), text});
   else
-    errors.add(describe(node, place) + text);
-  poison(node, scope);
+    errors.add(describe(n.node, place) + text);
 }
 
 //===- functions ----------------------------------------------------------------------------------------------------===
@@ -436,7 +461,7 @@ void Importer::importCall(const Node &node, const Function &function, Scope &sco
       return fail("the function " + quote(function.name) + " has the input " + quote(input) + " twice");
   }
   size_t errorsBefore = errors.count();
-  SmallVector<Slot> slots = importNodes(function.nodes, function.outputs, body, inner);
+  Slots slots = importNodes(function.nodes, function.outputs, body, inner);
   if (slots.empty() && errors.count() == errorsBefore && !function.outputs.empty())
     return fail("the function " + quote(function.name) + " gives no results");
   if (slots.empty())
@@ -484,20 +509,17 @@ OwningOpRef<ModuleOp> Importer::run() {
   for (const ValueInfo &output : graph.outputs)
     names.push_back(output.name);
   Env env{&model.operatorSets, nullptr, ""};
-  SmallVector<Slot> slots = importNodes(graph.nodes, names, scope, env);
+  Slots slots = importNodes(graph.nodes, names, scope, env);
   for (Operation *op : llvm::reverse(givenUp)) {
     op->dropAllReferences();
     op->erase();
   }
-  SmallVector<Tensor> results;
-  for (auto [slot, name] : llvm::zip(slots, names)) {
+  for (auto [slot, name] : llvm::zip(slots, names))
     if (slot.kind == Slot::Kind::Absent)
       errors.add("the output " + quote(name) + " has no value");
-    results.push_back(slot.tensor);
-  }
-  if (errors.any() || results.empty())
+  if (errors.any() || slots.empty())
     return nullptr;
-  addResults(graph, results);
+  addResults(graph, slots);
   // Errors of the verifier are errors of ours; they are emitted as they are.
   if (failed(verify(*module)))
     errors.add("the imported model is not valid: this is a bug of Eyrie");

@@ -5,6 +5,7 @@
 #include "compiler/import/onnx/Import.h"
 #include "compiler/import/onnx/OpNode.h"
 #include "compiler/import/onnx/Proto.h"
+#include "compiler/import/onnx/Sequence.h"
 #include "compiler/import/onnx/Weights.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -20,14 +21,35 @@ bool dependsOn(ops::Dim dim, mlir::Region &region);
 /// Functions and branches nest at most this deep in each other.
 inline constexpr unsigned kMaxDepth = 128;
 
-/// A name of the model: a tensor, an initializer that nobody has asked for yet, or what stands for an error.
+/// A name of the model: a tensor or sequence, an initializer that nobody has asked for yet, or what stands for an error.
 struct Slot {
-  enum class Kind { Tensor, Initializer, SparseInitializer, Absent, Poisoned };
+  enum class Kind { Tensor, Sequence, Initializer, SparseInitializer, Absent, Poisoned };
   Kind kind = Kind::Poisoned;
   Tensor tensor;
   const TensorProto *initializer = nullptr;
   const SparseTensorProto *sparse = nullptr;
+  Sequence sequence = {};
+
+  static Slot of(Tensor tensor) { return {Kind::Tensor, std::move(tensor)}; }
+  static Slot of(Sequence sequence) { return {Kind::Sequence, {}, nullptr, nullptr, std::move(sequence)}; }
+  bool hasValue() const { return kind == Kind::Tensor || kind == Kind::Sequence; }
+  /// Both are tensors, or sequences, with elements of one type.
+  bool hasTypeOf(const Slot &other) const {
+    if (kind != other.kind)
+      return false;
+    return kind == Kind::Sequence ? sequence.hasTypeOf(other.sequence)
+                                  : tensor.elementType == other.tensor.elementType &&
+                                        tensor.isUnsigned == other.tensor.isUnsigned &&
+                                        tensor.isString == other.tensor.isString;
+  }
+  /// "f32[2, 3]", "sequence of f32[?, 3]".
+  std::string str() const { return kind == Kind::Sequence ? sequence.str() : tensor.str(); }
 };
+
+using Slots = SmallVector<Slot, 0>;
+
+/// True for the operations on sequences but SequenceMap.
+bool isSequenceOp(StringRef op);
 
 /// The names of one graph; those of the graphs around it are visible.
 class Scope {
@@ -76,7 +98,9 @@ public:
 private:
   // Signature.cpp
   bool addArguments(const Graph &graph, Scope &scope);
-  void addResults(const Graph &graph, ArrayRef<Tensor> results);
+  bool addArgument(const ValueInfo &input, const llvm::StringMap<int64_t> &fixed, Scope &scope);
+  void addSequenceArgument(const ValueInfo &input, Scope &scope);
+  void addResults(const Graph &graph, ArrayRef<Slot> results);
   void addChecks();
   mlir::ArrayAttr dimNames(ArrayRef<ops::Dim> shape);
 
@@ -84,22 +108,25 @@ private:
   bool checkVersions();
   bool addInitializers(const Graph &graph, Scope &scope);
   /// Imports the nodes that `results` need; the slots of the results, or empty after an error.
-  SmallVector<Slot> importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope, const Env &env);
+  Slots importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope, const Env &env);
   /// What is still to import of a graph. An If that cannot be merged imports it in both branches and leaves the
   /// results here.
   struct Rest {
     ArrayRef<Node> nodes;
     ArrayRef<unsigned> order;
     ArrayRef<StringRef> results;
-    std::optional<SmallVector<Slot>> merged;
+    std::optional<Slots> merged;
   };
-  SmallVector<Slot> importRest(Rest rest, Scope &scope, const Env &env);
+  Slots importRest(Rest rest, Scope &scope, const Env &env);
   void importNode(const Node &node, unsigned index, Scope &scope, const Env &env);
   void importOperation(const Node &node, Scope &scope, const Env &env, int64_t opset, ArrayRef<const Slot *> operands,
                        StringRef place);
   void importCall(const Node &node, const Function &function, Scope &scope, const Env &env,
                   ArrayRef<const Slot *> operands, StringRef place);
-  void bind(const Node &node, Scope &scope, ArrayRef<Tensor> results, StringRef place);
+  /// Runs the handler of a node and binds what it gives, or reports what went wrong at the node.
+  void callHandler(OpNode &n, Scope &scope, StringRef place,
+                   llvm::function_ref<mlir::FailureOr<Slots>()> handle);
+  void bind(const Node &node, Scope &scope, ArrayRef<Slot> results, StringRef place);
   void poison(const Node &node, Scope &scope);
   /// The tensor behind a name, read from the file on first use.
   const Slot *resolve(StringRef name, Scope &scope);
@@ -119,29 +146,39 @@ private:
   /// Reports that a node with graphs does not fit, or is not supported.
   void failFlow(const Node &node, Scope &scope, const Env &env, StringRef place, const std::string &text);
   void importIf(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
-  SmallVector<Slot> importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place);
+  Slots importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place);
   std::string mergeBranches(mlir::Value condition, mlir::scf::IfOp apart, ArrayRef<Slot> thenResults,
-                            ArrayRef<Slot> elseResults, SmallVector<Tensor> &merged);
-  SmallVector<Slot> failingBranch(mlir::Region &region, StringRef text, mlir::Region &other, ArrayRef<Slot> results);
+                            ArrayRef<Slot> elseResults, Slots &merged);
+  Slots failingBranch(mlir::Region &region, StringRef text, mlir::Region &other, ArrayRef<Slot> results);
   void importRestInBranches(const Node &node, Scope &scope, const Env &env, StringRef place, mlir::Value condition,
-                            mlir::scf::IfOp apart, ArrayRef<SmallVector<Slot>> results);
+                            mlir::scf::IfOp apart, ArrayRef<Slots> results);
 
   // Loops.cpp
   void importLoop(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
   void importScan(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
   struct Carried;
   struct Loop;
-  std::string importTurns(Loop &loop, Scope &scope, const Env &env, SmallVector<Tensor> &results);
+  std::string importTurns(Loop &loop, Scope &scope, const Env &env, Slots &results);
   bool importTurn(Loop &loop, Scope &scope, const Env &env);
   static bool settleCarried(Loop &loop);
   void finishLoop(const Node &node, Scope &scope, const Env &env, StringRef place, Loop &loop,
                   ArrayRef<int64_t> outputAxes);
   void checkRowSize(const Loop &loop, ops::Dim turn, mlir::Value before, ops::Dim size);
-  void handOn(const Carried &carried, const Tensor &t, llvm::SmallVectorImpl<mlir::Value> &values);
+  void handOn(const Carried &carried, const Slot &slot, llvm::SmallVectorImpl<mlir::Value> &values);
   SmallVector<mlir::Value> makeInits(Loop &loop);
   void yieldNext(Loop &loop);
   mlir::scf::WhileOp makeLoop(Loop &loop);
-  SmallVector<Tensor> readResults(const Loop &loop, mlir::scf::WhileOp made);
+  Slots readResults(const Loop &loop, mlir::scf::WhileOp made);
+
+  // Sequences.cpp
+  void importSequenceOp(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
+                        StringRef place);
+  void importSequenceMap(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
+                         StringRef place);
+  Slots importMapBody(const Graph &body, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
+                                  ops::Dim position, StringRef place);
+  mlir::LogicalResult checkLengths(OpNode &n, ArrayRef<const Slot *> operands, ops::Dim length);
+
   /// For the list of unsupported nodes only: what cannot be reached because an earlier node failed.
   void listUnsupported(const Graph &graph, const Env &env);
   /// Adds the node to the list if its operation is unknown; then true.
@@ -154,8 +191,9 @@ private:
 
   mlir::MLIRContext &context;
   const Model &model;
-  std::shared_ptr<llvm::MemoryBuffer> file;
   Files files;
+  Texts texts;
+  Source source;
   const ImportOptions &options;
   Errors &errors;
 
@@ -167,12 +205,9 @@ private:
   mlir::Operation *lastOfEntry = nullptr; // weights and sizes of inputs come first of all and so dominate every use
   llvm::StringSet<> globalNames;
   llvm::StringMap<const Function *> functions;
-  struct Argument {
-    std::string name;
-    ops::Dims shape;
-    bool isUnsigned;
-  };
-  std::vector<Argument> arguments;
+  /// A value of the signature as the attributes of @main describe it.
+  mlir::DictionaryAttr describeValue(StringRef name, const Slot &value);
+  std::vector<std::pair<StringRef, Slot>> arguments;
   std::vector<std::pair<ops::Dim, std::string>> argumentSymbols; // symbols of inputs and the names given to them
   /// What was imported on trial and given up. It stays until the end: others remember its values by their address.
   SmallVector<mlir::Operation *> givenUp;

@@ -20,13 +20,17 @@ namespace eyrie::import::onnx {
 
 /// What is carried from turn to turn.
 struct Importer::Carried {
-  Tensor init;
+  Slot start; // a sequence is a list
+  Tensor init; // of a tensor
   bool onHost = false;      // as integers
   SmallVector<bool> isOpen; // per dimension: changes
   // In the body that is being imported.
   SmallVector<Value> integers; // of the host: the elements; else the open dimensions
   Value value;
   Tensor tensor;
+  ElementShape elements; // of a sequence
+
+  bool isSequence() const { return start.kind == Slot::Kind::Sequence; }
 };
 
 namespace {
@@ -59,7 +63,7 @@ struct Importer::Loop {
   scf::WhileOp apart;
   Dim turnNumber;
   std::optional<Tensor> nextCondition; // null: surely another one
-  std::vector<Tensor> nextCarried;
+  std::vector<Slot> nextCarried;
   std::vector<ScanOutput> outputs;
   unsigned conditionNumber = 0; // among the operands of the loop
 
@@ -82,16 +86,22 @@ bool Importer::importTurn(Loop &loop, Scope &scope, const Env &env) {
   Type index = builder.getIndexType();
   Dim turn = loop.turnNumber = dims.opaque(block.addArgument(index, b->loc), "turn", /*lower=*/0);
 
-  SmallVector<Tensor> inputs;
+  Slots inputs;
   if (!loop.isScan) {
-    inputs.push_back(ops::fromContents(builder.getI64Type(), {}, Dims{turn}));
-    inputs.push_back(ops::fromContents(builder.getI1Type(), {}, Dims{1})); // else the turn would not run
+    inputs.push_back(Slot::of(ops::fromContents(builder.getI64Type(), {}, Dims{turn})));
+    inputs.push_back(Slot::of(ops::fromContents(builder.getI1Type(), {}, Dims{1}))); // else the turn would not run
   }
   for (Carried &carried : loop.carried) {
     carried.integers.clear();
+    if (carried.isSequence()) {
+      carried.value = block.addArgument(carried.start.sequence.listType(), b->loc);
+      inputs.push_back(Slot::of(carried.start.sequence.withList(carried.value, carried.elements)));
+      continue;
+    }
     Tensor &t = carried.tensor = Tensor();
     t.elementType = carried.init.elementType;
     t.isUnsigned = carried.init.isUnsigned;
+    t.isString = carried.init.isString;
     t.shape = carried.init.shape;
     if (carried.onHost) {
       t.contents.emplace();
@@ -106,55 +116,66 @@ bool Importer::importTurn(Loop &loop, Scope &scope, const Env &env) {
           size = dims.opaque(carried.integers.back(), "carried", /*lower=*/0);
         }
       carried.value = block.addArgument(t.type(), b->loc);
-      t = ops::tied(*b, carried.value, t.shape, t.isUnsigned);
+      t = ops::tied(*b, carried.value, t.shape, t);
     }
-    inputs.push_back(t);
+    inputs.push_back(Slot::of(t));
   }
   for (const ScanInput &input : loop.scanned)
-    inputs.push_back(ops::rowOf(*b, input.rows, input.isReverse ? *loop.trips - Dim(1) - turn : turn));
+    inputs.push_back(Slot::of(ops::rowOf(*b, input.rows, input.isReverse ? *loop.trips - Dim(1) - turn : turn)));
 
   Scope inner(&scope);
   size_t errorsBefore = errors.count();
-  for (auto [value, tensor] : llvm::zip_equal(loop.body->inputs, inputs))
-    inner.add(value.name, Slot{Slot::Kind::Tensor, tensor, nullptr, nullptr});
+  for (auto [value, slot] : llvm::zip_equal(loop.body->inputs, inputs))
+    inner.add(value.name, slot);
   if (!addInitializers(*loop.body, inner))
     return false;
   SmallVector<StringRef> names;
   for (const ValueInfo &output : loop.body->outputs)
     names.push_back(output.name);
-  SmallVector<Slot> slots = importNodes(loop.body->nodes, names, inner, env);
+  Slots slots = importNodes(loop.body->nodes, names, inner, env);
   if (slots.size() != names.size() || errors.count() != errorsBefore)
     return false;
-  SmallVector<Tensor> results;
-  for (auto [slot, name] : llvm::zip_equal(slots, names)) {
-    if (slot.kind != Slot::Kind::Tensor) {
+  for (auto [slot, name] : llvm::zip_equal(slots, names))
+    if (!slot.hasValue()) {
       errors.add("the body of " + loop.place + " gives its result " + quote(name) + " no value");
       return false;
     }
-    results.push_back(slot.tensor);
-  }
-  ArrayRef<Tensor> rest = results;
+  ArrayRef<Slot> rest = slots;
   loop.nextCondition.reset();
   if (!loop.isScan) {
-    if (!isOneBoolean(rest.front())) {
+    if (rest.front().kind != Slot::Kind::Tensor || !isOneBoolean(rest.front().tensor)) {
       errors.add("the body of " + loop.place + " must give one boolean first, found " + rest.front().str());
       return false;
     }
-    if (std::optional<Dim> known = knownInteger(rest.front()); !known || !known->is(1))
-      loop.nextCondition = rest.front();
+    const Tensor &condition = rest.front().tensor;
+    if (std::optional<Dim> known = knownInteger(condition); !known || !known->is(1))
+      loop.nextCondition = condition;
     rest = rest.drop_front();
   }
   loop.nextCarried.assign(rest.begin(), rest.begin() + loop.carried.size());
   loop.outputs.clear();
-  for (auto [i, row] : llvm::enumerate(rest.drop_front(loop.carried.size())))
-    loop.outputs.push_back({row, loop.isReverseOutput[i], {}, false, {}});
+  for (auto [i, row] : llvm::enumerate(rest.drop_front(loop.carried.size()))) {
+    if (row.kind != Slot::Kind::Tensor) {
+      errors.add("the body of " + loop.place + " gives a " + row.str() + " in each turn, expected a tensor");
+      return false;
+    }
+    loop.outputs.push_back({row.tensor, loop.isReverseOutput[i], {}, false, {}});
+  }
   return true;
 }
 
 /// Compares what a turn takes with what it gives; false if the body must be imported again with less taken for granted.
 bool Importer::settleCarried(Loop &loop) {
   bool isSettled = true;
-  for (auto [carried, next] : llvm::zip_equal(loop.carried, loop.nextCarried)) {
+  for (auto [carried, nextSlot] : llvm::zip_equal(loop.carried, loop.nextCarried)) {
+    if (carried.isSequence()) {
+      ElementShape wider = carried.elements;
+      wider.join(nextSlot.sequence.elementShape());
+      isSettled &= wider == carried.elements;
+      carried.elements = wider;
+      continue;
+    }
+    const Tensor &next = nextSlot.tensor;
     if (carried.onHost) {
       bool staysOnHost = next.contents && next.shape == carried.init.shape;
       isSettled &= staysOnHost;
@@ -181,7 +202,10 @@ void Importer::checkRowSize(const Loop &loop, Dim turn, Value before, Dim size) 
 }
 
 /// Appends what stands for a carried value outside the body: `t`, before the loop or after a turn.
-void Importer::handOn(const Carried &carried, const Tensor &t, SmallVectorImpl<Value> &values) {
+void Importer::handOn(const Carried &carried, const Slot &slot, SmallVectorImpl<Value> &values) {
+  if (carried.isSequence())
+    return values.push_back(listOf(*b, slot.sequence));
+  const Tensor &t = slot.tensor;
   if (carried.onHost) {
     for (Dim element : *t.contents)
       values.push_back(b->index(element));
@@ -199,7 +223,7 @@ void Importer::handOn(const Carried &carried, const Tensor &t, SmallVectorImpl<V
 SmallVector<Value> Importer::makeInits(Loop &loop) {
   SmallVector<Value> inits{b->index(0)};
   for (const Carried &carried : loop.carried)
-    handOn(carried, carried.init, inits);
+    handOn(carried, carried.start, inits);
   loop.conditionNumber = inits.size();
   if (loop.hasCondition())
     inits.push_back(loop.condition ? loop.condition : arith::ConstantIntOp::create(builder, b->loc, 1, 1));
@@ -245,7 +269,7 @@ void Importer::yieldNext(Loop &loop) {
         checkRowSize(loop, turn, body.getArgument(next.size()), size);
         next.push_back(b->index(size));
       }
-    Tensor rows = ops::tied(*b, body.getArgument(next.size()), before, output.row.isUnsigned);
+    Tensor rows = ops::tied(*b, body.getArgument(next.size()), before, output.row);
     if (output.grows) {
       Dims longer = before;
       longer[0] = turn + Dim(1);
@@ -280,10 +304,14 @@ scf::WhileOp Importer::makeLoop(Loop &loop) {
 }
 
 /// What the loop gives, read in the order of its operands.
-SmallVector<Tensor> Importer::readResults(const Loop &loop, scf::WhileOp made) {
-  SmallVector<Tensor> results;
+Slots Importer::readResults(const Loop &loop, scf::WhileOp made) {
+  Slots results;
   unsigned number = 1;
   for (const Carried &carried : loop.carried) {
+    if (carried.isSequence()) {
+      results.push_back(Slot::of(carried.start.sequence.withList(made.getResult(number++), carried.elements)));
+      continue;
+    }
     Tensor t = carried.init;
     t.constant = nullptr;
     t.value = nullptr;
@@ -294,9 +322,9 @@ SmallVector<Tensor> Importer::readResults(const Loop &loop, scf::WhileOp made) {
       for (auto [size, isOpen] : llvm::zip_equal(t.shape, carried.isOpen))
         if (isOpen)
           size = dims.opaque(made.getResult(number++), "v", 0);
-      t = ops::tied(*b, made.getResult(number++), t.shape, t.isUnsigned);
+      t = ops::tied(*b, made.getResult(number++), t.shape, t);
     }
-    results.push_back(t);
+    results.push_back(Slot::of(t));
   }
   number += loop.hasCondition();
   Dim turns = dims.opaque(made.getResult(0), "turns", 0);
@@ -307,14 +335,20 @@ SmallVector<Tensor> Importer::readResults(const Loop &loop, scf::WhileOp made) {
     for (auto [i, isOpen] : llvm::enumerate(output.isOpen))
       if (isOpen)
         shape[i + 1] = dims.opaque(made.getResult(number++), "row", 0);
-    results.push_back(ops::tied(*b, made.getResult(number++), shape, output.row.isUnsigned));
+    results.push_back(Slot::of(ops::tied(*b, made.getResult(number++), shape, output.row)));
   }
   return results;
 }
 
 /// The text says what does not fit; errors inside the body have been reported (then it is empty, and so are `results`).
-std::string Importer::importTurns(Loop &loop, Scope &scope, const Env &env, SmallVector<Tensor> &results) {
+std::string Importer::importTurns(Loop &loop, Scope &scope, const Env &env, Slots &results) {
   for (Carried &carried : loop.carried) {
+    carried.init = carried.start.tensor;
+    if (Sequence &sequence = carried.start.sequence; carried.isSequence()) {
+      carried.elements = sequence.elementShape();
+      sequence = sequence.withList(listOf(*b, sequence), carried.elements);
+      continue;
+    }
     carried.onHost = carried.init.contents && carried.init.contents->size() <= ops::kMaxCarriedIntegers;
     carried.isOpen.assign(carried.init.rank(), false);
   }
@@ -323,12 +357,12 @@ std::string Importer::importTurns(Loop &loop, Scope &scope, const Env &env, Smal
     if (!importTurn(loop, scope, env))
       return "";
     for (auto [i, pair] : llvm::enumerate(llvm::zip_equal(loop.carried, loop.nextCarried))) {
-      const Tensor &before = std::get<0>(pair).init, &after = std::get<1>(pair);
+      const Slot &before = std::get<0>(pair).start, &after = std::get<1>(pair);
       std::string both = "carried value " + std::to_string(i) + " is " + before.str() + " before a turn and " +
                          after.str() + " after it; ";
-      if (before.elementType != after.elementType || before.isUnsigned != after.isUnsigned)
+      if (!before.hasTypeOf(after))
         return both + "the types must be equal";
-      if (before.rank() != after.rank())
+      if (before.tensor.rank() != after.tensor.rank())
         return both + "a rank that changes is not supported";
     }
     if (settleCarried(loop))
@@ -376,9 +410,9 @@ void Importer::importLoop(const Node &node, Scope &scope, const Env &env, ArrayR
                 std::to_string(loop.body->outputs.size()) + " outputs (expected at least " + std::to_string(count + 1) +
                 ")");
   for (size_t i = 2; i < operands.size(); ++i) {
-    if (operands[i]->kind != Slot::Kind::Tensor)
+    if (!operands[i]->hasValue())
       return fail("input " + std::to_string(i) + " is missing");
-    loop.carried.emplace_back().init = operands[i]->tensor;
+    loop.carried.emplace_back().start = *operands[i];
   }
   loop.isReverseOutput.assign(loop.body->outputs.size() - 1 - count, false);
   if (operands[0]->kind == Slot::Kind::Tensor) {
@@ -432,10 +466,10 @@ void Importer::importScan(const Node &node, Scope &scope, const Env &env, ArrayR
     return fail("its lists of axes and directions must have one entry for each scanned input and output");
   for (auto [i, operand] : llvm::enumerate(operands)) {
     if (operand->kind != Slot::Kind::Tensor)
-      return fail("input " + std::to_string(i) + " is missing");
+      return fail("input " + std::to_string(i) + " is missing, or no tensor");
     Tensor t = operand->tensor;
     if (std::ssize(loop.carried) < numCarried) {
-      loop.carried.emplace_back().init = t;
+      loop.carried.emplace_back().start = *operand;
       continue;
     }
     size_t k = loop.scanned.size();
@@ -454,7 +488,9 @@ void Importer::importScan(const Node &node, Scope &scope, const Env &env, ArrayR
     for (int64_t d = 0; d < t.rank(); ++d)
       if (d != axis)
         order.push_back(d);
-    loop.scanned.push_back({b->transpose(t, order), !inputDirections.empty() && inputDirections[k] == 1});
+    Tensor rows = b->transpose(t, order);
+    rows.isString = t.isString;
+    loop.scanned.push_back({rows, !inputDirections.empty() && inputDirections[k] == 1});
   }
   for (int64_t i = 0; i < numOutputs; ++i)
     loop.isReverseOutput.push_back(!outputDirections.empty() && outputDirections[i] == 1);
@@ -466,7 +502,7 @@ void Importer::finishLoop(const Node &node, Scope &scope, const Env &env, String
   if (depth >= kMaxDepth)
     return failFlow(node, scope, env, place, "functions, branches and loops are nested too deeply");
   ++depth;
-  SmallVector<Tensor> results;
+  Slots results;
   std::string error = importTurns(loop, scope, env, results);
   --depth;
   if (!error.empty())
@@ -474,13 +510,15 @@ void Importer::finishLoop(const Node &node, Scope &scope, const Env &env, String
   if (results.empty())
     return poison(node, scope);
   for (auto [i, axis] : llvm::enumerate(outputAxes)) {
-    Tensor &t = results[loop.carried.size() + i];
+    Tensor &t = results[loop.carried.size() + i].tensor;
     if (axis < -t.rank() || axis >= t.rank())
       return failFlow(node, scope, env, place,
                       "scan_output_axes: axis " + std::to_string(axis) + " is out of range for " + t.str());
     SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(1, t.rank()));
     order.insert(order.begin() + (axis < 0 ? axis + t.rank() : axis), 0);
+    bool isString = t.isString;
     t = b->transpose(t, order);
+    t.isString = isString;
   }
   bind(node, scope, results, place);
 }

@@ -104,14 +104,21 @@ SmallVector<int64_t> OpNode::constantIntegers(size_t i, StringRef what) {
   return {};
 }
 
-OpNode::TypeAndSign OpNode::elementType(StringRef name, int64_t initial) {
+ElementType OpNode::elementTypeOrString(StringRef name, int64_t initial) {
   int64_t number = integer(name, initial);
   auto type = static_cast<DataType>(number < 0 || number > 1000 ? -1 : number);
   ElementType element = elementTypeOf(b.builder.getContext(), type);
   if (element.type)
-    return {element.type, element.isUnsigned};
+    return element;
   (void)unsupported("attribute '" + name + "' asks for the unsupported type " + typeName(type));
-  return {b.builder.getF32Type(), false};
+  return {b.builder.getF32Type()};
+}
+
+OpNode::TypeAndSign OpNode::elementType(StringRef name, int64_t initial) {
+  ElementType element = elementTypeOrString(name, initial);
+  if (element.isString)
+    (void)unsupported("attribute '" + name + "' asks for strings, which is not supported");
+  return {element.type, element.isUnsigned};
 }
 
 } // namespace eyrie::import::onnx

@@ -1,6 +1,6 @@
 // One node of the model as the handler of its operation sees it: checked access to operands and attributes.
 #pragma once
-#include "compiler/import/onnx/Proto.h"
+#include "compiler/import/onnx/Weights.h"
 #include "compiler/ops/Ops.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/Error.h"
@@ -80,6 +80,8 @@ public:
     bool isUnsigned;
   };
   TypeAndSign elementType(StringRef name, int64_t initial);
+  /// The same where strings will do.
+  ElementType elementTypeOrString(StringRef name, int64_t initial);
 
   /// No error so far.
   bool isGood() const { return error.empty() && !hasBuilderError; }
@@ -105,6 +107,7 @@ public:
   /// Reads a tensor attribute (the importer knows the files). Small ones as known elements.
   llvm::function_ref<llvm::Expected<Tensor>(const TensorProto &, StringRef)> readTensor;
   llvm::function_ref<llvm::Expected<Tensor>(const SparseTensorProto &, StringRef)> readSparseTensor;
+  Texts *texts = nullptr;
 
 private:
   const Attribute *expect(StringRef name, Attribute::Type type, StringRef typeName);

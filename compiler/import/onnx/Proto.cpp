@@ -158,7 +158,10 @@ void parseShape(Reader r, ValueInfo &info) {
   }
 }
 
-void parseType(Reader r, ValueInfo &info) {
+/// Types inside types may nest this deep.
+constexpr unsigned kMaxTypeDepth = 16;
+
+void parseType(Reader r, ValueInfo &info, unsigned depth = 0) {
   using Kind = ValueInfo::Kind;
   while (r.pbf.next()) {
     switch (r.pbf.tag()) {
@@ -175,10 +178,23 @@ void parseType(Reader r, ValueInfo &info) {
       }
       break;
     }
-    case 4:
+    case 4: {
+      Reader sequence = r.submessage("TypeProto.Sequence");
+      ValueInfo element;
+      while (sequence.pbf.next()) {
+        if (sequence.pbf.tag() == 1 && depth < kMaxTypeDepth)
+          parseType(sequence.submessage("TypeProto"), element, depth + 1);
+        else
+          sequence.pbf.skip();
+      }
       info.kind = Kind::Sequence;
-      r.pbf.skip();
+      if (element.kind == Kind::Tensor) {
+        info.type = element.type;
+        info.hasShape = element.hasShape;
+        info.dims = std::move(element.dims);
+      }
       break;
+    }
     case 5:
       info.kind = Kind::Map;
       r.pbf.skip();
@@ -472,6 +488,22 @@ bool decodeNumbers(const TensorProto &tensor, llvm::function_ref<void(uint64_t)>
       default:
         p.skip();
       }
+    }
+    return true;
+  } catch (const ParseError &) {
+  } catch (const protozero::exception &) {
+  }
+  return false;
+}
+
+bool decodeStrings(const TensorProto &tensor, llvm::function_ref<void(StringRef)> visit) {
+  try {
+    Reader r{pbf_reader(tensor.message.data(), tensor.message.size()), "TensorProto"};
+    while (r.pbf.next()) {
+      if (r.pbf.tag() == 6)
+        visit(r.bytes());
+      else
+        r.pbf.skip();
     }
     return true;
   } catch (const ParseError &) {

@@ -69,7 +69,7 @@ struct ValueInfo {
   enum class Kind { None, Tensor, Sequence, Map, Optional, SparseTensor, Opaque };
   StringRef name;
   Kind kind = Kind::None;
-  DataType type = DataType::Undefined;
+  DataType type = DataType::Undefined; // of a sequence of tensors: what follows is of every element
   bool hasShape = false;
   std::vector<Dimension> dims;
 };
@@ -151,5 +151,7 @@ bool parseModel(StringRef bytes, Model &model, std::string &error);
 /// Calls `integer` or `floating` for each number of the tensor's typed data fields, in order; false when malformed.
 bool decodeNumbers(const TensorProto &tensor, llvm::function_ref<void(uint64_t)> integer,
                    llvm::function_ref<void(float)> single, llvm::function_ref<void(double)> floating);
+/// The same for string_data.
+bool decodeStrings(const TensorProto &tensor, llvm::function_ref<void(StringRef)> visit);
 
 } // namespace eyrie::import::onnx

@@ -47,6 +47,17 @@ Result constant(OpNode &n) {
     return literal<int64_t>(builder.getI64Type(), true, SmallVector<int64_t>{n.integer(name, 0)});
   if (name == "value_ints")
     return literal<int64_t>(builder.getI64Type(), false, n.integers(name));
+  if (name == "value_string" || name == "value_strings") {
+    SmallVector<int64_t> ids;
+    if (name == "value_string")
+      ids.push_back(n.texts->idOf(n.string(name, "")));
+    else
+      for (StringRef text : n.strings(name))
+        ids.push_back(n.texts->idOf(text));
+    Tensor t = literal<int64_t>(builder.getI64Type(), name == "value_string", ids);
+    t.isString = true;
+    return t;
+  }
   return n.unsupported("constants by attribute '" + name + "' are not supported");
 }
 

@@ -76,115 +76,134 @@ static bool findFixedSymbols(const Graph &graph, const ImportOptions &options, E
   return isGood;
 }
 
+static const std::vector<int64_t> *findShape(const ImportOptions &options, StringRef input) {
+  for (auto &[name, sizes] : options.shapes)
+    if (input == name)
+      return &sizes;
+  return nullptr;
+}
+
 bool Importer::addArguments(const Graph &graph, Scope &scope) {
   llvm::StringMap<int64_t> fixed;
   bool isGood = findFixedSymbols(graph, options, errors, fixed);
-  auto fail = [&](const ValueInfo &input, const std::string &text) {
-    errors.add("input " + quote(input.name) + " " + text);
-    isGood = false;
-  };
-  Block *entry = &main.getBody().front();
   llvm::DenseSet<StringRef> names;
   for (const ValueInfo &input : graph.inputs) {
-    if (input.name.empty() || input.name.contains('\0')) {
-      fail(input, "has no usable name");
-      continue;
-    }
-    if (!names.insert(input.name).second) {
-      fail(input, "is there twice");
-      continue;
-    }
-    if (scope.owns(input.name))
-      continue; // an initializer
-    // After these two errors the walk goes on, for the list of all that is not supported.
-    auto refuseKind = [&](const std::string &text) {
+    auto fail = [&](const std::string &text) {
+      errors.add("input " + quote(input.name) + " " + text);
+      isGood = false;
+    };
+    // After these errors the walk goes on, for the list of all that is not supported.
+    auto refuse = [&](const std::string &text) {
       errors.add("input " + quote(input.name) + " " + text);
       scope.add(input.name, Slot{});
     };
-    if (input.kind != ValueInfo::Kind::Tensor) {
-      refuseKind("is " + kindName(input.kind).str() + "; only tensors are supported");
-      continue;
-    }
-    ElementType element = elementTypeOf(&context, input.type);
-    if (!element.type) {
-      refuseKind("has the unsupported type " + typeName(input.type));
-      continue;
-    }
-    const std::vector<int64_t> *given = nullptr;
-    for (auto &[name, sizes] : options.shapes)
-      if (input.name == name)
-        given = &sizes;
-    if (!input.hasShape && !given) {
-      fail(input, "has no shape in the file; give one with --shape " + printable(input.name) + "=1x3x224x224");
-      continue;
-    }
-    size_t rank = input.hasShape ? input.dims.size() : given->size();
-    if (rank > kMaxRank) {
-      fail(input,
-           "has " + std::to_string(rank) + " dimensions, at most " + std::to_string(kMaxRank) + " are supported");
-      continue;
-    }
-
-    // The shape: known sizes, symbols by name, and symbols of their own; the latter two are read from the argument.
-    ops::Dims shape(rank);
-    SmallVector<std::pair<unsigned, Dim>> fresh;
-    bool isShapeGood = true;
-    for (size_t i = 0; i < rank; ++i) {
-      Dimension dim = input.hasShape ? input.dims[i] : Dimension{};
-      std::optional<int64_t> size = dim.value;
-      if (given && i < given->size() && (*given)[i] >= 0)
-        size = (*given)[i];
-      if (isSymbol(dim))
-        if (auto it = fixed.find(dim.name); it != fixed.end())
-          size = it->second;
-      if (size && *size < -1) {
-        fail(input, "has the negative size " + std::to_string(*size) + ": " + showDims(input));
-        isShapeGood = false;
-        break;
-      }
-      if (size && *size >= 0) {
-        shape[i] = *size;
-        continue;
-      }
-      std::string name = isSymbol(dim) ? printable(dim.name) : "";
-      std::string key = name.empty() ? printable(input.name) + "." + std::to_string(i) : name;
-      // The library's own symbols begin with '%'.
-      if (key.front() == '%' || name.empty())
-        key = "'" + key + "'";
-      shape[i] = dims.symbol(key, 0);
-      bool isNew = llvm::none_of(argumentSymbols, [&](auto &pair) { return pair.first == shape[i]; });
-      if (isNew) {
-        argumentSymbols.emplace_back(shape[i], name);
-        fresh.emplace_back(i, shape[i]);
-      }
-    }
-    if (!isShapeGood)
-      continue;
-    Tensor tensor;
-    tensor.elementType = element.type;
-    tensor.isUnsigned = element.isUnsigned;
-    tensor.shape = shape;
-    std::string error;
-    if (!checkResult(tensor, error)) {
-      fail(input, error);
-      continue;
-    }
-    Location loc = NameLoc::get(StringAttr::get(&context, printable(input.name)));
-    BlockArgument argument = entry->addArgument(tensor.type(), loc);
-    for (auto [i, symbol] : fresh) {
-      OpBuilder inEntry = OpBuilder::atBlockBegin(entry);
-      if (lastOfEntry)
-        inEntry.setInsertionPointAfter(lastOfEntry);
-      Value index = arith::ConstantIndexOp::create(inEntry, loc, i);
-      auto size = tensor::DimOp::create(inEntry, loc, argument, index);
-      lastOfEntry = size;
-      dims.setValue(symbol, size);
-    }
-    arguments.push_back({input.name.str(), shape, element.isUnsigned});
-    scope.add(input.name,
-              Slot{Slot::Kind::Tensor, ops::fromValue(argument, shape, element.isUnsigned), nullptr, nullptr});
+    if (input.name.empty() || input.name.contains('\0'))
+      fail("has no usable name");
+    else if (!names.insert(input.name).second)
+      fail("is there twice");
+    else if (scope.owns(input.name))
+      continue; // an initializer
+    else if (input.kind != ValueInfo::Kind::Tensor && input.kind != ValueInfo::Kind::Sequence)
+      refuse("is " + kindName(input.kind).str() + "; only tensors and sequences of tensors are supported");
+    else if (input.kind == ValueInfo::Kind::Sequence && input.type == DataType::Undefined)
+      refuse("is a sequence whose elements are no tensors, which is not supported");
+    else if (!elementTypeOf(&context, input.type).type)
+      refuse("has the unsupported type " + typeName(input.type));
+    else if (input.dims.size() > kMaxRank)
+      fail("has " + std::to_string(input.dims.size()) + " dimensions, at most " + std::to_string(kMaxRank) +
+           " are supported");
+    else if (input.kind == ValueInfo::Kind::Sequence)
+      addSequenceArgument(input, scope);
+    else
+      isGood &= addArgument(input, fixed, scope);
   }
   return isGood;
+}
+
+/// The elements differ in size, so a symbol says nothing: only numbers are kept. `--shape` fixes the elements' sizes.
+void Importer::addSequenceArgument(const ValueInfo &input, Scope &scope) {
+  ElementType element = elementTypeOf(&context, input.type);
+  Sequence sequence{element.type, element.isUnsigned, element.isString, std::nullopt, Value(), {}};
+  const std::vector<int64_t> *given = findShape(options, input.name);
+  sequence.shape.kind = input.hasShape || given ? ElementShape::Kind::Ranked : ElementShape::Kind::AnyRank;
+  if (given)
+    sequence.shape.sizes.assign(given->begin(), given->end());
+  else
+    for (const Dimension &dim : input.dims)
+      sequence.shape.sizes.push_back(dim.value.value_or(-1));
+  for (int64_t &size : sequence.shape.sizes)
+    size = size < 0 ? ShapedType::kDynamic : size;
+  Location loc = NameLoc::get(StringAttr::get(&context, printable(input.name)));
+  sequence.list = main.getBody().front().addArgument(sequence.listType(), loc);
+  arguments.emplace_back(input.name, Slot::of(sequence));
+  scope.add(input.name, Slot::of(sequence));
+}
+
+bool Importer::addArgument(const ValueInfo &input, const llvm::StringMap<int64_t> &fixed, Scope &scope) {
+  auto fail = [&](const std::string &text) {
+    errors.add("input " + quote(input.name) + " " + text);
+    return false;
+  };
+  Block *entry = &main.getBody().front();
+  const std::vector<int64_t> *given = findShape(options, input.name);
+  if (!input.hasShape && !given)
+    return fail("has no shape in the file; give one with --shape " + printable(input.name) + "=1x3x224x224");
+  size_t rank = input.hasShape ? input.dims.size() : given->size();
+  if (rank > kMaxRank)
+    return fail("has " + std::to_string(rank) + " dimensions, at most " + std::to_string(kMaxRank) + " are supported");
+
+  // The shape: known sizes, symbols by name, and symbols of their own; the latter two are read from the argument.
+  ElementType element = elementTypeOf(&context, input.type);
+  Tensor tensor;
+  tensor.elementType = element.type;
+  tensor.isUnsigned = element.isUnsigned;
+  tensor.isString = element.isString;
+  tensor.shape.resize(rank);
+  SmallVector<std::pair<unsigned, Dim>> fresh;
+  for (size_t i = 0; i < rank; ++i) {
+    Dimension dim = input.hasShape ? input.dims[i] : Dimension{};
+    std::optional<int64_t> size = dim.value;
+    if (given && i < given->size() && (*given)[i] >= 0)
+      size = (*given)[i];
+    if (isSymbol(dim))
+      if (auto it = fixed.find(dim.name); it != fixed.end())
+        size = it->second;
+    if (size && *size < -1)
+      return fail("has the negative size " + std::to_string(*size) + ": " + showDims(input));
+    if (size && *size >= 0) {
+      tensor.shape[i] = *size;
+      continue;
+    }
+    std::string name = isSymbol(dim) ? printable(dim.name) : "";
+    std::string key = name.empty() ? printable(input.name) + "." + std::to_string(i) : name;
+    // The library's own symbols begin with '%'.
+    if (key.front() == '%' || name.empty())
+      key = "'" + key + "'";
+    tensor.shape[i] = dims.symbol(key, 0);
+    bool isNew = llvm::none_of(argumentSymbols, [&](auto &pair) { return pair.first == tensor.shape[i]; });
+    if (isNew) {
+      argumentSymbols.emplace_back(tensor.shape[i], name);
+      fresh.emplace_back(i, tensor.shape[i]);
+    }
+  }
+  std::string error;
+  if (!checkResult(tensor, error))
+    return fail(error);
+  Location loc = NameLoc::get(StringAttr::get(&context, printable(input.name)));
+  BlockArgument argument = entry->addArgument(tensor.type(), loc);
+  for (auto [i, symbol] : fresh) {
+    OpBuilder inEntry = OpBuilder::atBlockBegin(entry);
+    if (lastOfEntry)
+      inEntry.setInsertionPointAfter(lastOfEntry);
+    Value index = arith::ConstantIndexOp::create(inEntry, loc, i);
+    auto size = tensor::DimOp::create(inEntry, loc, argument, index);
+    lastOfEntry = size;
+    dims.setValue(symbol, size);
+  }
+  tensor.value = argument;
+  arguments.emplace_back(input.name, Slot::of(tensor));
+  scope.add(input.name, Slot::of(tensor));
+  return true;
 }
 
 ArrayAttr Importer::dimNames(ArrayRef<Dim> shape) {
@@ -281,31 +300,42 @@ void Importer::addChecks() {
     check(x, y, /*orOne=*/true);
 }
 
-void Importer::addResults(const Graph &graph, ArrayRef<Tensor> results) {
+DictionaryAttr Importer::describeValue(StringRef name, const Slot &value) {
+  NamedAttrList attributes;
+  attributes.append("eyrie.name", builder.getStringAttr(name));
+  if (value.kind == Slot::Kind::Sequence) {
+    ElementShape shape = value.sequence.elementShape();
+    if (shape.kind == ElementShape::Kind::Ranked)
+      attributes.append("eyrie.element_sizes", builder.getDenseI64ArrayAttr(shape.sizes));
+    return attributes.getDictionary(&context);
+  }
+  attributes.append("eyrie.dims", dimNames(value.tensor.shape));
+  if (value.tensor.isString)
+    attributes.append("eyrie.string", builder.getUnitAttr());
+  else if (value.tensor.isUnsigned)
+    attributes.append("eyrie.unsigned", builder.getUnitAttr());
+  return attributes.getDictionary(&context);
+}
+
+void Importer::addResults(const Graph &graph, ArrayRef<Slot> results) {
   unifyNames(dims.getAssumptions(), argumentSymbols);
   SmallVector<Value> values;
   SmallVector<Type> types;
-  for (auto [tensor, output] : llvm::zip_equal(results, graph.outputs)) {
+  for (auto [slot, output] : llvm::zip_equal(results, graph.outputs)) {
     b->loc = NameLoc::get(StringAttr::get(&context, printable(output.name)));
-    values.push_back(b->value(tensor));
+    values.push_back(slot.kind == Slot::Kind::Sequence ? listOf(*b, slot.sequence) : b->value(slot.tensor));
     types.push_back(values.back().getType());
   }
   func::ReturnOp::create(builder, main.getLoc(), values);
   addChecks();
   Block &entry = main.getBody().front();
   main.setFunctionType(builder.getFunctionType(entry.getArgumentTypes(), types));
-  for (auto [i, tensor, output] : llvm::enumerate(results, graph.outputs)) {
-    main.setResultAttr(i, "eyrie.name", builder.getStringAttr(printable(output.name)));
-    main.setResultAttr(i, "eyrie.dims", dimNames(tensor.shape));
-    if (tensor.isUnsigned)
-      main.setResultAttr(i, "eyrie.unsigned", builder.getUnitAttr());
-  }
-  for (auto [i, argument] : llvm::enumerate(arguments)) {
-    main.setArgAttr(i, "eyrie.name", builder.getStringAttr(argument.name));
-    main.setArgAttr(i, "eyrie.dims", dimNames(argument.shape));
-    if (argument.isUnsigned)
-      main.setArgAttr(i, "eyrie.unsigned", builder.getUnitAttr());
-  }
+  for (auto [i, slot, output] : llvm::enumerate(results, graph.outputs))
+    main.setResultAttrs(i, describeValue(printable(output.name), slot));
+  for (auto [i, argument] : llvm::enumerate(arguments))
+    main.setArgAttrs(i, describeValue(argument.first, argument.second));
+  if (SmallVector<StringRef> all(texts.all()); !all.empty())
+    (*module)->setAttr("eyrie.texts", builder.getStrArrayAttr(all));
 }
 
 } // namespace eyrie::import::onnx

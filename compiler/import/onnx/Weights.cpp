@@ -175,14 +175,29 @@ ElementType elementTypeOf(MLIRContext *context, DataType type) {
     return integer(2, true);
   case DataType::Bool:
     return integer(1, false);
+  case DataType::String:
+    return {IntegerType::get(context, 64), false, /*isString=*/true};
   default:
     return {};
   }
 }
 
-Expected<Weight> readTensor(MLIRContext *context, const TensorProto &tensor, Files &files,
-                            const std::shared_ptr<llvm::MemoryBuffer> &model) {
-  ElementType element = elementTypeOf(context, tensor.type);
+/// The ids of a tensor's strings.
+static Expected<Bytes> readStrings(const TensorProto &tensor, Texts &texts, int64_t count) {
+  if (tensor.isExternal || tensor.raw)
+    return refuse("holds strings, which must lie in string_data");
+  SmallVector<int64_t> ids;
+  if (!decodeStrings(tensor, [&](StringRef text) { ids.push_back(texts.idOf(text)); }))
+    return refuse("has damaged data");
+  if (std::ssize(ids) != count)
+    return refuse("has {0} strings of data, its dimensions need {1}", ids.size(), count);
+  auto buffer = allocate(count * sizeof(int64_t));
+  std::memcpy(mutableBytes(buffer), ids.data(), count * sizeof(int64_t));
+  return Bytes{ArrayRef<char>(buffer->getBufferStart(), count * sizeof(int64_t)), buffer};
+}
+
+Expected<Weight> readTensor(const Source &source, const TensorProto &tensor) {
+  ElementType element = elementTypeOf(source.context, tensor.type);
   if (!element.type)
     return refuse("has the unsupported type {0}", typeName(tensor.type));
   auto count = countElements(tensor.dims);
@@ -194,37 +209,39 @@ Expected<Weight> readTensor(MLIRContext *context, const TensorProto &tensor, Fil
     return refuse("has raw data and typed data at once");
 
   Expected<Bytes> data = Bytes{};
-  if (tensor.isExternal) {
+  if (element.isString) {
+    data = readStrings(tensor, source.texts, *count);
+  } else if (tensor.isExternal) {
     if (tensor.hasTypedData || (tensor.raw && !tensor.raw->empty()))
       return refuse("has external data and data in the file at once");
-    data = readExternal(tensor, files, bytes);
+    data = readExternal(tensor, source.files, bytes);
   } else if (tensor.hasTypedData) {
     data = decodeTyped(tensor, bits, bytes);
   } else {
     StringRef raw = tensor.raw.value_or(StringRef());
     if (static_cast<int64_t>(raw.size()) != bytes)
       return refuse("has {0} bytes of data, its dimensions need {1}", raw.size(), bytes);
-    data = Bytes{ArrayRef<char>(raw.data(), raw.size()), model};
+    data = Bytes{ArrayRef<char>(raw.data(), raw.size()), source.model};
   }
   if (!data)
     return data.takeError();
   Weight weight;
   weight.type = RankedTensorType::get(tensor.dims, element.type);
   weight.isUnsigned = element.isUnsigned;
+  weight.isString = element.isString;
   weight.bytes =
       tensor.type == DataType::Bool ? normalizeBooleans(*data) : align(*data, std::max<int64_t>(bits / 8, 1));
   return weight;
 }
 
-Expected<Weight> readSparseTensor(MLIRContext *context, const SparseTensorProto &sparse, Files &files,
-                                  const std::shared_ptr<llvm::MemoryBuffer> &model) {
+Expected<Weight> readSparseTensor(const Source &source, const SparseTensorProto &sparse) {
   auto count = countElements(sparse.dims);
   if (!count)
     return count.takeError();
-  auto values = readTensor(context, sparse.values, files, model);
+  auto values = readTensor(source, sparse.values);
   if (!values)
     return values.takeError();
-  auto indices = readTensor(context, sparse.indices, files, model);
+  auto indices = readTensor(source, sparse.indices);
   if (!indices)
     return indices.takeError();
   int64_t bits = sparse.values.type == DataType::Bool ? 8 : values->type.getElementTypeBitWidth();
@@ -257,6 +274,7 @@ Expected<Weight> readSparseTensor(MLIRContext *context, const SparseTensorProto 
   Weight weight;
   weight.type = RankedTensorType::get(sparse.dims, values->type.getElementType());
   weight.isUnsigned = values->isUnsigned;
+  weight.isString = values->isString;
   weight.bytes = {ArrayRef<char>(buffer->getBufferStart(), buffer->getBufferSize()), buffer};
   return weight;
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include "compiler/import/onnx/Files.h"
 #include "compiler/import/onnx/Proto.h"
+#include "compiler/import/onnx/Strings.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
 
@@ -15,26 +16,33 @@ inline constexpr int64_t kMaxElements = int64_t(1) << 40;
 struct ElementType {
   mlir::Type type;
   bool isUnsigned = false;
+  bool isString = false; // the type is that of their ids
 };
 
 /// "float", "int64", ... or "type 99".
 std::string typeName(DataType type);
-/// The element type in IR; a null type for what is not supported (strings, complex numbers, unknown numbers).
+/// The element type in IR; a null type for what is not supported (complex numbers, unknown numbers).
 ElementType elementTypeOf(mlir::MLIRContext *context, DataType type);
 
 struct Weight {
   mlir::RankedTensorType type;
   bool isUnsigned = false;
+  bool isString = false;
   Bytes bytes; // row-major, little-endian; booleans one byte each; elements below one byte packed, the first lowest
 };
 
+/// What tensors of the model are read with.
+struct Source {
+  mlir::MLIRContext *context;
+  Files &files;
+  Texts &texts;
+  std::shared_ptr<llvm::MemoryBuffer> model; // the mapped file, which owns raw data
+};
+
 /// Checks everything about the tensor (type, dims, amount of data) and finds or decodes its bytes.
-/// `model` is the mapped model file, which owns raw data.
-llvm::Expected<Weight> readTensor(mlir::MLIRContext *context, const TensorProto &tensor, Files &files,
-                                  const std::shared_ptr<llvm::MemoryBuffer> &model);
+llvm::Expected<Weight> readTensor(const Source &source, const TensorProto &tensor);
 /// The same for a sparse tensor, made dense.
-llvm::Expected<Weight> readSparseTensor(mlir::MLIRContext *context, const SparseTensorProto &sparse, Files &files,
-                                        const std::shared_ptr<llvm::MemoryBuffer> &model);
+llvm::Expected<Weight> readSparseTensor(const Source &source, const SparseTensorProto &sparse);
 
 /// The elements in the attribute's own storage; for few elements.
 mlir::DenseElementsAttr toDense(const Weight &weight);

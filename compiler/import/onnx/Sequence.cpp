@@ -1,0 +1,400 @@
+#include "compiler/import/onnx/Sequence.h"
+#include "compiler/graph/ElementTypes.h"
+#include "compiler/ops/Loop.h"
+#include "compiler/ops/Ops.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using eyrie::ops::Dim;
+using eyrie::ops::Dims;
+using eyrie::ops::Tensor;
+using llvm::Twine;
+
+namespace eyrie::import::onnx {
+
+//===- what is known ------------------------------------------------------------------------------------------------===
+
+ElementShape ElementShape::of(const Tensor &element) {
+  ElementShape shape{Kind::Ranked, {}};
+  for (Dim size : element.shape)
+    shape.sizes.push_back(size.typeSize());
+  return shape;
+}
+
+void ElementShape::join(const ElementShape &other) {
+  if (other.kind == Kind::Unfilled || kind == Kind::AnyRank)
+    return;
+  if (kind == Kind::Unfilled) {
+    *this = other;
+  } else if (other.kind == Kind::AnyRank || sizes.size() != other.sizes.size()) {
+    *this = {Kind::AnyRank, {}};
+  } else {
+    for (auto [mine, theirs] : llvm::zip_equal(sizes, other.sizes))
+      if (mine != theirs)
+        mine = ShapedType::kDynamic;
+  }
+}
+
+Sequence Sequence::ofKnown(std::vector<Tensor> elements) {
+  Sequence sequence;
+  sequence.elementType = elements.front().elementType;
+  sequence.isUnsigned = elements.front().isUnsigned;
+  sequence.isString = elements.front().isString;
+  sequence.elements = std::move(elements);
+  return sequence;
+}
+
+Sequence Sequence::withList(Value list, ElementShape shape) const {
+  return {elementType, isUnsigned, isString, std::nullopt, list, std::move(shape)};
+}
+
+ElementShape Sequence::elementShape() const {
+  if (!elements)
+    return shape;
+  ElementShape joined;
+  for (const Tensor &element : *elements)
+    joined.join(ElementShape::of(element));
+  return joined;
+}
+
+Type Sequence::listType() const { return graph::getListType(elementType, isUnsigned, isString); }
+
+std::string Sequence::str() const {
+  ElementShape shape = elementShape();
+  Tensor like;
+  like.elementType = elementType;
+  like.isUnsigned = isUnsigned;
+  like.isString = isString;
+  std::string text = like.str(); // "f32[]"
+  text.resize(text.size() - 2);
+  if (shape.kind == ElementShape::Kind::Ranked) {
+    text += "[";
+    for (auto [i, size] : llvm::enumerate(shape.sizes))
+      text += (i ? ", " : "") + (ShapedType::isDynamic(size) ? "?" : std::to_string(size));
+    text += "]";
+  }
+  return "sequence of " + text;
+}
+
+//===- elements -----------------------------------------------------------------------------------------------------===
+
+/// The same tensor with what `sequence` says about its elements.
+static Tensor marked(Tensor t, const Sequence &sequence) {
+  t.isUnsigned = sequence.isUnsigned;
+  t.isString = sequence.isString;
+  return t;
+}
+
+static Value insert(ops::Builder &b, Value list, Dim position, const Tensor &element) {
+  Value at = b.index(position), value = b.value(element);
+  return graph::ListInsertOp::create(b.builder, b.loc, list.getType(), list, at, value);
+}
+
+Value listOf(ops::Builder &b, const Sequence &sequence) {
+  if (!sequence.elements)
+    return sequence.list;
+  Value list = graph::ListEmptyOp::create(b.builder, b.loc, sequence.listType());
+  for (auto [i, element] : llvm::enumerate(*sequence.elements))
+    list = insert(b, list, i, element);
+  return list;
+}
+
+Dim lengthOf(ops::Builder &b, const Sequence &sequence) {
+  if (sequence.elements)
+    return sequence.elements->size();
+  return b.dims.opaque(graph::ListSizeOp::create(b.builder, b.loc, sequence.list), "length", /*lower=*/0);
+}
+
+Dim fromStart(ops::Builder &b, Dim position, Dim length) {
+  if (position.isConstant())
+    return position.constant() < 0 ? position + length : position;
+  if (std::optional<int64_t> lower = ops::lowerBound(position); lower && *lower >= 0)
+    return position;
+  Value given = b.index(position), wrapped = b.index(position + length);
+  Value isNegative = arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::slt, given, b.index(0));
+  return b.dims.opaque(arith::SelectOp::create(b.builder, b.loc, isNegative, wrapped, given), "position");
+}
+
+/// The position, if it and the elements are known; an error if there is no such element.
+static FailureOr<std::optional<size_t>> knownPosition(ops::Builder &b, const Sequence &sequence, Dim position, size_t end) {
+  if (!sequence.elements || !position.isConstant())
+    return std::optional<size_t>();
+  if (position.constant() < 0 || position.constant() >= static_cast<int64_t>(end))
+    return b.error() << "the position is out of range for a sequence of " << sequence.elements->size() << " elements";
+  return std::optional<size_t>(position.constant());
+}
+
+FailureOr<Tensor> elementAt(ops::Builder &b, const Sequence &sequence, Dim position) {
+  auto known = knownPosition(b, sequence, position, sequence.elements ? sequence.elements->size() : 0);
+  if (failed(known))
+    return failure();
+  if (*known)
+    return (*sequence.elements)[**known];
+  ElementShape shape = sequence.elementShape();
+  if (shape.kind == ElementShape::Kind::Unfilled)
+    return b.error() << "takes an element of a sequence that has none";
+  if (shape.kind == ElementShape::Kind::AnyRank)
+    return b.error() << "taking an element of a sequence whose elements have no known rank is not supported; give the "
+                        "elements a shape where the sequence comes from (" +
+                            sequence.str() + ")";
+  Value list = listOf(b, sequence), at = b.index(position);
+  Tensor element;
+  element.elementType = sequence.elementType;
+  SmallVector<Value> sizes;
+  for (auto [i, size] : llvm::enumerate(shape.sizes)) {
+    if (!ShapedType::isDynamic(size)) {
+      element.shape.push_back(size);
+      continue;
+    }
+    sizes.push_back(graph::ListDimOp::create(b.builder, b.loc, list, at, i));
+    element.shape.push_back(b.dims.opaque(sizes.back(), "size", /*lower=*/0));
+  }
+  element.value = graph::ListGetOp::create(b.builder, b.loc, element.type(), list, at, sizes);
+  return marked(element, sequence);
+}
+
+FailureOr<Sequence> insertAt(ops::Builder &b, const Sequence &sequence, const Tensor &element, Dim position) {
+  if (!sequence.hasTypeOf(element))
+    return b.error() << "cannot put " << element.str() << " into a " << sequence.str();
+  auto known = knownPosition(b, sequence, position, sequence.elements ? sequence.elements->size() + 1 : 0);
+  if (failed(known))
+    return failure();
+  if (*known) {
+    Sequence result = sequence;
+    result.elements->insert(result.elements->begin() + **known, element);
+    return result;
+  }
+  ElementShape shape = sequence.elementShape();
+  shape.join(ElementShape::of(element));
+  return sequence.withList(insert(b, listOf(b, sequence), position, element), shape);
+}
+
+FailureOr<Sequence> eraseAt(ops::Builder &b, const Sequence &sequence, Dim position) {
+  auto known = knownPosition(b, sequence, position, sequence.elements ? sequence.elements->size() : 0);
+  if (failed(known))
+    return failure();
+  if (*known) {
+    Sequence result = sequence;
+    result.elements->erase(result.elements->begin() + **known);
+    return result;
+  }
+  Value list = listOf(b, sequence), at = b.index(position);
+  return sequence.withList(graph::ListEraseOp::create(b.builder, b.loc, list.getType(), list, at),
+                           sequence.elementShape());
+}
+
+//===- loops over elements ------------------------------------------------------------------------------------------===
+
+FailureOr<SmallVector<Sequence>> makeSequences(ops::Builder &b, Dim length, MakeElements make) {
+  Value zero = b.index(0), one = b.index(1), end = b.index(length);
+  // The types of the lists are known only after the first element, so the body is built apart.
+  auto apart = scf::ForOp::create(b.builder, b.loc, zero, end, one);
+  Dim position = b.dims.opaque(apart.getInductionVar(), "position", /*lower=*/0);
+  FailureOr<SmallVector<Tensor>> elements = failure();
+  SmallVector<Value> values;
+  {
+    OpBuilder::InsertionGuard guard(b.builder);
+    b.builder.setInsertionPoint(apart.getBody()->getTerminator());
+    elements = make(position);
+    if (failed(elements))
+      return failure();
+    for (const Tensor &element : *elements)
+      values.push_back(b.value(element));
+  }
+  SmallVector<Sequence> sequences;
+  SmallVector<Value> inits;
+  for (const Tensor &element : *elements) {
+    Sequence known = Sequence::ofKnown({element});
+    inits.push_back(graph::ListEmptyOp::create(b.builder, b.loc, known.listType()));
+    sequences.push_back(known.withList(Value(), ElementShape::of(element)));
+  }
+  auto loop = scf::ForOp::create(b.builder, b.loc, zero, end, one, inits);
+  Block *body = loop.getBody();
+  apart.getBody()->getTerminator()->erase();
+  apart.getInductionVar().replaceAllUsesWith(loop.getInductionVar());
+  b.dims.setValue(position, loop.getInductionVar());
+  body->getOperations().splice(body->end(), apart.getBody()->getOperations());
+  apart.erase();
+  OpBuilder::InsertionGuard guard(b.builder);
+  b.builder.setInsertionPointToEnd(body);
+  SmallVector<Value> next;
+  for (auto [list, value] : llvm::zip_equal(loop.getRegionIterArgs(), values))
+    next.push_back(graph::ListInsertOp::create(b.builder, b.loc, list.getType(), list, loop.getInductionVar(), value));
+  scf::YieldOp::create(b.builder, b.loc, next);
+  for (auto [sequence, list] : llvm::zip_equal(sequences, loop.getResults()))
+    sequence.list = list;
+  return sequences;
+}
+
+/// The axis of an operation that joins: along an existing one, or a new one.
+static FailureOr<int64_t> joinedAxis(ops::Builder &b, int64_t axis, int64_t rank, bool isNewAxis) {
+  if (!isNewAxis && rank == 0)
+    return b.error() << "cannot join scalars along an axis that exists";
+  return ops::normalizeAxis(b, axis, rank + isNewAxis);
+}
+
+/// All sizes of the elements but the one along `axis` must be those of the first one: checked in every turn.
+static void checkSizes(ops::Builder &b, const Tensor &element, const Dims &shape, int64_t axis) {
+  for (auto [i, size] : llvm::enumerate(element.shape)) {
+    if (static_cast<int64_t>(i) == axis || size == shape[i])
+      continue;
+    Value isSame = arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::eq, b.index(size), b.index(shape[i]));
+    cf::AssertOp::create(b.builder, b.loc, isSame, "the elements of the sequence to be joined have different sizes");
+  }
+}
+
+/// The elements of a list, one behind the other along the first axis of the result.
+static FailureOr<Tensor> concatenateList(ops::Builder &b, const Sequence &sequence, int64_t axis, bool isNewAxis) {
+  Sequence list = sequence.withList(listOf(b, sequence), sequence.elementShape());
+  Dim length = lengthOf(b, list);
+  Value isFilled =
+      arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::sgt, b.index(length), b.index(0));
+  cf::AssertOp::create(b.builder, b.loc, isFilled, "joins the elements of a sequence that has none");
+  FailureOr<Tensor> first = elementAt(b, list, 0);
+  if (failed(first))
+    return failure();
+  auto position = joinedAxis(b, axis, first->rank(), isNewAxis);
+  if (failed(position))
+    return failure();
+  int64_t along = isNewAxis ? -1 : *position;
+  // 1. How many rows.
+  Dim rows = length;
+  Value zero = b.index(0), one = b.index(1), end = b.index(length);
+  if (!isNewAxis) {
+    auto sum = scf::ForOp::create(b.builder, b.loc, zero, end, one, zero);
+    OpBuilder inBody = OpBuilder::atBlockBegin(sum.getBody());
+    Value size = graph::ListDimOp::create(inBody, b.loc, list.list, sum.getInductionVar(), along);
+    Value next = arith::AddIOp::create(inBody, b.loc, sum.getRegionIterArg(0), size);
+    scf::YieldOp::create(inBody, b.loc, next);
+    rows = b.dims.opaque(sum.getResult(0), "rows", /*lower=*/0);
+  }
+  // 2. The joined axis comes first while they are put in.
+  SmallVector<int64_t> order;
+  for (int64_t i = 0; i < first->rank(); ++i)
+    if (i != along)
+      order.push_back(i);
+  Dims shape{rows};
+  for (int64_t i : order)
+    shape.push_back(first->shape[i]);
+  if (!isNewAxis)
+    order.insert(order.begin(), along);
+  Tensor whole = b.empty(shape, sequence.elementType);
+  Value inits[] = {zero, whole.value};
+  auto loop = scf::ForOp::create(b.builder, b.loc, zero, end, one, inits);
+  {
+    OpBuilder::InsertionGuard guard(b.builder);
+    b.builder.setInsertionPointToStart(loop.getBody());
+    FailureOr<Tensor> element = elementAt(b, list, b.dims.opaque(loop.getInductionVar(), "position", 0));
+    if (failed(element))
+      return failure();
+    checkSizes(b, *element, first->shape, along);
+    Tensor part = b.transpose(*element, order);
+    Dims partShape = shape;
+    partShape[0] = isNewAxis ? Dim(1) : part.shape[0];
+    part = b.reshape(part, partShape);
+    Tensor before = ops::tied(b, loop.getRegionIterArg(1), shape);
+    Value offset = loop.getRegionIterArg(0);
+    Value after = graph::UpdateOp::create(b.builder, b.loc, before.value, b.withShape(b.value(part), partShape), offset);
+    Value next = arith::AddIOp::create(b.builder, b.loc, offset, b.index(partShape[0]));
+    scf::YieldOp::create(b.builder, b.loc, ValueRange{next, ops::handedOn(b, ops::fromValue(after, shape),
+                                                                         cast<RankedTensorType>(whole.value.getType()))});
+  }
+  Tensor joined = ops::tied(b, loop.getResult(1), shape);
+  SmallVector<int64_t> back = llvm::to_vector(llvm::seq<int64_t>(1, joined.rank()));
+  back.insert(back.begin() + *position, 0);
+  return marked(b.transpose(joined, back), sequence);
+}
+
+FailureOr<Tensor> concatenate(ops::Builder &b, const Sequence &sequence, int64_t axis, bool isNewAxis) {
+  if (!sequence.elements)
+    return concatenateList(b, sequence, axis, isNewAxis);
+  if (sequence.elements->empty())
+    return b.error() << "joins the elements of a sequence that has none";
+  auto position = joinedAxis(b, axis, sequence.elements->front().rank(), isNewAxis);
+  if (failed(position))
+    return failure();
+  SmallVector<Tensor> parts(sequence.elements->begin(), sequence.elements->end());
+  if (isNewAxis)
+    for (Tensor &part : parts) {
+      FailureOr<Tensor> wider = ops::unsqueeze(b, part, {*position});
+      if (failed(wider))
+        return failure();
+      part = *wider;
+    }
+  FailureOr<Tensor> joined = ops::concat(b, parts, *position);
+  if (failed(joined))
+    return failure();
+  return marked(*joined, sequence);
+}
+
+//===- split --------------------------------------------------------------------------------------------------------===
+
+FailureOr<Sequence> split(ops::Builder &b, const Tensor &t, const Tensor *sizes, int64_t axis, bool keepAxis) {
+  auto position = ops::normalizeAxis(b, axis, t.rank());
+  if (failed(position))
+    return failure();
+  Dim whole = t.shape[*position];
+  Sequence like = Sequence::ofKnown({t});
+  SmallVector<Dim> parts;
+  if (sizes && sizes->rank() > 0) {
+    auto given = b.integers(*sizes, "the sizes of the parts", /*lower=*/0);
+    if (failed(given))
+      return failure();
+    parts.append(given->begin(), given->end());
+  } else {
+    Dim step = 1;
+    if (sizes) {
+      auto given = b.integers(*sizes, "the size of the parts");
+      if (failed(given))
+        return failure();
+      step = given->front();
+    }
+    if (step.isConstant() && step.constant() < 1)
+      return b.error() << "the size of the parts must be at least 1, found " << step.str();
+    if (!step.isConstant() || !whole.isConstant()) {
+      if (!step.isConstant()) {
+        Value isPositive =
+            arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::sgt, b.index(step), b.index(0));
+        cf::AssertOp::create(b.builder, b.loc, isPositive, "the size of the parts must be at least 1");
+        step = ops::max(step, 1);
+      }
+      bool isDropped = !sizes && !keepAxis;
+      auto made = makeSequences(b, ops::ceilDiv(whole, step), [&](Dim i) -> FailureOr<SmallVector<Tensor>> {
+        Dims offsets(t.rank(), Dim(0)), lengths = t.shape;
+        offsets[*position] = i * step;
+        lengths[*position] = sizes ? ops::min(step, whole - i * step) : Dim(1);
+        Tensor part = b.extract(t, offsets, lengths, SmallVector<int64_t>(t.rank(), 1));
+        if (isDropped) {
+          FailureOr<Tensor> narrower = ops::squeeze(b, part, {*position});
+          if (failed(narrower))
+            return failure();
+          part = *narrower;
+        }
+        return SmallVector<Tensor>{marked(part, like)};
+      });
+      if (failed(made))
+        return failure();
+      return made->front();
+    }
+    for (int64_t left = whole.constant(); left > 0; left -= step.constant())
+      parts.push_back(std::min(left, step.constant()));
+  }
+  auto tensors = ops::split(b, t, *position, parts);
+  if (failed(tensors))
+    return failure();
+  std::vector<Tensor> elements;
+  for (Tensor &part : *tensors) {
+    FailureOr<Tensor> element = part;
+    if (!sizes && !keepAxis)
+      element = ops::squeeze(b, part, {*position});
+    if (failed(element))
+      return failure();
+    elements.push_back(marked(*element, like));
+  }
+  like.elements = std::move(elements);
+  return like;
+}
+
+} // namespace eyrie::import::onnx
