@@ -86,7 +86,13 @@ TEST(Types, SizesOfTensors) {
   EXPECT_EQ(bytes, 0u);
   EXPECT_STATUS(Status(eyrie_tensor_bytes(EYRIE_F32, 2, huge, &bytes)), EYRIE_OUT_OF_RANGE, "2^64");
   EXPECT_STATUS(Status(eyrie_tensor_bytes(99, 2, dims, &bytes)), EYRIE_INVALID_ARGUMENT, "99");
-  EXPECT_STATUS(Status(eyrie_tensor_bytes(EYRIE_STRING, 2, dims, &bytes)), EYRIE_UNIMPLEMENTED, "string");
+  EXPECT_OK(Status(eyrie_tensor_bytes(EYRIE_STRING, 2, dims, &bytes)));
+  EXPECT_EQ(bytes, 15 * sizeof(eyrie_string_t));
+  EXPECT_EQ(eyrie_type_bits(EYRIE_STRING), 8 * sizeof(eyrie_string_t));
+  EXPECT_OK(Status(eyrie_tensor_bytes(EYRIE_SEQUENCE, 1, dims, &bytes)));
+  EXPECT_EQ(bytes, 3 * sizeof(eyrie_tensor_t));
+  EXPECT_EQ(eyrie_type_bits(EYRIE_SEQUENCE), 0u);
+  EXPECT_EQ(eyrie_type_name(EYRIE_SEQUENCE), nullptr);
   EXPECT_EQ(eyrie_type_from_name("bf16"), static_cast<uint32_t>(EYRIE_BF16));
   EXPECT_EQ(eyrie_type_from_name("x"), 0u);
   EXPECT_STREQ(eyrie_type_npy(EYRIE_F16), "<f2");

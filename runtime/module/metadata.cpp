@@ -16,12 +16,17 @@ Status CheckValue(const abi::fb::Value& value, uint32_t symbol_count) {
     return Error(EYRIE_INVALID_ARGUMENT, "unknown element type %u", value.element_type());
   uint32_t rank = CountOf(value.dims());
   if (rank > abi::kMaxRank) return Error(EYRIE_INVALID_ARGUMENT, "rank %u, limit %u", rank, abi::kMaxRank);
+  if (value.kind() > 1) return Error(EYRIE_INVALID_ARGUMENT, "unknown kind %u", value.kind());
+  if (value.any_rank() && (value.kind() == 0 || rank))
+    return Error(EYRIE_INVALID_ARGUMENT, "only a sequence without dimensions may have elements of any rank");
   for (uint32_t i = 0; i < rank; ++i) {
     const abi::fb::Dim* dim = value.dims()->Get(i);
     if (dim->size() < -1)
       return Error(EYRIE_INVALID_ARGUMENT, "dimension %u has the size %lld", i, static_cast<long long>(dim->size()));
     if (dim->symbol() < -1 || (dim->symbol() >= 0 && static_cast<uint32_t>(dim->symbol()) >= symbol_count))
       return Error(EYRIE_INVALID_ARGUMENT, "dimension %u has the symbol %d, of %u", i, dim->symbol(), symbol_count);
+    if (dim->symbol() >= 0 && value.kind() == 1)
+      return Error(EYRIE_INVALID_ARGUMENT, "dimension %u of a sequence's elements has a symbol", i);
   }
   return {};
 }
@@ -46,9 +51,10 @@ Status CheckFunction(const abi::fb::Function& function, uint32_t symbol_count, u
   if (!InRange(function.code_offset(), function.code_size(), bytecode_words))
     return Error(EYRIE_INVALID_ARGUMENT, "%u words of code from word %u, of %llu", function.code_size(),
                  function.code_offset(), static_cast<unsigned long long>(bytecode_words));
-  if (function.int_registers() > abi::kMaxRegisters || function.buffer_registers() > abi::kMaxRegisters)
-    return Error(EYRIE_RESOURCE_EXHAUSTED, "%u and %u registers, limit %u", function.int_registers(),
-                 function.buffer_registers(), abi::kMaxRegisters);
+  if (function.int_registers() > abi::kMaxRegisters || function.buffer_registers() > abi::kMaxRegisters ||
+      function.list_registers() > abi::kMaxRegisters)
+    return Error(EYRIE_RESOURCE_EXHAUSTED, "%u, %u and %u registers, limit %u", function.int_registers(),
+                 function.buffer_registers(), function.list_registers(), abi::kMaxRegisters);
   return {};
 }
 

@@ -19,7 +19,7 @@ hal::Buffer* BlockPool::Take(uint64_t size, uint32_t* block, bool* needs_barrier
   Block* best = nullptr;
   auto rank = [&](const Block& candidate) { return candidate.released_at == barriers_; };
   for (Block& candidate : blocks_) {
-    if (candidate.registers || !candidate.buffer || candidate.buffer->size() < size) continue;
+    if (candidate.holders || !candidate.buffer || candidate.buffer->size() < size) continue;
     bool is_better = !best || rank(candidate) < rank(*best) ||
                      (rank(candidate) == rank(*best) && candidate.buffer->size() < best->buffer->size());
     if (is_better) best = &candidate;
@@ -27,15 +27,14 @@ hal::Buffer* BlockPool::Take(uint64_t size, uint32_t* block, bool* needs_barrier
   if (!best) return nullptr;
   *needs_barrier = best->released_at == barriers_;
   *block = static_cast<uint32_t>(best - blocks_.data()) + 1;
-  best->registers = 1;
+  best->holders = 1;
   free_bytes_ -= best->buffer->size();
-  ++taken_;
   return best->buffer;
 }
 
 void BlockPool::Trim() {
   for (Block& block : blocks_) {
-    if (block.registers || !block.buffer) continue;
+    if (block.holders || !block.buffer) continue;
     bytes_ -= block.buffer->size();
     device_->ReleaseBuffer(block.buffer);
     block.buffer = nullptr;
@@ -51,28 +50,15 @@ Result<hal::Buffer*> BlockPool::Make(uint64_t size, uint32_t* block) {
   EYRIE_ASSIGN_OR_RETURN(hal::Buffer * buffer, device_->AllocateBuffer(RoundUp(size)));
   blocks_[index] = {buffer, 1, 0};
   bytes_ += buffer->size();
-  ++taken_;
   *block = index + 1;
   return buffer;
 }
 
 void BlockPool::Release(uint32_t block) {
   Block& released = blocks_[block - 1];
-  if (--released.registers) return;
+  if (--released.holders) return;
   released.released_at = barriers_;
   free_bytes_ += released.buffer->size();
-  --taken_;
-}
-
-void BlockPool::ReleaseAll() {
-  ++barriers_;
-  if (!taken_) return;
-  for (Block& block : blocks_) {
-    if (!block.registers) continue;
-    block.registers = 0;
-    free_bytes_ += block.buffer->size();
-  }
-  taken_ = 0;
 }
 
 }  // namespace eyrie::rt::session

@@ -1,7 +1,7 @@
-// Transient memory whose size or lifetime is known only while a call runs: blocks with a count of the registers that
-// hold them, kept for later calls.
+// Transient memory whose size or lifetime is known only while a call runs: blocks with a count of their holders, kept
+// for later calls.
 //
-// Commands that use a block may still be waiting when its last register lets go of it. They were recorded before, so
+// Commands that use a block may still be waiting when its last holder lets go of it. They were recorded before, so
 // a command that is recorded later may use the memory again once a barrier lies between: Allocate says when one is
 // needed.
 #ifndef EYRIE_RUNTIME_SESSION_BLOCK_POOL_H_
@@ -26,17 +26,15 @@ class BlockPool {
   bool MustTrim(uint64_t size) const { return free_bytes_ >= size; }
 
   // Numbers start at 1.
-  void Retain(uint32_t block) { ++blocks_[block - 1].registers; }
+  void Retain(uint32_t block) { ++blocks_[block - 1].holders; }
   void Release(uint32_t block);
   void NoteBarrier() { ++barriers_; }
-  // The call is over: no register holds anything.
-  void ReleaseAll();
   uint64_t bytes() const { return bytes_; }
 
  private:
   struct Block {
     hal::Buffer* buffer;
-    uint32_t registers;
+    uint32_t holders;      // registers and elements of lists
     uint64_t released_at;  // number of barriers before
   };
   void Trim();
@@ -45,7 +43,6 @@ class BlockPool {
   Array<Block> blocks_;
   uint64_t barriers_ = 1;
   uint64_t bytes_ = 0, free_bytes_ = 0;
-  uint32_t taken_ = 0;
 };
 
 }  // namespace eyrie::rt::session

@@ -1,4 +1,4 @@
-// What a call needs besides the module: registers, commands, the arena, memory for results. It is the VM's host: it
+// What a call needs besides the module: registers, commands, the arena, inputs and results. It is the VM's host: it
 // turns what the bytecode asks for into work of the device.
 #ifndef EYRIE_RUNTIME_SESSION_INSTANCE_H_
 #define EYRIE_RUNTIME_SESSION_INSTANCE_H_
@@ -6,21 +6,9 @@
 #include <atomic>
 
 #include "runtime/session/block_pool.h"
-#include "runtime/session/module.h"
+#include "runtime/session/results.h"
 #include "runtime/session/scheduler.h"
 #include "runtime/vm/interpreter.h"
-
-namespace eyrie::rt::session {
-
-struct ResultSlot {
-  hal::Buffer* view;   // what the call writes to
-  hal::Buffer* owned;  // the instance's memory, if it was ever needed; kept and grown
-  int64_t dims[EYRIE_MAX_RANK];
-  size_t bytes;
-  bool allocated;  // in this call
-};
-
-}  // namespace eyrie::rt::session
 
 struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie_instance(eyrie_module* module, const eyrie_instance_options_t& options);
@@ -30,15 +18,21 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
                          size_t output_count, const eyrie_call_options_t& options);
 
   // vm::Host
-  int64_t ArgumentDim(uint32_t argument, uint32_t axis) override { return inputs_[argument].dims[axis]; }
-  eyrie::rt::vm::BufferRef Argument(uint32_t argument) override;
+  int64_t ArgumentDim(uint32_t argument, uint32_t axis) override { return inputs_.Dim(argument, axis); }
+  eyrie::rt::vm::BufferRef Argument(uint32_t argument) override { return inputs_.Tensor(argument); }
   eyrie::rt::vm::BufferRef Weights() override;
   eyrie::rt::Status Arena(uint64_t size, eyrie::rt::vm::BufferRef* buffer) override;
   eyrie::rt::Status AllocateBlock(uint64_t size, eyrie::rt::vm::BufferRef* buffer) override;
   void RetainBlock(uint32_t block) override { blocks_.Retain(block); }
   void ReleaseBlock(uint32_t block) override { blocks_.Release(block); }
+  eyrie::rt::vm::List* ListArgument(uint32_t argument) override { return inputs_.List(argument); }
+  eyrie::rt::Status ListResult(uint32_t result, eyrie::rt::vm::List* list) override {
+    return results_.SetList(result, list);
+  }
   eyrie::rt::Status AllocateResult(uint32_t result, std::span<const int64_t> dims,
-                                   eyrie::rt::vm::BufferRef* buffer) override;
+                                   eyrie::rt::vm::BufferRef* buffer) override {
+    return results_.Allocate(result, dims, buffer);
+  }
   eyrie::rt::Status Load(uint32_t element_type, void* buffer, uint64_t offset, int64_t* value) override;
   eyrie::rt::Status Store(uint32_t element_type, void* buffer, uint64_t offset, int64_t value) override;
   eyrie::rt::Status Dispatch(uint32_t export_index, const uint64_t workgroup_count[3],
@@ -62,30 +56,21 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie_module* module_;
 
   uint64_t arena_bytes() const { return (arena_ ? arena_->size() : 0) + blocks_.bytes(); }
-  uint64_t result_bytes() const;
+  uint64_t result_bytes() const { return results_.bytes(); }
   std::span<const eyrie::rt::hal::ProfileEntry> profile() const { return {profile_.data(), profile_.size()}; }
 
  private:
-  eyrie::rt::Status CheckInputs(uint32_t function, const eyrie_tensor_t* inputs, size_t count);
-  eyrie::rt::Status CheckInput(uint32_t index, const eyrie_value_info_t& value, const eyrie_tensor_t& tensor);
-  eyrie::rt::Status CheckDims(const char* what, uint32_t index, const eyrie_value_info_t& value,
-                              std::span<const int64_t> dims);
-  eyrie::rt::Status CheckOverlap(uint32_t result, const eyrie_tensor_t& output, size_t bytes) const;
   eyrie::rt::Status CheckTransient(uint64_t held, uint64_t size) const;
   eyrie::rt::Status Recorded(eyrie::rt::Status status);
 
-  struct SymbolBinding {
-    int64_t size;
-    const char* what;  // "input"
-    uint32_t index;
-  };
-
   eyrie_instance_options_t options_;
   eyrie::rt::hal::Device* device_;
+  eyrie::rt::vm::Lists lists_;
   eyrie::rt::vm::Interpreter interpreter_;
-  eyrie::rt::Array<eyrie::rt::hal::Buffer*> arguments_;
-  eyrie::rt::Array<eyrie::rt::session::ResultSlot> results_;
-  eyrie::rt::Array<SymbolBinding> symbols_;
+  eyrie::rt::session::StringTable strings_;
+  eyrie::rt::session::SymbolSizes symbols_;
+  eyrie::rt::session::Inputs inputs_;
+  eyrie::rt::session::Results results_;
   eyrie::rt::Array<eyrie::rt::hal::ProfileEntry> profile_;
   eyrie::rt::hal::CommandBuffer* commands_ = nullptr;
   eyrie::rt::hal::Buffer* arena_ = nullptr;
@@ -95,10 +80,6 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie::rt::hal::Stop stop_;
 
   // Of the running call.
-  uint32_t function_ = 0;
-  const eyrie_tensor_t* inputs_ = nullptr;
-  size_t input_count_ = 0;
-  const eyrie_tensor_t* outputs_ = nullptr;
   bool arena_taken_ = false;
   uint32_t recorded_ = 0;
 };

@@ -12,6 +12,7 @@ namespace fb = eyrie::abi::fb;
 eyrie_module::eyrie_module(eyrie_runtime* runtime, const eyrie_module_options_t& options)
     : runtime(runtime),
       options(options),
+      texts(runtime->allocator),
       values(runtime->allocator),
       dims(runtime->allocator),
       dim_symbols(runtime->allocator),
@@ -58,6 +59,7 @@ Status eyrie_module::LoadMemory(const uint8_t* data, size_t size) {
 
 Status eyrie_module::Build() {
   string_count = CountOf(file.metadata().strings());
+  EYRIE_RETURN_IF_ERROR(texts.Build(file.metadata()));
   EYRIE_RETURN_IF_ERROR(BuildValues());
   EYRIE_RETURN_IF_ERROR(BuildExports());
   vm::Program verified_against = program();
@@ -73,10 +75,11 @@ Status eyrie_module::Build() {
 
 Status eyrie_module::AddValue(const fb::Value& value) {
   uint32_t rank = CountOf(value.dims());
-  eyrie_value_info_t info = {TextOf(value.name()), value.element_type(), rank, nullptr};
+  bool is_sequence = value.kind() == 1;
+  eyrie_value_info_t info = {TextOf(value.name()), value.element_type(), rank, nullptr, is_sequence, value.any_rank()};
   // The address of the dimensions is set when all are there.
   EYRIE_RETURN_IF_ERROR(values.Push(info));
-  EYRIE_RETURN_IF_ERROR(ranks.Push(rank));
+  EYRIE_RETURN_IF_ERROR(ranks.Push(is_sequence ? vm::kSequence : rank));
   for (uint32_t i = 0; i < rank; ++i) {
     const fb::Dim* dim = value.dims()->Get(i);
     const char* symbol = dim->symbol() >= 0 ? TextOf(file.metadata().symbols()->Get(dim->symbol())) : nullptr;
@@ -164,6 +167,7 @@ vm::Function eyrie_module::FunctionAt(uint32_t index) const {
   if (item.blocks()) function.blocks = {item.blocks()->data(), item.blocks()->size()};
   function.int_registers = item.int_registers();
   function.buffer_registers = item.buffer_registers();
+  function.list_registers = item.list_registers();
   function.argument_ranks = {ranks.data() + record.first_argument, record.argument_count};
   function.result_ranks = {ranks.data() + record.first_result, record.result_count};
   return function;

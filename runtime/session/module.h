@@ -9,6 +9,7 @@
 #include "runtime/base/thread.h"
 #include "runtime/module/module_file.h"
 #include "runtime/session/runtime.h"
+#include "runtime/session/strings.h"
 #include "runtime/vm/disassembler.h"
 #include "runtime/vm/program.h"
 
@@ -43,6 +44,8 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   eyrie::rt::vm::Program program() const {
     return {eyrie::rt::vm::Program{string_count, {export_counts.data(), export_counts.size()}}};
   }
+  // Bytes of transient memory that a call may take.
+  uint64_t transient_limit() const { return options.max_arena_bytes ? options.max_arena_bytes : uint64_t{1} << 40; }
   const eyrie::abi::fb::Export& ExportAt(uint32_t index) const;
   const char* String(uint32_t index) const override;
   const char* Export(uint32_t index) const override;
@@ -55,10 +58,11 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   size_t copy_size = 0;
   eyrie::rt::module::ModuleFile file;
   uint32_t string_count = 0;
+  eyrie::rt::session::Texts texts;
   eyrie::rt::Array<eyrie_value_info_t> values;
   eyrie::rt::Array<eyrie_dim_t> dims;
   eyrie::rt::Array<int32_t> dim_symbols;  // beside `dims`: the number of the symbol, or -1
-  eyrie::rt::Array<uint32_t> ranks;       // beside `values`
+  eyrie::rt::Array<uint32_t> ranks;       // beside `values`; vm::kSequence for sequences
   eyrie::rt::Array<eyrie::rt::session::FunctionRecord> functions;
   eyrie::rt::Array<eyrie::rt::hal::ExportSpec> export_specs;
   eyrie::rt::Array<eyrie::rt::vm::ExportCounts> export_counts;

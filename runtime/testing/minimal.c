@@ -2,6 +2,7 @@
  * the first result. Its size is a goal of the project (README.md). */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "eyrie/runtime.h"
 
@@ -30,6 +31,11 @@ int main(int argc, char** argv) {
     inputs[i].rank = value.rank;
     for (uint32_t k = 0; k < value.rank; ++k) inputs[i].dims[k] = value.dims[k].size < 0 ? 1 : value.dims[k].size;
     check(eyrie_tensor_bytes(value.type, value.rank, inputs[i].dims, &inputs[i].size_bytes));
+    if (value.is_sequence) { /* an empty one */
+      memset(&inputs[i], 0, sizeof(inputs[i]));
+      inputs[i].type = EYRIE_SEQUENCE;
+      inputs[i].rank = 1;
+    }
     inputs[i].data = calloc(inputs[i].size_bytes + 1, 1);
   }
   check(eyrie_instance_create(module, NULL, &instance));

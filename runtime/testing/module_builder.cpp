@@ -37,8 +37,8 @@ auto WriteValues(Builder& builder, const std::vector<Value>& values) {
   for (const Value& value : values) {
     std::vector<fb::Dim> dims;
     for (const Dim& dim : value.dims) dims.push_back(fb::Dim(dim.size, dim.symbol));
-    list.push_back(
-        fb::CreateValue(builder, builder.CreateString(value.name), value.type, builder.CreateVectorOfStructs(dims)));
+    list.push_back(fb::CreateValue(builder, builder.CreateString(value.name), value.type,
+                                   builder.CreateVectorOfStructs(dims), value.kind, value.any_rank));
   }
   return builder.CreateVector(list);
 }
@@ -53,9 +53,10 @@ std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& b
     auto name = builder.CreateString(function.name);
     auto blocks = builder.CreateVector(function.blocks);
     auto plan = fb::CreateMemoryPlan(builder, 0, 64, 128);
-    functions.push_back(fb::CreateFunction(
-        builder, name, arguments, results, static_cast<uint32_t>(bytecode.size() / 4),
-        static_cast<uint32_t>(function.code.size()), function.int_registers, function.buffer_registers, blocks, plan));
+    functions.push_back(fb::CreateFunction(builder, name, arguments, results,
+                                           static_cast<uint32_t>(bytecode.size() / 4),
+                                           static_cast<uint32_t>(function.code.size()), function.int_registers,
+                                           function.buffer_registers, blocks, plan, function.list_registers));
     const auto* words = reinterpret_cast<const uint8_t*>(function.code.data());
     bytecode.insert(bytecode.end(), words, words + function.code.size() * 4);
   }
@@ -80,8 +81,9 @@ std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& b
   auto strings = builder.CreateVectorOfStrings(module.strings);
   auto function_list = builder.CreateVector(functions);
   auto executable_list = builder.CreateVector(executables);
-  fb::FinishModuleBuffer(builder,
-                         fb::CreateModule(builder, producer, 0, symbols, strings, function_list, executable_list));
+  auto texts = builder.CreateVectorOfStrings(module.texts);
+  fb::FinishModuleBuffer(
+      builder, fb::CreateModule(builder, producer, 0, symbols, strings, function_list, executable_list, 0, texts));
   return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
 }
 

@@ -27,13 +27,15 @@ struct Value {
   std::string name;
   uint8_t type;
   std::vector<Dim> dims;
+  uint8_t kind = 0;  // 1: a sequence
+  bool any_rank = false;
 };
 
 // A function; code is added instruction by instruction.
 struct Function {
   std::string name = "main";
   std::vector<Value> arguments, results;
-  uint32_t int_registers = 16, buffer_registers = 8;
+  uint32_t int_registers = 16, buffer_registers = 8, list_registers = 4;
   std::vector<uint32_t> code, blocks = {0};
 
   // Operands as words; lists with their counts.
@@ -62,7 +64,7 @@ struct Section {
 };
 
 struct Module {
-  std::vector<std::string> symbols, strings;
+  std::vector<std::string> symbols, strings, texts;
   std::vector<Function> functions;
   std::vector<Executable> executables;
   std::vector<uint8_t> weights;

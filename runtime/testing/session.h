@@ -42,6 +42,17 @@ inline eyrie_tensor_t F32(std::vector<float>& data, std::initializer_list<int64_
   return tensor;
 }
 
+// Any other type.
+template <typename T>
+eyrie_tensor_t TensorOf(uint32_t type, std::vector<T>& data, std::initializer_list<int64_t> dims) {
+  eyrie_tensor_t tensor = {data.data(), data.size() * sizeof(T), type, 0, {}};
+  for (int64_t dim : dims) tensor.dims[tensor.rank++] = dim;
+  return tensor;
+}
+inline eyrie_tensor_t SequenceOf(std::vector<eyrie_tensor_t>& elements) {
+  return TensorOf(EYRIE_SEQUENCE, elements, {static_cast<int64_t>(elements.size())});
+}
+
 struct Session {
   explicit Session(const Module& description, uint32_t threads = 0) {
     eyrie_runtime_options_t options = {};

@@ -18,6 +18,10 @@ const uint32_t* PrintOperand(char kind, const uint32_t* word, const Names& names
     case 'B':
       text.Print("b%u", value);
       break;
+    case 'l':
+    case 'L':
+      text.Print("l%u", value);
+      break;
     case 'k':
       text.Print("block%u", value);
       break;
@@ -62,8 +66,10 @@ const uint32_t* PrintOperand(char kind, const uint32_t* word, const Names& names
 }  // namespace
 
 void Disassemble(const Function& function, const Names& names, Text& text) {
-  text.Print("function %s: %u integer registers, %u buffer registers\n", function.name, function.int_registers,
+  text.Print("function %s: %u integer registers, %u buffer registers", function.name, function.int_registers,
              function.buffer_registers);
+  if (function.list_registers) text.Print(", %u list registers", function.list_registers);
+  text.Print("\n");
   for (size_t block = 0; block < function.blocks.size(); ++block) {
     size_t at = function.blocks[block];
     size_t end = block + 1 < function.blocks.size() ? function.blocks[block + 1] : function.code.size();

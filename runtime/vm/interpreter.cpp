@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "abi/element_types.h"
 #include "abi/module_format.h"
 #include "abi/vm_encoding.h"
 
@@ -34,11 +35,20 @@ int64_t ShiftRightU(int64_t a, uint64_t by) { return by > 63 ? 0 : S(U(a) >> by)
 int64_t ExtendS(int64_t a, uint32_t bits) { return S(U(a) << (64 - bits)) >> (64 - bits); }
 int64_t ExtendU(int64_t a, uint32_t bits) { return S(U(a) << (64 - bits) >> (64 - bits)); }
 
+Status NullBuffer(uint32_t index) { return Error(EYRIE_FAILED_PRECONDITION, "buffer register b%u is null", index); }
+
+// Writes a buffer register; `value` comes with its own hold of a block.
+void SetBuffer(BufferRef& buffer, const BufferRef& value, Host& host) {
+  if (buffer.block) host.ReleaseBlock(buffer.block);
+  buffer = value;
+}
+
 }  // namespace
 
 Status Interpreter::Prepare(const Program& program, const Function& function) {
   EYRIE_RETURN_IF_ERROR(integers_.Reserve(function.int_registers));
   EYRIE_RETURN_IF_ERROR(buffers_.Reserve(function.buffer_registers));
+  EYRIE_RETURN_IF_ERROR(list_registers_.Reserve(function.list_registers));
   uint32_t constants = abi::kMaxRank, bindings = 1;
   for (const ExportCounts& counts : program.exports) {
     constants = counts.constants > constants ? counts.constants : constants;
@@ -51,8 +61,76 @@ Status Interpreter::Prepare(const Program& program, const Function& function) {
 Status Interpreter::Run(const Function& function, Host& host) {
   integers_.Clear();
   EYRIE_RETURN_IF_ERROR(integers_.Resize(function.int_registers));
-  buffers_.Clear();
   EYRIE_RETURN_IF_ERROR(buffers_.Resize(function.buffer_registers));
+  EYRIE_RETURN_IF_ERROR(list_registers_.Resize(function.list_registers));
+  Status status = Execute(function, host);
+  for (const BufferRef& buffer : buffers_)
+    if (buffer.block) host.ReleaseBlock(buffer.block);
+  for (List* list : list_registers_) lists_.Release(list);
+  buffers_.Clear();
+  list_registers_.Clear();
+  return status;
+}
+
+// `w`: the operands.
+Status Interpreter::ExecuteList(VmOp op, const uint32_t* w, Host& host) {
+  int64_t* const r = integers_.data();
+  List** const l = list_registers_.data();
+  switch (op) {
+    case VmOp::kListArg:
+      lists_.Assign(l[w[0]], host.ListArgument(w[1]));
+      return {};
+    case VmOp::kListSize:
+      r[w[0]] = S(Lists::SizeOf(l[w[1]]));
+      return {};
+    case VmOp::kListRank: {
+      EYRIE_ASSIGN_OR_RETURN(const Element* element, lists_.At(l[w[1]], r[w[2]]));
+      r[w[0]] = element->rank;
+      return {};
+    }
+    case VmOp::kListDim: {
+      EYRIE_ASSIGN_OR_RETURN(Element * element, lists_.At(l[w[1]], r[w[2]]));
+      if (w[3] >= element->rank)
+        return Error(EYRIE_OUT_OF_RANGE, "dimension %u of an element of rank %u", w[3], element->rank);
+      r[w[0]] = element->dims()[w[3]];
+      return {};
+    }
+    case VmOp::kListGet: {
+      EYRIE_ASSIGN_OR_RETURN(const Element* element, lists_.At(l[w[2]], r[w[3]]));
+      if (element->type != w[4])
+        return Error(EYRIE_INVALID_ARGUMENT, "an element of type %s, expected %s",
+                     abi::FindElementType(element->type)->name, abi::FindElementType(w[4])->name);
+      if (element->memory.block) host.RetainBlock(element->memory.block);
+      SetBuffer(buffers_[w[0]], element->memory, host);
+      r[w[1]] = S(element->offset);
+      return {};
+    }
+    case VmOp::kListInsert: {
+      if (!buffers_[w[4]].handle) return NullBuffer(w[4]);
+      for (uint32_t i = 0; i < w[6]; ++i) constants_[i] = r[w[7 + i]];
+      EYRIE_ASSIGN_OR_RETURN(Element * element,
+                             lists_.Make(w[3], buffers_[w[4]], U(r[w[5]]), {constants_.data(), w[6]}));
+      return lists_.Insert(l[w[0]], l[w[1]], r[w[2]], element);
+    }
+    case VmOp::kListTake: {
+      EYRIE_ASSIGN_OR_RETURN(Element * element, lists_.At(l[w[3]], r[w[4]]));
+      ++element->references;
+      return lists_.Insert(l[w[0]], l[w[1]], r[w[2]], element);
+    }
+    case VmOp::kListErase:
+      return lists_.Erase(l[w[0]], l[w[1]], r[w[2]]);
+    case VmOp::kListMov:
+      lists_.Assign(l[w[0]], l[w[1]]);
+      return {};
+    case VmOp::kListDrop:
+      lists_.Assign(l[w[0]], nullptr);
+      return {};
+    default:  // kListResult
+      return host.ListResult(w[0], l[w[1]]);
+  }
+}
+
+Status Interpreter::Execute(const Function& function, Host& host) {
   int64_t* const r = integers_.data();
   BufferRef* const b = buffers_.data();
   const uint32_t* const code = function.code.data();
@@ -65,14 +143,9 @@ Status Interpreter::Run(const Function& function, Host& host) {
 #define EYRIE_VM_TRY(expression) \
   if (Status status = (expression); __builtin_expect(!status.ok(), 0)) return where(std::move(status))
   auto check_buffer = [&](uint32_t index) {
-    if (__builtin_expect(b[index].handle != nullptr, 1)) return Status();
-    return Error(EYRIE_FAILED_PRECONDITION, "buffer register b%u is null", index);
+    return __builtin_expect(b[index].handle != nullptr, 1) ? Status() : NullBuffer(index);
   };
-  // Writes a buffer register; `value` comes with its own hold of a block.
-  auto set_buffer = [&](uint32_t index, BufferRef value) {
-    if (b[index].block) host.ReleaseBlock(b[index].block);
-    b[index] = value;
-  };
+  auto set_buffer = [&](uint32_t index, const BufferRef& value) { SetBuffer(b[index], value, host); };
   // Collects a list of integer registers; returns the word behind it.
   auto read_list = [&](const uint32_t* word) {
     uint32_t count = *word++;
@@ -244,6 +317,20 @@ Status Interpreter::Run(const Function& function, Host& host) {
         break;
       case VmOp::kSubmitWait:
         EYRIE_VM_TRY(host.SubmitAndWait());
+        break;
+
+      case VmOp::kListArg:
+      case VmOp::kListSize:
+      case VmOp::kListRank:
+      case VmOp::kListDim:
+      case VmOp::kListGet:
+      case VmOp::kListInsert:
+      case VmOp::kListTake:
+      case VmOp::kListErase:
+      case VmOp::kListMov:
+      case VmOp::kListDrop:
+      case VmOp::kListResult:
+        EYRIE_VM_TRY(ExecuteList(static_cast<VmOp>(abi::VmOpcodeOf(header)), w, host));
         break;
     }
     ip = next;

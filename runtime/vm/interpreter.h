@@ -3,68 +3,38 @@
 #define EYRIE_RUNTIME_VM_INTERPRETER_H_
 
 #include <cstdint>
-#include <span>
 
+#include "abi/vm_encoding.h"
 #include "runtime/base/allocator.h"
 #include "runtime/base/status.h"
+#include "runtime/vm/host.h"
+#include "runtime/vm/lists.h"
 #include "runtime/vm/program.h"
 
 namespace eyrie::rt::vm {
 
-// A buffer register: the host's handle, null in a register that was never written.
-struct BufferRef {
-  void* handle = nullptr;
-  uint64_t size = 0;
-  uint32_t block = 0;  // not 0: the number under which the host counts the registers that hold this memory
-};
-
-struct BindingRef {
-  void* buffer;
-  uint64_t offset;
-  uint64_t length;
-};
-
-// Offsets and lengths come from the program unchecked: the host compares them with the buffer.
-class Host {
- public:
-  virtual int64_t ArgumentDim(uint32_t argument, uint32_t axis) = 0;
-  virtual BufferRef Argument(uint32_t argument) = 0;
-  virtual BufferRef Weights() = 0;
-  virtual Status Arena(uint64_t size, BufferRef* buffer) = 0;
-  // A block of transient memory; it is held by the register that it is written to.
-  virtual Status AllocateBlock(uint64_t size, BufferRef* buffer) = 0;
-  virtual void RetainBlock(uint32_t block) = 0;
-  virtual void ReleaseBlock(uint32_t block) = 0;
-  virtual Status AllocateResult(uint32_t result, std::span<const int64_t> dims, BufferRef* buffer) = 0;
-  virtual Status Load(uint32_t element_type, void* buffer, uint64_t offset, int64_t* value) = 0;
-  virtual Status Store(uint32_t element_type, void* buffer, uint64_t offset, int64_t value) = 0;
-  virtual Status Dispatch(uint32_t export_index, const uint64_t workgroup_count[3], std::span<const int64_t> constants,
-                          std::span<const BindingRef> bindings) = 0;
-  virtual Status Copy(const BindingRef& source, const BindingRef& destination) = 0;
-  virtual Status Fill(const BindingRef& destination, uint64_t pattern, uint32_t pattern_bytes) = 0;
-  virtual Status Barrier() = 0;
-  virtual Status SubmitAndWait() = 0;
-  virtual Status Return() = 0;
-  virtual const char* Message(uint32_t string) = 0;
-  // Whether the call should be given up: asked at every backward jump.
-  virtual Status CheckStop() = 0;
-
- protected:
-  ~Host() = default;
-};
-
 class Interpreter {
  public:
-  explicit Interpreter(Allocator& allocator)
-      : integers_(allocator), buffers_(allocator), constants_(allocator), bindings_(allocator) {}
+  Interpreter(Allocator& allocator, Lists& lists)
+      : lists_(lists),
+        integers_(allocator),
+        buffers_(allocator),
+        list_registers_(allocator),
+        constants_(allocator),
+        bindings_(allocator) {}
   // Makes room for a function, so that Run does not allocate.
   Status Prepare(const Program& program, const Function& function);
-  // `function` has been verified against `program`, and prepared.
+  // `function` has been verified against `program`, and prepared. Afterwards no register holds anything.
   Status Run(const Function& function, Host& host);
 
  private:
+  Status Execute(const Function& function, Host& host);
+  Status ExecuteList(abi::VmOp op, const uint32_t* operands, Host& host);
+
+  Lists& lists_;
   Array<int64_t> integers_;
   Array<BufferRef> buffers_;
+  Array<List*> list_registers_;
   Array<int64_t> constants_;
   Array<BindingRef> bindings_;
 };

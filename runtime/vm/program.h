@@ -7,12 +7,15 @@
 
 namespace eyrie::rt::vm {
 
+inline constexpr uint32_t kSequence = ~0u;  // in place of a rank: not a tensor
+
 struct Function {
   const char* name = "";
   std::span<const uint32_t> code;
   std::span<const uint32_t> blocks;  // word offsets
   uint32_t int_registers = 0;
   uint32_t buffer_registers = 0;
+  uint32_t list_registers = 0;
   std::span<const uint32_t> argument_ranks;
   std::span<const uint32_t> result_ranks;
 };

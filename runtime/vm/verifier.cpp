@@ -86,6 +86,10 @@ class FunctionVerifier {
         case 'B':
           EYRIE_RETURN_IF_ERROR(CheckIndex("buffer register", value, function_.buffer_registers));
           break;
+        case 'l':
+        case 'L':
+          EYRIE_RETURN_IF_ERROR(CheckIndex("list register", value, function_.list_registers));
+          break;
         case 'k':
           EYRIE_RETURN_IF_ERROR(CheckIndex("block", value, function_.blocks.size()));
           break;
@@ -102,7 +106,7 @@ class FunctionVerifier {
           EYRIE_RETURN_IF_ERROR(CheckIndex("export", value, program_.exports.size()));
           break;
         case 'e':
-          EYRIE_RETURN_IF_ERROR(CheckScalarType(value));
+          EYRIE_RETURN_IF_ERROR(CheckElementType(info.op, value));
           break;
         case 'i':
           break;
@@ -133,19 +137,40 @@ class FunctionVerifier {
     return CheckSpecial(info.op, first, list_size, binding_count);
   }
 
-  Status CheckScalarType(uint32_t number) const {
+  // A list takes elements of every type, a register only scalars.
+  Status CheckElementType(VmOp op, uint32_t number) const {
     const abi::ElementTypeInfo* type = abi::FindElementType(number);
-    if (!type || type->bits < 8 || type->bits > 64) return Bad("element type", number, 64);
+    bool is_scalar = op == VmOp::kBufLoad || op == VmOp::kBufStore;
+    if (!type || (is_scalar && (type->bits < 8 || type->bits > 64 || type->kind == abi::ElementKind::kString)))
+      return Bad("element type", number, 64);
     return {};
+  }
+
+  Status CheckKind(const char* what, std::span<const uint32_t> ranks, uint32_t index, bool is_sequence) const {
+    if ((ranks[index] == kSequence) == is_sequence) return {};
+    return Error(EYRIE_INVALID_ARGUMENT, "function '%.100s', bytecode word %u: %s %u is %s", function_.name, at_, what,
+                 index, is_sequence ? "a tensor, not a sequence" : "a sequence, not a tensor");
   }
 
   // What an instruction asks beyond the kinds of its operands.
   Status CheckSpecial(VmOp op, uint32_t first, uint32_t list_size, uint32_t binding_count) const {
     const uint32_t* word = &function_.code[0] + first;
     switch (op) {
+      case VmOp::kBufArg:
+        return CheckKind("argument", function_.argument_ranks, word[1], false);
+      case VmOp::kListArg:
+        return CheckKind("argument", function_.argument_ranks, word[1], true);
+      case VmOp::kListResult:
+        return CheckKind("result", function_.result_ranks, word[0], true);
+      case VmOp::kListDim:
+        return CheckIndex("dimension", word[3], abi::kMaxRank);
+      case VmOp::kListInsert:
+        return list_size <= abi::kMaxRank ? Status() : Bad("rank of an element", list_size, abi::kMaxRank);
       case VmOp::kArgDim:
+        EYRIE_RETURN_IF_ERROR(CheckKind("argument", function_.argument_ranks, word[1], false));
         return CheckIndex("dimension", word[2], function_.argument_ranks[word[1]]);
       case VmOp::kBufResult:
+        EYRIE_RETURN_IF_ERROR(CheckKind("result", function_.result_ranks, word[1], false));
         if (list_size != function_.result_ranks[word[1]])
           return Bad("sizes given for a result", list_size, function_.result_ranks[word[1]]);
         return {};

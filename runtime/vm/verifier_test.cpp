@@ -11,11 +11,12 @@ namespace {
 
 using abi::VmOp;
 
-const uint32_t kRanks[] = {2, 0};
+const uint32_t kRanks[] = {2}, kSequences[] = {kSequence};
 const ExportCounts kExports[] = {{2, 3}};
 
 struct Sample {
   std::vector<uint32_t> code, blocks = {0};
+  bool takes_sequence = false;
   Function Get() const {
     Function function;
     function.name = "sample";
@@ -23,8 +24,8 @@ struct Sample {
     function.blocks = blocks;
     function.int_registers = 4;
     function.buffer_registers = 3;
-    function.argument_ranks = {kRanks, 1};
-    function.result_ranks = {kRanks, 1};
+    function.list_registers = 2;
+    function.argument_ranks = function.result_ranks = {takes_sequence ? kSequences : kRanks, 1};
     return function;
   }
   Status Check() const { return Verify({1, {kExports, 1}}, Get()); }
@@ -52,6 +53,10 @@ Sample MakeSample(const abi::VmOpInfo& info, std::vector<Operand>* operands) {
       case 'B':
         push(2, 3);
         break;
+      case 'l':
+      case 'L':
+        push(1, 2);
+        break;
       case 'k':
       case 'a':
       case 'o':
@@ -66,6 +71,7 @@ Sample MakeSample(const abi::VmOpInfo& info, std::vector<Operand>* operands) {
         push(1, info.op == VmOp::kArgDim                           ? 2
                 : info.op == VmOp::kExtS || info.op == VmOp::kExtU ? 65
                 : info.op == VmOp::kFill                           ? 9
+                : info.op == VmOp::kListDim                        ? 32
                                                                    : EYRIE_INCOMPATIBLE + 1);
         break;
       case 'I':
@@ -90,6 +96,7 @@ Sample MakeSample(const abi::VmOpInfo& info, std::vector<Operand>* operands) {
   words[0] = abi::MakeVmHeader(info.op, static_cast<uint32_t>(words.size()));
   Sample sample;
   sample.code = words;
+  sample.takes_sequence = info.op == VmOp::kListArg || info.op == VmOp::kListResult;
   if (!abi::IsTerminator(info.op)) sample.code.push_back(abi::MakeVmHeader(VmOp::kReturn, 1));
   return sample;
 }
@@ -120,6 +127,45 @@ TEST(Verifier, EveryOperandOfEveryOpcode) {
       broken.code[0] = abi::MakeVmHeader(info.op, length - 1);
       EXPECT_FALSE(broken.Check().ok()) << info.name;
     }
+  }
+}
+
+TEST(Verifier, TensorsAndSequencesAreNotMistaken) {
+  for (VmOp op : {VmOp::kArgDim, VmOp::kBufArg, VmOp::kBufResult, VmOp::kListArg, VmOp::kListResult}) {
+    std::vector<Operand> operands;
+    Sample sample = MakeSample(*abi::FindVmOp(static_cast<uint32_t>(op)), &operands);
+    sample.takes_sequence = !sample.takes_sequence;
+    EXPECT_STATUS(sample.Check(), EYRIE_INVALID_ARGUMENT,
+                  sample.takes_sequence ? "is a sequence, not a tensor" : "is a tensor, not a sequence");
+  }
+}
+
+TEST(Verifier, ElementTypes) {
+  auto check = [](VmOp op, size_t word, uint32_t type) {
+    std::vector<Operand> operands;
+    Sample sample = MakeSample(*abi::FindVmOp(static_cast<uint32_t>(op)), &operands);
+    sample.code[word] = type;
+    return sample.Check();
+  };
+  for (uint32_t type : {EYRIE_STRING, EYRIE_COMPLEX128, EYRIE_I4}) {
+    EXPECT_OK(check(VmOp::kListGet, 5, type));
+    EXPECT_OK(check(VmOp::kListInsert, 4, type));
+    EXPECT_STATUS(check(VmOp::kBufLoad, 2, type), EYRIE_INVALID_ARGUMENT, "element type");
+    EXPECT_STATUS(check(VmOp::kBufStore, 1, type), EYRIE_INVALID_ARGUMENT, "element type");
+  }
+  EXPECT_STATUS(check(VmOp::kListGet, 5, EYRIE_SEQUENCE), EYRIE_INVALID_ARGUMENT, "element type 64");
+}
+
+TEST(Verifier, RankOfAnElement) {
+  for (uint32_t rank : {32u, 33u}) {
+    Sample sample;
+    sample.code = {abi::MakeVmHeader(VmOp::kListInsert, 8 + rank), 0, 0, 0, EYRIE_F32, 0, 0, rank};
+    sample.code.resize(8 + rank);
+    sample.code.push_back(abi::MakeVmHeader(VmOp::kReturn, 1));
+    if (rank <= 32)
+      EXPECT_OK(sample.Check());
+    else
+      EXPECT_STATUS(sample.Check(), EYRIE_INVALID_ARGUMENT, "rank of an element 33, limit 32");
   }
 }
 
