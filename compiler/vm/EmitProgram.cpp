@@ -158,9 +158,11 @@ private:
   uint32_t defineList(Value value) { return registers[value] = code.numLists++; }
   /// Takes over the register of a list that nobody needs any more, so that the runtime can change it in place.
   uint32_t defineListFrom(Value result, Value source) {
-    if (source.hasOneUse() && source.getParentBlock() == result.getParentBlock())
-      return registers[result] = registers.at(source);
-    return defineList(result);
+    Operation *op = result.getDefiningOp();
+    bool isLastUse = source.getParentBlock() == op->getBlock() && llvm::all_of(source.getUsers(), [&](Operation *user) {
+                       return user == op || (user->getBlock() == op->getBlock() && user->isBeforeInBlock(op));
+                     });
+    return isLastUse ? registers[result] = registers.at(source) : defineList(result);
   }
   static bool isResource(Value value) { return isa<stream::ResourceType>(value.getType()); }
   static bool isList(Value value) { return isa<graph::ListType>(value.getType()); }
@@ -283,15 +285,19 @@ LogicalResult FunctionEmitter::emitWhile(scf::WhileOp op) {
   startBlock(beforeLabel);
   size_t begin = code.instructions.size();
   scf::ConditionOp condition = op.getConditionOp();
-  // What is only passed on needs no register of its own.
+  // What is only passed on needs no register of its own; but a list may be changed in its register.
+  auto isPassedOn = [&](Value forwarded) {
+    return isa<BlockArgument>(forwarded) && forwarded.getParentBlock() == &before &&
+           (!isList(forwarded) || llvm::count(condition.getArgs(), forwarded) == 1);
+  };
   for (auto [forwarded, argument] : llvm::zip_equal(condition.getArgs(), after.getArguments()))
-    if (!isa<BlockArgument>(forwarded) || forwarded.getParentBlock() != &before)
+    if (!isPassedOn(forwarded))
       defineAny(argument);
   if (failed(emitBlock(before)))
     return failure();
   SmallVector<Value> targets, sources;
   for (auto [forwarded, argument] : llvm::zip_equal(condition.getArgs(), after.getArguments())) {
-    if (isa<BlockArgument>(forwarded) && forwarded.getParentBlock() == &before) {
+    if (isPassedOn(forwarded)) {
       registers[argument] = registers.at(forwarded);
       continue;
     }

@@ -331,69 +331,74 @@ FailureOr<Tensor> concatenate(ops::Builder &b, const Sequence &sequence, int64_t
 
 //===- split --------------------------------------------------------------------------------------------------------===
 
+/// The sizes of the parts, if their number is known; `step`: the size of each, for an axis of unknown size.
+static FailureOr<std::optional<Dims>> partSizes(ops::Builder &b, Dim whole, const Tensor *sizes, Dim &step) {
+  step = 1;
+  if (sizes) {
+    auto given = b.integers(*sizes, "the sizes of the parts");
+    if (failed(given))
+      return failure();
+    for (Dim size : *given)
+      if (size.isConstant() && size.constant() < 0)
+        return b.error() << "the sizes of the parts must not be negative, found " << size.str();
+    if (sizes->rank() > 0)
+      return std::optional<Dims>(*given);
+    step = given->front();
+  }
+  if (step.isConstant() && step.constant() < 1)
+    return b.error() << "the size of the parts must be at least 1, found " << step.str();
+  if (!step.isConstant()) {
+    Value isPositive = arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::sgt, b.index(step), b.index(0));
+    cf::AssertOp::create(b.builder, b.loc, isPositive, "the size of the parts must be at least 1");
+    step = ops::max(step, 1);
+  }
+  if (!step.isConstant() || !whole.isConstant())
+    return std::optional<Dims>();
+  Dims parts;
+  for (int64_t left = whole.constant(); left > 0; left -= step.constant())
+    parts.push_back(std::min(left, step.constant()));
+  return std::optional<Dims>(std::move(parts));
+}
+
 FailureOr<Sequence> split(ops::Builder &b, const Tensor &t, const Tensor *sizes, int64_t axis, bool keepAxis) {
   auto position = ops::normalizeAxis(b, axis, t.rank());
   if (failed(position))
     return failure();
-  Dim whole = t.shape[*position];
-  Sequence like = Sequence::ofKnown({t});
-  SmallVector<Dim> parts;
-  if (sizes && sizes->rank() > 0) {
-    auto given = b.integers(*sizes, "the sizes of the parts", /*lower=*/0);
-    if (failed(given))
-      return failure();
-    parts.append(given->begin(), given->end());
-  } else {
-    Dim step = 1;
-    if (sizes) {
-      auto given = b.integers(*sizes, "the size of the parts");
-      if (failed(given))
-        return failure();
-      step = given->front();
-    }
-    if (step.isConstant() && step.constant() < 1)
-      return b.error() << "the size of the parts must be at least 1, found " << step.str();
-    if (!step.isConstant() || !whole.isConstant()) {
-      if (!step.isConstant()) {
-        Value isPositive =
-            arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::sgt, b.index(step), b.index(0));
-        cf::AssertOp::create(b.builder, b.loc, isPositive, "the size of the parts must be at least 1");
-        step = ops::max(step, 1);
-      }
-      bool isDropped = !sizes && !keepAxis;
-      auto made = makeSequences(b, ops::ceilDiv(whole, step), [&](Dim i) -> FailureOr<SmallVector<Tensor>> {
-        Dims offsets(t.rank(), Dim(0)), lengths = t.shape;
-        offsets[*position] = i * step;
-        lengths[*position] = sizes ? ops::min(step, whole - i * step) : Dim(1);
-        Tensor part = b.extract(t, offsets, lengths, SmallVector<int64_t>(t.rank(), 1));
-        if (isDropped) {
-          FailureOr<Tensor> narrower = ops::squeeze(b, part, {*position});
-          if (failed(narrower))
-            return failure();
-          part = *narrower;
-        }
-        return SmallVector<Tensor>{marked(part, like)};
-      });
-      if (failed(made))
-        return failure();
-      return made->front();
-    }
-    for (int64_t left = whole.constant(); left > 0; left -= step.constant())
-      parts.push_back(std::min(left, step.constant()));
-  }
-  auto tensors = ops::split(b, t, *position, parts);
-  if (failed(tensors))
+  Dim whole = t.shape[*position], step;
+  auto parts = partSizes(b, whole, sizes, step);
+  if (failed(parts))
     return failure();
-  std::vector<Tensor> elements;
-  for (Tensor &part : *tensors) {
-    FailureOr<Tensor> element = part;
-    if (!sizes && !keepAxis)
-      element = ops::squeeze(b, part, {*position});
+  Sequence like = Sequence::ofKnown({t});
+  auto finish = [&](const Tensor &part) -> FailureOr<Tensor> {
+    FailureOr<Tensor> element = sizes || keepAxis ? FailureOr<Tensor>(part) : ops::squeeze(b, part, {*position});
     if (failed(element))
       return failure();
-    elements.push_back(marked(*element, like));
+    return marked(*element, like);
+  };
+  if (!*parts) {
+    auto made = makeSequences(b, ops::ceilDiv(whole, step), [&](Dim i) -> FailureOr<SmallVector<Tensor>> {
+      Dims offsets(t.rank(), Dim(0)), lengths = t.shape;
+      offsets[*position] = i * step;
+      lengths[*position] = sizes ? ops::min(step, whole - i * step) : Dim(1);
+      FailureOr<Tensor> element = finish(b.extract(t, offsets, lengths, SmallVector<int64_t>(t.rank(), 1)));
+      if (failed(element))
+        return failure();
+      return SmallVector<Tensor>{*element};
+    });
+    if (failed(made))
+      return failure();
+    return made->front();
   }
-  like.elements = std::move(elements);
+  auto tensors = ops::split(b, t, *position, **parts);
+  if (failed(tensors))
+    return failure();
+  like.elements.emplace();
+  for (const Tensor &part : *tensors) {
+    FailureOr<Tensor> element = finish(part);
+    if (failed(element))
+      return failure();
+    like.elements->push_back(*element);
+  }
   return like;
 }
 

@@ -192,7 +192,9 @@ TEST_F(OnnxImport, broken_graphs) {
   refuse(model(node("Relu", {"x"}, {"x"}) + kX + output("x")), {"cycle"});
   refuse(model(node("Relu", {"x"}, {"y"}) + input("x", {"-5"}) + kY), {"'x'", "-5"});
   refuse(model(node("Relu", {"x"}, {"y"}) + input("x", {"4611686018427387904", "4"}) + kY), {"'x'", "elements"});
-  refuse(model(node("Relu", {"x"}, {"y"}) + input("x", {"2"}, 8) + kY), {"'x'", "string"});
+  refuse(model(node("Relu", {"x"}, {"y"}) + input("x", {"2"}, 14) + kY), {"'x'", "complex64"});
+  refuse(model(node("Relu", {"x"}, {"y"}, "", "n") + input("x", {"2"}, 8) + kY),
+         {"'n' (Relu)", "input 0 is string[2], expected numbers"});
 }
 
 TEST_F(OnnxImport, wrong_nodes) {
