@@ -34,9 +34,8 @@ struct Timing {
 // A function with its inputs, ready to be called again and again.
 class Subject {
  public:
-  Subject(const Module& module, const Function& function, const std::vector<Tensor>& tensors, bool profile)
-      : function_(function), outputs_(function.outputs.size()) {
-    for (const Tensor& tensor : tensors) inputs_.push_back(ToRuntime(tensor));
+  Subject(const Module& module, const Function& function, const Arguments& inputs, bool profile)
+      : function_(function), inputs_(inputs), outputs_(function.outputs.size()) {
     eyrie_instance_options_t options = {};
     options.struct_size = sizeof(options);
     options.profile = profile;
@@ -59,7 +58,8 @@ class Subject {
 
  private:
   const Function& function_;
-  std::vector<eyrie_tensor_t> inputs_, outputs_;
+  const Arguments& inputs_;
+  std::vector<eyrie_tensor_t> outputs_;
   eyrie_instance_t* instance_ = nullptr;
 };
 
@@ -137,11 +137,11 @@ int Bench(const BenchFlags& flags) {
   if (!(flags.min_time >= 0 && flags.min_time <= 86400)) FailUsage("--min-time must be from 0 to 86400 seconds");
   Module module(flags.module, ThreadCount(flags.threads), /*inspect_only=*/false);
   Function function = module.Find(flags.function);
-  std::vector<Tensor> tensors = MakeInputs(function, flags.inputs, flags.shapes);
+  Arguments inputs(MakeInputs(function, flags.inputs, flags.shapes));
   Timing timing;
   eyrie_instance_stats_t stats = {};
   {
-    Subject subject(module, function, tensors, /*profile=*/false);
+    Subject subject(module, function, inputs, /*profile=*/false);
     timing = Measure(&subject, flags.min_time);
     eyrie_instance_get_stats(subject.get(), &stats);
   }
@@ -150,7 +150,7 @@ int Bench(const BenchFlags& flags) {
   eyrie_runtime_get_stats(module.runtime(), &runtime);
   std::vector<ProfileRow> rows;
   if (flags.profile) {
-    Subject subject(module, function, tensors, /*profile=*/true);
+    Subject subject(module, function, inputs, /*profile=*/true);
     rows = Profile(module, &subject, flags.min_time);
   }
   if (flags.json) {

@@ -56,41 +56,64 @@ void CompareNumbers(const eyrie_tensor_t& output, const Tensor& reference, doubl
   result->max_relative = result->max_absolute == 0 ? 0 : result->max_absolute / largest;
 }
 
+void CompareTexts(const eyrie_tensor_t& output, const Tensor& reference, Comparison* result) {
+  const uint8_t *a = static_cast<const uint8_t*>(output.data), *b = reference.data.data();
+  for (size_t i = 0; i < result->count; ++i) {
+    const eyrie_string_t& text = static_cast<const eyrie_string_t*>(output.data)[i];
+    if (std::string_view(text.data, text.size) == reference.texts[i]) continue;
+    if (result->differing++ == 0)
+      result->first = Position(i, reference.shape) + ": " + ElementText(output.type, a, i) + ", expected " +
+                      ElementText(reference.type, b, i);
+  }
+}
+
 }  // namespace
 
-std::vector<Comparison> CompareOutputs(const Function& function, const std::vector<eyrie_tensor_t>& outputs,
-                                       const std::string& path, double rtol, double atol) {
+std::vector<Comparison> CompareOutputs(const std::vector<NamedTensors>& outputs, const std::string& path, double rtol,
+                                       double atol) {
   npy::Bytes file;
   npy::ZipReader reader;
   std::string error;
   if (!npy::ReadFile(path, &file, &error)) Fail(error);
   if (!reader.Open({file.data(), file.size()}, &error)) Fail("cannot read '" + path + "': " + error);
   std::vector<Comparison> results;
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const std::string& name = function.outputs[i].name;
-    std::vector<int64_t> shape = ShapeOf(outputs[i]);
+  auto compare = [&](const std::string& name, const eyrie_tensor_t& tensor, bool is_element) {
+    std::vector<int64_t> shape = ShapeOf(tensor);
     Comparison result;
     result.name = name;
     result.count = CountOf(shape);
     const npy::ZipEntry* entry = reader.Find(name + ".npy");
+    if (entry == nullptr && is_element) {
+      result.problem = "the reference has no such element";
+      return result;
+    }
     if (entry == nullptr) Fail("'" + path + "' has no entry for the output '" + name + "'");
     npy::Bytes bytes;
     npy::Array array;
     if (!reader.Extract(*entry, &bytes, &error)) Fail("cannot read '" + path + "': " + error);
     if (!npy::ReadNpy({bytes.data(), bytes.size()}, &array, &error))
       Fail("cannot read '" + entry->name + "' in '" + path + "': " + error);
+    Value expected{name, tensor.type, {}, false, /*any_rank=*/true};
     Tensor reference;
     try {
-      reference = FromArray(array, function.outputs[i], "the reference");
+      reference = FromArray(array, expected, "the reference");
     } catch (const Failure& failure) {
       result.problem = failure.message;
     }
     if (result.problem.empty() && reference.shape != shape)
-      result.problem = "the result is " + TypeText(outputs[i].type, shape) + ", the reference " +
-                       TypeText(outputs[i].type, reference.shape);
-    if (result.problem.empty()) CompareNumbers(outputs[i], reference, rtol, atol, &result);
-    results.push_back(std::move(result));
-  }
+      result.problem = "the result is " + TypeText(tensor.type, shape) + ", the reference " +
+                       TypeText(tensor.type, reference.shape);
+    if (!result.problem.empty()) return result;
+    if (tensor.type == EYRIE_STRING) {
+      CompareTexts(tensor, reference, &result);
+    } else {
+      CompareNumbers(tensor, reference, rtol, atol, &result);
+    }
+    return result;
+  };
+  for (const NamedTensors& output : outputs)
+    for (size_t i = 0; i < output.entries().size(); ++i)
+      results.push_back(compare(output.entries()[i].name, output.entries()[i].tensor, /*is_element=*/i > 0));
   return results;
 }
 

@@ -21,10 +21,10 @@ struct Comparison {
   bool good() const { return problem.empty() && differing == 0; }
 };
 
-// Compares every output with the archive's entry of its name. Floats and complex numbers as NumPy's allclose does with
-// equal NaNs; integers and bools must be equal.
-std::vector<Comparison> CompareOutputs(const Function& function, const std::vector<eyrie_tensor_t>& outputs,
-                                       const std::string& path, double rtol, double atol);
+// Compares every output with the archive's entry of its name; of a sequence, its length and every element. Floats and
+// complex numbers as NumPy's allclose does with equal NaNs; all else must be equal.
+std::vector<Comparison> CompareOutputs(const std::vector<NamedTensors>& outputs, const std::string& path, double rtol,
+                                       double atol);
 
 }  // namespace eyrie::cli
 

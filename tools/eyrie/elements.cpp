@@ -9,6 +9,8 @@
 #include <cstring>
 #include <limits>
 
+#include "tools/npy/unicode.h"
+
 namespace eyrie::cli {
 namespace {
 
@@ -50,6 +52,24 @@ const SmallFloat* SmallFloatOf(uint32_t type) {
     default:
       return nullptr;
   }
+}
+
+std::string QuotedText(const eyrie_string_t& string) {
+  std::string_view text(string.data, string.size);
+  std::vector<uint32_t> codes;
+  bool is_text = npy::ReadUtf8(text, &codes);
+  std::string result = "\"";
+  for (unsigned char c : text) {
+    char escape[8];
+    if (c < 0x20 || c == 0x7f || (c >= 0x80 && !is_text)) {
+      std::snprintf(escape, sizeof(escape), "\\x%02x", c);
+      result += escape;
+    } else {
+      if (c == '"' || c == '\\') result += '\\';
+      result += static_cast<char>(c);
+    }
+  }
+  return result + "\"";
 }
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
@@ -242,7 +262,7 @@ std::string ElementText(uint32_t type, const uint8_t* data, size_t index) {
     case Family::kBool:
       return LoadBits(type, data, index) != 0 ? "true" : "false";
     case Family::kString:
-      return "?";
+      return QuotedText(Load<eyrie_string_t>(data, index));
     case Family::kComplex: {
       bool wide = type == EYRIE_COMPLEX128;
       double real = wide ? Load<double>(data, 2 * index) : Load<float>(data, 2 * index);

@@ -25,7 +25,7 @@ double LoadReal(uint32_t type, const uint8_t* data, size_t index);
 // As StoreReal, from text: integers are read exactly. False if the text is not a value of the type.
 [[nodiscard]] bool StoreText(uint32_t type, uint8_t* data, size_t index, const std::string& text);
 
-// As a person reads it: "0.125", "-3", "true", "1+2j".
+// As a person reads it: "0.125", "-3", "true", "1+2j"; strings in quotes, with what is not printable escaped.
 std::string ElementText(uint32_t type, const uint8_t* data, size_t index);
 
 }  // namespace eyrie::cli

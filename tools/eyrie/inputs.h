@@ -13,19 +13,30 @@ namespace eyrie::cli {
 //   @all.npz               every input that the archive has under its name; other entries are left alone
 //   NAME=@file.npy         one array
 //   NAME=1x3xf32=0.5       made up: one value for all elements, or as many as there are elements, with commas between
+//   NAME.0=..., NAME.len=2 an element of a sequence, and its length, which may be left out unless it is 0
 // A named input counts before an archive's.
 inline constexpr const char* kInputHelp =
-    "An input: NAME=@FILE.npy, @FILE.npz (by name), or made up as in NAME=1x3xf32=0.5";
+    "An input: NAME=@FILE.npy, @FILE.npz (by name), or made up as in NAME=1x3xf32=0.5; elements of a sequence are "
+    "NAME.0, NAME.1, ..., and NAME.len=0 is an empty one";
 
-// One tensor for each input of the function, in order. Fails with a list of those that are missing.
-std::vector<Tensor> ReadInputs(const Function& function, const std::vector<std::string>& inputs);
+// One argument for each input of the function, in order. Fails with a list of those that are missing.
+std::vector<Argument> ReadInputs(const Function& function, const std::vector<std::string>& inputs);
 // As ReadInputs, but makes up those that are not given: floats from a normal distribution with a fixed seed, all else
-// zero. `shapes` holds NAME=1x3x224 for inputs with open dimensions.
-std::vector<Tensor> MakeInputs(const Function& function, const std::vector<std::string>& inputs,
-                               const std::vector<std::string>& shapes);
+// zero or empty; sequences have one element. `shapes` holds NAME=1x3x224 for inputs with open dimensions.
+std::vector<Argument> MakeInputs(const Function& function, const std::vector<std::string>& inputs,
+                                 const std::vector<std::string>& shapes);
 
-// Splits "NAME=rest" at a name of the list (names may contain '='); null and a failure if there is none.
-const Value* SplitName(const std::vector<Value>& values, const std::string& text, std::string* rest, const char* flag);
+// What "NAME=rest", "NAME.len=rest" or "NAME.3=rest" names.
+struct Place {
+  enum class Part { kWhole, kLength, kElement };
+  const Value* value;
+  Part part;
+  size_t element;
+  std::string rest;
+};
+// Names may contain '=' and dots: the longest that fits counts, and whole values count before elements of sequences.
+// Fails with a list of names if there is none.
+Place FindPlace(const std::vector<Value>& values, const std::string& text, const char* flag);
 
 }  // namespace eyrie::cli
 

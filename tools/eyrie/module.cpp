@@ -7,7 +7,9 @@
 namespace eyrie::cli {
 namespace {
 
-std::vector<eyrie_dim_t> DimsOf(const eyrie_value_info_t& info) { return {info.dims, info.dims + info.rank}; }
+Value ToValue(const eyrie_value_info_t& info) {
+  return {info.name, info.type, {info.dims, info.dims + info.rank}, info.is_sequence != 0, info.any_rank != 0};
+}
 
 }  // namespace
 
@@ -20,13 +22,17 @@ void Check(eyrie_status_t status, const std::string& context) {
 }
 
 std::string TypeText(const Value& value) {
-  std::string text;
+  std::string text = value.is_sequence ? "sequence of " : "";
   for (const eyrie_dim_t& dim : value.dims) {
     text += dim.size >= 0 ? std::to_string(dim.size) : dim.symbol && *dim.symbol ? Printable(dim.symbol) : "?";
     text += "x";
   }
   const char* name = eyrie_type_name(value.type);
   return text + (name ? name : "?");
+}
+
+Value ElementOf(const Value& sequence, size_t index) {
+  return {sequence.name + "." + std::to_string(index), sequence.type, sequence.dims, false, sequence.any_rank};
 }
 
 std::string TypeText(uint32_t type, const std::vector<int64_t>& shape) {
@@ -69,11 +75,11 @@ Function Module::At(uint32_t index) const {
   eyrie_value_info_t value = {};
   for (uint32_t i = 0; i < info.argument_count; ++i) {
     Check(eyrie_module_argument(module_, index, i, &value), "");
-    function.inputs.push_back({value.name, value.type, DimsOf(value)});
+    function.inputs.push_back(ToValue(value));
   }
   for (uint32_t i = 0; i < info.result_count; ++i) {
     Check(eyrie_module_result(module_, index, i, &value), "");
-    function.outputs.push_back({value.name, value.type, DimsOf(value)});
+    function.outputs.push_back(ToValue(value));
   }
   return function;
 }

@@ -17,9 +17,14 @@ struct Value {
   std::string name;
   uint32_t type;
   std::vector<eyrie_dim_t> dims;
+  // A sequence of tensors: type and dims are those of every element; with `any_rank` only the type is known.
+  bool is_sequence = false, any_rank = false;
 };
 
-// "batchx3x224x224xf32", as the runtime writes it
+// An element of a sequence, under the name that it has in files: NAME.0, NAME.1, ...
+Value ElementOf(const Value& sequence, size_t index);
+
+// "batchx3x224x224xf32", "sequence of ?x3xf32", as the runtime writes it
 std::string TypeText(const Value& value);
 std::string TypeText(uint32_t type, const std::vector<int64_t>& shape);
 

@@ -31,16 +31,23 @@ struct RunFlags {
 
 // Where an output goes: `name` is empty for an archive of all.
 struct Destination {
-  const Value* output;
+  std::string name;
   std::string path;
 };
 
 std::vector<Destination> ReadDestinations(const Function& function, const std::vector<std::string>& flags) {
   std::vector<Destination> result;
   for (const std::string& text : flags) {
-    Destination destination{nullptr, text};
-    if (text.empty() || text[0] != '@')
-      destination.output = SplitName(function.outputs, text, &destination.path, "--output");
+    Destination destination{"", text};
+    if (text.empty() || text[0] != '@') {
+      Place place = FindPlace(function.outputs, text, "--output");
+      destination.path = place.rest;
+      destination.name = text.substr(0, text.size() - place.rest.size() - 1);
+      if (place.part == Place::Part::kWhole && place.value->is_sequence)
+        FailUsage("--output " + text + ": '" + destination.name + "' is a " + TypeText(*place.value) +
+                  ", which no .npy file holds; write it to an archive (@FILE.npz), or an element (" + destination.name +
+                  ".0=@FILE.npy)");
+    }
     if (destination.path.size() < 2 || destination.path[0] != '@')
       FailUsage("--output '" + text + "': expected NAME=@FILE.npy or @FILE.npz");
     destination.path.erase(0, 1);
@@ -53,19 +60,22 @@ std::vector<Destination> ReadDestinations(const Function& function, const std::v
 
 npy::Span SpanOf(const std::string& text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
 
-void WriteOutput(const Function& function, const std::vector<eyrie_tensor_t>& outputs, const Destination& destination) {
+void WriteOutputs(const std::vector<NamedTensors>& outputs, const Destination& destination) {
   npy::OutputFile file;
-  bool good = file.Open(destination.path);
+  bool good = file.Open(destination.path), found = destination.name.empty();
   npy::ZipWriter archive(&file);
-  for (size_t i = 0; good && i < outputs.size(); ++i) {
-    const Value& output = function.outputs[i];
-    if (destination.output != nullptr && destination.output != &output) continue;
-    NpyFile array = ToNpy(outputs[i]);
-    good = destination.output == nullptr
-               ? archive.Add(output.name + ".npy", SpanOf(array.header), array.data)
-               : file.Write(array.header.data(), array.header.size()) && file.Write(array.data.data, array.data.size);
+  for (const NamedTensors& output : outputs) {
+    for (const NamedTensors::Entry& entry : output.entries()) {
+      if (!good || (!destination.name.empty() && destination.name != entry.name)) continue;
+      NpyFile array = ToNpy(entry.tensor, entry.name);
+      found = true;
+      good = destination.name.empty()
+                 ? archive.Add(entry.name + ".npy", SpanOf(array.header), array.data)
+                 : file.Write(array.header.data(), array.header.size()) && file.Write(array.data.data, array.data.size);
+    }
   }
-  if (good && destination.output == nullptr) good = archive.Finish();
+  if (!found) Fail("--output: there is no '" + destination.name + "': the sequence is shorter");
+  if (good && destination.name.empty()) good = archive.Finish();
   if (!good || !file.Commit()) Fail(file.error());
 }
 
@@ -96,8 +106,16 @@ Json ComparisonJson(const Comparison& result) {
   return json;
 }
 
-Json OutputJson(const Value& value, const eyrie_tensor_t& tensor, bool with_data) {
-  Json json = {{"name", value.name}, {"type", eyrie_type_name(tensor.type)}, {"shape", ShapeOf(tensor)}};
+Json OutputJson(const std::string& name, const eyrie_tensor_t& tensor, bool with_data) {
+  if (tensor.type == EYRIE_SEQUENCE) {
+    Json json = {{"name", name}, {"type", "sequence"}, {"elements", Json::array()}};
+    for (const eyrie_tensor_t& element : ElementsOf(tensor)) {
+      std::string element_name = name + "." + std::to_string(json["elements"].size());
+      json["elements"].push_back(OutputJson(element_name, element, with_data));
+    }
+    return json;
+  }
+  Json json = {{"name", name}, {"type", eyrie_type_name(tensor.type)}, {"shape", ShapeOf(tensor)}};
   if (!with_data) return json;
   Json& data = json["data"] = Json::array();
   const uint8_t* bytes = static_cast<const uint8_t*>(tensor.data);
@@ -113,11 +131,26 @@ Json OutputJson(const Value& value, const eyrie_tensor_t& tensor, bool with_data
       case Family::kUnsigned:
         data.push_back(Json::parse(ElementText(tensor.type, bytes, i)));
         break;
+      case Family::kString: {
+        const eyrie_string_t& text = static_cast<const eyrie_string_t*>(tensor.data)[i];
+        data.push_back(std::string(text.data, text.size));
+        break;
+      }
       default:
         data.push_back(ElementText(tensor.type, bytes, i));
     }
   }
   return json;
+}
+
+std::string OutputText(const std::string& name, const eyrie_tensor_t& tensor) {
+  if (tensor.type != EYRIE_SEQUENCE)
+    return Printable(name) + ": " + TypeText(tensor.type, ShapeOf(tensor)) + "\n" + TensorText(tensor);
+  std::string text = Printable(name) + ": sequence of " + std::to_string(tensor.dims[0]) + "\n";
+  size_t index = 0;
+  for (const eyrie_tensor_t& element : ElementsOf(tensor))
+    text += OutputText(name + "." + std::to_string(index++), element);
+  return text;
 }
 
 int Run(const RunFlags& flags) {
@@ -127,9 +160,8 @@ int Run(const RunFlags& flags) {
   Module module(flags.module, ThreadCount(flags.threads), /*inspect_only=*/false);
   Function function = module.Find(flags.function);
   std::vector<Destination> destinations = ReadDestinations(function, flags.outputs);
-  std::vector<Tensor> tensors = ReadInputs(function, flags.inputs);
-  std::vector<eyrie_tensor_t> inputs, outputs(function.outputs.size());
-  for (const Tensor& tensor : tensors) inputs.push_back(ToRuntime(tensor));
+  Arguments inputs(ReadInputs(function, flags.inputs));
+  std::vector<eyrie_tensor_t> outputs(function.outputs.size());
   eyrie_instance_t* instance = nullptr;
   Check(eyrie_instance_create(module.get(), nullptr, &instance), "");
   // The outputs belong to the instance: it goes last.
@@ -138,10 +170,12 @@ int Run(const RunFlags& flags) {
   Check(eyrie_call(instance, function.index, inputs.data(), inputs.size(), outputs.data(), outputs.size(), nullptr),
         "");
   double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  for (const Destination& destination : destinations) WriteOutput(function, outputs, destination);
+  std::vector<NamedTensors> named;
+  for (size_t i = 0; i < outputs.size(); ++i) named.emplace_back(function.outputs[i].name, outputs[i]);
+  for (const Destination& destination : destinations) WriteOutputs(named, destination);
 
   std::vector<Comparison> comparisons;
-  if (!expect.empty()) comparisons = CompareOutputs(function, outputs, expect, flags.rtol, flags.atol);
+  if (!expect.empty()) comparisons = CompareOutputs(named, expect, flags.rtol, flags.atol);
   bool print = destinations.empty() && expect.empty(), good = true;
   std::string text;
   for (const Comparison& comparison : comparisons) {
@@ -151,13 +185,12 @@ int Run(const RunFlags& flags) {
   if (flags.json) {
     Json json = {{"function", function.name}, {"first_call_ms", ms}, {"outputs", Json::array()}};
     for (size_t i = 0; i < outputs.size(); ++i)
-      json["outputs"].push_back(OutputJson(function.outputs[i], outputs[i], print));
+      json["outputs"].push_back(OutputJson(function.outputs[i].name, outputs[i], print));
     for (const Comparison& comparison : comparisons) json["expect"].push_back(ComparisonJson(comparison));
     text = json.dump(print ? -1 : 2, ' ', false, Json::error_handler_t::replace) + "\n";
   } else if (print) {
     for (size_t i = 0; i < outputs.size(); ++i)
-      text += Printable(function.outputs[i].name) + ": " + TypeText(outputs[i].type, ShapeOf(outputs[i])) + "\n" +
-              TensorText(outputs[i]);
+      text += OutputText(function.outputs[i].name, outputs[i]);
   }
   Print(text);
   if (!good) Fail("the outputs differ from '" + expect + "'");
