@@ -93,17 +93,37 @@ def load_npz(path) -> dict:
         return {name: archive[name] for name in archive.files}
 
 
+def unfold(values: dict) -> dict:
+    """The arrays that values travel as: a sequence, here a list, as NAME.len and its elements NAME.0, NAME.1, ..."""
+    arrays = {}
+    for name, value in values.items():
+        if isinstance(value, list):
+            arrays[name + ".len"] = np.array(len(value))
+            arrays.update((f"{name}.{i}", element) for i, element in enumerate(value))
+        else:
+            arrays[name] = value
+    return arrays
+
+
+def fold(arrays: dict) -> dict:
+    """The opposite of `unfold`."""
+    lengths = {name[:-len(".len")]: int(array) for name, array in arrays.items() if name.endswith(".len")}
+    parts = {f"{name}.{part}" for name, length in lengths.items() for part in ["len", *range(length)]}
+    return {**{name: array for name, array in arrays.items() if name not in parts},
+            **{name: [arrays[f"{name}.{i}"] for i in range(length)] for name, length in lengths.items()}}
+
+
 def compile_model(model, module, *flags, timeout=300) -> dict:
     """Compiles and returns what `--json` tells: size_bytes, compile_ms, peak_rss_bytes."""
     return json.loads(succeed("compile", model, "-o", module, "--json", *flags, timeout=timeout).out)
 
 
 def run_module(module, inputs: dict, folder: Path, *flags, timeout=120) -> dict:
-    """Calls the module with arrays by name and returns its outputs by name."""
-    save_npz(folder / "in.npz", inputs)
+    """Calls the module with values by name, arrays or lists of them, and returns its outputs by name."""
+    save_npz(folder / "in.npz", unfold(inputs))
     given = ["--input", f"@{folder / 'in.npz'}"] if inputs else []
     succeed("run", module, *given, "--output", f"@{folder / 'out.npz'}", *flags, timeout=timeout)
-    return load_npz(folder / "out.npz")
+    return fold(load_npz(folder / "out.npz"))
 
 
 def relative_error(got, want) -> float:
@@ -119,12 +139,15 @@ def relative_error(got, want) -> float:
 
 
 def check_equal(got: dict, want: dict, tolerance: float) -> float:
-    """Compares outputs by name: types, shapes, integers exactly, floats by relative_error. Returns the largest error."""
-    assert set(got) == set(want), f"outputs {sorted(got)}, expected {sorted(want)}"
+    """Compares outputs by name: types, shapes, integers and strings exactly, floats by relative_error; sequences, which
+    are lists, element by element. Returns the largest error."""
+    lists = [{name: len(value) if isinstance(value, list) else None for name, value in values.items()} for values in (got, want)]
+    assert lists[0] == lists[1], f"outputs and lengths of sequences {lists[0]}, expected {lists[1]}"
+    got, want = unfold(got), unfold(want)
     worst = 0.0
     for name, expected in want.items():
         actual = got[name]
-        assert actual.dtype == expected.dtype, f"{name}: type {actual.dtype}, expected {expected.dtype}"
+        assert actual.dtype == expected.dtype or actual.dtype.kind == expected.dtype.kind == "U", f"{name}: type {actual.dtype}, expected {expected.dtype}"
         assert actual.shape == expected.shape, f"{name}: shape {actual.shape}, expected {expected.shape}"
         if expected.dtype.kind == "f":
             error = relative_error(actual, expected)

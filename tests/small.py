@@ -5,8 +5,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def model_of(nodes, inputs, outputs, weights=(), opset=17, ir_version=8, functions=(), domains=()) -> onnx.ModelProto:
-    """A model; inputs and outputs are (name, element type, shape), weights (name, array)."""
-    info = lambda rows: [helper.make_tensor_value_info(*row) for row in rows]
+    """A model; inputs and outputs are (name, element type, shape) or ready, weights (name, array)."""
+    info = lambda rows: [row if isinstance(row, onnx.ValueInfoProto) else helper.make_tensor_value_info(*row) for row in rows]
     kept = [numpy_helper.from_array(array, name) for name, array in weights]
     graph = helper.make_graph(nodes, "small", info(inputs), info(outputs), kept)
     opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 1) for domain in domains)]

@@ -13,8 +13,8 @@ def run(script, *arguments):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_pages_of_how_to_do_what_they_say():
-    run("check_how_to.py")
+def test_the_pages_do_what_they_say():
+    run("check_pages.py")
 
 
 def test_the_reference_is_up_to_date():

@@ -1,43 +1,12 @@
 """Control flow: If, Loop and Scan with tensors that keep, change and collect their sizes, in and around each other."""
 import numpy as np
-import onnx
 import pytest
 from cases import f32
-from command import check_equal, compile_model, fail, run_module
-from onnx import TensorProto, helper, numpy_helper
-from reference import expected
+from command import fail, run_module
+from graphs import BOOL, FLOAT, INT32, INT64, check, constant, graph, node, refuse, turn
 from small import model_of
 
-FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
-node = helper.make_node
-value = helper.make_tensor_value_info
 ROWS = np.abs(f32(5, 3))
-
-
-def graph(nodes, inputs, outputs):
-    """A body: inputs and outputs are (name, element type); shapes are left open but those of a Loop's turn and condition."""
-    info = lambda rows: [value(name, kind, [] if name in ("turn", "going_on", "i", "on") else None) for name, kind in rows]
-    return helper.make_graph(nodes, "body", info(inputs), info(outputs))
-
-
-def constant(name, number):
-    return node("Constant", [], [name], value=numpy_helper.from_array(np.array(number)))
-
-
-def turn(nodes, carried, outputs, condition="going_on"):
-    """The body of a Loop; `carried` and `outputs` are (name, type)."""
-    return graph(nodes + ([node("Identity", ["going_on"], ["more"])] if condition == "going_on" else []),
-                 [("turn", INT64), ("going_on", BOOL), *carried],
-                 [("more" if condition == "going_on" else condition, BOOL), *outputs])
-
-
-def check(tmp_path, model, *feeds):
-    onnx.save(model, tmp_path / "model.onnx")
-    compile_model(tmp_path / "model.onnx", tmp_path / "model.eyr")
-    for feed in feeds:
-        check_equal(run_module(tmp_path / "model.eyr", feed, tmp_path), expected(model, feed), 1e-5)
-
-
 LOOP_INPUTS = [("count", INT64, []), ("start", FLOAT, ["n", 3]), ("x", FLOAT, ["m", 3])]
 
 
@@ -157,15 +126,10 @@ def test_recurrent_layer_over_any_length(tmp_path, op, gates, states):
     names = ["y", "h", "c"][:states + 1]
     weights = [("w", f32(2, gates * hidden, width)), ("r", f32(2, gates * hidden, hidden)), ("b", f32(2, 2 * gates * hidden))]
     model = model_of([node(op, ["x", "w", "r", "b", "lengths"], names, hidden_size=hidden, direction="bidirectional")],
-                     [("x", FLOAT, ["t", "n", width]), ("lengths", TensorProto.INT32, ["n"])],
+                     [("x", FLOAT, ["t", "n", width]), ("lengths", INT32, ["n"])],
                      [(name, FLOAT, None) for name in names], weights)
     check(tmp_path, model, *({"x": f32(t, n, width), "lengths": np.array([t, max(1, t - 2)][:n], np.int32)}
                              for t, n in ((1, 1), (7, 2), (20, 2))))
-
-
-def refuse(tmp_path, model, *says):
-    onnx.save(model, tmp_path / "model.onnx")
-    fail("compile", tmp_path / "model.onnx", "-o", tmp_path / "model.eyr", says=says)
 
 
 def test_loops_that_do_not_fit_are_refused(tmp_path):

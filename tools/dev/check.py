@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The repository's own checks: format, who includes whom, sizes, tests that check nothing, rooms without a page.
 
 Prints one line a finding and exits 1 if there is any. `check.py --fix` formats the files instead of complaining.

@@ -31,7 +31,7 @@ step runtime-asan bash -c 'tools/dev/build.sh asan && ctest --test-dir build/asa
 step runtime-tsan bash -c 'tools/dev/build.sh tsan && ctest --test-dir build/tsan --output-on-failure --no-tests=error -j2'
 step size bash -c 'tools/dev/build.sh size && tools/dev/check_size.sh'
 step behaviour "$python" -m pytest tests -q -n 2 --maxfail=30 -p no:cacheprovider
-step demo "$python" tools/dev/demo.py
+step demo "$python" tools/dev/check_pages.py --demo
 
 [ $failed = 0 ] || printf 'failed: %s\n' "${failures[@]}"
 echo "$passed passed, $failed failed"
