@@ -88,7 +88,7 @@ typedef enum eyrie_type {
 
 EYRIE_API const char* eyrie_type_name(uint32_t type);      /* "f32"; null if there is no such type */
 EYRIE_API const char* eyrie_type_npy(uint32_t type);       /* "<f4": the dtype under which it travels in .npy files */
-EYRIE_API uint32_t eyrie_type_bits(uint32_t type);         /* bits of a stored element; below 8 elements are packed */
+EYRIE_API uint32_t eyrie_type_bits(uint32_t type);         /* bits of an element in memory; below 8 they are packed */
 EYRIE_API uint32_t eyrie_type_from_name(const char* name); /* 0 if there is no such type */
 
 /* ---- Runtime -------------------------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #ifndef EYRIE_RUNTIME_HPP_
 #define EYRIE_RUNTIME_HPP_
 
+#include <string_view>
 #include <utility>
 
 #include "eyrie/runtime.h"
@@ -105,6 +106,21 @@ class Instance : public Handle<eyrie_instance_t, eyrie_instance_destroy> {
                             signal);
   }
 };
+
+// Elements of tensors of strings: they refer to their bytes.
+inline eyrie_string_t ToString(std::string_view text) { return {text.data(), text.size()}; }
+inline std::string_view StringAt(const eyrie_tensor_t& tensor, size_t index) {
+  const eyrie_string_t& string = static_cast<const eyrie_string_t*>(tensor.data)[index];
+  return {string.data, string.size};
+}
+
+// A sequence of tensors, which it refers to, and an element of one.
+inline eyrie_tensor_t ToSequence(eyrie_tensor_t* elements, size_t count) {
+  return {elements, count * sizeof(*elements), EYRIE_SEQUENCE, 1, {static_cast<int64_t>(count)}};
+}
+inline const eyrie_tensor_t& ElementAt(const eyrie_tensor_t& sequence, size_t index) {
+  return static_cast<const eyrie_tensor_t*>(sequence.data)[index];
+}
 
 }  // namespace eyrie
 

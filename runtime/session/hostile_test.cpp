@@ -247,6 +247,25 @@ TEST_F(Hostile, ManyFunctions) {
   }
 }
 
+TEST_F(Hostile, KindsOfValues) {
+  auto expect = [&](Value value, const char* text) {
+    Module module;
+    module.symbols = {"n"};
+    Function f;
+    f.results = {value};
+    f.Op(VmOp::kReturn);
+    module.functions = {f};
+    EXPECT_STATUS(LoadAndCall(module.Build(), true), EYRIE_INVALID_ARGUMENT, text);
+  };
+  expect({"y", EYRIE_F32, {}, 2, false}, "unknown kind 2");
+  expect({"y", EYRIE_F32, {}, 0, true}, "only a sequence without dimensions");
+  expect({"y", EYRIE_F32, {3}, 1, true}, "only a sequence without dimensions");
+  expect({"y", EYRIE_F32, {Dim::Symbol(0)}, 1, false}, "dimension 0 of a sequence's elements has a symbol");
+  Module module = AddScaleModule();
+  module.functions[0].list_registers = 65537;
+  EXPECT_STATUS(LoadAndCall(module.Build(), true), EYRIE_RESOURCE_EXHAUSTED, "65537 registers");
+}
+
 TEST_F(Hostile, ArenaLimit) {
   for (int64_t size : {int64_t{-1}, INT64_MAX, INT64_MIN, int64_t{1} << 41}) {
     Module module = AddScaleModule();
@@ -281,8 +300,9 @@ void* FailingAllocate(void* user, size_t size, size_t alignment) {
   return posix_memalign(&memory, alignment, size) ? nullptr : memory;
 }
 
-TEST(Memory, EveryAllocationMayFail) {
-  Bytes bytes = AddScaleModule().Build();
+// Loads and calls with one allocation failing, or all from one on; for every allocation.
+void FailEveryAllocation(const Module& description, const std::vector<eyrie_tensor_t>& inputs, size_t output_count) {
+  Bytes bytes = description.Build();
   for (bool once : {false, true}) {
     for (uint32_t threads : {0u, 3u}) {
       for (int64_t allowed = 0;; ++allowed) {
@@ -295,19 +315,22 @@ TEST(Memory, EveryAllocationMayFail) {
         eyrie_runtime_t* runtime = nullptr;
         eyrie_module_t* module = nullptr;
         eyrie_instance_t* instance = nullptr;
-        std::vector<float> a(8 * 100, 1), b(8 * 100, 2);
-        eyrie_tensor_t inputs[2] = {F32(a, {100, 8}), F32(b, {100, 8})}, output = {};
+        std::vector<eyrie_tensor_t> outputs(output_count);
+        auto call = [&] {
+          return Status(eyrie_call(instance, 0, inputs.data(), inputs.size(), outputs.data(), outputs.size(), nullptr));
+        };
         Status status(eyrie_runtime_create(&options, &runtime));
         if (status.ok())
           status = Status(eyrie_module_load_memory(runtime, bytes.data(), bytes.size(), nullptr, &module));
         if (status.ok()) status = Status(eyrie_instance_create(module, nullptr, &instance));
-        if (status.ok()) status = Status(eyrie_call(instance, 0, inputs, 2, &output, 1, nullptr));
+        if (status.ok()) status = call();
         if (!status.ok()) {
           EXPECT_EQ(status.code(), EYRIE_RESOURCE_EXHAUSTED) << status.message();
+          for (const eyrie_tensor_t& output : outputs) EXPECT_EQ(output.data, nullptr);
           if (instance) {  // the same instance works when there is memory again
             failing.left = 1000000;
             failing.once = false;
-            EXPECT_OK(Status(eyrie_call(instance, 0, inputs, 2, &output, 1, nullptr)));
+            EXPECT_OK(call());
           }
         }
         bool done = failing.left > 0 && status.ok();
@@ -318,6 +341,30 @@ TEST(Memory, EveryAllocationMayFail) {
       }
     }
   }
+}
+
+TEST(Memory, EveryAllocationMayFail) {
+  std::vector<float> a(8 * 100, 1), b(8 * 100, 2);
+  FailEveryAllocation(AddScaleModule(), {F32(a, {100, 8}), F32(b, {100, 8})}, 1);
+}
+
+// y = x with s put before its first element, z = s
+TEST(Memory, EveryAllocationOfStringsAndSequencesMayFail) {
+  Module module;
+  module.texts = {"cat"};
+  Function f;
+  f.arguments = {{"x", EYRIE_STRING, {}, 1, true}, {"s", EYRIE_STRING, {-1}}};
+  f.results = {{"y", EYRIE_STRING, {}, 1, true}, {"z", EYRIE_STRING, {-1}}};
+  f.Op(VmOp::kArgDim, {0, 1, 0}).Const(8, 8).Op(VmOp::kMul, {1, 0, 8}).Op(VmOp::kBufArg, {0, 1});
+  f.Op(VmOp::kBufBlock, {1, 1}).Op(VmOp::kCopy, {0, 2, 1, 2, 1}).Op(VmOp::kBufResult, {2, 1, 1, 0});
+  f.Op(VmOp::kCopy, {0, 2, 2, 2, 1}).Op(VmOp::kListArg, {0, 0});
+  f.Op(VmOp::kListInsert, {0, 0, 2, EYRIE_STRING, 1, 2, 1, 0}).Op(VmOp::kListResult, {0, 0});
+  f.Op(VmOp::kSubmitWait).Op(VmOp::kReturn);
+  module.functions = {f};
+  std::vector<eyrie_string_t> s, element = {{"dog", 3}};
+  for (int i = 0; i < 40; ++i) s.push_back({"0123456789012345678901234567890123456789", static_cast<size_t>(i)});
+  std::vector<eyrie_tensor_t> elements(9, TensorOf(EYRIE_STRING, element, {1}));
+  FailEveryAllocation(module, {SequenceOf(elements), TensorOf(EYRIE_STRING, s, {40})}, 2);
 }
 
 }  // namespace

@@ -35,5 +35,14 @@ TEST(Wrapper, RunsAModule) {
   EXPECT_FALSE(instance);
 }
 
+TEST(Wrapper, StringsAndSequences) {
+  eyrie_string_t strings[] = {ToString("cat"), ToString("dog")};
+  eyrie_tensor_t tensor = {strings, sizeof(strings), EYRIE_STRING, 1, {2}};
+  EXPECT_EQ(StringAt(tensor, 1), "dog");
+  eyrie_tensor_t sequence = ToSequence(&tensor, 1);
+  EXPECT_EQ(sequence.dims[0], 1);
+  EXPECT_EQ(&ElementAt(sequence, 0), &tensor);
+}
+
 }  // namespace
 }  // namespace eyrie::rt::testing
