@@ -117,6 +117,28 @@ Dim fromStart(ops::Builder &b, Dim position, Dim length) {
   return b.dims.opaque(arith::SelectOp::create(b.builder, b.loc, isNegative, wrapped, given), "position");
 }
 
+/// Stops the call with a message that names the node unless `holds`.
+static void require(ops::Builder &b, Value holds, const Twine &text) {
+  auto name = dyn_cast<NameLoc>(b.loc);
+  std::string place = name ? "node '" + name.getName().str() + "': " : "";
+  cf::AssertOp::create(b.builder, b.loc, holds, (place + text).str());
+}
+
+static Value compare(ops::Builder &b, arith::CmpIPredicate predicate, Dim x, Dim y) {
+  Value a = b.index(x), c = b.index(y);
+  return arith::CmpIOp::create(b.builder, b.loc, predicate, a, c);
+}
+
+void checkPosition(ops::Builder &b, const Sequence &sequence, Dim position, bool orEnd) {
+  if (sequence.elements && position.isConstant())
+    return; // when it is used
+  Dim length = lengthOf(b, sequence);
+  Value fromStart = compare(b, arith::CmpIPredicate::sge, position, 0);
+  Value toEnd = compare(b, orEnd ? arith::CmpIPredicate::sle : arith::CmpIPredicate::slt, position, length);
+  require(b, arith::AndIOp::create(b.builder, b.loc, fromStart, toEnd),
+          "the position is out of range for the sequence");
+}
+
 /// The position, if it and the elements are known; an error if there is no such element.
 static FailureOr<std::optional<size_t>> knownPosition(ops::Builder &b, const Sequence &sequence, Dim position, size_t end) {
   if (!sequence.elements || !position.isConstant())
@@ -190,21 +212,23 @@ FailureOr<Sequence> eraseAt(ops::Builder &b, const Sequence &sequence, Dim posit
 FailureOr<SmallVector<Sequence>> makeSequences(ops::Builder &b, Dim length, MakeElements make) {
   Value zero = b.index(0), one = b.index(1), end = b.index(length);
   // The types of the lists are known only after the first element, so the body is built apart.
-  auto apart = scf::ForOp::create(b.builder, b.loc, zero, end, one);
+  auto apart = scf::ForOp::create(b.builder, b.loc, zero, end, one, zero);
   Dim position = b.dims.opaque(apart.getInductionVar(), "position", /*lower=*/0);
+  Dim before = b.dims.opaque(apart.getRegionIterArg(0), "carried", /*lower=*/0), carried = before;
   FailureOr<SmallVector<Tensor>> elements = failure();
-  SmallVector<Value> values;
+  SmallVector<Value> values, next;
   {
     OpBuilder::InsertionGuard guard(b.builder);
-    b.builder.setInsertionPoint(apart.getBody()->getTerminator());
-    elements = make(position);
+    b.builder.setInsertionPointToStart(apart.getBody());
+    elements = make(position, carried);
     if (failed(elements))
       return failure();
     for (const Tensor &element : *elements)
       values.push_back(b.value(element));
+    next.push_back(b.index(carried));
   }
   SmallVector<Sequence> sequences;
-  SmallVector<Value> inits;
+  SmallVector<Value> inits{zero};
   for (const Tensor &element : *elements) {
     Sequence known = Sequence::ofKnown({element});
     inits.push_back(graph::ListEmptyOp::create(b.builder, b.loc, known.listType()));
@@ -212,18 +236,20 @@ FailureOr<SmallVector<Sequence>> makeSequences(ops::Builder &b, Dim length, Make
   }
   auto loop = scf::ForOp::create(b.builder, b.loc, zero, end, one, inits);
   Block *body = loop.getBody();
-  apart.getBody()->getTerminator()->erase();
+  if (next.front() == apart.getRegionIterArg(0))
+    next.front() = loop.getRegionIterArg(0);
   apart.getInductionVar().replaceAllUsesWith(loop.getInductionVar());
+  apart.getRegionIterArg(0).replaceAllUsesWith(loop.getRegionIterArg(0));
   b.dims.setValue(position, loop.getInductionVar());
+  b.dims.setValue(before, loop.getRegionIterArg(0));
   body->getOperations().splice(body->end(), apart.getBody()->getOperations());
   apart.erase();
   OpBuilder::InsertionGuard guard(b.builder);
   b.builder.setInsertionPointToEnd(body);
-  SmallVector<Value> next;
-  for (auto [list, value] : llvm::zip_equal(loop.getRegionIterArgs(), values))
+  for (auto [list, value] : llvm::zip_equal(loop.getRegionIterArgs().drop_front(), values))
     next.push_back(graph::ListInsertOp::create(b.builder, b.loc, list.getType(), list, loop.getInductionVar(), value));
   scf::YieldOp::create(b.builder, b.loc, next);
-  for (auto [sequence, list] : llvm::zip_equal(sequences, loop.getResults()))
+  for (auto [sequence, list] : llvm::zip_equal(sequences, loop.getResults().drop_front()))
     sequence.list = list;
   return sequences;
 }
@@ -240,8 +266,8 @@ static void checkSizes(ops::Builder &b, const Tensor &element, const Dims &shape
   for (auto [i, size] : llvm::enumerate(element.shape)) {
     if (static_cast<int64_t>(i) == axis || size == shape[i])
       continue;
-    Value isSame = arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::eq, b.index(size), b.index(shape[i]));
-    cf::AssertOp::create(b.builder, b.loc, isSame, "the elements of the sequence to be joined have different sizes");
+    require(b, compare(b, arith::CmpIPredicate::eq, size, shape[i]),
+            "the elements of the sequence have different sizes and cannot be joined");
   }
 }
 
@@ -249,9 +275,7 @@ static void checkSizes(ops::Builder &b, const Tensor &element, const Dims &shape
 static FailureOr<Tensor> concatenateList(ops::Builder &b, const Sequence &sequence, int64_t axis, bool isNewAxis) {
   Sequence list = sequence.withList(listOf(b, sequence), sequence.elementShape());
   Dim length = lengthOf(b, list);
-  Value isFilled =
-      arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::sgt, b.index(length), b.index(0));
-  cf::AssertOp::create(b.builder, b.loc, isFilled, "joins the elements of a sequence that has none");
+  require(b, compare(b, arith::CmpIPredicate::sgt, length, 0), "the sequence has no elements that could be joined");
   FailureOr<Tensor> first = elementAt(b, list, 0);
   if (failed(first))
     return failure();
@@ -331,75 +355,105 @@ FailureOr<Tensor> concatenate(ops::Builder &b, const Sequence &sequence, int64_t
 
 //===- split --------------------------------------------------------------------------------------------------------===
 
-/// The sizes of the parts, if their number is known; `step`: the size of each, for an axis of unknown size.
-static FailureOr<std::optional<Dims>> partSizes(ops::Builder &b, Dim whole, const Tensor *sizes, Dim &step) {
-  step = 1;
-  if (sizes) {
-    auto given = b.integers(*sizes, "the sizes of the parts");
-    if (failed(given))
+/// Parts whose number is known only at run time: `sizeOf` says how large the one at a position is.
+static FailureOr<Sequence> splitInLoop(ops::Builder &b, const Tensor &t, int64_t axis, Dim count, bool isDropped,
+                                       llvm::function_ref<Dim(Dim position, Dim offset)> sizeOf) {
+  Sequence like = Sequence::ofKnown({t});
+  auto made = makeSequences(b, count, [&](Dim position, Dim &offset) -> FailureOr<SmallVector<Tensor>> {
+    Dims offsets(t.rank(), Dim(0)), lengths = t.shape;
+    offsets[axis] = offset;
+    lengths[axis] = sizeOf(position, offset);
+    offset = offset + lengths[axis];
+    Tensor part = b.extract(t, offsets, lengths, SmallVector<int64_t>(t.rank(), 1));
+    FailureOr<Tensor> element = isDropped ? ops::squeeze(b, part, {axis}) : FailureOr<Tensor>(part);
+    if (failed(element))
       return failure();
-    for (Dim size : *given)
-      if (size.isConstant() && size.constant() < 0)
-        return b.error() << "the sizes of the parts must not be negative, found " << size.str();
-    if (sizes->rank() > 0)
-      return std::optional<Dims>(*given);
-    step = given->front();
+    return SmallVector<Tensor>{marked(*element, like)};
+  });
+  if (failed(made))
+    return failure();
+  return made->front();
+}
+
+/// By a tensor of sizes whose length is known only at run time.
+static FailureOr<Sequence> splitByTensor(ops::Builder &b, const Tensor &t, const Tensor &sizes, int64_t axis) {
+  Dim whole = t.shape[axis];
+  Value values = b.value(sizes);
+  auto readSize = [&](Dim position, std::optional<int64_t> lower) {
+    Value read = graph::ReadScalarOp::create(b.builder, b.loc, sizes.elementType, values, b.index(position));
+    return b.dims.opaque(arith::IndexCastOp::create(b.builder, b.loc, b.builder.getIndexType(), read), "size", lower);
+  };
+  // 1. They must fit.
+  Value zero = b.index(0), one = b.index(1), end = b.index(sizes.shape[0]);
+  auto sum = scf::ForOp::create(b.builder, b.loc, zero, end, one, zero);
+  {
+    OpBuilder::InsertionGuard guard(b.builder);
+    b.builder.setInsertionPointToStart(sum.getBody());
+    Dim size = readSize(b.dims.opaque(sum.getInductionVar(), "position", 0), std::nullopt);
+    require(b, compare(b, arith::CmpIPredicate::sge, size, 0), "the sizes of the parts must not be negative");
+    require(b, compare(b, arith::CmpIPredicate::sle, size, whole), "the parts' sizes do not add up to " + t.str());
+    Value next = arith::AddIOp::create(b.builder, b.loc, sum.getRegionIterArg(0), b.index(size));
+    scf::YieldOp::create(b.builder, b.loc, next);
   }
-  if (step.isConstant() && step.constant() < 1)
-    return b.error() << "the size of the parts must be at least 1, found " << step.str();
+  Dim total = b.dims.opaque(sum.getResult(0), "total", 0);
+  require(b, compare(b, arith::CmpIPredicate::eq, total, whole), "the parts' sizes do not add up to " + t.str());
+  // 2. The parts.
+  return splitInLoop(b, t, axis, sizes.shape[0], /*isDropped=*/false,
+                     [&](Dim position, Dim) { return readSize(position, /*lower=*/0); });
+}
+
+/// The parts are all of one size; the last one may be smaller.
+static FailureOr<Sequence> splitEvenly(ops::Builder &b, const Tensor &t, Dim step, int64_t axis, bool isDropped) {
+  Dim whole = t.shape[axis];
   if (!step.isConstant()) {
-    Value isPositive = arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::sgt, b.index(step), b.index(0));
-    cf::AssertOp::create(b.builder, b.loc, isPositive, "the size of the parts must be at least 1");
+    require(b, compare(b, arith::CmpIPredicate::sgt, step, 0), "the size of the parts must be at least 1");
     step = ops::max(step, 1);
+  } else if (step.constant() < 1) {
+    return b.error() << "the size of the parts must be at least 1, found " << step.str();
   }
-  if (!step.isConstant() || !whole.isConstant())
-    return std::optional<Dims>();
-  Dims parts;
-  for (int64_t left = whole.constant(); left > 0; left -= step.constant())
-    parts.push_back(std::min(left, step.constant()));
-  return std::optional<Dims>(std::move(parts));
+  return splitInLoop(b, t, axis, ops::ceilDiv(whole, step), isDropped, [&](Dim, Dim offset) {
+    return step.is(1) ? Dim(1) : ops::min(step, whole - offset);
+  });
 }
 
 FailureOr<Sequence> split(ops::Builder &b, const Tensor &t, const Tensor *sizes, int64_t axis, bool keepAxis) {
   auto position = ops::normalizeAxis(b, axis, t.rank());
   if (failed(position))
     return failure();
-  Dim whole = t.shape[*position], step;
-  auto parts = partSizes(b, whole, sizes, step);
-  if (failed(parts))
-    return failure();
-  Sequence like = Sequence::ofKnown({t});
-  auto finish = [&](const Tensor &part) -> FailureOr<Tensor> {
-    FailureOr<Tensor> element = sizes || keepAxis ? FailureOr<Tensor>(part) : ops::squeeze(b, part, {*position});
-    if (failed(element))
+  if (sizes && sizes->rank() == 1 && !sizes->hasStaticShape())
+    return splitByTensor(b, t, *sizes, *position);
+  bool isDropped = !sizes && !keepAxis;
+  Dim whole = t.shape[*position];
+  Dims parts{1};
+  if (sizes) {
+    auto given = b.integers(*sizes, "the sizes of the parts");
+    if (failed(given))
       return failure();
-    return marked(*element, like);
-  };
-  if (!*parts) {
-    auto made = makeSequences(b, ops::ceilDiv(whole, step), [&](Dim i) -> FailureOr<SmallVector<Tensor>> {
-      Dims offsets(t.rank(), Dim(0)), lengths = t.shape;
-      offsets[*position] = i * step;
-      lengths[*position] = sizes ? ops::min(step, whole - i * step) : Dim(1);
-      FailureOr<Tensor> element = finish(b.extract(t, offsets, lengths, SmallVector<int64_t>(t.rank(), 1)));
-      if (failed(element))
-        return failure();
-      return SmallVector<Tensor>{*element};
-    });
-    if (failed(made))
-      return failure();
-    return made->front();
+    parts = *given;
   }
-  auto tensors = ops::split(b, t, *position, **parts);
+  if (!sizes || sizes->rank() == 0) {
+    Dim step = parts.front();
+    if (!step.isConstant() || step.constant() < 1 || !whole.isConstant())
+      return splitEvenly(b, t, step, *position, isDropped);
+    parts.clear();
+    for (int64_t left = whole.constant(); left > 0; left -= step.constant())
+      parts.push_back(std::min(left, step.constant()));
+  }
+  for (Dim size : parts)
+    if (size.isConstant() && size.constant() < 0)
+      return b.error() << "the sizes of the parts must not be negative, found " << size.str();
+  auto tensors = ops::split(b, t, *position, parts);
   if (failed(tensors))
     return failure();
-  like.elements.emplace();
+  Sequence result = Sequence::ofKnown({t});
+  result.elements.emplace();
   for (const Tensor &part : *tensors) {
-    FailureOr<Tensor> element = finish(part);
+    FailureOr<Tensor> element = isDropped ? ops::squeeze(b, part, {*position}) : FailureOr<Tensor>(part);
     if (failed(element))
       return failure();
-    like.elements->push_back(*element);
+    result.elements->push_back(marked(*element, result));
   }
-  return like;
+  return result;
 }
 
 } // namespace eyrie::import::onnx

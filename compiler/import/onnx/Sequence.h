@@ -46,6 +46,8 @@ mlir::Value listOf(ops::Builder &b, const Sequence &sequence);
 ops::Dim lengthOf(ops::Builder &b, const Sequence &sequence);
 /// A position that counts from the end when it is negative, as one that counts from the start.
 ops::Dim fromStart(ops::Builder &b, ops::Dim position, ops::Dim length);
+/// Stops the call unless the position is one of an element, or with `orEnd` behind the last.
+void checkPosition(ops::Builder &b, const Sequence &sequence, ops::Dim position, bool orEnd);
 /// An element at a position that counts from the start. Needs the elements' rank: an error without it.
 mlir::FailureOr<ops::Tensor> elementAt(ops::Builder &b, const Sequence &sequence, ops::Dim position);
 mlir::FailureOr<Sequence> insertAt(ops::Builder &b, const Sequence &sequence, const ops::Tensor &element,
@@ -53,8 +55,10 @@ mlir::FailureOr<Sequence> insertAt(ops::Builder &b, const Sequence &sequence, co
 mlir::FailureOr<Sequence> eraseAt(ops::Builder &b, const Sequence &sequence, ops::Dim position);
 /// The elements joined along an existing axis, or along a new one.
 mlir::FailureOr<ops::Tensor> concatenate(ops::Builder &b, const Sequence &sequence, int64_t axis, bool isNewAxis);
-/// Sequences of `length` elements: `make` gives one for each of them.
-using MakeElements = llvm::function_ref<mlir::FailureOr<llvm::SmallVector<ops::Tensor>>(ops::Dim position)>;
+/// Sequences of `length` elements: `make` gives one for each of them. `carried` is 0 at first and what `make` leaves in
+/// it afterwards.
+using MakeElements =
+    llvm::function_ref<mlir::FailureOr<llvm::SmallVector<ops::Tensor>>(ops::Dim position, ops::Dim &carried)>;
 mlir::FailureOr<llvm::SmallVector<Sequence>> makeSequences(ops::Builder &b, ops::Dim length, MakeElements make);
 /// Parts of `t` along an axis. No sizes: parts of size one, without the axis unless it is kept.
 mlir::FailureOr<Sequence> split(ops::Builder &b, const ops::Tensor &t, const ops::Tensor *sizes, int64_t axis,

@@ -50,9 +50,11 @@ struct Operands {
     return slots[i]->tensor;
   }
   /// The position that input `i` gives, from the start of the sequence; without it: the end.
-  FailureOr<Dim> position(size_t i, const Sequence &sequence, Dim initial) const {
-    if (!has(i))
+  FailureOr<Dim> position(size_t i, const Sequence &sequence, Dim initial, bool orEnd = false) const {
+    if (!has(i)) {
+      checkPosition(n.b, sequence, initial, orEnd);
       return initial;
+    }
     FailureOr<Tensor> given = tensor(i);
     if (failed(given))
       return failure();
@@ -61,7 +63,9 @@ struct Operands {
     auto known = n.b.integers(*given, "the position");
     if (failed(known))
       return failure();
-    return fromStart(n.b, known->front(), lengthOf(n.b, sequence));
+    Dim position = fromStart(n.b, known->front(), lengthOf(n.b, sequence));
+    checkPosition(n.b, sequence, position, orEnd);
+    return position;
   }
 };
 } // namespace
@@ -107,7 +111,7 @@ static Results sequenceInsert(const Operands &operands) {
   FailureOr<Tensor> element = operands.tensor(1);
   if (failed(sequence) || failed(element))
     return failure();
-  FailureOr<Dim> position = operands.position(2, *sequence, lengthOf(operands.n.b, *sequence));
+  FailureOr<Dim> position = operands.position(2, *sequence, lengthOf(operands.n.b, *sequence), /*orEnd=*/true);
   if (failed(position))
     return failure();
   return one(insertAt(operands.n.b, *sequence, *element, *position));
@@ -270,7 +274,7 @@ void Importer::importSequenceMap(const Node &node, Scope &scope, const Env &env,
       SmallVector<const Slot *> slots;
       for (const Slot &list : lists)
         slots.push_back(&list);
-      auto made = makeSequences(*b, length, [&](Dim position) -> FailureOr<SmallVector<Tensor>> {
+      auto made = makeSequences(*b, length, [&](Dim position, Dim &) -> FailureOr<SmallVector<Tensor>> {
         Slots elements = importMapBody(*body, scope, env, slots, position, place);
         if (elements.empty())
           return failure();

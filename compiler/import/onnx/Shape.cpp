@@ -64,7 +64,7 @@ Result constant(OpNode &n) {
 Result constantOfShape(OpNode &n) {
   auto type = RankedTensorType::get({1}, n.b.builder.getF32Type());
   DenseElementsAttr value = DenseElementsAttr::get(type, 0.0f);
-  bool isUnsigned = false;
+  bool isUnsigned = false, isString = false;
   if (const TensorProto *proto = n.tensor("value")) {
     llvm::Expected<Tensor> tensor = n.readTensor(*proto, "value");
     if (!tensor)
@@ -73,8 +73,12 @@ Result constantOfShape(OpNode &n) {
       return n.fail("attribute 'value' must have one element, found " + tensor->str());
     value = tensor->constant;
     isUnsigned = tensor->isUnsigned;
+    isString = tensor->isString;
   }
-  return ops::constantOfShape(n.b, n.required(0), value, isUnsigned);
+  FailureOr<Tensor> result = ops::constantOfShape(n.b, n.required(0), value, isUnsigned);
+  if (succeeded(result))
+    result->isString = isString;
+  return result;
 }
 
 Result shape(OpNode &n) {

@@ -28,7 +28,7 @@ constexpr Mover movers[] = {
     {"Compress", 1},      {"Concat", kAll},      {"DepthToSpace", 1},
     {"Equal", 3, false},  {"Expand", 1},         {"Flatten", 1},
     {"Gather", 1},        {"GatherElements", 1}, {"GatherND", 1},
-    {"Identity", 1},      {"Reshape", 1},        {"ReverseSequence", 1},
+    {"Identity", 1},      {"Pad", 5},                  {"Reshape", 1},        {"ReverseSequence", 1},
     {"Scatter", 5},       {"Shape", 1, false},   {"ScatterElements", 5, true, "reduction"},
     {"Size", 1, false},   {"Slice", 1},          {"ScatterND", 5, true, "reduction"},
     {"SpaceToDepth", 1},  {"Split", 1},          {"Squeeze", 1},
