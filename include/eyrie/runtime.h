@@ -253,7 +253,7 @@ typedef struct eyrie_string {
 
 /* A dense, row-major tensor. The data must be aligned to its element type; that of a string tensor is an array of
  * eyrie_string_t. A sequence has the type EYRIE_SEQUENCE, rank 1, and an array of dims[0] eyrie_tensor_t as its data;
- * as an output it must come with null data, and its elements are the instance's memory. */
+ * as an output it must come with null data, and its elements are the instance's memory, which several may share. */
 typedef struct eyrie_tensor {
   void* data;
   size_t size_bytes; /* may be larger than the shape needs */

@@ -19,6 +19,9 @@ Status CheckValue(const abi::fb::Value& value, uint32_t symbol_count) {
   if (value.kind() > 1) return Error(EYRIE_INVALID_ARGUMENT, "unknown kind %u", value.kind());
   if (value.any_rank() && (value.kind() == 0 || rank))
     return Error(EYRIE_INVALID_ARGUMENT, "only a sequence without dimensions may have elements of any rank");
+  // The FlatBuffers verifier only looks at the alignment of the vector's length.
+  if (rank && !IsAligned(value.dims()->Data(), alignof(abi::fb::Dim)))
+    return Error(EYRIE_INVALID_ARGUMENT, "its dimensions are not aligned");
   for (uint32_t i = 0; i < rank; ++i) {
     const abi::fb::Dim* dim = value.dims()->Get(i);
     if (dim->size() < -1)

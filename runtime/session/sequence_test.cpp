@@ -180,6 +180,25 @@ TEST(Sequences, AreGivenOnce) {
   EXPECT_STATUS(Session(ModuleOf(f)).Call(&input, 1, &output, 1), EYRIE_FAILED_PRECONDITION, "without result 0");
 }
 
+TEST(Sequences, TakeNoMoreThanTheLimit) {
+  Session session(AddScaleModule());
+  std::vector<uint8_t> bytes = ModuleOf(Echo(AnySequence("x", EYRIE_F32), AnySequence("y", EYRIE_F32))).Build();
+  eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_LAZY, 0, 3000};
+  eyrie_module_t* module = nullptr;
+  eyrie_instance_t* instance = nullptr;
+  ASSERT_OK(Status(eyrie_module_load_memory(session.runtime, bytes.data(), bytes.size(), &options, &module)));
+  ASSERT_OK(Status(eyrie_instance_create(module, nullptr, &instance)));
+  Floats x;
+  x.Add(std::vector<float>(700), {700});
+  eyrie_tensor_t input = x.Get(), output = {};
+  EXPECT_STATUS(Status(eyrie_call(instance, 0, &input, 1, &output, 1, nullptr)), EYRIE_RESOURCE_EXHAUSTED,
+                "result 0 'y': the sequence takes 3136 bytes, limit 3000");
+  x.elements[0].dims[0] = 600;
+  EXPECT_OK(Status(eyrie_call(instance, 0, &input, 1, &output, 1, nullptr)));
+  eyrie_instance_destroy(instance);
+  eyrie_module_destroy(module);
+}
+
 TEST(Sequences, Reflect) {
   Session session(ModuleOf(Echo(Sequence("x", EYRIE_F32, {-1, 3}), AnySequence("y", EYRIE_STRING))));
   eyrie_value_info_t value;
