@@ -107,7 +107,8 @@ Dim lengthOf(ops::Builder &b, const Sequence &sequence) {
   return b.dims.opaque(graph::ListSizeOp::create(b.builder, b.loc, sequence.list), "length", /*lower=*/0);
 }
 
-Dim fromStart(ops::Builder &b, Dim position, Dim length) {
+/// A position that counts from the end when it is negative, as one that counts from the start.
+static Dim fromStart(ops::Builder &b, Dim position, Dim length) {
   if (position.isConstant())
     return position.constant() < 0 ? position + length : position;
   if (std::optional<int64_t> lower = ops::lowerBound(position); lower && *lower >= 0)
@@ -129,31 +130,31 @@ static Value compare(ops::Builder &b, arith::CmpIPredicate predicate, Dim x, Dim
   return arith::CmpIOp::create(b.builder, b.loc, predicate, a, c);
 }
 
-void checkPosition(ops::Builder &b, const Sequence &sequence, Dim position, bool orEnd) {
-  if (sequence.elements && position.isConstant())
-    return; // when it is used
-  Dim length = lengthOf(b, sequence);
+/// The position, if it and the elements are known.
+static std::optional<size_t> knownPosition(const Sequence &sequence, Dim position) {
+  if (!sequence.elements || !position.isConstant())
+    return std::nullopt;
+  return position.constant();
+}
+
+FailureOr<Dim> positionIn(ops::Builder &b, const Sequence &sequence, Dim given, bool orEnd) {
+  Dim length = lengthOf(b, sequence), position = fromStart(b, given, length);
+  if (knownPosition(sequence, position)) {
+    if (position.constant() < 0 || position.constant() >= length.constant() + orEnd)
+      return b.error() << "the position " << given.str() << " is out of range for a sequence of " << length.str()
+                       << " elements";
+    return position;
+  }
   Value fromStart = compare(b, arith::CmpIPredicate::sge, position, 0);
   Value toEnd = compare(b, orEnd ? arith::CmpIPredicate::sle : arith::CmpIPredicate::slt, position, length);
   require(b, arith::AndIOp::create(b.builder, b.loc, fromStart, toEnd),
           "the position is out of range for the sequence");
-}
-
-/// The position, if it and the elements are known; an error if there is no such element.
-static FailureOr<std::optional<size_t>> knownPosition(ops::Builder &b, const Sequence &sequence, Dim position, size_t end) {
-  if (!sequence.elements || !position.isConstant())
-    return std::optional<size_t>();
-  if (position.constant() < 0 || position.constant() >= static_cast<int64_t>(end))
-    return b.error() << "the position is out of range for a sequence of " << sequence.elements->size() << " elements";
-  return std::optional<size_t>(position.constant());
+  return position;
 }
 
 FailureOr<Tensor> elementAt(ops::Builder &b, const Sequence &sequence, Dim position) {
-  auto known = knownPosition(b, sequence, position, sequence.elements ? sequence.elements->size() : 0);
-  if (failed(known))
-    return failure();
-  if (*known)
-    return (*sequence.elements)[**known];
+  if (std::optional<size_t> known = knownPosition(sequence, position))
+    return (*sequence.elements)[*known];
   ElementShape shape = sequence.elementShape();
   if (shape.kind == ElementShape::Kind::Unfilled)
     return b.error() << "takes an element of a sequence that has none";
@@ -180,12 +181,9 @@ FailureOr<Tensor> elementAt(ops::Builder &b, const Sequence &sequence, Dim posit
 FailureOr<Sequence> insertAt(ops::Builder &b, const Sequence &sequence, const Tensor &element, Dim position) {
   if (!sequence.hasTypeOf(element))
     return b.error() << "cannot put " << element.str() << " into a " << sequence.str();
-  auto known = knownPosition(b, sequence, position, sequence.elements ? sequence.elements->size() + 1 : 0);
-  if (failed(known))
-    return failure();
-  if (*known) {
+  if (std::optional<size_t> known = knownPosition(sequence, position)) {
     Sequence result = sequence;
-    result.elements->insert(result.elements->begin() + **known, element);
+    result.elements->insert(result.elements->begin() + *known, element);
     return result;
   }
   ElementShape shape = sequence.elementShape();
@@ -193,13 +191,10 @@ FailureOr<Sequence> insertAt(ops::Builder &b, const Sequence &sequence, const Te
   return sequence.withList(insert(b, listOf(b, sequence), position, element), shape);
 }
 
-FailureOr<Sequence> eraseAt(ops::Builder &b, const Sequence &sequence, Dim position) {
-  auto known = knownPosition(b, sequence, position, sequence.elements ? sequence.elements->size() : 0);
-  if (failed(known))
-    return failure();
-  if (*known) {
+Sequence eraseAt(ops::Builder &b, const Sequence &sequence, Dim position) {
+  if (std::optional<size_t> known = knownPosition(sequence, position)) {
     Sequence result = sequence;
-    result.elements->erase(result.elements->begin() + **known);
+    result.elements->erase(result.elements->begin() + *known);
     return result;
   }
   Value list = listOf(b, sequence), at = b.index(position);

@@ -44,15 +44,14 @@ struct Sequence {
 /// The list, made now if the elements are known.
 mlir::Value listOf(ops::Builder &b, const Sequence &sequence);
 ops::Dim lengthOf(ops::Builder &b, const Sequence &sequence);
-/// A position that counts from the end when it is negative, as one that counts from the start.
-ops::Dim fromStart(ops::Builder &b, ops::Dim position, ops::Dim length);
-/// Stops the call unless the position is one of an element, or with `orEnd` behind the last.
-void checkPosition(ops::Builder &b, const Sequence &sequence, ops::Dim position, bool orEnd);
-/// An element at a position that counts from the start. Needs the elements' rank: an error without it.
+/// A position that a model gives, from the end when it is negative, as one from the start that the functions below take.
+/// It must be one of an element, or with `orEnd` behind the last: an error, or one when the program runs.
+mlir::FailureOr<ops::Dim> positionIn(ops::Builder &b, const Sequence &sequence, ops::Dim given, bool orEnd);
+/// Needs the elements' rank: an error without it.
 mlir::FailureOr<ops::Tensor> elementAt(ops::Builder &b, const Sequence &sequence, ops::Dim position);
 mlir::FailureOr<Sequence> insertAt(ops::Builder &b, const Sequence &sequence, const ops::Tensor &element,
                                    ops::Dim position);
-mlir::FailureOr<Sequence> eraseAt(ops::Builder &b, const Sequence &sequence, ops::Dim position);
+Sequence eraseAt(ops::Builder &b, const Sequence &sequence, ops::Dim position);
 /// The elements joined along an existing axis, or along a new one.
 mlir::FailureOr<ops::Tensor> concatenate(ops::Builder &b, const Sequence &sequence, int64_t axis, bool isNewAxis);
 /// Sequences of `length` elements: `make` gives one for each of them. `carried` is 0 at first and what `make` leaves in

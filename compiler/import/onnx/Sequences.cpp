@@ -51,10 +51,8 @@ struct Operands {
   }
   /// The position that input `i` gives, from the start of the sequence; without it: the end.
   FailureOr<Dim> position(size_t i, const Sequence &sequence, Dim initial, bool orEnd = false) const {
-    if (!has(i)) {
-      checkPosition(n.b, sequence, initial, orEnd);
-      return initial;
-    }
+    if (!has(i))
+      return positionIn(n.b, sequence, initial, orEnd);
     FailureOr<Tensor> given = tensor(i);
     if (failed(given))
       return failure();
@@ -63,9 +61,7 @@ struct Operands {
     auto known = n.b.integers(*given, "the position");
     if (failed(known))
       return failure();
-    Dim position = fromStart(n.b, known->front(), lengthOf(n.b, sequence));
-    checkPosition(n.b, sequence, position, orEnd);
-    return position;
+    return positionIn(n.b, sequence, known->front(), orEnd);
   }
 };
 } // namespace
@@ -121,10 +117,10 @@ static Results sequenceErase(const Operands &operands) {
   FailureOr<Sequence> sequence = operands.sequence(0);
   if (failed(sequence))
     return failure();
-  FailureOr<Dim> position = operands.position(1, *sequence, lengthOf(operands.n.b, *sequence) - Dim(1));
+  FailureOr<Dim> position = operands.position(1, *sequence, -1);
   if (failed(position))
     return failure();
-  return one(eraseAt(operands.n.b, *sequence, *position));
+  return one(FailureOr<Sequence>(eraseAt(operands.n.b, *sequence, *position)));
 }
 
 static Results sequenceLength(const Operands &operands) {
