@@ -100,7 +100,7 @@ def test_a_string_of_the_module_equals_that_of_an_input(tmp_path):
 def test_outputs_that_are_inputs(tmp_path):
     model = model_of([node("Identity", ["x"], ["y"])], [("x", STRING, ["n", 2]), ("z", STRING, [])], [("y", STRING, None), ("x", STRING, None), ("z", STRING, None)])
     for n in (3, 0):
-        given = {"x": text(n, 2), "z": np.array("🦅")}
+        given = {"x": text(n, 2), "z": np.array("zero \0 inside 🦅")}
         check(tmp_path, model, given, want={**given, "y": given["x"]})
 
 
