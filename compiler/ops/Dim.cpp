@@ -366,12 +366,15 @@ void DimContext::setValue(Dim dim, Value value) {
   atom.value = value;
 }
 
-static void addPair(std::vector<std::pair<Dim, Dim>> &pairs, Dim a, Dim b) {
-  if (a != b && !llvm::is_contained(pairs, std::pair(a, b)) && !llvm::is_contained(pairs, std::pair(b, a)))
-    pairs.emplace_back(a, b);
+void DimContext::add(std::vector<Assumption> &known, Dim a, Dim b) {
+  auto isSame = [&](const Assumption &other) {
+    return (other.a == a && other.b == b) || (other.a == b && other.b == a);
+  };
+  if (a != b && llvm::none_of(known, isSame))
+    known.push_back({a, b, place});
 }
-void DimContext::assumeEqual(Dim a, Dim b) { addPair(assumptions, a, b); }
-void DimContext::assumeBroadcast(Dim a, Dim b) { addPair(broadcastAssumptions, a, b); }
+void DimContext::assumeEqual(Dim a, Dim b) { add(assumptions, a, b); }
+void DimContext::assumeBroadcast(Dim a, Dim b) { add(broadcastAssumptions, a, b); }
 
 Value DimContext::materializeAtom(OpBuilder &b, Location loc, unsigned id) {
   const DimAtom &atom = getAtom(id);

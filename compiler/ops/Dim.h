@@ -118,17 +118,23 @@ public:
   mlir::Value materialize(mlir::OpBuilder &b, mlir::Location loc, Dim dim);
   mlir::OpFoldResult materializeFold(mlir::OpBuilder &b, mlir::Location loc, Dim dim);
 
+  struct Assumption {
+    Dim a, b;
+    std::string place; // the node of the model that needs it
+  };
   /// Records that the model is only right when a == b at run time (e.g. broadcasting of two different symbols).
   void assumeEqual(Dim a, Dim b);
-  llvm::ArrayRef<std::pair<Dim, Dim>> getAssumptions() const { return assumptions; }
+  llvm::ArrayRef<Assumption> getAssumptions() const { return assumptions; }
   /// The same for a == b, or one of them 1: sizes that are broadcast together and known only at run time.
   void assumeBroadcast(Dim a, Dim b);
-  llvm::ArrayRef<std::pair<Dim, Dim>> getBroadcastAssumptions() const { return broadcastAssumptions; }
+  llvm::ArrayRef<Assumption> getBroadcastAssumptions() const { return broadcastAssumptions; }
+  /// The node that is being imported, for assumptions. Returns the one before.
+  std::string exchangePlace(std::string place) { return std::exchange(this->place, std::move(place)); }
   /// Forgets what was assumed since: for what is imported on trial.
   std::pair<size_t, size_t> countAssumptions() const { return {assumptions.size(), broadcastAssumptions.size()}; }
   void forgetAssumptions(std::pair<size_t, size_t> since) {
-    assumptions.resize(since.first);
-    broadcastAssumptions.resize(since.second);
+    assumptions.erase(assumptions.begin() + since.first, assumptions.end());
+    broadcastAssumptions.erase(broadcastAssumptions.begin() + since.second, broadcastAssumptions.end());
   }
 
   // For the arithmetic on Dim.
@@ -141,7 +147,9 @@ private:
   std::vector<std::unique_ptr<DimAtom>> atoms;
   std::map<std::string, unsigned> atomIds;
   std::map<std::string, std::unique_ptr<DimNode>> nodes;
-  std::vector<std::pair<Dim, Dim>> assumptions, broadcastAssumptions;
+  void add(std::vector<Assumption> &assumptions, Dim a, Dim b);
+  std::vector<Assumption> assumptions, broadcastAssumptions;
+  std::string place;
 };
 
 } // namespace eyrie::ops

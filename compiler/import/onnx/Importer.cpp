@@ -279,7 +279,11 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
     return poison(node, scope);
   }
   Location before = b->loc;
-  llvm::scope_exit restore([&] { b->loc = before; });
+  std::string placeBefore = dims.exchangePlace(place);
+  llvm::scope_exit restore([&] {
+    b->loc = before;
+    dims.exchangePlace(std::move(placeBefore));
+  });
   b->loc = NameLoc::get(StringAttr::get(&context, place));
   if (const Function *function = findFunction(node))
     importCall(node, *function, scope, env, operands, place);

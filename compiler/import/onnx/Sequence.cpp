@@ -434,9 +434,12 @@ FailureOr<Sequence> split(ops::Builder &b, const Tensor &t, const Tensor *sizes,
     for (int64_t left = whole.constant(); left > 0; left -= step.constant())
       parts.push_back(std::min(left, step.constant()));
   }
-  for (Dim size : parts)
+  for (Dim size : parts) {
     if (size.isConstant() && size.constant() < 0)
       return b.error() << "the sizes of the parts must not be negative, found " << size.str();
+    if (!size.isConstant())
+      require(b, compare(b, arith::CmpIPredicate::sge, size, 0), "the sizes of the parts must not be negative");
+  }
   auto tensors = ops::split(b, t, *position, parts);
   if (failed(tensors))
     return failure();

@@ -64,21 +64,17 @@ Result constant(OpNode &n) {
 Result constantOfShape(OpNode &n) {
   auto type = RankedTensorType::get({1}, n.b.builder.getF32Type());
   DenseElementsAttr value = DenseElementsAttr::get(type, 0.0f);
-  bool isUnsigned = false, isString = false;
+  bool isUnsigned = false;
   if (const TensorProto *proto = n.tensor("value")) {
     llvm::Expected<Tensor> tensor = n.readTensor(*proto, "value");
     if (!tensor)
       return n.fail("attribute 'value' " + llvm::toString(tensor.takeError()));
-    if (!tensor->constant || tensor->constant.getNumElements() != 1)
-      return n.fail("attribute 'value' must have one element, found " + tensor->str());
+    if (!tensor->constant || tensor->constant.getNumElements() != 1 || tensor->isString)
+      return n.fail("attribute 'value' must have one element that is a number, found " + tensor->str());
     value = tensor->constant;
     isUnsigned = tensor->isUnsigned;
-    isString = tensor->isString;
   }
-  FailureOr<Tensor> result = ops::constantOfShape(n.b, n.required(0), value, isUnsigned);
-  if (succeeded(result))
-    result->isString = isString;
-  return result;
+  return ops::constantOfShape(n.b, n.required(0), value, isUnsigned);
 }
 
 Result shape(OpNode &n) {

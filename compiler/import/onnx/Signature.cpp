@@ -216,11 +216,11 @@ ArrayAttr Importer::dimNames(ArrayRef<Dim> shape) {
 }
 
 /// Two inputs whose open dimensions must be equal get one name for them, which the runtime checks.
-static void unifyNames(ArrayRef<std::pair<Dim, Dim>> assumptions,
+static void unifyNames(ArrayRef<ops::DimContext::Assumption> assumptions,
                        std::vector<std::pair<Dim, std::string>> &argumentSymbols) {
   auto find = [&](Dim d) { return llvm::find_if(argumentSymbols, [&](auto &pair) { return pair.first == d; }); };
-  for (auto [x, y] : assumptions) {
-    auto a = find(x), b = find(y);
+  for (const auto &assumption : assumptions) {
+    auto a = find(assumption.a), b = find(assumption.b);
     if (a == argumentSymbols.end() || b == argumentSymbols.end())
       continue;
     std::string from = a->second, to = b->second;
@@ -273,7 +273,8 @@ void Importer::addChecks() {
     auto it = llvm::find_if(argumentSymbols, [&](auto &pair) { return pair.first == d; });
     return it == argumentSymbols.end() ? StringRef() : StringRef(it->second);
   };
-  auto check = [&](Dim x, Dim y, bool orOne) {
+  auto check = [&](const ops::DimContext::Assumption &assumption, bool orOne) {
+    Dim x = assumption.a, y = assumption.b;
     if (!nameOf(x).empty() && nameOf(x) == nameOf(y))
       return;
     KnownSince known;
@@ -291,13 +292,14 @@ void Importer::addChecks() {
         if (d.isSymbolic())
           holds = arith::OrIOp::create(after, loc, holds, equal(d, 1));
     cf::AssertOp::create(after, loc, holds,
-                         "the sizes of the inputs do not fit the model: " + x.str() + " must equal " + y.str() +
+                         (assumption.place.empty() ? "" : "node '" + assumption.place + "': ") +
+                             "the sizes of the inputs do not fit the model: " + x.str() + " must equal " + y.str() +
                              (orOne ? ", or one of them be 1" : ""));
   };
-  for (auto [x, y] : dims.getAssumptions())
-    check(x, y, /*orOne=*/false);
-  for (auto [x, y] : dims.getBroadcastAssumptions())
-    check(x, y, /*orOne=*/true);
+  for (const auto &assumption : dims.getAssumptions())
+    check(assumption, /*orOne=*/false);
+  for (const auto &assumption : dims.getBroadcastAssumptions())
+    check(assumption, /*orOne=*/true);
 }
 
 DictionaryAttr Importer::describeValue(StringRef name, const Slot &value) {
