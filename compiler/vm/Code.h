@@ -39,7 +39,8 @@ enum class WordKind { IntUse, IntDef, BufferUse, BufferDef, ListUse, ListDef, La
 /// Calls `visit(kind, word)` for every operand word of the instruction.
 void visitWords(Instruction &instruction, llvm::function_ref<void(WordKind, uint32_t &)> visit);
 
-/// Puts buf.drop behind the last use of every buffer register that may hold a block, and list.drop behind that of lists.
+/// Puts buf.drop behind the last use of every buffer register that may hold a block, and list.drop behind that of
+/// lists.
 void insertDrops(Code &code);
 
 /// Linear scan: replaces virtual registers by as few real ones as lifetimes allow, labels by block numbers, and

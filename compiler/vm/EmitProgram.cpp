@@ -358,9 +358,7 @@ LogicalResult FunctionEmitter::emitDispatch(stream::DispatchOp op) {
 }
 
 LogicalResult FunctionEmitter::emitList(Operation *op) {
-  auto getType = [&](Value list) {
-    return uint32_t(graph::getElementType(cast<graph::ListType>(list.getType())));
-  };
+  auto getType = [&](Value list) { return uint32_t(graph::getElementType(cast<graph::ListType>(list.getType()))); };
   TypeSwitch<Operation *>(op)
       .Case([&](graph::ListEmptyOp op) { emit(VmOp::kListDrop, {defineList(op.getResult())}); })
       .Case([&](graph::ListSizeOp op) {
@@ -386,8 +384,12 @@ LogicalResult FunctionEmitter::emitList(Operation *op) {
         emit(VmOp::kListGet, {buffer, define(op.getOffset()), list, position, getType(op.getList())});
       })
       .Case([&](stream::ListInsertOp op) {
-        SmallVector<uint32_t> words = {0, use(op.getList()), use(op.getPosition()), getType(op.getList()),
-                                       useBuffer(op.getResource()), use(op.getOffset())};
+        SmallVector<uint32_t> words = {0,
+                                       use(op.getList()),
+                                       use(op.getPosition()),
+                                       getType(op.getList()),
+                                       useBuffer(op.getResource()),
+                                       use(op.getOffset())};
         appendList(words, op.getSizes());
         words[0] = defineListFrom(op.getResult(), op.getList());
         emit(VmOp::kListInsert, words);

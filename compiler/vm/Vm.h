@@ -17,7 +17,7 @@ struct Function {
 
 struct Program {
   std::vector<uint32_t> code;
-  std::vector<Function> functions; // public ones of the module, in its order
+  std::vector<Function> functions;  // public ones of the module, in its order
   std::vector<std::string> strings; // messages
 };
 

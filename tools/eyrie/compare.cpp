@@ -101,8 +101,8 @@ std::vector<Comparison> CompareOutputs(const std::vector<NamedTensors>& outputs,
       result.problem = failure.message;
     }
     if (result.problem.empty() && reference.shape != shape)
-      result.problem = "the result is " + TypeText(tensor.type, shape) + ", the reference " +
-                       TypeText(tensor.type, reference.shape);
+      result.problem =
+          "the result is " + TypeText(tensor.type, shape) + ", the reference " + TypeText(tensor.type, reference.shape);
     if (!result.problem.empty()) return result;
     if (tensor.type == EYRIE_STRING) {
       CompareTexts(tensor, reference, &result);

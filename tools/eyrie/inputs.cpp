@@ -328,8 +328,7 @@ std::vector<Argument> ReadInputs(const Function& function, const std::vector<std
     if (!slots[i].given()) missing.push_back(function.inputs[i]);
   if (!missing.empty()) Fail("inputs are missing: " + Signature(missing) + "; give each as --input NAME=@FILE.npy");
   std::vector<Argument> arguments;
-  for (size_t i = 0; i < slots.size(); ++i)
-    arguments.push_back(ToArgument(function.inputs[i], std::move(slots[i])));
+  for (size_t i = 0; i < slots.size(); ++i) arguments.push_back(ToArgument(function.inputs[i], std::move(slots[i])));
   return arguments;
 }
 

@@ -189,8 +189,7 @@ int Run(const RunFlags& flags) {
     for (const Comparison& comparison : comparisons) json["expect"].push_back(ComparisonJson(comparison));
     text = json.dump(print ? -1 : 2, ' ', false, Json::error_handler_t::replace) + "\n";
   } else if (print) {
-    for (size_t i = 0; i < outputs.size(); ++i)
-      text += OutputText(function.outputs[i].name, outputs[i]);
+    for (size_t i = 0; i < outputs.size(); ++i) text += OutputText(function.outputs[i].name, outputs[i]);
   }
   Print(text);
   if (!good) Fail("the outputs differ from '" + expect + "'");

@@ -47,8 +47,8 @@ std::string TextAt(const npy::Array& array, size_t index, const std::string& fou
   std::string text;
   for (size_t i = 0; i < length; ++i)
     if (!npy::AppendUtf8(code_at(i), &text))
-      Fail("element " + std::to_string(index) + " of the strings in " + found + " holds " +
-           std::to_string(code_at(i)) + ", which is not a code point of Unicode");
+      Fail("element " + std::to_string(index) + " of the strings in " + found + " holds " + std::to_string(code_at(i)) +
+           ", which is not a code point of Unicode");
   return text;
 }
 
@@ -158,8 +158,8 @@ Tensor FromArray(const npy::Array& array, const Value& expected, const std::stri
   if (!Carries(array, expected.type)) {
     const char* descr = eyrie_type_npy(expected.type);
     Fail("'" + expected.name + "': expected " + TypeText(expected) + ", which travels as dtype '" +
-         (descr ? FamilyOf(expected.type) == Family::kString ? "<U" : descr : "?") + "', found dtype '" + array.Descr() + "' of shape " + npy::ShapeText(array.shape) +
-         " in " + found);
+         (descr ? FamilyOf(expected.type) == Family::kString ? "<U" : descr : "?") + "', found dtype '" +
+         array.Descr() + "' of shape " + npy::ShapeText(array.shape) + " in " + found);
   }
   Tensor tensor = MakeTensor(expected.type, array.shape);
   if (FamilyOf(expected.type) == Family::kString) {

@@ -136,8 +136,7 @@ const Slot *Importer::resolve(StringRef name, Scope &scope) {
   assert(slot && "names are checked before nodes are imported");
   if (slot->kind != Slot::Kind::Initializer && slot->kind != Slot::Kind::SparseInitializer)
     return slot;
-  auto weight =
-      slot->initializer ? readTensor(source, *slot->initializer) : readSparseTensor(source, *slot->sparse);
+  auto weight = slot->initializer ? readTensor(source, *slot->initializer) : readSparseTensor(source, *slot->sparse);
   if (weight) {
     slot->tensor = makeWeight(*weight, name);
     slot->kind = Slot::Kind::Tensor;
@@ -156,8 +155,7 @@ void Importer::poison(const Node &node, Scope &scope) {
 
 //===- nodes --------------------------------------------------------------------------------------------------------===
 
-Slots Importer::importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope,
-                                        const Env &env) {
+Slots Importer::importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope, const Env &env) {
   bool isGood;
   auto report = [&](int64_t node, const std::string &text) {
     errors.add(node < 0 ? text : describe(nodes[node], placeOf(nodes[node], node, env)) + text);
@@ -405,8 +403,7 @@ void Importer::importOperation(const Node &node, Scope &scope, const Env &env, i
   });
 }
 
-void Importer::callHandler(OpNode &n, Scope &scope, StringRef place,
-                           llvm::function_ref<FailureOr<Slots>()> handle) {
+void Importer::callHandler(OpNode &n, Scope &scope, StringRef place, llvm::function_ref<FailureOr<Slots>()> handle) {
   std::string text;
   size_t errorsBefore = errors.count();
   FailureOr<Slots> results = failure();

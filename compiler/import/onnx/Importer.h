@@ -21,7 +21,8 @@ bool dependsOn(ops::Dim dim, mlir::Region &region);
 /// Functions and branches nest at most this deep in each other.
 inline constexpr unsigned kMaxDepth = 128;
 
-/// A name of the model: a tensor or sequence, an initializer that nobody has asked for yet, or what stands for an error.
+/// A name of the model: a tensor or sequence, an initializer that nobody has asked for yet, or what stands for an
+/// error.
 struct Slot {
   enum class Kind { Tensor, Sequence, Initializer, SparseInitializer, Absent, Poisoned };
   Kind kind = Kind::Poisoned;
@@ -37,10 +38,10 @@ struct Slot {
   bool hasTypeOf(const Slot &other) const {
     if (kind != other.kind)
       return false;
-    return kind == Kind::Sequence ? sequence.hasTypeOf(other.sequence)
-                                  : tensor.elementType == other.tensor.elementType &&
-                                        tensor.isUnsigned == other.tensor.isUnsigned &&
-                                        tensor.isString == other.tensor.isString;
+    return kind == Kind::Sequence
+               ? sequence.hasTypeOf(other.sequence)
+               : tensor.elementType == other.tensor.elementType && tensor.isUnsigned == other.tensor.isUnsigned &&
+                     tensor.isString == other.tensor.isString;
   }
   /// "f32[2, 3]", "sequence of f32[?, 3]".
   std::string str() const { return kind == Kind::Sequence ? sequence.str() : tensor.str(); }
@@ -124,8 +125,7 @@ private:
   void importCall(const Node &node, const Function &function, Scope &scope, const Env &env,
                   ArrayRef<const Slot *> operands, StringRef place);
   /// Runs the handler of a node and binds what it gives, or reports what went wrong at the node.
-  void callHandler(OpNode &n, Scope &scope, StringRef place,
-                   llvm::function_ref<mlir::FailureOr<Slots>()> handle);
+  void callHandler(OpNode &n, Scope &scope, StringRef place, llvm::function_ref<mlir::FailureOr<Slots>()> handle);
   void bind(const Node &node, Scope &scope, ArrayRef<Slot> results, StringRef place);
   void poison(const Node &node, Scope &scope);
   /// The tensor behind a name, read from the file on first use.
@@ -176,7 +176,7 @@ private:
   void importSequenceMap(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
                          StringRef place);
   Slots importMapBody(const Graph &body, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
-                                  ops::Dim position, StringRef place);
+                      ops::Dim position, StringRef place);
   mlir::LogicalResult checkLengths(OpNode &n, ArrayRef<const Slot *> operands, ops::Dim length);
 
   /// For the list of unsupported nodes only: what cannot be reached because an earlier node failed.

@@ -20,8 +20,8 @@ namespace eyrie::import::onnx {
 
 /// What is carried from turn to turn.
 struct Importer::Carried {
-  Slot start; // a sequence is a list
-  Tensor init; // of a tensor
+  Slot start;               // a sequence is a list
+  Tensor init;              // of a tensor
   bool onHost = false;      // as integers
   SmallVector<bool> isOpen; // per dimension: changes
   // In the body that is being imported.

@@ -315,10 +315,12 @@ static FailureOr<Tensor> concatenateList(ops::Builder &b, const Sequence &sequen
     part = b.reshape(part, partShape);
     Tensor before = ops::tied(b, loop.getRegionIterArg(1), shape);
     Value offset = loop.getRegionIterArg(0);
-    Value after = graph::UpdateOp::create(b.builder, b.loc, before.value, b.withShape(b.value(part), partShape), offset);
+    Value after =
+        graph::UpdateOp::create(b.builder, b.loc, before.value, b.withShape(b.value(part), partShape), offset);
     Value next = arith::AddIOp::create(b.builder, b.loc, offset, b.index(partShape[0]));
-    scf::YieldOp::create(b.builder, b.loc, ValueRange{next, ops::handedOn(b, ops::fromValue(after, shape),
-                                                                         cast<RankedTensorType>(whole.value.getType()))});
+    scf::YieldOp::create(b.builder, b.loc,
+                         ValueRange{next, ops::handedOn(b, ops::fromValue(after, shape),
+                                                        cast<RankedTensorType>(whole.value.getType()))});
   }
   Tensor joined = ops::tied(b, loop.getResult(1), shape);
   SmallVector<int64_t> back = llvm::to_vector(llvm::seq<int64_t>(1, joined.rank()));
@@ -406,9 +408,8 @@ static FailureOr<Sequence> splitEvenly(ops::Builder &b, const Tensor &t, Dim ste
   } else if (step.constant() < 1) {
     return b.error() << "the size of the parts must be at least 1, found " << step.str();
   }
-  return splitInLoop(b, t, axis, ops::ceilDiv(whole, step), isDropped, [&](Dim, Dim offset) {
-    return step.is(1) ? Dim(1) : ops::min(step, whole - offset);
-  });
+  return splitInLoop(b, t, axis, ops::ceilDiv(whole, step), isDropped,
+                     [&](Dim, Dim offset) { return step.is(1) ? Dim(1) : ops::min(step, whole - offset); });
 }
 
 FailureOr<Sequence> split(ops::Builder &b, const Tensor &t, const Tensor *sizes, int64_t axis, bool keepAxis) {

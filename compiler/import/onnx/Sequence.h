@@ -44,8 +44,8 @@ struct Sequence {
 /// The list, made now if the elements are known.
 mlir::Value listOf(ops::Builder &b, const Sequence &sequence);
 ops::Dim lengthOf(ops::Builder &b, const Sequence &sequence);
-/// A position that a model gives, from the end when it is negative, as one from the start that the functions below take.
-/// It must be one of an element, or with `orEnd` behind the last: an error, or one when the program runs.
+/// A position that a model gives, from the end when it is negative, as one from the start that the functions below
+/// take. It must be one of an element, or with `orEnd` behind the last: an error, or one when the program runs.
 mlir::FailureOr<ops::Dim> positionIn(ops::Builder &b, const Sequence &sequence, ops::Dim given, bool orEnd);
 /// Needs the elements' rank: an error without it.
 mlir::FailureOr<ops::Tensor> elementAt(ops::Builder &b, const Sequence &sequence, ops::Dim position);

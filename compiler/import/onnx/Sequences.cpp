@@ -175,8 +175,8 @@ void Importer::importSequenceOp(const Node &node, Scope &scope, const Env &env, 
 //===- SequenceMap --------------------------------------------------------------------------------------------------===
 
 /// The tensors that the body of a SequenceMap gives for one element of each sequence; empty after an error.
-Slots Importer::importMapBody(const Graph &body, Scope &scope, const Env &env,
-                                          ArrayRef<const Slot *> operands, Dim position, StringRef place) {
+Slots Importer::importMapBody(const Graph &body, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
+                              Dim position, StringRef place) {
   Scope inner(&scope);
   for (auto [input, operand] : llvm::zip_equal(body.inputs, operands)) {
     Slot slot = *operand;
@@ -213,8 +213,10 @@ LogicalResult Importer::checkLengths(OpNode &n, ArrayRef<const Slot *> operands,
       return n.fail("its sequences have different lengths: " + length.str() + " and " + other.str());
     if (!isSame) {
       Value holds = arith::CmpIOp::create(builder, b->loc, arith::CmpIPredicate::eq, b->index(length), b->index(other));
-      cf::AssertOp::create(builder, b->loc, holds, "node '" + n.node.name.str() + "' (SequenceMap): its sequences have "
-                                                   "different lengths");
+      cf::AssertOp::create(builder, b->loc, holds,
+                           "node '" + n.node.name.str() +
+                               "' (SequenceMap): its sequences have "
+                               "different lengths");
     }
   }
   return success();

@@ -18,21 +18,38 @@ int64_t Texts::idOf(StringRef text) {
 namespace {
 struct Mover {
   StringRef op;
-  uint64_t elements;      // bit i: operand i holds elements; the others are shapes, indices and the like
-  bool givesThem = true;  // the results hold elements of the operands
+  uint64_t elements;       // bit i: operand i holds elements; the others are shapes, indices and the like
+  bool givesThem = true;   // the results hold elements of the operands
   StringRef computes = ""; // an attribute that makes it compute, unless it is "none"
 };
 
 constexpr uint64_t kAll = ~uint64_t(0);
 constexpr Mover movers[] = {
-    {"Compress", 1},      {"Concat", kAll},      {"DepthToSpace", 1},
-    {"Equal", 3, false},  {"Expand", 1},         {"Flatten", 1},
-    {"Gather", 1},        {"GatherElements", 1}, {"GatherND", 1},
-    {"Identity", 1},      {"Pad", 5},                  {"Reshape", 1},        {"ReverseSequence", 1},
-    {"Scatter", 5},       {"Shape", 1, false},   {"ScatterElements", 5, true, "reduction"},
-    {"Size", 1, false},   {"Slice", 1},          {"ScatterND", 5, true, "reduction"},
-    {"SpaceToDepth", 1},  {"Split", 1},          {"Squeeze", 1},
-    {"Tile", 1},          {"Transpose", 1},      {"Unsqueeze", 1},
+    {"Compress", 1},
+    {"Concat", kAll},
+    {"DepthToSpace", 1},
+    {"Equal", 3, false},
+    {"Expand", 1},
+    {"Flatten", 1},
+    {"Gather", 1},
+    {"GatherElements", 1},
+    {"GatherND", 1},
+    {"Identity", 1},
+    {"Pad", 5},
+    {"Reshape", 1},
+    {"ReverseSequence", 1},
+    {"Scatter", 5},
+    {"Shape", 1, false},
+    {"ScatterElements", 5, true, "reduction"},
+    {"Size", 1, false},
+    {"Slice", 1},
+    {"ScatterND", 5, true, "reduction"},
+    {"SpaceToDepth", 1},
+    {"Split", 1},
+    {"Squeeze", 1},
+    {"Tile", 1},
+    {"Transpose", 1},
+    {"Unsqueeze", 1},
     {"Where", 6},
 };
 
