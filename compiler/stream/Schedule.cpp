@@ -31,9 +31,6 @@ SmallVector<Access> getAccesses(Operation *op) {
     accesses = {{copy.getSource(), false}, {copy.getTarget(), true}};
   } else if (auto fill = dyn_cast<FillOp>(op)) {
     accesses = {{fill.getTarget(), true}};
-  } else if (auto insert = dyn_cast<ListInsertOp>(op)) {
-    // Whoever takes it out of the list again has another name for the resource.
-    accesses = {{insert.getResource(), false}};
   }
   return accesses;
 }
@@ -53,6 +50,10 @@ public:
             run(inner);
             flush(inner.getTerminator());
           }
+      } else if (auto insert = dyn_cast<ListInsertOp>(op)) {
+        // Whoever takes it out of the list again has another name for the resource.
+        if (written.contains(insert.getResource()))
+          flush(&op);
       } else {
         SmallVector<Access> accesses = getAccesses(&op);
         if (llvm::any_of(accesses, [&](Access access) { return conflicts(access); }))
