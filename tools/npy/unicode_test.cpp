@@ -19,8 +19,8 @@ TEST(Unicode, every_code_point_comes_back) {
 
 TEST(Unicode, broken_text_is_refused) {
   std::vector<uint32_t> codes;
-  for (const char* text : {"\x80", "\xC3", "\xE2\x82", "\xF0\x9F\x98", "\xC0\xAF", "\xE0\x80\xAF", "\xF8\x88\x80\x80\x80",
-                           "\xED\xA0\x80", "\xF4\x90\x80\x80", "a\xC3(", "\xFF"})
+  for (const char* text : {"\x80", "\xC3", "\xE2\x82", "\xF0\x9F\x98", "\xC0\xAF", "\xE0\x80\xAF",
+                           "\xF8\x88\x80\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "a\xC3(", "\xFF"})
     EXPECT_FALSE(ReadUtf8(text, &codes)) << text;
   codes.clear();
   EXPECT_TRUE(ReadUtf8("", &codes));
