@@ -123,45 +123,6 @@ void CompareSequence(const Value& value, const eyrie_tensor_t& output, const Ref
 
 }  // namespace
 
-<<<<<<< HEAD
-std::vector<Comparison> CompareOutputs(const std::vector<NamedTensors>& outputs, const std::string& path, double rtol,
-                                       double atol) {
-  npy::Bytes file;
-  npy::ZipReader reader;
-  std::string error;
-  if (!npy::ReadFile(path, &file, &error)) Fail(error);
-  if (!reader.Open({file.data(), file.size()}, &error)) Fail("cannot read '" + path + "': " + error);
-  std::vector<Comparison> results;
-  auto compare = [&](const std::string& name, const eyrie_tensor_t& tensor, bool is_element) {
-    std::vector<int64_t> shape = ShapeOf(tensor);
-    Comparison result;
-    result.name = name;
-    result.count = CountOf(shape);
-    const npy::ZipEntry* entry = reader.Find(name + ".npy");
-    if (entry == nullptr && is_element) {
-      result.problem = "the reference has no such element";
-      return result;
-    }
-    if (entry == nullptr) Fail("'" + path + "' has no entry for the output '" + name + "'");
-    npy::Bytes bytes;
-    npy::Array array;
-    if (!reader.Extract(*entry, &bytes, &error)) Fail("cannot read '" + path + "': " + error);
-    if (!npy::ReadNpy({bytes.data(), bytes.size()}, &array, &error))
-      Fail("cannot read '" + entry->name + "' in '" + path + "': " + error);
-    Value expected{name, tensor.type, {}, false, /*any_rank=*/true};
-    Tensor reference;
-    try {
-      reference = FromArray(array, expected, "the reference");
-    } catch (const Failure& failure) {
-      result.problem = failure.message;
-    }
-    if (result.problem.empty() && reference.shape != shape)
-      result.problem =
-          "the result is " + TypeText(tensor.type, shape) + ", the reference " + TypeText(tensor.type, reference.shape);
-    if (!result.problem.empty()) return result;
-    if (tensor.type == EYRIE_STRING) {
-      CompareTexts(tensor, reference, &result);
-=======
 std::vector<Comparison> CompareOutputs(const Function& function, const std::vector<eyrie_tensor_t>& outputs,
                                        const std::string& path, double rtol, double atol) {
   std::vector<Reference> references(outputs.size());
@@ -172,7 +133,6 @@ std::vector<Comparison> CompareOutputs(const Function& function, const std::vect
       reference.length = LengthFromArray(array, name, "'" + path + "'");
     } else if (part.kind == Part::kElement) {
       reference.elements[part.index] = std::move(array);
->>>>>>> helper/CLI
     } else {
       reference.whole = std::move(array);
     }

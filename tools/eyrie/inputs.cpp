@@ -261,11 +261,7 @@ std::vector<Argument> ReadInputs(const Function& function, const std::vector<std
          (sequence ? missing[0].name + ".0" : "NAME") + "=@FILE.npy");
   }
   std::vector<Argument> arguments;
-<<<<<<< HEAD
-  for (size_t i = 0; i < slots.size(); ++i) arguments.push_back(ToArgument(function.inputs[i], std::move(slots[i])));
-=======
   for (std::optional<Argument>& argument : given) arguments.push_back(std::move(*argument));
->>>>>>> helper/CLI
   return arguments;
 }
 
