@@ -122,6 +122,7 @@ private:
   void emitMoves(ValueRange to, ValueRange from);
   LogicalResult emitDispatch(stream::DispatchOp op);
   LogicalResult emitList(Operation *op);
+  void emitListSelect(arith::SelectOp op);
   void makeConstants(Operation *op);
 
   uint32_t newLabel() {
@@ -357,6 +358,20 @@ LogicalResult FunctionEmitter::emitDispatch(stream::DispatchOp op) {
   return success();
 }
 
+/// A list that is chosen: scf.if folds to a select when its branches compute nothing.
+void FunctionEmitter::emitListSelect(arith::SelectOp op) {
+  uint32_t condition = use(op.getCondition()), result = defineList(op.getResult());
+  uint32_t isTrue = newLabel(), after = newLabel();
+  emit(VmOp::kListMov, {result, use(op.getFalseValue())});
+  size_t begin = code.instructions.size();
+  emit(VmOp::kCondBr, {condition, isTrue, after});
+  startBlock(isTrue);
+  emit(VmOp::kListMov, {result, use(op.getTrueValue())});
+  emit(VmOp::kBr, {after});
+  code.spans.push_back({begin, code.instructions.size() - 1, /*isLoop=*/false});
+  startBlock(after);
+}
+
 LogicalResult FunctionEmitter::emitList(Operation *op) {
   auto getType = [&](Value list) { return uint32_t(graph::getElementType(cast<graph::ListType>(list.getType()))); };
   TypeSwitch<Operation *>(op)
@@ -483,6 +498,8 @@ LogicalResult FunctionEmitter::emitOp(Operation *op) {
         return success();
       })
       .Case([&](arith::SelectOp op) {
+        if (isList(op.getResult()))
+          return emitListSelect(op), success();
         uint32_t condition = use(op.getCondition()), a = use(op.getTrueValue()), c = use(op.getFalseValue());
         emit(VmOp::kSelect, {define(op.getResult()), condition, a, c});
         return success();

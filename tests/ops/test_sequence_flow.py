@@ -53,6 +53,14 @@ def test_a_branch_on_the_length(tmp_path):
     check(tmp_path, model_of(nodes, [any_list("s"), X], [any_list("y")]), *({"s": RAGGED[:k], "x": f32(1, 3)} for k in range(4)))
 
 
+def test_branches_that_only_choose(tmp_path):
+    choose = lambda name, t, e: node("If", ["c"], [name], then_branch=graph([node("Identity", [t], [name + "_t"])], [], [any_list(name + "_t")]),
+                                     else_branch=graph([node("Identity", [e], [name + "_e"])], [], [any_list(name + "_e")]))
+    nodes = [choose("a", "s", "r"), choose("b", "r", "a"), node("SequenceInsert", ["a", "x"], ["more"]), choose("d", "more", "b"), node("SequenceErase", ["d"], ["y"])]
+    model = model_of(nodes, [CONDITION, any_list("s"), any_list("r"), X], [any_list(name) for name in ("a", "b", "d", "more", "y")])
+    check(tmp_path, model, *both_ways({"s": RAGGED, "r": RAGGED[:2], "x": f32(1, 3)}), threads=BOTH)
+
+
 def looped(body, start, inputs, *before, after=(), outputs):
     loop = node("Loop", ["count", "", *start], ["last"], name="turns", body=body)
     return model_of([*before, loop, *after], [COUNT, *inputs], outputs)
@@ -124,6 +132,17 @@ def test_loop_in_a_loop_that_appends(tmp_path):
     body = turn([node("Loop", ["turn", "", "a"], ["next"], body=inner)], [any_list("a")], [any_list("next")])
     model = looped(body, ["start"], [X], node("SequenceEmpty", [], ["start"]), outputs=[any_list("last")])
     check(tmp_path, model, *({"x": f32(2, 3), "count": np.array(k)} for k in (0, 1, 5)))
+
+
+def test_loop_in_a_loop_that_is_imported_again(tmp_path):
+    """The sizes of what both loops carry turn out to change, so each body is imported more than once."""
+    inner = graph([node("SequenceAt", ["l", "first"], ["e"]), node("Identity", ["on"], ["on_next"]), node("Identity", ["b"], ["b_same"])],
+                  [("i", INT64), ("on", BOOL), any_list("b"), value("w", FLOAT, [None, 3])], [value("on_next", BOOL, []), any_list("b_same"), value("e", FLOAT, [None, 3])])
+    body = turn([node("SequenceConstruct", ["x", "u", "x"], ["l"]), node("Loop", ["count", "", "l", "u"], ["l_last", "u_last"], body=inner),
+                 node("Identity", ["a"], ["a_same"])], [any_list("a"), value("u", FLOAT, [None, 3])], [any_list("a_same"), value("u_last", FLOAT, [None, 3])])
+    nodes = [constant("first", 1), node("Loop", ["count", "", "s", "x"], ["last", "y"], body=body)]
+    model = model_of(nodes, [COUNT, any_list("s"), X], [any_list("last"), ("y", FLOAT, None)])
+    check(tmp_path, model, *({"s": RAGGED, "x": f32(2, 3), "count": np.array(k)} for k in (0, 1, 3)))
 
 
 def test_loop_that_collects_lengths(tmp_path):

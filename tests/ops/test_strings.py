@@ -153,7 +153,7 @@ def test_fill_values_are_numbers(tmp_path):
 def test_a_string_is_not_a_number(tmp_path):
     model = model_of([node("Identity", ["x"], ["y"]), node("Relu", ["z"], ["r"])], [("x", STRING, ["n"]), ("z", FLOAT, [2])], [("y", STRING, None), ("r", FLOAT, None)])
     refuse_call(tmp_path, model, {"x": np.arange(3), "z": f32(2)}, "'x'", "string", "<i8")
-    refuse_call(tmp_path, model, {"x": text(3), "z": np.array(["1", "2"])}, "'z'", "string", "f32")
+    refuse_call(tmp_path, model, {"x": text(3), "z": np.array(["1", "2"])}, "'z'", "f32", "U")
     refuse_call(tmp_path, model, {"x": text(3, 1), "z": f32(2)}, "'x'")
     mixed = node("Concat", ["x", "z"], ["y"], name="mix", axis=0)
     refuse(tmp_path, model_of([mixed], [("x", STRING, [2]), ("z", INT64, [2])], [("y", STRING, None)]), "mix", "string")

@@ -511,10 +511,11 @@ OwningOpRef<ModuleOp> Importer::run() {
     names.push_back(output.name);
   Env env{&model.operatorSets, nullptr, ""};
   Slots slots = importNodes(graph.nodes, names, scope, env);
-  for (Operation *op : llvm::reverse(givenUp)) {
+  // A body that was given up may use values of another one around it.
+  for (Operation *op : givenUp)
     op->dropAllReferences();
+  for (Operation *op : givenUp)
     op->erase();
-  }
   for (auto [slot, name] : llvm::zip(slots, names))
     if (slot.kind == Slot::Kind::Absent)
       errors.add("the output " + quote(name) + " has no value");
