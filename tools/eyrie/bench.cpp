@@ -34,8 +34,9 @@ struct Timing {
 // A function with its inputs, ready to be called again and again.
 class Subject {
  public:
-  Subject(const Module& module, const Function& function, const Arguments& inputs, bool profile)
-      : function_(function), inputs_(inputs), outputs_(function.outputs.size()) {
+  Subject(const Module& module, const Function& function, const std::vector<Argument>& arguments, bool profile)
+      : function_(function), outputs_(function.outputs.size()) {
+    for (const Argument& argument : arguments) inputs_.push_back(argument.ToRuntime());
     eyrie_instance_options_t options = {};
     options.struct_size = sizeof(options);
     options.profile = profile;
@@ -58,8 +59,7 @@ class Subject {
 
  private:
   const Function& function_;
-  const Arguments& inputs_;
-  std::vector<eyrie_tensor_t> outputs_;
+  std::vector<eyrie_tensor_t> inputs_, outputs_;
   eyrie_instance_t* instance_ = nullptr;
 };
 
@@ -137,11 +137,11 @@ int Bench(const BenchFlags& flags) {
   if (!(flags.min_time >= 0 && flags.min_time <= 86400)) FailUsage("--min-time must be from 0 to 86400 seconds");
   Module module(flags.module, ThreadCount(flags.threads), /*inspect_only=*/false);
   Function function = module.Find(flags.function);
-  Arguments inputs(MakeInputs(function, flags.inputs, flags.shapes));
+  std::vector<Argument> arguments = MakeInputs(function, flags.inputs, flags.shapes);
   Timing timing;
   eyrie_instance_stats_t stats = {};
   {
-    Subject subject(module, function, inputs, /*profile=*/false);
+    Subject subject(module, function, arguments, /*profile=*/false);
     timing = Measure(&subject, flags.min_time);
     eyrie_instance_get_stats(subject.get(), &stats);
   }
@@ -150,7 +150,7 @@ int Bench(const BenchFlags& flags) {
   eyrie_runtime_get_stats(module.runtime(), &runtime);
   std::vector<ProfileRow> rows;
   if (flags.profile) {
-    Subject subject(module, function, inputs, /*profile=*/true);
+    Subject subject(module, function, arguments, /*profile=*/true);
     rows = Profile(module, &subject, flags.min_time);
   }
   if (flags.json) {
@@ -179,7 +179,8 @@ int BenchMain(const std::vector<std::string>& arguments) {
   CLI::App app;
   DescribeCommand(&app, "bench",
                   "Measures how long a call takes: warm-up, then minimum, median and 95th percentile.\n"
-                  "Inputs that are not given are made up: floats from a normal distribution, all else zero.",
+                  "Inputs that are not given are made up: floats from a normal distribution, empty\n"
+                  "strings, sequences of one element, all else zero.",
                   kExamples);
   app.add_option("MODULE", flags.module, "The module file (.eyr)")->required();
   AddRepeated(&app, "--input", &flags.inputs, "INPUT", kInputHelp);

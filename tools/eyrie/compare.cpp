@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <optional>
 
 #include "tools/eyrie/command.h"
 #include "tools/eyrie/elements.h"
-#include "tools/npy/file.h"
-#include "tools/npy/zip.h"
+#include "tools/eyrie/parts.h"
 
 namespace eyrie::cli {
 namespace {
@@ -56,64 +57,98 @@ void CompareNumbers(const eyrie_tensor_t& output, const Tensor& reference, doubl
   result->max_relative = result->max_absolute == 0 ? 0 : result->max_absolute / largest;
 }
 
-void CompareTexts(const eyrie_tensor_t& output, const Tensor& reference, Comparison* result) {
+void CompareStrings(const eyrie_tensor_t& output, const Tensor& reference, Comparison* result) {
   const uint8_t *a = static_cast<const uint8_t*>(output.data), *b = reference.data.data();
   for (size_t i = 0; i < result->count; ++i) {
-    const eyrie_string_t& text = static_cast<const eyrie_string_t*>(output.data)[i];
-    if (std::string_view(text.data, text.size) == reference.texts[i]) continue;
+    if (LoadString(a, i) == LoadString(b, i)) continue;
     if (result->differing++ == 0)
-      result->first = Position(i, reference.shape) + ": " + ElementText(output.type, a, i) + ", expected " +
-                      ElementText(reference.type, b, i);
+      result->first = Position(i, reference.shape) + ": " + Quoted(LoadString(a, i).substr(0, 200)) + ", expected " +
+                      Quoted(LoadString(b, i).substr(0, 200));
   }
+}
+
+// What the archive says of an output.
+struct Reference {
+  std::optional<npy::Array> whole;
+  std::optional<uint64_t> length;
+  std::map<uint64_t, npy::Array> elements;
+};
+
+struct Tolerance {
+  double relative, absolute;
+};
+
+Comparison CompareTensor(const Value& value, const eyrie_tensor_t& output, const npy::Array& array,
+                         const Tolerance& tolerance) {
+  Comparison result;
+  std::vector<int64_t> shape = ShapeOf(output);
+  result.name = value.name;
+  result.count = CountOf(shape);
+  result.is_numeric = output.type != EYRIE_STRING;
+  Tensor reference;
+  try {
+    reference = FromArray(array, value, "the reference");
+  } catch (const Failure& failure) {
+    result.problem = failure.message;
+    return result;
+  }
+  if (reference.shape != shape) {
+    result.problem =
+        "the result is " + TypeText(output.type, shape) + ", the reference " + TypeText(output.type, reference.shape);
+  } else if (result.is_numeric) {
+    CompareNumbers(output, reference, tolerance.relative, tolerance.absolute, &result);
+  } else {
+    CompareStrings(output, reference, &result);
+  }
+  return result;
+}
+
+void CompareSequence(const Value& value, const eyrie_tensor_t& output, const Reference& reference,
+                     const Tolerance& tolerance, std::vector<Comparison>* results) {
+  std::vector<uint64_t> indices;
+  for (const auto& [index, array] : reference.elements) indices.push_back(index);
+  size_t expected = SettleLength(value, reference.length ? &*reference.length : nullptr, indices);
+  std::vector<eyrie_tensor_t> elements = ElementsOf(output);
+  Comparison length;
+  length.name = value.name + ".len";
+  length.is_numeric = false;
+  length.count = 1;
+  if (elements.size() != expected)
+    length.problem =
+        "the result has length " + std::to_string(elements.size()) + ", the reference " + std::to_string(expected);
+  results->push_back(std::move(length));
+  for (size_t i = 0; elements.size() == expected && i < expected; ++i)
+    results->push_back(CompareTensor(ElementOf(value, i), elements[i], reference.elements.at(i), tolerance));
 }
 
 }  // namespace
 
-std::vector<Comparison> CompareOutputs(const std::vector<NamedTensors>& outputs, const std::string& path, double rtol,
-                                       double atol) {
-  npy::Bytes file;
-  npy::ZipReader reader;
-  std::string error;
-  if (!npy::ReadFile(path, &file, &error)) Fail(error);
-  if (!reader.Open({file.data(), file.size()}, &error)) Fail("cannot read '" + path + "': " + error);
-  std::vector<Comparison> results;
-  auto compare = [&](const std::string& name, const eyrie_tensor_t& tensor, bool is_element) {
-    std::vector<int64_t> shape = ShapeOf(tensor);
-    Comparison result;
-    result.name = name;
-    result.count = CountOf(shape);
-    const npy::ZipEntry* entry = reader.Find(name + ".npy");
-    if (entry == nullptr && is_element) {
-      result.problem = "the reference has no such element";
-      return result;
-    }
-    if (entry == nullptr) Fail("'" + path + "' has no entry for the output '" + name + "'");
-    npy::Bytes bytes;
-    npy::Array array;
-    if (!reader.Extract(*entry, &bytes, &error)) Fail("cannot read '" + path + "': " + error);
-    if (!npy::ReadNpy({bytes.data(), bytes.size()}, &array, &error))
-      Fail("cannot read '" + entry->name + "' in '" + path + "': " + error);
-    Value expected{name, tensor.type, {}, false, /*any_rank=*/true};
-    Tensor reference;
-    try {
-      reference = FromArray(array, expected, "the reference");
-    } catch (const Failure& failure) {
-      result.problem = failure.message;
-    }
-    if (result.problem.empty() && reference.shape != shape)
-      result.problem =
-          "the result is " + TypeText(tensor.type, shape) + ", the reference " + TypeText(tensor.type, reference.shape);
-    if (!result.problem.empty()) return result;
-    if (tensor.type == EYRIE_STRING) {
-      CompareTexts(tensor, reference, &result);
+std::vector<Comparison> CompareOutputs(const Function& function, const std::vector<eyrie_tensor_t>& outputs,
+                                       const std::string& path, double rtol, double atol) {
+  std::vector<Reference> references(outputs.size());
+  ReadArchive(function.outputs, path, [&](const Part& part, npy::Array array) {
+    Reference& reference = references[part.value];
+    std::string name = part.Describe(function.outputs).name;
+    if (part.kind == Part::kLength) {
+      reference.length = LengthFromArray(array, name, "'" + path + "'");
+    } else if (part.kind == Part::kElement) {
+      reference.elements[part.index] = std::move(array);
     } else {
-      CompareNumbers(tensor, reference, rtol, atol, &result);
+      reference.whole = std::move(array);
     }
-    return result;
-  };
-  for (const NamedTensors& output : outputs)
-    for (size_t i = 0; i < output.entries().size(); ++i)
-      results.push_back(compare(output.entries()[i].name, output.entries()[i].tensor, /*is_element=*/i > 0));
+  });
+  std::vector<Comparison> results;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const Value& value = function.outputs[i];
+    const Reference& reference = references[i];
+    if (value.is_sequence ? !reference.length && reference.elements.empty() : !reference.whole)
+      Fail("'" + path + "' has no entry for the output '" + value.name + (value.is_sequence ? ".len'" : "'"));
+    if (value.is_sequence) {
+      CompareSequence(value, outputs[i], reference, {rtol, atol}, &results);
+    } else {
+      results.push_back(CompareTensor(value, outputs[i], *reference.whole, {rtol, atol}));
+    }
+  }
   return results;
 }
 

@@ -54,24 +54,6 @@ const SmallFloat* SmallFloatOf(uint32_t type) {
   }
 }
 
-std::string QuotedText(const eyrie_string_t& string) {
-  std::string_view text(string.data, string.size);
-  std::vector<uint32_t> codes;
-  bool is_text = npy::ReadUtf8(text, &codes);
-  std::string result = "\"";
-  for (unsigned char c : text) {
-    char escape[8];
-    if (c < 0x20 || c == 0x7f || (c >= 0x80 && !is_text)) {
-      std::snprintf(escape, sizeof(escape), "\\x%02x", c);
-      result += escape;
-    } else {
-      if (c == '"' || c == '\\') result += '\\';
-      result += static_cast<char>(c);
-    }
-  }
-  return result + "\"";
-}
-
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 // The value of a code without its sign.
@@ -246,6 +228,28 @@ bool StoreText(uint32_t type, uint8_t* data, size_t index, const std::string& te
   return *end == 0 && StoreReal(type, data, index, value);
 }
 
+std::string_view LoadString(const uint8_t* data, size_t index) {
+  eyrie_string_t string = Load<eyrie_string_t>(data, index);
+  return string.size == 0 ? std::string_view() : std::string_view(string.data, string.size);
+}
+
+std::string Quoted(std::string_view text) {
+  std::vector<uint32_t> codes;
+  bool is_text = npy::ReadUtf8(text, &codes);
+  std::string result = "\"";
+  for (unsigned char c : text) {
+    char escape[8];
+    if (c < 0x20 || c == 0x7f || (c >= 0x80 && !is_text)) {
+      std::snprintf(escape, sizeof(escape), "\\x%02x", c);
+      result += escape;
+    } else {
+      if (c == '"' || c == '\\') result += '\\';
+      result += static_cast<char>(c);
+    }
+  }
+  return result + "\"";
+}
+
 std::string ElementText(uint32_t type, const uint8_t* data, size_t index) {
   char text[80];
   switch (FamilyOf(type)) {
@@ -262,7 +266,7 @@ std::string ElementText(uint32_t type, const uint8_t* data, size_t index) {
     case Family::kBool:
       return LoadBits(type, data, index) != 0 ? "true" : "false";
     case Family::kString:
-      return QuotedText(Load<eyrie_string_t>(data, index));
+      return Quoted(LoadString(data, index));
     case Family::kComplex: {
       bool wide = type == EYRIE_COMPLEX128;
       double real = wide ? Load<double>(data, 2 * index) : Load<float>(data, 2 * index);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace eyrie::cli {
 
@@ -25,7 +26,12 @@ double LoadReal(uint32_t type, const uint8_t* data, size_t index);
 // As StoreReal, from text: integers are read exactly. False if the text is not a value of the type.
 [[nodiscard]] bool StoreText(uint32_t type, uint8_t* data, size_t index, const std::string& text);
 
-// As a person reads it: "0.125", "-3", "true", "1+2j"; strings in quotes, with what is not printable escaped.
+// An element of a string tensor.
+std::string_view LoadString(const uint8_t* data, size_t index);
+// In quotes, with quotes, backslashes and control characters escaped, and what is not ASCII if it is not UTF-8.
+std::string Quoted(std::string_view text);
+
+// As a person reads it: "0.125", "-3", "true", "1+2j"; strings in quotes.
 std::string ElementText(uint32_t type, const uint8_t* data, size_t index);
 
 }  // namespace eyrie::cli

@@ -208,10 +208,12 @@ Json ValuesJson(const std::vector<Value>& values) {
     const char* type = eyrie_type_name(value.type);
     Json element = {{"type", type ? type : "?"}, {"shape", value.any_rank ? Json(nullptr) : dims}};
     Json row = {{"name", value.name}};
-    if (value.is_sequence)
-      row.update({{"type", "sequence"}, {"elements", element}});
-    else
+    if (value.is_sequence) {
+      row["type"] = "sequence";
+      row["elements"] = element;
+    } else {
       row.update(element);
+    }
     json.push_back(row);
   }
   return json;

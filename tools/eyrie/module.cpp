@@ -7,7 +7,7 @@
 namespace eyrie::cli {
 namespace {
 
-Value ToValue(const eyrie_value_info_t& info) {
+Value ValueOf(const eyrie_value_info_t& info) {
   return {info.name, info.type, {info.dims, info.dims + info.rank}, info.is_sequence != 0, info.any_rank != 0};
 }
 
@@ -21,6 +21,13 @@ void Check(eyrie_status_t status, const std::string& context) {
   throw Failure{bug ? kBug : kFailed, std::move(message)};
 }
 
+Value ElementOf(const Value& sequence, uint64_t index) {
+  Value element = sequence;
+  element.name += "." + std::to_string(index);
+  element.is_sequence = false;
+  return element;
+}
+
 std::string TypeText(const Value& value) {
   std::string text = value.is_sequence ? "sequence of " : "";
   for (const eyrie_dim_t& dim : value.dims) {
@@ -28,11 +35,7 @@ std::string TypeText(const Value& value) {
     text += "x";
   }
   const char* name = eyrie_type_name(value.type);
-  return text + (name ? name : "?");
-}
-
-Value ElementOf(const Value& sequence, size_t index) {
-  return {sequence.name + "." + std::to_string(index), sequence.type, sequence.dims, false, sequence.any_rank};
+  return text + (name ? name : "?") + (value.any_rank && !value.is_sequence ? " of any rank" : "");
 }
 
 std::string TypeText(uint32_t type, const std::vector<int64_t>& shape) {
@@ -75,11 +78,11 @@ Function Module::At(uint32_t index) const {
   eyrie_value_info_t value = {};
   for (uint32_t i = 0; i < info.argument_count; ++i) {
     Check(eyrie_module_argument(module_, index, i, &value), "");
-    function.inputs.push_back(ToValue(value));
+    function.inputs.push_back(ValueOf(value));
   }
   for (uint32_t i = 0; i < info.result_count; ++i) {
     Check(eyrie_module_result(module_, index, i, &value), "");
-    function.outputs.push_back(ToValue(value));
+    function.outputs.push_back(ValueOf(value));
   }
   return function;
 }

@@ -12,19 +12,19 @@ namespace eyrie::cli {
 // Fails with the status's message behind `context`, and frees the status; does nothing if all is well.
 void Check(eyrie_status_t status, const std::string& context);
 
-// An input or an output of a function.
+// An input or an output of a function, or an element of one.
 struct Value {
   std::string name;
   uint32_t type;
   std::vector<eyrie_dim_t> dims;
-  // A sequence of tensors: type and dims are those of every element; with `any_rank` only the type is known.
-  bool is_sequence = false, any_rank = false;
+  bool is_sequence = false;  // type and dimensions are those of every element
+  bool any_rank = false;     // nothing is known of the shape; `dims` is empty
 };
 
-// An element of a sequence, under the name that it has in files: NAME.0, NAME.1, ...
-Value ElementOf(const Value& sequence, size_t index);
+// Element `index` of a sequence: "name.3", a tensor.
+Value ElementOf(const Value& sequence, uint64_t index);
 
-// "batchx3x224x224xf32", "sequence of ?x3xf32", as the runtime writes it
+// "batchx3x224x224xf32", "f32 of any rank", "sequence of ?x3xf32" or "sequence of f32"
 std::string TypeText(const Value& value);
 std::string TypeText(uint32_t type, const std::vector<int64_t>& shape);
 

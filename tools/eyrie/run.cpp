@@ -2,11 +2,14 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 
 #include "tools/eyrie/command.h"
 #include "tools/eyrie/compare.h"
 #include "tools/eyrie/elements.h"
 #include "tools/eyrie/inputs.h"
+#include "tools/eyrie/parts.h"
 #include "tools/npy/file.h"
 #include "tools/npy/zip.h"
 
@@ -29,30 +32,30 @@ struct RunFlags {
   bool json = false;
 };
 
-// Where an output goes: `name` is empty for an archive of all.
+// Where outputs go.
 struct Destination {
-  std::string name;
+  std::optional<Part> part;  // none: all, into an archive
   std::string path;
 };
 
 std::vector<Destination> ReadDestinations(const Function& function, const std::vector<std::string>& flags) {
   std::vector<Destination> result;
   for (const std::string& text : flags) {
-    Destination destination{"", text};
-    if (text.empty() || text[0] != '@') {
-      Place place = FindPlace(function.outputs, text, "--output");
-      destination.path = place.rest;
-      destination.name = text.substr(0, text.size() - place.rest.size() - 1);
-      if (place.part == Place::Part::kWhole && place.value->is_sequence)
-        FailUsage("--output " + text + ": '" + destination.name + "' is a " + TypeText(*place.value) +
-                  ", which no .npy file holds; write it to an archive (@FILE.npz), or an element (" + destination.name +
-                  ".0=@FILE.npy)");
-    }
+    Destination destination{std::nullopt, text};
+    if (text.empty() || text[0] != '@')
+      destination.part = SplitName(function.outputs, text, &destination.path, "--output");
     if (destination.path.size() < 2 || destination.path[0] != '@')
       FailUsage("--output '" + text + "': expected NAME=@FILE.npy or @FILE.npz");
     destination.path.erase(0, 1);
     for (const Destination& other : result)
       if (other.path == destination.path) FailUsage("--output: '" + other.path + "' is given twice");
+    if (destination.part) {
+      Value value = destination.part->Describe(function.outputs);
+      if (value.is_sequence)
+        FailUsage("--output: '" + value.name + "' is a " + TypeText(value) +
+                  ": write an archive, --output @FILE.npz, or an " + "element, --output " + value.name +
+                  ".0=@FILE.npy");
+    }
     result.push_back(destination);
   }
   return result;
@@ -60,34 +63,88 @@ std::vector<Destination> ReadDestinations(const Function& function, const std::v
 
 npy::Span SpanOf(const std::string& text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
 
-void WriteOutputs(const std::vector<NamedTensors>& outputs, const Destination& destination) {
+// A tensor that stands under a name in an archive: an output, or a part of one.
+struct NamedTensor {
+  std::string name;
+  eyrie_tensor_t tensor;
+};
+
+// `*length` gets the number of elements and must outlive the tensor.
+NamedTensor LengthOf(const std::string& name, const eyrie_tensor_t& sequence, int64_t* length) {
+  *length = sequence.dims[0];
+  eyrie_tensor_t tensor = {};
+  tensor.data = length;
+  tensor.size_bytes = sizeof(*length);
+  tensor.type = EYRIE_I64;
+  return {name + ".len", tensor};
+}
+
+NamedTensor Select(const Function& function, const std::vector<eyrie_tensor_t>& outputs, const Part& part,
+                   int64_t* length) {
+  const eyrie_tensor_t& output = outputs[part.value];
+  const std::string& name = function.outputs[part.value].name;
+  if (part.kind == Part::kWhole) return {name, output};
+  if (part.kind == Part::kLength) return LengthOf(name, output, length);
+  std::vector<eyrie_tensor_t> elements = ElementsOf(output);
+  Value element = part.Describe(function.outputs);
+  if (part.index >= elements.size())
+    Fail("--output: there is no '" + element.name + "', the sequence '" + name + "' has " +
+         std::to_string(elements.size()) + " element" + (elements.size() == 1 ? "" : "s"));
+  return {element.name, elements[part.index]};
+}
+
+void WriteArray(const NamedTensor& tensor, const std::string& path) {
+  NpyFile array = ToNpy(tensor.tensor, tensor.name);
   npy::OutputFile file;
-  bool good = file.Open(destination.path), found = destination.name.empty();
+  if (!file.Open(path) || !file.Write(array.header.data(), array.header.size()) ||
+      !file.Write(array.data.data, array.data.size) || !file.Commit())
+    Fail(file.error());
+}
+
+void WriteArchive(const Function& function, const std::vector<eyrie_tensor_t>& outputs, const std::string& path) {
+  npy::OutputFile file;
+  bool good = file.Open(path);
   npy::ZipWriter archive(&file);
-  for (const NamedTensors& output : outputs) {
-    for (const NamedTensors::Entry& entry : output.entries()) {
-      if (!good || (!destination.name.empty() && destination.name != entry.name)) continue;
-      NpyFile array = ToNpy(entry.tensor, entry.name);
-      found = true;
-      good = destination.name.empty()
-                 ? archive.Add(entry.name + ".npy", SpanOf(array.header), array.data)
-                 : file.Write(array.header.data(), array.header.size()) && file.Write(array.data.data, array.data.size);
+  std::set<std::string> names;
+  auto add = [&](const NamedTensor& tensor) {
+    if (!names.insert(tensor.name).second)
+      Fail("'" + path + "' cannot hold all outputs: two have the name '" + tensor.name + "'");
+    NpyFile array = ToNpy(tensor.tensor, tensor.name);
+    good = good && archive.Add(tensor.name + ".npy", SpanOf(array.header), array.data);
+  };
+  for (size_t i = 0; good && i < outputs.size(); ++i) {
+    const Value& output = function.outputs[i];
+    if (!output.is_sequence) {
+      add({output.name, outputs[i]});
+      continue;
     }
+    int64_t length;
+    add(LengthOf(output.name, outputs[i], &length));
+    uint64_t index = 0;
+    for (const eyrie_tensor_t& element : ElementsOf(outputs[i])) add({ElementOf(output, index++).name, element});
   }
-  if (!found) Fail("--output: there is no '" + destination.name + "': the sequence is shorter");
-  if (good && destination.name.empty()) good = archive.Finish();
-  if (!good || !file.Commit()) Fail(file.error());
+  if (!good || !archive.Finish() || !file.Commit()) Fail(file.error());
+}
+
+void WriteOutput(const Function& function, const std::vector<eyrie_tensor_t>& outputs, const Destination& destination) {
+  int64_t length;
+  if (destination.part) {
+    WriteArray(Select(function, outputs, *destination.part, &length), destination.path);
+  } else {
+    WriteArchive(function, outputs, destination.path);
+  }
 }
 
 std::string ComparisonText(const Comparison& result) {
   char text[160];
   if (!result.problem.empty()) return result.name + ": FAILED: " + result.problem + "\n";
-  std::snprintf(text, sizeof(text), ": %s: max abs error %.3g, max rel error %.3g", result.good() ? "ok" : "FAILED",
-                result.max_absolute, result.max_relative);
-  std::string line = result.name + text;
+  std::string line = result.name + (result.good() ? ": ok" : ": FAILED");
+  std::snprintf(text, sizeof(text), ": max abs error %.3g, max rel error %.3g", result.max_absolute,
+                result.max_relative);
+  if (result.is_numeric) line += text;
   if (!result.good())
-    line += ", " + std::to_string(result.differing) + " of " + std::to_string(result.count) +
-            " elements differ, the first at " + result.first;
+    line += (result.is_numeric ? ", " : ": ") + std::to_string(result.differing) + " of " +
+            std::to_string(result.count) + " elements differ, the first at " + result.first;
   return line + "\n";
 }
 
@@ -99,22 +156,16 @@ Json NumberJson(double value) {
 Json ComparisonJson(const Comparison& result) {
   Json json = {{"name", result.name}, {"ok", result.good()}};
   if (!result.problem.empty()) return json["problem"] = result.problem, json;
-  json["max_abs_error"] = NumberJson(result.max_absolute);
-  json["max_rel_error"] = NumberJson(result.max_relative);
+  if (result.is_numeric) {
+    json["max_abs_error"] = NumberJson(result.max_absolute);
+    json["max_rel_error"] = NumberJson(result.max_relative);
+  }
   json["differing"] = result.differing;
   json["count"] = result.count;
   return json;
 }
 
-Json OutputJson(const std::string& name, const eyrie_tensor_t& tensor, bool with_data) {
-  if (tensor.type == EYRIE_SEQUENCE) {
-    Json json = {{"name", name}, {"type", "sequence"}, {"elements", Json::array()}};
-    for (const eyrie_tensor_t& element : ElementsOf(tensor)) {
-      std::string element_name = name + "." + std::to_string(json["elements"].size());
-      json["elements"].push_back(OutputJson(element_name, element, with_data));
-    }
-    return json;
-  }
+Json TensorJson(const std::string& name, const eyrie_tensor_t& tensor, bool with_data) {
   Json json = {{"name", name}, {"type", eyrie_type_name(tensor.type)}, {"shape", ShapeOf(tensor)}};
   if (!with_data) return json;
   Json& data = json["data"] = Json::array();
@@ -131,25 +182,32 @@ Json OutputJson(const std::string& name, const eyrie_tensor_t& tensor, bool with
       case Family::kUnsigned:
         data.push_back(Json::parse(ElementText(tensor.type, bytes, i)));
         break;
-      case Family::kString: {
-        const eyrie_string_t& text = static_cast<const eyrie_string_t*>(tensor.data)[i];
-        data.push_back(std::string(text.data, text.size));
+      case Family::kString:
+        data.push_back(std::string(LoadString(bytes, i)));
         break;
-      }
-      default:
+      case Family::kComplex:
         data.push_back(ElementText(tensor.type, bytes, i));
+        break;
     }
   }
   return json;
 }
 
-std::string OutputText(const std::string& name, const eyrie_tensor_t& tensor) {
-  if (tensor.type != EYRIE_SEQUENCE)
-    return Printable(name) + ": " + TypeText(tensor.type, ShapeOf(tensor)) + "\n" + TensorText(tensor);
-  std::string text = Printable(name) + ": sequence of " + std::to_string(tensor.dims[0]) + "\n";
-  size_t index = 0;
-  for (const eyrie_tensor_t& element : ElementsOf(tensor))
-    text += OutputText(name + "." + std::to_string(index++), element);
+Json OutputJson(const Value& value, const eyrie_tensor_t& output, bool with_data) {
+  if (!value.is_sequence) return TensorJson(value.name, output, with_data);
+  Json json = {{"name", value.name}, {"type", "sequence"}, {"elements", Json::array()}};
+  uint64_t index = 0;
+  for (const eyrie_tensor_t& element : ElementsOf(output))
+    json["elements"].push_back(TensorJson(ElementOf(value, index++).name, element, with_data));
+  return json;
+}
+
+std::string OutputText(const Value& value, const eyrie_tensor_t& output) {
+  std::string name = Printable(value.name) + ": ";
+  if (!value.is_sequence) return name + TypeText(output.type, ShapeOf(output)) + "\n" + TensorText(output);
+  std::vector<eyrie_tensor_t> elements = ElementsOf(output);
+  std::string text = name + "sequence of " + std::to_string(elements.size()) + "\n";
+  for (size_t i = 0; i < elements.size(); ++i) text += OutputText(ElementOf(value, i), elements[i]);
   return text;
 }
 
@@ -160,8 +218,9 @@ int Run(const RunFlags& flags) {
   Module module(flags.module, ThreadCount(flags.threads), /*inspect_only=*/false);
   Function function = module.Find(flags.function);
   std::vector<Destination> destinations = ReadDestinations(function, flags.outputs);
-  Arguments inputs(ReadInputs(function, flags.inputs));
-  std::vector<eyrie_tensor_t> outputs(function.outputs.size());
+  std::vector<Argument> arguments = ReadInputs(function, flags.inputs);
+  std::vector<eyrie_tensor_t> inputs, outputs(function.outputs.size());
+  for (const Argument& argument : arguments) inputs.push_back(argument.ToRuntime());
   eyrie_instance_t* instance = nullptr;
   Check(eyrie_instance_create(module.get(), nullptr, &instance), "");
   // The outputs belong to the instance: it goes last.
@@ -170,12 +229,10 @@ int Run(const RunFlags& flags) {
   Check(eyrie_call(instance, function.index, inputs.data(), inputs.size(), outputs.data(), outputs.size(), nullptr),
         "");
   double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  std::vector<NamedTensors> named;
-  for (size_t i = 0; i < outputs.size(); ++i) named.emplace_back(function.outputs[i].name, outputs[i]);
-  for (const Destination& destination : destinations) WriteOutputs(named, destination);
+  for (const Destination& destination : destinations) WriteOutput(function, outputs, destination);
 
   std::vector<Comparison> comparisons;
-  if (!expect.empty()) comparisons = CompareOutputs(named, expect, flags.rtol, flags.atol);
+  if (!expect.empty()) comparisons = CompareOutputs(function, outputs, expect, flags.rtol, flags.atol);
   bool print = destinations.empty() && expect.empty(), good = true;
   std::string text;
   for (const Comparison& comparison : comparisons) {
@@ -185,11 +242,11 @@ int Run(const RunFlags& flags) {
   if (flags.json) {
     Json json = {{"function", function.name}, {"first_call_ms", ms}, {"outputs", Json::array()}};
     for (size_t i = 0; i < outputs.size(); ++i)
-      json["outputs"].push_back(OutputJson(function.outputs[i].name, outputs[i], print));
+      json["outputs"].push_back(OutputJson(function.outputs[i], outputs[i], print));
     for (const Comparison& comparison : comparisons) json["expect"].push_back(ComparisonJson(comparison));
     text = json.dump(print ? -1 : 2, ' ', false, Json::error_handler_t::replace) + "\n";
   } else if (print) {
-    for (size_t i = 0; i < outputs.size(); ++i) text += OutputText(function.outputs[i].name, outputs[i]);
+    for (size_t i = 0; i < outputs.size(); ++i) text += OutputText(function.outputs[i], outputs[i]);
   }
   Print(text);
   if (!good) Fail("the outputs differ from '" + expect + "'");
@@ -206,7 +263,8 @@ int RunMain(const std::vector<std::string>& arguments) {
   app.add_option("MODULE", flags.module, "The module file (.eyr)")->required();
   AddRepeated(&app, "--input", &flags.inputs, "INPUT", kInputHelp);
   AddRepeated(&app, "--output", &flags.outputs, "OUTPUT",
-              "Writes an output: NAME=@FILE.npy, or all to @FILE.npz; otherwise they are printed");
+              "Writes an output: NAME=@FILE.npy (of a sequence NAME.0, ...), or all to @FILE.npz; otherwise they are "
+              "printed");
   app.add_option("--expect", flags.expect, "Compares the outputs with an archive; exit code 1 if they differ")
       ->type_name("@FILE.npz");
   app.add_option("--rtol", flags.rtol, "Relative tolerance of --expect for floats")
