@@ -1,10 +1,12 @@
 """Strings and sequences on the command line: files, made-up values, what is printed and compared."""
 import json
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from command import check_equal, compile_model, fail, fold, load_npz, run_module, save_npz, succeed, unfold
+from command import EYRIE, check_equal, compile_model, fail, fold, load_npz, run_module, save_npz, succeed, unfold
 from onnx import TensorProto, helper
 from small import model_of
 
@@ -237,3 +239,56 @@ def test_bench(folder):
     assert "median" in succeed(*call("identity", "--input", "x.0=2xf32=1", "--input", "x.1=f32=1")).out
     fail(*call("rows"), says="give the shape of an element, as in --shape x=")
     fail(*call("identity"), says="input 'x' is a sequence of f32: give the shape of an element")
+
+
+def small(*arguments, code=0):
+    """Calls eyrie-run and returns what it printed."""
+    done = subprocess.run([Path(EYRIE).parent / "eyrie-run", *map(str, arguments)], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=60, text=True)
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize("words", [WORDS, WORDS[:0], np.array([["", ""]])], ids=["words", "none", "empty"])
+def test_strings_without_the_compiler(folder, tmp_path, words):
+    np.save(tmp_path / "x.npy", words)
+    call = ["run", folder / "strings.eyr", "--input", f"x=@{tmp_path / 'x.npy'}"]
+    small(*call, "--output", f"y=@{tmp_path / 'y.npy'}")
+    got = np.load(tmp_path / "y.npy")
+    assert got.dtype == (words.dtype if words.size else np.dtype("<U1")) and got.shape == words.shape and (got == words).all()
+    assert small(*call) == f"y: {len(words)}x2xstring =" + "".join(f' "{word}"' for word in words.flat) + "\n"
+    assert small("run", folder / "strings.eyr", "--input", 'x=1x2xstring=a"b') == 'y: 1x2xstring = "a\\"b" "a\\"b"\n'
+    assert "median" in small("bench", folder / "strings.eyr", "--min-time", "0.01")
+
+
+def test_hostile_strings_without_the_compiler(folder, tmp_path):
+    call = ["run", folder / "strings.eyr", "--input", f"x=@{tmp_path / 'x.npy'}"]
+    np.save(tmp_path / "x.npy", np.array([["a", "\ud800"]]))
+    assert "element 1 has U+D800" in small(*call, code=1)
+    np.save(tmp_path / "x.npy", WORDS)
+    data = (tmp_path / "x.npy").read_bytes()
+    (tmp_path / "x.npy").write_bytes(data[:-1])
+    assert "the file has" in small(*call, code=1) or "cut off" in small(*call, code=1)
+    (tmp_path / "x.npy").write_bytes(data.replace(b"<U7", b"<U0"))
+    assert "strings of 0 characters" in small(*call, code=1)
+    (tmp_path / "x.npy").write_bytes(data.replace(b"<U7", b"<Ux"))
+    assert "wants elements of type string" in small(*call, code=1)
+
+
+def test_sequences_without_the_compiler(folder, tmp_path):
+    np.save(tmp_path / "table.npy", TABLE)
+    call = ["run", folder / "rows.eyr", "--input", "x.1=1x3xf32=0.5", "--input", f"x.0=@{tmp_path / 'table.npy'}"]
+    assert small(*call) == "y: sequence of 2\ny.0: 2x3xf32 = 0 1 2 3 4 5\ny.1: 1x3xf32 = 0.5 0.5 0.5\n"
+    small(*call, "--input", "x.len=2", "--output", f"y.0=@{tmp_path / 'y.npy'}", "--output", f"y.len=@{tmp_path / 'n.npy'}")
+    assert (np.load(tmp_path / "y.npy") == TABLE).all() and np.load(tmp_path / "n.npy") == 2
+    assert small("run", folder / "rows.eyr", "--input", "x.len=0") == "y: sequence of 0\n"
+    assert "x.len is 1, but there is x.1" in small(*call, "--input", "x.len=1", code=2)
+    assert "input 'x' has 3 elements, but x.2 is missing" in small(*call, "--input", "x.len=3", code=2)
+    assert "x.1 is given twice" in small(*call, "--input", "x.1=1x3xf32=0", code=2)
+    assert "there is no y.2: the sequence has 2 elements" in small(*call, "--output", "y.2=@y.npy", code=1)
+    assert "output 'y' is a sequence" in small(*call, "--output", "y=@y.npy", code=2)
+    assert "input 'x' is a sequence" in small("run", folder / "rows.eyr", "--input", "x=1x3xf32=0", code=2)
+    assert "give --input x.0=@FILE.npy" in small("run", folder / "rows.eyr", code=2)
+    assert small("run", folder / "dots.eyr", "--input", "x.0=i64=4", "--input", "x.len=0") == "y: sequence of 0\ny.0: i64 = 4\n"
+    for name in "rows", "identity", "insert":
+        assert "median" in small("bench", folder / f"{name}.eyr", "--min-time", "0.01")

@@ -14,6 +14,7 @@ constexpr char kHelp[] =
     "  --input NAME=@FILE.npy      an input from a file\n"
     "  --input NAME=1x3xf32=0.5    a made-up input, all elements the same\n"
     "  --output NAME=@FILE.npy     writes a result (run); all results are printed without it\n"
+    "                              (elements of sequences: NAME.0, NAME.1, ..., their number: NAME.len)\n"
     "  --function NAME             the function to call, if there are several\n"
     "  --threads N                 threads that run kernels (default 1)\n"
     "  --verify                    checks all of the file when it is loaded\n"
@@ -122,17 +123,25 @@ Options ParseArguments(int argc, char** argv) {
   return options;
 }
 
-void* AllocateTensor(eyrie_tensor_t* tensor) {
+void AllocateTensor(eyrie_tensor_t* tensor, size_t extra) {
   Check(eyrie_tensor_bytes(tensor->type, tensor->rank, tensor->dims, &tensor->size_bytes));
-  void* memory = nullptr;
-  if (tensor->size_bytes > PTRDIFF_MAX - 64 || posix_memalign(&memory, 64, tensor->size_bytes + 64) != 0)
+  size_t bytes;
+  if (__builtin_add_overflow(tensor->size_bytes, extra, &bytes) || bytes > PTRDIFF_MAX - 64 ||
+      posix_memalign(&tensor->data, 64, bytes + 64) != 0)
     Fail(kFailed, "not enough memory for a tensor of %zu bytes", tensor->size_bytes);
-  memset(memory, 0, tensor->size_bytes);
-  tensor->data = memory;
-  return memory;
+  memset(tensor->data, 0, bytes);
 }
 
 void MakeInput(const eyrie_value_info_t& value, eyrie_tensor_t* tensor) {
+  if (value.is_sequence) {
+    eyrie_value_info_t element = value;
+    element.is_sequence = 0;
+    auto* elements = static_cast<eyrie_tensor_t*>(calloc(1, sizeof(eyrie_tensor_t)));
+    if (!elements) Fail(kFailed, "not enough memory");
+    MakeInput(element, elements);
+    *tensor = {elements, sizeof(eyrie_tensor_t), EYRIE_SEQUENCE, 1, {1}};
+    return;
+  }
   tensor->type = value.type;
   tensor->rank = value.rank;
   for (uint32_t i = 0; i < value.rank; ++i) tensor->dims[i] = value.dims[i].size >= 0 ? value.dims[i].size : 1;
@@ -157,6 +166,10 @@ void ReadInput(const char* text, const eyrie_value_info_t& value, eyrie_tensor_t
   memcpy(type, at, static_cast<size_t>(equals - at));
   tensor->type = eyrie_type_from_name(type);
   if (!tensor->type) Fail(kUsage, "input '%s': there is no element type '%s'", value.name, type);
+  if (tensor->type == EYRIE_STRING) {
+    AllocateTensor(tensor);
+    return SetStrings(equals + 1, tensor);
+  }
   double number = ParseNumber(value.name, equals + 1, -1e300, 1e300);
   AllocateTensor(tensor);
   SetElements(tensor, tensor->size_bytes, number);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 
 #include "eyrie/runtime.h"
 
@@ -43,12 +44,21 @@ int Bench(Session& session, const Options& options);
 
 // Fills in data, type and shape from "@file.npy" or "1x3xf32=0.5".
 void ReadInput(const char* text, const eyrie_value_info_t& value, eyrie_tensor_t* tensor);
-// A made-up input of zeros; open dimensions become 1.
+// A made-up input of zeros, or empty strings; open dimensions become 1. A sequence gets one element.
 void MakeInput(const eyrie_value_info_t& value, eyrie_tensor_t* tensor);
 void ReadNpy(const char* path, const eyrie_value_info_t& value, eyrie_tensor_t* tensor);
 // Written beside `path` and then renamed, so that the file is whole or not there.
 void WriteNpy(const char* path, const eyrie_tensor_t& tensor);
-void* AllocateTensor(eyrie_tensor_t* tensor);
+// Zeroed memory for the tensor's shape, and `extra` bytes behind its elements.
+void AllocateTensor(eyrie_tensor_t* tensor, size_t extra = 0);
+
+// The elements of a string tensor from and to the data of an .npy file, where each has `width` code points.
+void ReadStrings(const char* path, FILE* file, size_t width, eyrie_tensor_t* tensor);
+size_t LongestString(const char* path, const eyrie_tensor_t& tensor);
+bool WriteStrings(FILE* file, size_t width, const eyrie_tensor_t& tensor);
+// Makes all elements the text, which must outlive the tensor.
+void SetStrings(const char* text, eyrie_tensor_t* tensor);
+void PrintString(const eyrie_tensor_t& tensor, size_t index);
 
 }  // namespace eyrie::run
 

@@ -45,13 +45,16 @@ void ReadNpy(const char* path, const eyrie_value_info_t& value, eyrie_tensor_t* 
   header[length] = '\0';
   const char *descr = FindKey(header, "'descr'"), *order = FindKey(header, "'fortran_order'"),
              *shape = FindKey(header, "'shape'");
-  const char* expected = eyrie_type_npy(value.type);
+  const char* expected = value.type == EYRIE_STRING ? "<U" : eyrie_type_npy(value.type);
   if (!descr || !order || !shape || *descr != '\'' || *shape != '(') Fail(kFailed, "%s: the header is malformed", path);
   if (strncmp(order, "False", 5) != 0) Fail(kFailed, "%s: Fortran order is not supported", path);
   if (!expected || eyrie_type_bits(value.type) < 8)
     Fail(kFailed, "input '%s': files of type %s are not supported here", value.name, eyrie_type_name(value.type));
   size_t width = strlen(expected);
-  if (strncmp(descr + 1, expected, width) != 0 || descr[1 + width] != '\'')
+  bool matches = strncmp(descr + 1, expected, width) == 0;
+  char* end = const_cast<char*>(descr) + 1 + width;
+  unsigned long characters = matches && value.type == EYRIE_STRING ? strtoul(end, &end, 10) : 0;
+  if (!matches || *end != '\'')
     Fail(kFailed, "%s: input '%s' wants elements of type %s ('%s'), the file has '%.8s", path, value.name,
          eyrie_type_name(value.type), expected, descr + 1);
   tensor->type = value.type;
@@ -65,9 +68,18 @@ void ReadNpy(const char* path, const eyrie_value_info_t& value, eyrie_tensor_t* 
   }
   size_t bytes;
   Check(eyrie_tensor_bytes(tensor->type, tensor->rank, tensor->dims, &bytes));
+  if (value.type == EYRIE_STRING &&
+      (characters > UINT32_MAX || __builtin_mul_overflow(bytes / sizeof(eyrie_string_t), 4 * characters, &bytes) ||
+       (!bytes && !characters)))
+    Fail(kFailed, "%s: strings of %lu characters in this shape are not supported", path, characters);
   if (static_cast<uint64_t>(info.st_size) < bytes)
     Fail(kFailed, "%s: its shape takes %zu bytes, the file has %lld", path, bytes,
          static_cast<long long>(info.st_size));
+  if (value.type == EYRIE_STRING) {
+    ReadStrings(path, file, characters, tensor);
+    fclose(file);
+    return;
+  }
   AllocateTensor(tensor);
   if (fread(tensor->data, 1, bytes, file) != bytes) Fail(kFailed, "%s: the data is cut off", path);
   fclose(file);
@@ -77,8 +89,14 @@ void WriteNpy(const char* path, const eyrie_tensor_t& tensor) {
   if (eyrie_type_bits(tensor.type) < 8)
     Fail(kFailed, "%s: results of type %s cannot be written here", path, eyrie_type_name(tensor.type));
   char header[128 + EYRIE_MAX_RANK * 24];
-  int length = snprintf(header + 10, sizeof(header) - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (",
-                        eyrie_type_npy(tensor.type));
+  bool strings = tensor.type == EYRIE_STRING;
+  size_t width = strings ? LongestString(path, tensor) : 0;
+  char descr[32];
+  if (strings)
+    snprintf(descr, sizeof(descr), "<U%zu", width);
+  else
+    snprintf(descr, sizeof(descr), "%s", eyrie_type_npy(tensor.type));
+  int length = snprintf(header + 10, sizeof(header) - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
   for (uint32_t i = 0; i < tensor.rank; ++i)
     length += snprintf(header + 10 + length, sizeof(header) - 10 - static_cast<size_t>(length), "%lld,%s",
                        static_cast<long long>(tensor.dims[i]), i + 1 < tensor.rank ? " " : "");
@@ -102,8 +120,8 @@ void WriteNpy(const char* path, const eyrie_tensor_t& tensor) {
   FILE* file = fopen(temporary, "wbe");
   if (!file) Fail(kFailed, "%s: cannot be created", path);
   bool good = fwrite(header, 1, static_cast<size_t>(10 + length), file) == static_cast<size_t>(10 + length) &&
-              fwrite(tensor.data, 1, bytes, file) == bytes && fflush(file) == 0 &&
-              (special || fsync(fileno(file)) == 0);
+              (strings ? WriteStrings(file, width, tensor) : fwrite(tensor.data, 1, bytes, file) == bytes) &&
+              fflush(file) == 0 && (special || fsync(fileno(file)) == 0);
   good = fclose(file) == 0 && good;
   if (good && !special) good = rename(temporary, path) == 0;
   if (!good) {
