@@ -136,13 +136,15 @@ def test_loop_in_a_loop_that_appends(tmp_path):
 
 def test_loop_in_a_loop_that_is_imported_again(tmp_path):
     """The sizes of what both loops carry turn out to change, so each body is imported more than once."""
-    inner = graph([node("SequenceAt", ["l", "first"], ["e"]), node("Identity", ["on"], ["on_next"]), node("Identity", ["b"], ["b_same"])],
-                  [("i", INT64), ("on", BOOL), any_list("b"), value("w", FLOAT, [None, 3])], [value("on_next", BOOL, []), any_list("b_same"), value("e", FLOAT, [None, 3])])
-    body = turn([node("SequenceConstruct", ["x", "u", "x"], ["l"]), node("Loop", ["count", "", "l", "u"], ["l_last", "u_last"], body=inner),
+    inner = graph([node("SequenceAt", ["l", "p"], ["e"]), node("Identity", ["on"], ["on_next"]), node("Identity", ["b"], ["b_same"]),
+                   node("Identity", ["s"], ["d_next"])],
+                  [("i", INT64), ("on", BOOL), any_list("b"), any_list("d"), value("w", FLOAT, [None, 3])],
+                  [value("on_next", BOOL, []), any_list("b_same"), any_list("d_next"), value("e", FLOAT, [None, 3])])
+    body = turn([node("SequenceConstruct", ["x", "u", "x"], ["l"]), node("Loop", ["count", "", "l", "l", "u"], ["l_last", "d_last", "u_last"], body=inner),
                  node("Identity", ["a"], ["a_same"])], [any_list("a"), value("u", FLOAT, [None, 3])], [any_list("a_same"), value("u_last", FLOAT, [None, 3])])
-    nodes = [constant("first", 1), node("Loop", ["count", "", "s", "x"], ["last", "y"], body=body)]
-    model = model_of(nodes, [COUNT, any_list("s"), X], [any_list("last"), ("y", FLOAT, None)])
-    check(tmp_path, model, *({"s": RAGGED, "x": f32(2, 3), "count": np.array(k)} for k in (0, 1, 3)))
+    nodes = [node("Loop", ["count", "", "s", "x"], ["last", "y"], body=body)]
+    model = model_of(nodes, [COUNT, any_list("s"), X, ("p", INT64, [])], [any_list("last"), ("y", FLOAT, None)])
+    check(tmp_path, model, *({"s": RAGGED, "x": f32(2, 3), "count": np.array(k), "p": np.array(-1)} for k in (0, 1, 3)))
 
 
 def test_loop_that_collects_lengths(tmp_path):
