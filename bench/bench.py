@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/models")]
 from architectures import FULL  # noqa: E402
 from catalogue import REAL, inputs_of, path_of  # noqa: E402
-from command import EYRIE, check_equal, compile_model, load_npz, run_module, save_npz  # noqa: E402
+from command import EYRIE, check_equal, compile_model, load_npz, run_module, save_npz, succeed  # noqa: E402
 
 
 def pinned(cpus):
@@ -65,7 +65,16 @@ def reference_process(flags) -> None:
         start = time.perf_counter()
         session.run(None, feed)
         times.append((time.perf_counter() - start) * 1000)
-    print(json.dumps({"min_ms": min(times), "median_ms": statistics.median(times), "runs": len(times)}))
+    status = Path("/proc/self/status").read_text()
+    peak = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+    print(json.dumps({"min_ms": min(times), "median_ms": statistics.median(times), "runs": len(times),
+                      "peak_rss_bytes": peak}))
+
+
+def plan_of(module) -> dict:
+    """Arena, lower bound and sum of the memory plan in bytes; empty if sizes are known only at run time."""
+    plan = json.loads(succeed("inspect", module, "--json").out)["functions"][0]
+    return plan if plan["arena_bytes"] is not None else {}
 
 
 def measure(name, folder, flags) -> dict:
@@ -83,6 +92,9 @@ def measure(name, folder, flags) -> dict:
         row[side + "_median_ms"] = statistics.median(result["median_ms"] for result in results)
     row["ratio"] = row["eyrie_min_ms"] / row["ort_min_ms"]
     row["peak_rss_mb"] = max(result["peak_rss_bytes"] for result in rounds["eyrie"]) / 1e6
+    row["ort_peak_rss_mb"] = max(result["peak_rss_bytes"] for result in rounds["ort"]) / 1e6
+    plan = plan_of(module)
+    row["arena_over_bound"] = plan["arena_bytes"] / max(plan["lower_bound"], 1) if plan.get("arena_bytes") else None
     row["arena_mb"] = max(result["arena_bytes"] for result in rounds["eyrie"]) / 1e6
     from reference import Reference
     try:
@@ -100,14 +112,15 @@ def processor() -> str:
     return platform.machine()
 
 
-HEADER = ("| model | Eyrie min ms | median | ONNX Runtime min ms | median | ratio | error | compile s | peak MB | arena MB |\n"
-          "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+HEADER = ("| model | Eyrie min ms | median | ONNX Runtime min ms | median | ratio | error | compile s | peak MB | its peak MB | "
+          "arena MB | / bound |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 
 
 def line(row) -> str:
     return (f"| {row['name']} | {row['eyrie_min_ms']:.3f} | {row['eyrie_median_ms']:.3f} | {row['ort_min_ms']:.3f} | "
             f"{row['ort_median_ms']:.3f} | {row['ratio']:.2f} | {row['error']:.1e} | {row['compile_s']:.1f} | "
-            f"{row['peak_rss_mb']:.0f} | {row['arena_mb']:.1f} |")
+            f"{row['peak_rss_mb']:.0f} | {row['ort_peak_rss_mb']:.0f} | {row['arena_mb']:.1f} | "
+            + (f"{row['arena_over_bound']:.3f} |" if row["arena_over_bound"] else "- |"))
 
 
 def main() -> None:
@@ -154,7 +167,8 @@ def main() -> None:
             f"# Eyrie against ONNX Runtime {onnxruntime.__version__}\n\n"
             f"`build/venv/bin/python {command.strip()}` on {time.strftime('%Y-%m-%d')}, {processor()}, {flags.threads} thread(s), "
             f"{flags.rounds} rounds of {flags.seconds:g} s each in turns, batch as in the model list. Ratio: Eyrie's smallest time "
-            f"over ONNX Runtime's, below 1 is faster. Error: max|a-b| / max|b| of the outputs.\n\n"
+            f"over ONNX Runtime's, below 1 is faster. Error: max|a-b| / max|b| of the outputs. Peak: resident memory of the "
+            f"process, ours and ONNX Runtime's (with Python). Bound: the most bytes in use at one time.\n\n"
             + "\n".join([HEADER, *map(line, rows)]) + f"\n\n{summary}\n" + "".join(f"\n{text}\n" for text in failures))
     sys.exit(1 if failures else 0)
 

@@ -93,7 +93,7 @@ flatbuffers::Offset<fb::MemoryPlan> MetadataBuilder::addMemoryPlan(func::FuncOp 
                                              get(row, "offset"), get(row, "size"), get(row, "first_use"),
                                              get(row, "last_use")));
   return fb::CreateMemoryPlan(builder, builder.CreateVector(transients), get(plan, "arena_bytes"),
-                              get(plan, "total_bytes"));
+                              get(plan, "total_bytes"), get(plan, "lower_bound"));
 }
 
 FailureOr<flatbuffers::Offset<fb::Function>> MetadataBuilder::addFunction(const vm::Function &function) {

@@ -183,6 +183,7 @@ typedef struct eyrie_function_info {
   /* The memory plan; -1: known only at run time. */
   int64_t arena_bytes; /* of the packed arena */
   int64_t total_bytes; /* of all transients, had none shared memory */
+  int64_t lower_bound; /* the most bytes in use at one time: no arena is smaller */
   uint32_t transient_count;
 } eyrie_function_info_t;
 

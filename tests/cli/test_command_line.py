@@ -1,5 +1,6 @@
 """What the command line prints, reads and writes, and with which exit code it ends."""
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -195,3 +196,24 @@ def test_inspect(folder):
     assert len(succeed("inspect", folder / "network.eyr", "--vm").out) > len(text)
     told = json.loads(succeed("inspect", folder / "network.eyr", "--json").out)
     assert "image" in json.dumps(told) and "scores" in json.dumps(told)
+
+
+def test_the_picture_of_a_memory_plan(folder, tmp_path):
+    open_sizes = fail("inspect", folder / "network.eyr", "--memory", tmp_path / "open.svg", says=["main", "--shape"])
+    assert "run time" in open_sizes.err and not (tmp_path / "open.svg").exists()
+    batch = ",".join(map(str, network_inputs(4)["image"].shape)).replace(",", "x")
+    compile_model(folder / "network.onnx", tmp_path / "fixed.eyr", "--shape", f"image={batch}")
+    plan = json.loads(succeed("inspect", tmp_path / "fixed.eyr", "--json").out)["functions"][0]
+    assert 0 < plan["lower_bound"] <= plan["arena_bytes"] <= plan["total_bytes"]
+    succeed("inspect", tmp_path / "fixed.eyr", "--memory", tmp_path / "plan.svg")
+    picture = ElementTree.parse(tmp_path / "plan.svg").getroot()
+    tag = "{http://www.w3.org/2000/svg}"
+    boxes = [{key: float(group.find(tag + "rect").get(key)) for key in ("x", "y", "width", "height")}
+             for group in picture.iter(tag + "g")]
+    titles = [group.find(tag + "title").text for group in picture.iter(tag + "g")]
+    drawn = [row for row in plan["transients"] if row["size"]]
+    assert len(boxes) == len(drawn) and all(row["name"] in title for row, title in zip(drawn, titles))
+    apart = lambda a, b, at, size: a[at] + a[size] <= b[at] + 0.02 or b[at] + b[size] <= a[at] + 0.02
+    for i, a in enumerate(boxes):
+        assert all(apart(a, b, "x", "width") or apart(a, b, "y", "height") for b in boxes[:i]), titles[i]
+    fail("inspect", tmp_path / "fixed.eyr", "--memory", tmp_path / "none" / "plan.svg", says="none")

@@ -1,10 +1,11 @@
 """Whole models through the command line: right numbers, promised time and memory, the same bytes every time."""
+import json
 import os
 
 import pytest
 from architectures import FULL, TINY
 from catalogue import REAL, SLOWEST_COMPILE_S, inputs_of, path_of
-from command import check_equal, compile_model, peak_rss_bytes, relative_error, run_module
+from command import check_equal, compile_model, peak_rss_bytes, relative_error, run_module, succeed
 from reference import Reference, exact
 
 TOLERANCE = 1e-4
@@ -44,6 +45,10 @@ def test_model(name, tmp_path, report):
     report(f"{name:22} error {worst:8.2g}   compiled in {told['compile_ms'] / 1000:6.2f} s   "
            f"peak {told['peak_rss_bytes'] / 1e6:6.0f} MB   module {told['size_bytes'] / 1e6:6.1f} MB   "
            f"model {model.stat().st_size / 1e6:6.1f} MB")
+
+    plan = json.loads(succeed("inspect", module, "--json").out)["functions"][0]
+    if plan["arena_bytes"]:
+        assert plan["arena_bytes"] <= 1.05 * plan["lower_bound"], "the arena is larger than it need be"
 
     if told["size_bytes"] > 300e6:
         resident = peak_rss_bytes("inspect", module)

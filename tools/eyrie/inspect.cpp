@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/eyrie/command.h"
+#include "tools/eyrie/memory_picture.h"
 #include "tools/eyrie/module.h"
+#include "tools/npy/file.h"
 
 namespace eyrie::cli {
 namespace {
@@ -14,10 +16,11 @@ using Json = nlohmann::ordered_json;
 constexpr char kExamples[] =
     "  eyrie inspect model.eyr\n"
     "  eyrie inspect model.eyr --vm\n"
+    "  eyrie inspect model.eyr --memory plan.svg\n"
     "  eyrie inspect model.eyr --json | python3 -m json.tool";
 
 struct InspectFlags {
-  std::string module, function;
+  std::string module, function, memory;
   bool vm = false, json = false;
 };
 
@@ -144,7 +147,8 @@ std::string ValuesText(const char* title, const std::vector<Value>& values) {
 }
 
 std::string MemoryText(const FunctionFacts& facts) {
-  std::string text = "memory plan: arena " + OptionalSize(facts.info.arena_bytes) + ", without sharing " +
+  std::string text = "memory plan: arena " + OptionalSize(facts.info.arena_bytes) + ", lower bound " +
+                     OptionalSize(facts.info.lower_bound) + ", without sharing " +
                      OptionalSize(facts.info.total_bytes) + ", " + std::to_string(facts.transients.size()) +
                      " transients\n";
   if (facts.transients.empty()) return text;
@@ -234,6 +238,7 @@ Json FunctionJson(const FunctionFacts& facts, bool with_code) {
                {"inputs", ValuesJson(facts.function.inputs)},
                {"outputs", ValuesJson(facts.function.outputs)},
                {"arena_bytes", SizeJson(facts.info.arena_bytes)},
+               {"lower_bound", SizeJson(facts.info.lower_bound)},
                {"total_bytes", SizeJson(facts.info.total_bytes)},
                {"transients", transients},
                {"code_words", facts.info.code_words}};
@@ -277,9 +282,21 @@ Json ToJson(const Module& module, const Facts& facts, bool with_code) {
   return json;
 }
 
+void WritePicture(const std::string& path, const std::string& svg) {
+  npy::OutputFile file;
+  if (!file.Open(path) || !file.Write(svg.data(), svg.size()) || !file.Commit()) Fail(file.error());
+}
+
 int Inspect(const InspectFlags& flags) {
   Module module(flags.module, /*threads=*/1, /*inspect_only=*/true);
   Facts facts = Collect(module, flags);
+  if (!flags.memory.empty()) {
+    uint32_t index = module.Find(flags.function).index;
+    auto shown = std::find_if(facts.functions.begin(), facts.functions.end(),
+                              [&](const FunctionFacts& row) { return row.function.index == index; });
+    WritePicture(flags.memory, MemoryPicture(shown->function.name, shown->info, shown->transients));
+    return kSuccess;
+  }
   Print(flags.json ? ToJson(module, facts, flags.vm).dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
                    : Text(module, facts));
   return kSuccess;
@@ -295,6 +312,8 @@ int InspectMain(const std::vector<std::string>& arguments) {
   app.add_option("MODULE", flags.module, "The module file (.eyr)")->required();
   app.add_option("--function", flags.function, "Shows only this function")->type_name("NAME");
   app.add_flag("--vm", flags.vm, "Also shows the bytecode of the functions");
+  app.add_option("--memory", flags.memory, "Draws the memory plan: time from left to right, addresses upwards")
+      ->type_name("FILE.svg");
   app.add_flag("--json", flags.json, "Prints JSON");
   return Parse(&app, arguments) ? kSuccess : Inspect(flags);
 }
