@@ -63,6 +63,9 @@ struct Emitter {
   Value panel; // number of the current panel
   Columns columns;
   int64_t tileBands = 1, tileRows = 1;
+  /// Rows of the tile from here on may not exist: for each the row that it repeats then.
+  int64_t certainRows = 1;
+  SmallVector<Value> repeated;
   SmallVector<Value> accumulators;
   Value stagedMemory;
   bool inReduction = false;
@@ -118,10 +121,16 @@ struct Emitter {
         total = s.add(total, s.mul(s.value(stride), constant(count)));
     };
     shiftBy(plan.band, band);
-    shiftBy(plan.row, row);
+    if (isCertain(row))
+      shiftBy(plan.row, row);
+    else
+      total = s.add(total, s.mul(s.value(function.strides[*plan.row]), repeated[row - certainRows]));
     shiftBy(plan.column, vector * plan.lanes);
     return s.add(total, constant(shift));
   }
+
+  bool isStaged() const { return plan.staged && tileBands * tileRows >= leastStagedRows; }
+  bool isCertain(int64_t row) const { return repeated.empty() || row < certainRows; }
 
   bool dependsOnRow(const LinearFunction &function) {
     return (plan.row && function.dependsOn(*plan.row)) || (plan.band && function.dependsOn(*plan.band));
@@ -225,10 +234,14 @@ struct Emitter {
   bool prefetches(const LinearFunction &function) {
     if (!inReduction || plan.reductions.empty() || !function.dependsOn(plan.column) || dependsOnRow(function))
       return false;
-    if (plan.staged || !plan.row)
+    if (isStaged())
       return true;
+    if (!plan.row)
+      return false;
     const Monomial &rows = contraction.loops[*plan.row].size;
-    return rows.isConstant() && !plan.band && rows.factor > 4 && rows.factor <= 2 * plan.tileRows;
+    if (!rows.isConstant())
+      return tileRows > 4 && tileRows < plan.tileRows;
+    return !plan.band && rows.factor > 4 && rows.factor <= 2 * plan.tileRows;
   }
   void emitPrefetch(Value memory, const LinearFunction &function, Value address) {
     const Monomial &stride = function.strides[plan.reductions.back()];
@@ -250,7 +263,7 @@ struct Emitter {
     constexpr int64_t mostRows = 1024;
     std::tuple<const void *, int64_t, int64_t, int64_t> key{expression, band, row + mostRows * start.constant, vector};
     auto constantStride = [&](std::optional<unsigned> l) { return !l || function.strides[*l].isConstant(); };
-    if (constantStride(plan.row) && constantStride(plan.band)) {
+    if (isCertain(row) && constantStride(plan.row) && constantStride(plan.band)) {
       int64_t distance = start.constant;
       if (plan.row)
         distance += function.strides[*plan.row].factor * row;
@@ -339,7 +352,7 @@ struct Emitter {
       addresses = outside;
       return;
     }
-    if (innermost && plan.staged) {
+    if (innermost && isStaged()) {
       emitStagedReduction(reduction);
       addresses = outside;
       return;
@@ -492,9 +505,31 @@ struct Emitter {
       return end;
     };
     Value from = tiles(lower, plan.tileRows);
-    for (int64_t tail : plan.rowTails)
-      from = tiles(from, tail);
+    if (plan.rowTails.size() == 1 && contraction.loops[row].size.isConstant())
+      tiles(from, plan.rowTails.front());
+    else
+      emitTail(from, s.sub(upper, from), bands);
     at[row] = Value();
+  }
+
+  /// The `left` rows behind `from`: one of the tiles takes all of them.
+  void emitTail(Value from, Value left, int64_t bands) {
+    auto is = [&](arith::CmpIPredicate predicate, int64_t rows) -> Value {
+      return arith::CmpIOp::create(b, loc, predicate, left, constant(rows));
+    };
+    for (auto [i, tail] : llvm::enumerate(plan.rowTails)) {
+      int64_t smaller = i ? plan.rowTails[i - 1] : 0;
+      Value hasRoom = is(arith::CmpIPredicate::sle, tail), isNeeded = is(arith::CmpIPredicate::sgt, smaller);
+      auto only = scf::IfOp::create(b, loc, arith::AndIOp::create(b, loc, hasRoom, isNeeded), /*withElse=*/false);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(&only.getThenRegion().front());
+      at[*plan.row] = from;
+      certainRows = smaller + 1;
+      for (int64_t row = certainRows; row < tail; ++row)
+        repeated.push_back(s.min(constant(row), s.sub(left, constant(1))));
+      emitTile(bands, tail);
+      repeated.clear();
+    }
   }
 
   void emitBlock(Value block) {

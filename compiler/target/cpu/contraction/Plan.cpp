@@ -153,9 +153,11 @@ void Planner::chooseTile() {
   int64_t row = staticOr(size(*plan.row), ShapedType::kDynamic);
   if (row == ShapedType::kDynamic) {
     plan.tileRows = most;
-    for (int64_t tail : {4, 1})
-      if (tail < most)
+    for (int64_t tail : {1, 2, 4, 6, 8, 11})
+      if (tail < most - 1)
         plan.rowTails.push_back(tail);
+    if (most > 1)
+      plan.rowTails.push_back(most - 1);
     return;
   }
   row = std::max<int64_t>(row, 1);
@@ -192,7 +194,7 @@ void Planner::chooseBlock() {
 
 /// Rows 4096 bytes apart fall into one set of the first-level cache, which has fewer ways than a tile has rows.
 void Planner::chooseStaging() {
-  if (!plan.row || plan.tileRows * plan.tileBands < 8 || plan.reductions.empty())
+  if (!plan.row || plan.tileRows * plan.tileBands < leastStagedRows || plan.reductions.empty())
     return;
   unsigned innermost = plan.reductions.back();
   const Monomial &depth = size(innermost);

@@ -14,7 +14,9 @@ struct Plan {
   llvm::SmallVector<unsigned> reductions; // outermost first
   int64_t lanes, columnVectors;
   int64_t tileRows = 1, tileBands = 1;
-  /// Rows of the tiles that finish what full tiles leave, in the order in which they are tried; each is a loop.
+  /// Rows of the tiles of which one finishes what full tiles leave, ascending: the smallest that has room takes it, and
+  /// its rows that do not exist repeat the last. (A second pass would read all columns again.) A number of rows that is
+  /// known has one that fits.
   llvm::SmallVector<int64_t> rowTails;
   /// How many full tiles of rows (or bands) one workgroup takes.
   int64_t blockTiles = 1;
@@ -29,6 +31,8 @@ struct Plan {
   int64_t panel() const { return lanes * columnVectors; }
 };
 
+/// Fewer rows than this have room in their set of the first-level cache.
+inline constexpr int64_t leastStagedRows = 9;
 /// Iterations that a workgroup should have at least, so that starting it does not count.
 inline constexpr int64_t minWorkgroupIterations = 1 << 16;
 /// Bytes of local memory that a transposed panel may take.

@@ -1,0 +1,34 @@
+"""Products and convolutions whose number of rows is known only at run time: every number, in one module."""
+import numpy as np
+import pytest
+from cases import f32
+from graphs import FLOAT, check, node
+from small import model_of
+
+ROWS = [*range(0, 35), 57, 100]
+
+
+@pytest.mark.parametrize("depth, columns", [(64, 40), (1024, 33), (7, 1), (256, 128)])
+def test_products(tmp_path, depth, columns):
+    # The second depth makes rows lie 4096 bytes apart, which are copied before they are read.
+    nodes = [node("MatMul", ["x", "w"], ["p"]), node("Add", ["p", "b"], ["q"]), node("Add", ["q", "r"], ["s"]), node("Relu", ["s"], ["y"])]
+    model = model_of(nodes, [("x", FLOAT, ["n", depth]), ("r", FLOAT, ["n", columns])], [("y", FLOAT, None)],
+                     [("w", f32(depth, columns)), ("b", f32(columns))])
+    check(tmp_path, model, *({"x": f32(n, depth), "r": f32(n, columns)} for n in ROWS), threads=(1, 2))
+
+
+def test_batches_of_products(tmp_path):
+    model = model_of([node("MatMul", ["x", "w"], ["y"])], [("x", FLOAT, ["b", "n", 48])], [("y", FLOAT, None)], [("w", f32(48, 24))])
+    check(tmp_path, model, *({"x": f32(b, n, 48)} for b in (1, 2, 5) for n in (1, 3, 7, 13, 14, 15)))
+
+
+def test_rows_of_an_operand_that_is_not_constant(tmp_path):
+    model = model_of([node("MatMul", ["x", "z"], ["y"])], [("x", FLOAT, ["n", 40]), ("z", FLOAT, [40, "m"])], [("y", FLOAT, None)])
+    check(tmp_path, model, *({"x": f32(n, 40), "z": f32(40, m)} for n in (1, 2, 5, 12, 13, 27) for m in (1, 16, 31, 70)))
+
+
+@pytest.mark.parametrize("group", [1, 8])
+def test_convolutions(tmp_path, group):
+    model = model_of([node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1], kernel_shape=[3, 3], group=group)],
+                     [("x", FLOAT, ["n", 8, "h", "w_"])], [("y", FLOAT, None)], [("w", f32(16, 8 // group, 3, 3))])
+    check(tmp_path, model, *({"x": f32(1, 8, h, w)} for h, w in [(1, k) for k in range(1, 30)] + [(5, 7), (14, 14), (9, 31)]))
