@@ -5,6 +5,7 @@
 //            d s b B l L i k a o t x e   one word: a number (register, block, argument, ... or the immediate)
 //            I                       two words: low, high
 //            S                       count, then `count` registers
+//            P                       count, then `count` times: size register, offset register, first step, last step
 //            G                       count, then `count` times: buffer register, offset register, length register
 //
 // A function is `code_size` words from `code_offset` of the bytecode section. It is divided into the blocks of its

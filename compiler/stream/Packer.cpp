@@ -152,28 +152,4 @@ Packing pack(const std::vector<Lifespan> &tensors) {
   return best;
 }
 
-std::vector<unsigned> assignSlots(const std::vector<Lifespan> &tensors) {
-  struct Slot {
-    int64_t size;
-    std::vector<unsigned> members;
-  };
-  std::vector<Slot> slots;
-  std::vector<unsigned> result(tensors.size());
-  for (unsigned i : orderBy(tensors, [](const Lifespan &t) { return t.size; })) {
-    // Slots are opened in the order of descending size, so the last one that is free is the smallest.
-    unsigned chosen = slots.size();
-    for (unsigned s = slots.size(); s-- > 0;)
-      if (std::none_of(slots[s].members.begin(), slots[s].members.end(),
-                       [&](unsigned j) { return tensors[i].overlaps(tensors[j]); })) {
-        chosen = s;
-        break;
-      }
-    if (chosen == slots.size())
-      slots.push_back({tensors[i].size, {}});
-    slots[chosen].members.push_back(i);
-    result[i] = chosen;
-  }
-  return result;
-}
-
 } // namespace eyrie::stream

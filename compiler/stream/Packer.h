@@ -26,8 +26,4 @@ int64_t getLowerBound(const std::vector<Lifespan> &tensors);
 /// order; stops at the lower bound. Deterministic. About 0.1 s for a thousand tensors.
 Packing pack(const std::vector<Lifespan> &tensors);
 
-/// Assigns tensors to slots so that tensors in one slot are never alive together: the numbers of the slots, from 0.
-/// Larger tensors choose first, and choose the smallest slot that is free..
-std::vector<unsigned> assignSlots(const std::vector<Lifespan> &tensors);
-
 } // namespace eyrie::stream

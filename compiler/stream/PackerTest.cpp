@@ -73,14 +73,4 @@ TEST(Packer, SameAnswerEveryTime) {
   EXPECT_EQ(pack(tensors).offsets, pack(tensors).offsets);
 }
 
-TEST(Packer, SlotsHoldNoTwoThatAreAliveTogether) {
-  for (unsigned seed = 0; seed < 30; ++seed) {
-    std::vector<Lifespan> tensors = makeRandom(seed, 100, 50, 8);
-    std::vector<unsigned> slots = assignSlots(tensors);
-    for (size_t i = 0; i < tensors.size(); ++i)
-      for (size_t j = 0; j < i; ++j)
-        EXPECT_FALSE(slots[i] == slots[j] && tensors[i].overlaps(tensors[j]));
-  }
-}
-
 } // namespace

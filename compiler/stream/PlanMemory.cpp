@@ -6,14 +6,11 @@
 //   %t1 = stream.alloc %c1000 ...                   ... %a[%c1024 for %c1000]
 //
 // A tensor lives from the first to the last command that touches it, counted in steps between barriers, so tensors that
-// share bytes are always separated by a barrier. Tensors of static size are packed offline (Packer.h). For the others
-// two plans are made and the one that is smaller at a few sample sizes wins:
-//   by class: tensors whose sizes are multiples of one product of unknowns (batch, batch * length, ...) are packed
-//     like static ones, in units of that product;
-//   by slots: tensors that are never alive together share a slot, as large as its largest at run time.
-// Tensors whose size is known only after the first of them is needed get blocks (stream.block) instead.
-// Leaves the plan as an attribute (kMemoryPlan) on the function. Needs barriers (stream-schedule) and unique
-// arithmetic (cse).
+// share bytes are always separated by a barrier. Tensors of static size are packed offline (Packer.h), and so are those
+// whose sizes are all multiples of one product of unknowns, in units of it. Otherwise the program packs them itself
+// when it knows their sizes (stream.pack): the arena is then small for every size, not only for those that we thought
+// of. Tensors whose size is known only after the first of them is needed get blocks (stream.block) instead. Leaves the
+// plan as an attribute (kMemoryPlan) on the function. Needs barriers (stream-schedule) and unique arithmetic (cse).
 #include "compiler/stream/HostValues.h"
 #include "compiler/stream/Packer.h"
 #include "compiler/stream/SizeExpr.h"
@@ -96,85 +93,26 @@ private:
   unsigned step = 0, command = 0;
 };
 
-std::vector<Lifespan> getLifespans(ArrayRef<Transient *> tensors, function_ref<int64_t(const Transient &)> size) {
+/// Sizes of tensors that are all static, or all multiples of one product of unknowns: then in its multiples.
+std::vector<Lifespan> getLifespans(ArrayRef<Transient> transients) {
   std::vector<Lifespan> spans;
-  for (Transient *t : tensors)
-    spans.push_back({static_cast<int64_t>(llvm::alignTo(size(*t), kAlignment)), t->firstStep, t->lastStep});
+  for (const Transient &t : transients) {
+    int64_t size = t.size.empty() ? 0 : t.size.begin()->second;
+    spans.push_back({static_cast<int64_t>(llvm::alignTo(size, kAlignment)), t.firstStep, t.lastStep});
+  }
   return spans;
 }
 
-/// Tensors of dynamic size that share memory among themselves: placed at `offsets[i]` times the product of `unit`, or
-/// (no offsets) in slots.
-struct Group {
-  SmallVector<Transient *> members;
-  Monomial unit;
-  Packing packing;
-  std::vector<unsigned> slots;
-  bool isPacked() const { return !packing.offsets.empty(); }
-};
+/// More tensors than this have no room in one instruction, and packing them would take the program too long.
+constexpr size_t kMostPacked = 4096;
 
-/// What the unknowns might be. Small, so that plans suit the sizes where memory is dominated by constant factors.
-constexpr int64_t kSamples[] = {1, 16, 128};
-
-int64_t getSlotBytes(const Group &group, int64_t sample) {
-  std::map<unsigned, int64_t> slots;
-  for (auto [t, slot] : llvm::zip(group.members, group.slots))
-    slots[slot] = std::max<int64_t>(slots[slot], llvm::alignTo(evaluate(t->size, sample), kAlignment));
-  int64_t sum = 0;
-  for (auto [slot, bytes] : slots)
-    sum += bytes;
-  return sum;
-}
-
-int64_t getBytes(const Group &group, int64_t sample) {
-  return group.isPacked() ? evaluate({{group.unit, group.packing.bytes}}, sample) : getSlotBytes(group, sample);
-}
-
-double getCost(ArrayRef<Group> groups) {
-  double cost = 0;
-  for (int64_t sample : kSamples) {
-    double bytes = 0, all = 1;
-    for (const Group &group : groups) {
-      bytes += getBytes(group, sample);
-      for (Transient *t : group.members)
-        all += evaluate(t->size, sample);
-    }
-    cost += bytes / all;
-  }
-  return cost;
-}
-
-Group makeSlots(ArrayRef<Transient *> members) {
-  Group group{SmallVector<Transient *>(members), {}, {}, {}};
-  group.slots = assignSlots(getLifespans(members, [](const Transient &t) { return evaluate(t.size, 16); }));
-  return group;
-}
-
-SmallVector<Group> planByClass(ArrayRef<Transient *> tensors) {
-  std::map<Monomial, SmallVector<Transient *>> classes;
-  for (Transient *t : tensors)
-    classes[t->size.size() == 1 ? t->size.begin()->first : Monomial()].push_back(t); // sums: no class
-  SmallVector<Group> groups;
-  for (auto &[unit, members] : classes) {
-    Group slots = makeSlots(members);
-    if (!unit.empty()) {
-      Group packed{
-          members, unit, pack(getLifespans(members, [](const Transient &t) { return t.size.begin()->second; })), {}};
-      if (getCost(packed) <= getCost(slots)) {
-        groups.push_back(std::move(packed));
-        continue;
-      }
-    }
-    groups.push_back(std::move(slots));
-  }
-  return groups;
-}
-
-SmallVector<Group> planDynamic(ArrayRef<Transient *> tensors) {
-  if (tensors.empty())
-    return {};
-  SmallVector<Group> byClass = planByClass(tensors), bySlots = {makeSlots(tensors)};
-  return getCost(byClass) <= getCost(bySlots) ? byClass : bySlots;
+/// Where tensors are placed as multiples of one product of unknowns (the batch, say), all of them are: their plan is as
+/// good as one of static sizes. The empty monomial if they are not.
+Monomial findUnit(ArrayRef<Transient> transients) {
+  auto unitOf = [](const Transient &t) { return t.size.size() == 1 ? t.size.begin()->first : Monomial(); };
+  Monomial unit = transients.empty() ? Monomial() : unitOf(transients.front());
+  bool isCommon = llvm::all_of(transients, [&](const Transient &t) { return unitOf(t) == unit; });
+  return isCommon ? unit : Monomial();
 }
 
 //===- rewriting ----------------------------------------------------------------------------------------------------===
@@ -184,13 +122,39 @@ public:
   /// `before`: the arena is made in front of this op of the function's body.
   Rewriter(Operation *before, SizeExprs &exprs) : b(before), loc(before->getLoc()), before(before), exprs(exprs) {}
 
-  void emit(ArrayRef<Transient *> fixed, int64_t fixedBytes, ArrayRef<Group> groups) {
-    Value base = getIndexConstant(b, loc, fixedBytes);
-    for (Transient *t : fixed)
-      t->offset = getIndexConstant(b, loc, t->staticOffset);
-    for (const Group &group : groups)
-      group.isPacked() ? emitPacked(group, base) : emitSlots(group, base);
-    arena = ArenaOp::create(b, loc, ResourceType::get(b.getContext(), Lifetime::Transient), base);
+  /// Offsets that are known.
+  void emitStatic(MutableArrayRef<Transient> transients, const Packing &packing) {
+    for (auto [t, offset] : llvm::zip(transients, packing.offsets))
+      t.offset = getIndexConstant(b, loc, offset);
+    makeArena(getIndexConstant(b, loc, packing.bytes));
+  }
+
+  /// Offsets in multiples of a product of unknowns.
+  void emitInUnits(MutableArrayRef<Transient> transients, const Monomial &unit, const Packing &packing) {
+    Value size;
+    for (unsigned number : unit) {
+      Value factor = getEarly(exprs.getUnknowns()[number]);
+      size = size ? b.createOrFold<arith::MulIOp>(loc, size, factor) : factor;
+    }
+    for (auto [t, offset] : llvm::zip(transients, packing.offsets))
+      t.offset = mul(size, offset);
+    makeArena(mul(size, packing.bytes));
+  }
+
+  /// Offsets that the program computes when it knows the sizes.
+  void emitPack(MutableArrayRef<Transient> transients) {
+    SmallVector<Value> sizes;
+    SmallVector<int64_t> first, last;
+    for (Transient &t : transients) {
+      sizes.push_back(getEarly(t.alloc.getBytes()));
+      first.push_back(t.firstStep);
+      last.push_back(t.lastStep);
+    }
+    SmallVector<Type> types(sizes.size(), b.getIndexType());
+    auto pack = PackOp::create(b, loc, b.getIndexType(), types, sizes, first, last);
+    for (auto [t, offset] : llvm::zip_equal(transients, pack.getOffsets()))
+      t.offset = offset;
+    makeArena(pack.getTotal());
   }
 
   void replace(Transient &t) {
@@ -213,42 +177,9 @@ private:
 
   /// Never null for the sizes of what is placed: see makeBlocks.
   Value getEarly(Value value) { return available.getUpperBound(value, before); }
-  Value add(Value a, Value c) { return b.createOrFold<arith::AddIOp>(loc, a, c); }
   Value mul(Value a, int64_t c) { return b.createOrFold<arith::MulIOp>(loc, a, getIndexConstant(b, loc, c)); }
-
-  void emitPacked(const Group &group, Value &base) {
-    Value unit;
-    for (unsigned number : group.unit) {
-      Value factor = getEarly(exprs.getUnknowns()[number]);
-      unit = unit ? b.createOrFold<arith::MulIOp>(loc, unit, factor) : factor;
-    }
-    for (auto [t, offset] : llvm::zip(group.members, group.packing.offsets))
-      t->offset = add(base, mul(unit, offset));
-    base = add(base, mul(unit, group.packing.bytes));
-  }
-
-  void emitSlots(const Group &group, Value &base) {
-    unsigned count = *llvm::max_element(group.slots) + 1;
-    for (unsigned slot = 0; slot < count; ++slot) {
-      SmallVector<Transient *> members;
-      for (auto [t, own] : llvm::zip(group.members, group.slots))
-        if (own == slot)
-          members.push_back(t);
-      Value size;
-      for (unsigned i = 0; i < members.size(); ++i) {
-        members[i]->offset = base;
-        bool isCovered = llvm::any_of(llvm::seq<unsigned>(0, members.size()), [&](unsigned j) {
-          return j != i && dominates(members[j]->size, members[i]->size) &&
-                 (j < i || !dominates(members[i]->size, members[j]->size));
-        });
-        if (isCovered)
-          continue;
-        Value bytes = getEarly(members[i]->alloc.getBytes());
-        size = size ? b.createOrFold<arith::MaxSIOp>(loc, size, bytes) : bytes;
-      }
-      Value rounded = add(size, getIndexConstant(b, loc, kAlignment - 1));
-      base = add(base, b.createOrFold<arith::AndIOp>(loc, rounded, getIndexConstant(b, loc, -kAlignment)));
-    }
+  void makeArena(Value bytes) {
+    arena = ArenaOp::create(b, loc, ResourceType::get(b.getContext(), Lifetime::Transient), bytes);
   }
 
   OpBuilder b;
@@ -297,6 +228,13 @@ struct PlanMemoryPass : PassWrapper<PlanMemoryPass, OperationPass<func::FuncOp>>
     registry.insert<StreamDialect, arith::ArithDialect>();
   }
 
+  static void makeBlock(AllocOp op) {
+    OpBuilder b(op);
+    Value block = BlockOp::create(b, op.getLoc(), op.getType(), op.getBytes());
+    op.replaceAllUsesWith(block);
+    op.erase();
+  }
+
   /// The arena is made in front of the first op that needs it. Tensors whose size is not known there, but only after
   /// data has been read back or inside a loop, get blocks of their own. Returns that op; null if no tensor is left.
   Operation *makeBlocks(func::FuncOp func) {
@@ -312,10 +250,7 @@ struct PlanMemoryPass : PassWrapper<PlanMemoryPass, OperationPass<func::FuncOp>>
       llvm::erase_if(allocs, [&](AllocOp op) {
         if (available.getUpperBound(op.getBytes(), first))
           return false;
-        OpBuilder b(op);
-        Value block = BlockOp::create(b, op.getLoc(), op.getType(), op.getBytes());
-        op.replaceAllUsesWith(block);
-        op.erase();
+        makeBlock(op);
         return true;
       });
       if (before == allocs.size())
@@ -338,16 +273,22 @@ struct PlanMemoryPass : PassWrapper<PlanMemoryPass, OperationPass<func::FuncOp>>
       t.alloc.erase();
       return true;
     });
-    // 2. Plans for static and dynamic sizes.
-    SmallVector<Transient *> fixed, dynamic;
-    for (Transient &t : transients)
-      (t.isStatic() ? fixed : dynamic).push_back(&t);
-    Packing packing = pack(getLifespans(fixed, [](const Transient &t) { return t.staticSize(); }));
-    for (auto [t, offset] : llvm::zip(fixed, packing.offsets))
-      t->staticOffset = offset;
-    SmallVector<Group> groups = planDynamic(dynamic);
+    // 2. The plan: offline if sizes are known, or all multiples of one product of unknowns.
+    bool isStatic = llvm::all_of(transients, [](const Transient &t) { return t.isStatic(); });
+    Monomial unit = findUnit(transients);
+    Packing packing;
+    if (isStatic || !unit.empty())
+      packing = pack(getLifespans(transients));
+    if (isStatic)
+      for (auto [t, offset] : llvm::zip(transients, packing.offsets))
+        t.staticOffset = offset;
+    if (!isStatic && unit.empty() && transients.size() > kMostPacked) {
+      for (Transient &t : MutableArrayRef(transients).drop_front(kMostPacked))
+        makeBlock(t.alloc);
+      transients.resize(kMostPacked, transients.front());
+    }
     // 3. The attribute, while the names are still there.
-    DictionaryAttr plan = describe(&getContext(), transients, packing.bytes, dynamic.empty());
+    DictionaryAttr plan = describe(&getContext(), transients, packing.bytes, isStatic);
     func->setAttr(kMemoryPlan, plan);
     auto get = [&](StringRef key) { return std::max<int64_t>(0, cast<IntegerAttr>(plan.get(key)).getInt()); };
     arenaBytes += get("arena_bytes");
@@ -357,7 +298,12 @@ struct PlanMemoryPass : PassWrapper<PlanMemoryPass, OperationPass<func::FuncOp>>
       return;
     // 4. The arena in front of the first op that needs it.
     Rewriter rewriter(first, liveness.exprs);
-    rewriter.emit(fixed, packing.bytes, groups);
+    if (isStatic)
+      rewriter.emitStatic(transients, packing);
+    else if (!unit.empty())
+      rewriter.emitInUnits(transients, unit, packing);
+    else
+      rewriter.emitPack(transients);
     for (Transient &t : transients)
       rewriter.replace(t);
   }

@@ -41,21 +41,3 @@ SizeExpr SizeExprs::get(Value value) {
     return asUnknown(value);
   return result;
 }
-
-int64_t eyrie::stream::evaluate(const SizeExpr &expr, int64_t unknown) {
-  int64_t sum = 0;
-  for (auto &[monomial, coefficient] : expr) {
-    int64_t term = coefficient;
-    for (size_t i = 0; i < monomial.size(); ++i)
-      term = llvm::MulOverflow(term, unknown, term) ? INT64_MAX / 64 : term;
-    sum = llvm::AddOverflow(sum, term, sum) ? INT64_MAX / 64 : sum;
-  }
-  return std::min(sum, INT64_MAX / 64);
-}
-
-bool eyrie::stream::dominates(const SizeExpr &a, const SizeExpr &b) {
-  return llvm::all_of(b, [&](const auto &term) {
-    auto same = a.find(term.first);
-    return same != a.end() && same->second >= term.second;
-  });
-}

@@ -1,4 +1,4 @@
-// Sizes of tensors as polynomials of the host program's scalars, so that they can be compared.
+// Sizes of tensors as polynomials of the host program's scalars.
 #pragma once
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Value.h"
@@ -26,11 +26,5 @@ private:
   std::vector<mlir::Value> unknowns;
   llvm::DenseMap<mlir::Value, unsigned> numbers;
 };
-
-/// The value where every unknown is `unknown`.
-int64_t evaluate(const SizeExpr &expr, int64_t unknown);
-
-/// True if a >= b for all values of the unknowns: every coefficient of `b` is at most that of `a`.
-bool dominates(const SizeExpr &a, const SizeExpr &b);
 
 } // namespace eyrie::stream

@@ -102,6 +102,20 @@ def Stream_ArenaOp : Stream_Op<"arena"> {
   let assemblyFormat = "$bytes attr-dict `:` type($result)";
 }
 
+def Stream_PackOp : Stream_Op<"pack", [Pure]> {
+  let summary = "Places tensors whose sizes are known only at run time in one arena.";
+  let description = [{
+    Tensors whose lives (steps `first` to `last`, both included) overlap share no byte; offsets are multiples of 64.
+    C1: as many offsets, first and last steps as sizes.
+
+    Example: `%total, %o:2 = stream.pack %a, %b first [0, 1] last [1, 2] : index, index`
+  }];
+  let arguments = (ins Variadic<Index>:$sizes, DenseI64ArrayAttr:$first, DenseI64ArrayAttr:$last);
+  let results = (outs Index:$total, Variadic<Index>:$offsets);
+  let assemblyFormat = "$sizes `first` $first `last` $last attr-dict `:` type($offsets)";
+  let hasVerifier = 1;
+}
+
 //===- commands -----------------------------------------------------------------------------------------------------===
 
 def Stream_DispatchOp : Stream_Op<"dispatch", [AttrSizedOperandSegments]> {

@@ -20,6 +20,16 @@ void StreamDialect::initialize() {
       >();
 }
 
+//===- pack ---------------------------------------------------------------------------------------------------------===
+
+LogicalResult PackOp::verify() {
+  size_t count = getSizes().size();
+  if (getOffsets().size() != count || getFirst().size() != count || getLast().size() != count)
+    return emitOpError("C1: expected ") << count << " offsets, first and last steps, found " << getOffsets().size()
+                                        << ", " << getFirst().size() << " and " << getLast().size();
+  return success();
+}
+
 //===- dispatch -----------------------------------------------------------------------------------------------------===
 
 using Operands = SmallVectorImpl<OpAsmParser::UnresolvedOperand>;

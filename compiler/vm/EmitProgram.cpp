@@ -428,6 +428,16 @@ LogicalResult FunctionEmitter::emitOp(Operation *op) {
         emit(VmOp::kBufArena, {defineBuffer(op.getResult()), bytes});
         return success();
       })
+      .Case([&](stream::PackOp op) {
+        SmallVector<uint32_t> words = {0, uint32_t(op.getSizes().size())};
+        for (auto [size, first, last] : llvm::zip_equal(op.getSizes(), op.getFirst(), op.getLast()))
+          words.append({use(size), 0, uint32_t(first), uint32_t(last)});
+        for (auto [i, offset] : llvm::enumerate(op.getOffsets()))
+          words[2 + 4 * i + 1] = define(offset);
+        words[0] = define(op.getTotal());
+        emit(VmOp::kArenaPack, words);
+        return success();
+      })
       .Case([&](stream::ShareOp op) {
         registers[op.getResult()] = useBuffer(op.getSource());
         return success();

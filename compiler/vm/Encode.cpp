@@ -35,6 +35,17 @@ void vm::visitWords(Instruction &instruction, llvm::function_ref<void(WordKind, 
       visit(WordKind::Other, *word++);
       visit(WordKind::Other, *word++);
       break;
+    case 'P': {
+      uint32_t count = *word;
+      visit(WordKind::Other, *word++);
+      for (uint32_t i = 0; i < count; ++i) {
+        visit(WordKind::IntUse, *word++);
+        visit(WordKind::IntDef, *word++);
+        visit(WordKind::Other, *word++);
+        visit(WordKind::Other, *word++);
+      }
+      break;
+    }
     case 'S':
     case 'G': {
       uint32_t count = *word;

@@ -50,6 +50,12 @@ const uint32_t* PrintOperand(char kind, const uint32_t* word, const Names& names
       for (uint32_t i = 0; i < value; ++i) text.Print(i ? ", r%u" : "r%u", *word++);
       text.Print("]");
       break;
+    case 'P':
+      text.Print("{");
+      for (uint32_t i = 0; i < value; ++i, word += 4)
+        text.Print("%sr%u -> r%u in %u..%u", i ? ", " : "", word[0], word[1], word[2], word[3]);
+      text.Print("}");
+      break;
     case 'G':
       text.Print("{");
       for (uint32_t i = 0; i < value; ++i, word += 3)

@@ -55,7 +55,11 @@ Status Interpreter::Prepare(const Program& program, const Function& function) {
     bindings = counts.bindings > bindings ? counts.bindings : bindings;
   }
   EYRIE_RETURN_IF_ERROR(constants_.Resize(constants));
-  return bindings_.Resize(bindings);
+  EYRIE_RETURN_IF_ERROR(bindings_.Resize(bindings));
+  for (size_t at = 0; at < function.code.size(); at += abi::VmLengthOf(function.code[at]))
+    if (abi::VmOpcodeOf(function.code[at]) == static_cast<uint32_t>(VmOp::kArenaPack))
+      EYRIE_RETURN_IF_ERROR(packer_.Reserve(function.code[at + 2]));
+  return {};
 }
 
 Status Interpreter::Run(const Function& function, Host& host) {
@@ -287,6 +291,12 @@ Status Interpreter::Execute(const Function& function, Host& host) {
         EYRIE_VM_TRY(check_buffer(w[1]));
         EYRIE_VM_TRY(host.Store(w[0], b[w[1]].handle, U(r[w[2]]), r[w[3]]));
         break;
+
+      case VmOp::kArenaPack: {
+        static_assert(sizeof(PackRow) == 4 * sizeof(uint32_t));
+        EYRIE_VM_TRY(packer_.Pack({reinterpret_cast<const PackRow*>(w + 2), w[1]}, r, &r[w[0]]));
+        break;
+      }
 
       case VmOp::kDispatch: {
         const uint64_t count[3] = {U(r[w[1]]), U(r[w[2]]), U(r[w[3]])};

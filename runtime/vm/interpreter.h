@@ -7,6 +7,7 @@
 #include "abi/vm_encoding.h"
 #include "runtime/base/allocator.h"
 #include "runtime/base/status.h"
+#include "runtime/vm/arena_packer.h"
 #include "runtime/vm/host.h"
 #include "runtime/vm/lists.h"
 #include "runtime/vm/program.h"
@@ -21,7 +22,8 @@ class Interpreter {
         buffers_(allocator),
         list_registers_(allocator),
         constants_(allocator),
-        bindings_(allocator) {}
+        bindings_(allocator),
+        packer_(allocator) {}
   // Makes room for a function, so that Run does not allocate.
   Status Prepare(const Program& program, const Function& function);
   // `function` has been verified against `program`, and prepared. Afterwards no register holds anything.
@@ -37,6 +39,7 @@ class Interpreter {
   Array<List*> list_registers_;
   Array<int64_t> constants_;
   Array<BindingRef> bindings_;
+  ArenaPacker packer_;
 };
 
 }  // namespace eyrie::rt::vm

@@ -120,6 +120,14 @@ class FunctionVerifier {
           for (uint32_t i = 0; i < value; ++i)
             EYRIE_RETURN_IF_ERROR(CheckIndex("integer register", function_.code[word++], function_.int_registers));
           break;
+        case 'P':
+          if (value > (end - word) / 4) return Bad("length of a list", value, (end - word) / 4);
+          for (uint32_t i = 0; i < value; ++i, word += 4) {
+            EYRIE_RETURN_IF_ERROR(CheckIndex("integer register", function_.code[word], function_.int_registers));
+            EYRIE_RETURN_IF_ERROR(CheckIndex("integer register", function_.code[word + 1], function_.int_registers));
+            EYRIE_RETURN_IF_ERROR(CheckIndex("first step", function_.code[word + 2], function_.code[word + 3] + 1ull));
+          }
+          break;
         case 'G':
           if (value > (end - word) / 3) return Bad("length of a list", value, (end - word) / 3);
           binding_count = value;

@@ -83,6 +83,15 @@ Sample MakeSample(const abi::VmOpInfo& info, std::vector<Operand>* operands) {
         for (uint32_t i = 0; i < count; ++i) push(i, 4);
         break;
       }
+      case 'P':
+        push(2, 3);
+        for (uint32_t i = 0; i < 2; ++i) {
+          push(2, 4);
+          push(3, 4);
+          push(i, 8);
+          words.push_back(7);
+        }
+        break;
       case 'G':
         push(2, 3);
         for (int i = 0; i < 2; ++i) {

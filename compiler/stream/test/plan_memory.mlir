@@ -49,15 +49,17 @@ func.func @batch(%x: tensor<?x256xf32>) {
 
 // -----
 
-// Different unknowns share a slot that is as large as the larger one.
-// CHECK-LABEL: func.func @slots
+// Different unknowns: the program packs when it knows the sizes.
+// CHECK-LABEL: func.func @different_unknowns
+// CHECK-SAME: arena_bytes = -1
 // CHECK-DAG: %[[N:.*]] = tensor.dim %arg0
 // CHECK-DAG: %[[M:.*]] = tensor.dim %arg1
 // CHECK-DAG: %[[NB:.*]] = arith.muli %[[N]], %c1000
 // CHECK-DAG: %[[MB:.*]] = arith.muli %[[M]], %c1000
-// CHECK: arith.maxsi
-// CHECK: stream.arena
-func.func @slots(%x: tensor<?x250xf32>, %y: tensor<?x250xf32>) {
+// CHECK: %[[TOTAL:.*]], %[[O:.*]]:3 = stream.pack %[[NB]], %[[NB]], %[[MB]]
+// CHECK: %[[A:.*]] = stream.arena %[[TOTAL]]
+// CHECK: stream.fill %[[A]][%[[O]]#0 for %[[NB]]]
+func.func @different_unknowns(%x: tensor<?x250xf32>, %y: tensor<?x250xf32>) {
   %c0 = arith.constant 0 : index
   %c1000 = arith.constant 1000 : index
   %dx = tensor.dim %x, %c0 : tensor<?x250xf32>
