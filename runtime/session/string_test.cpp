@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "runtime/testing/functions.h"
 #include "runtime/testing/session.h"
 
 namespace eyrie::rt::testing {
@@ -11,21 +12,6 @@ namespace {
 
 using abi::VmOp;
 using Texts = std::vector<std::string>;
-
-// y = x, of any length; x and y may have different types.
-Module EchoModule(uint8_t from = EYRIE_STRING, uint8_t to = EYRIE_STRING) {
-  Module module;
-  module.symbols = {"n"};
-  module.texts = {"cat", "dog", std::string("a\0b", 3)};
-  Function f;
-  f.arguments = {{"x", from, {Dim::Symbol(0)}}};
-  f.results = {{"y", to, {Dim::Symbol(0)}}};
-  f.Op(VmOp::kArgDim, {0, 0, 0}).Const(1, 8).Op(VmOp::kMul, {1, 1, 0}).Const(2, 0);
-  f.Op(VmOp::kBufArg, {0, 0}).Op(VmOp::kBufResult, {1, 0, 1, 0}).Op(VmOp::kCopy, {0, 2, 1, 2, 1});
-  f.Op(VmOp::kSubmitWait).Op(VmOp::kReturn);
-  module.functions = {f};
-  return module;
-}
 
 // `texts` must outlive them.
 std::vector<eyrie_string_t> Refer(const Texts& texts) {

@@ -12,6 +12,7 @@
 #include "eyrie/runtime.h"
 #include "runtime/base/status.h"
 #include "runtime/testing/module_builder.h"
+#include "runtime/testing/tensors.h"
 
 #define EXPECT_OK(expression)                       \
   do {                                              \
@@ -32,26 +33,6 @@
   } while (0)
 
 namespace eyrie::rt::testing {
-
-inline eyrie_tensor_t F32(std::vector<float>& data, std::initializer_list<int64_t> dims) {
-  eyrie_tensor_t tensor = {};
-  tensor.data = data.data();
-  tensor.size_bytes = data.size() * sizeof(float);
-  tensor.type = EYRIE_F32;
-  for (int64_t dim : dims) tensor.dims[tensor.rank++] = dim;
-  return tensor;
-}
-
-// Any other type.
-template <typename T>
-eyrie_tensor_t TensorOf(uint32_t type, std::vector<T>& data, std::initializer_list<int64_t> dims) {
-  eyrie_tensor_t tensor = {data.data(), data.size() * sizeof(T), type, 0, {}};
-  for (int64_t dim : dims) tensor.dims[tensor.rank++] = dim;
-  return tensor;
-}
-inline eyrie_tensor_t SequenceOf(std::vector<eyrie_tensor_t>& elements) {
-  return TensorOf(EYRIE_SEQUENCE, elements, {static_cast<int64_t>(elements.size())});
-}
 
 struct Session {
   explicit Session(const Module& description, uint32_t threads = 0) {
