@@ -197,7 +197,7 @@ static std::string opName(const Node &node, int64_t version) {
 }
 
 static std::string reasonFor(const Node &node) {
-  static const llvm::StringSet<> dataDependent{"NonZero", "Unique", "Compress", "NonMaxSuppression"};
+  static const llvm::StringSet<> dataDependent{"Unique", "NonMaxSuppression"};
   if (!plainDomain(node.domain).empty() && !isKnownDomain(node.domain))
     return "operations of the domain " + quote(node.domain) + " are not supported";
   if (node.op.starts_with("String") || node.op == "RegexFullMatch")
