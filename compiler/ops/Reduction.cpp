@@ -1,5 +1,6 @@
 // Reductions along axes, positions of extremes, and running sums.
 #include "compiler/ops/Scalar.h"
+#include "compiler/ops/Scan.h"
 
 using namespace mlir;
 
@@ -246,27 +247,7 @@ static FailureOr<Tensor> cumulate(Builder &b, Binary kind, double neutral, const
   auto position = normalizeAxis(b, axis, x.rank());
   if (failed(position))
     return failure();
-  // Loop `rank` runs over all elements along the axis; those on the wrong side change nothing.
-  unsigned rank = x.rank(), extra = rank;
-  Dims loops = x.shape;
-  loops.push_back(x.shape[*position]);
-  SmallVector<int64_t> reads = llvm::to_vector(llvm::seq<int64_t>(0, rank));
-  reads[*position] = extra;
-  Type type = x.elementType, sumType = computeType(type);
-  // The empty operand gives the extent of the loop over results.
-  Tensor sum = reduceAxes(b, x, projection(b, rank + 1, reads), loops, int64_t(extra), numberAttr(sumType, neutral),
-                          x.isUnsigned, [&](const Scalar &s, Value acc, ValueRange args) -> Value {
-                            Value to = s.op<linalg::IndexOp>(*position), from = s.op<linalg::IndexOp>(extra);
-                            if (reverse)
-                              std::swap(to, from);
-                            auto predicate = exclusive ? arith::CmpIPredicate::slt : arith::CmpIPredicate::sle;
-                            Value term = s.select(s.cmp(predicate, from, to), args[0], s.like(args[0], neutral));
-                            return scalarBinary(s, kind, acc, scalarCast(s, term, false, sumType, false), x.isUnsigned);
-                          });
-  if (sumType == type)
-    return sum;
-  return elementwise(b, sum.shape, type, sum, false,
-                     [&](const Scalar &s, ValueRange args) { return scalarCast(s, args[0], false, type, false); });
+  return scan(b, x, {kind, neutral, *position, exclusive, reverse});
 }
 
 FailureOr<Tensor> cumSum(Builder &b, const Tensor &x, int64_t axis, bool exclusive, bool reverse) {

@@ -135,7 +135,6 @@ add("SpaceToDepth", f32(2, 3, 4, 6), blocksize=2)
 add("ReverseSequence", f32(5, 3, 2), ints(3, low=1, high=6), batch_axis=1, time_axis=0)
 add("TopK", f32(3, 9), S(4), outputs=2, axis=1)
 add("TopK", f32(9, 3), S(2), outputs=2, axis=0, largest=0)
-add("NonZero", np.float32([[0, 1, 2], [3, 0, 0]]))
 add("Compress", f32(5, 3), np.array([True, False, True, True, False]), axis=0)
 
 

@@ -102,3 +102,9 @@ for exclusive in 0, 1:
 add("CumSum", f32(5, 7), Weight(np.array(-2, np.int64)), name="negative_axis")
 add("CumSum", ints(5, 7), Weight(np.array(0, np.int64)), name="i64")
 add("CumSum", ints(9), Weight(np.array(0, np.int64)), name="i64", dynamic=True)
+for size in 64, 65, 1000, 5000:
+    both("CumSum", ints(3, size), Weight(np.array(1)), name=f"long{size}")
+for exclusive in 0, 1:
+    for reverse in 0, 1:
+        add("CumSum", f32(70, 2), Weight(np.array(0)), name=f"long_e{exclusive}r{reverse}", exclusive=exclusive, reverse=reverse,
+            dims=[["n", 2]], also=[[f32(n, 2), None] for n in (0, 1, 2500)], tolerance=1e-4)

@@ -1,4 +1,4 @@
-"""The onnx package's own cases of sequences and strings, with the numbers that come with them."""
+"""The onnx package's own cases of sequences, strings and optional values, with the numbers that come with them."""
 from pathlib import Path
 
 import onnx
@@ -9,7 +9,8 @@ from reference import plain
 
 DATA = Path(onnx.__file__).parent / "backend/test/data"
 PATTERNS = ["node/test_sequence_*", "node/test_identity_sequence", "node/test_if_seq", "node/test_loop13_seq", "node/test_split_to_sequence_*",
-            "node/test_equal_string*", "simple/test_sequence_model*"]
+            "node/test_equal_string*", "simple/test_sequence_model*", "node/test_optional_get_element_[st]*",
+            "node/test_optional_has_element_empty_no_input*"]
 CASES = sorted({path for pattern in PATTERNS for path in DATA.glob(pattern)})
 
 

@@ -14,6 +14,7 @@ import onnx
 import pytest
 import quantized
 import reductions
+import selections
 import signals
 import vision
 from command import call, check_equal, run_module
@@ -22,7 +23,7 @@ from reference import expected
 
 CASES = {}
 for family in (elementwise, contractions, reductions, movement, losses, axes, vision, signals, quantized, attention, contrib,
-               contrib_attention):
+               contrib_attention, selections):
     for case in family.family.cases:
         name = case.name
         while name in CASES:

@@ -197,11 +197,9 @@ static std::string opName(const Node &node, int64_t version) {
 }
 
 static std::string reasonFor(const Node &node) {
-  static const llvm::StringSet<> dataDependent{"NonZero", "Unique", "Compress", "NonMaxSuppression"};
+  static const llvm::StringSet<> dataDependent{"Unique", "NonMaxSuppression"};
   if (!plainDomain(node.domain).empty() && !isKnownDomain(node.domain))
     return "operations of the domain " + quote(node.domain) + " are not supported";
-  if (node.op.starts_with("Optional"))
-    return "optional values are not supported yet";
   if (node.op.starts_with("String") || node.op == "RegexFullMatch")
     return "computing with strings is not supported yet";
   if (dataDependent.contains(node.op))
@@ -217,7 +215,7 @@ Importer::FlowHandler Importer::findFlow(const Node &node) {
       .Case("Loop", &Importer::importLoop)
       .Case("Scan", &Importer::importScan)
       .Case("SequenceMap", &Importer::importSequenceMap)
-      .Default(isSequenceOp(node.op) ? &Importer::importSequenceOp : nullptr);
+      .Default(isSlotOp(node.op) ? &Importer::importSlotOp : nullptr);
 }
 
 bool Importer::isUnknown(const Node &node, const Env &env, StringRef place) {
@@ -283,14 +281,20 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
     dims.exchangePlace(std::move(placeBefore));
   });
   b->loc = NameLoc::get(StringAttr::get(&context, place));
+  const bool isPlain = plainDomain(node.domain).empty();
+  auto nothing = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Nothing; });
   if (const Function *function = findFunction(node))
     importCall(node, *function, scope, env, operands, place);
+  else if (nothing != operands.end() && isPlain && node.op == "Identity")
+    bind(node, scope, **nothing, place);
+  else if (nothing != operands.end() && !(isPlain && node.op.starts_with("Optional")))
+    fail("input " + std::to_string(nothing - operands.begin()) + " is an optional value that holds nothing");
   else if (FlowHandler handler = findFlow(node))
     (this->*handler)(node, scope, env, operands, place);
   else if (auto sequence = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Sequence; });
            sequence == operands.end())
     importOperation(node, scope, env, opsetOf(node.domain, env), operands, place);
-  else if (node.op == "Identity" && plainDomain(node.domain).empty())
+  else if (node.op == "Identity" && isPlain)
     bind(node, scope, **sequence, place);
   else
     fail("an input is a " + (*sequence)->str() + ", expected a tensor");
@@ -517,7 +521,7 @@ OwningOpRef<ModuleOp> Importer::run() {
   for (Operation *op : givenUp)
     op->erase();
   for (auto [slot, name] : llvm::zip(slots, names))
-    if (slot.kind == Slot::Kind::Absent)
+    if (slot.kind == Slot::Kind::Absent || slot.kind == Slot::Kind::Nothing)
       errors.add("the output " + quote(name) + " has no value");
   if (errors.any() || slots.empty())
     return nullptr;

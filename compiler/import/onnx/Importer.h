@@ -21,10 +21,10 @@ bool dependsOn(ops::Dim dim, mlir::Region &region);
 /// Functions and branches nest at most this deep in each other.
 inline constexpr unsigned kMaxDepth = 128;
 
-/// A name of the model: a tensor or sequence, an initializer that nobody has asked for yet, or what stands for an
-/// error.
+/// A name of the model: a tensor or sequence, an optional value that holds nothing, an initializer that nobody has
+/// asked for yet, or what stands for an error. An optional value that holds something is that.
 struct Slot {
-  enum class Kind { Tensor, Sequence, Initializer, SparseInitializer, Absent, Poisoned };
+  enum class Kind { Tensor, Sequence, Nothing, Initializer, SparseInitializer, Absent, Poisoned };
   Kind kind = Kind::Poisoned;
   Tensor tensor;
   const TensorProto *initializer = nullptr;
@@ -44,13 +44,15 @@ struct Slot {
                      tensor.isString == other.tensor.isString;
   }
   /// "f32[2, 3]", "sequence of f32[?, 3]".
-  std::string str() const { return kind == Kind::Sequence ? sequence.str() : tensor.str(); }
+  std::string str() const {
+    return kind == Kind::Nothing ? "optional without a value" : kind == Kind::Sequence ? sequence.str() : tensor.str();
+  }
 };
 
 using Slots = SmallVector<Slot, 0>;
 
-/// True for the operations on sequences but SequenceMap.
-bool isSequenceOp(StringRef op);
+/// True for the operations on sequences and optional values but SequenceMap.
+bool isSlotOp(StringRef op);
 
 /// The names of one graph; those of the graphs around it are visible.
 class Scope {
@@ -171,8 +173,7 @@ private:
   Slots readResults(const Loop &loop, mlir::scf::WhileOp made);
 
   // Sequences.cpp
-  void importSequenceOp(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
-                        StringRef place);
+  void importSlotOp(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
   void importSequenceMap(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
                          StringRef place);
   Slots importMapBody(const Graph &body, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,

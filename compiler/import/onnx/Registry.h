@@ -46,6 +46,7 @@ ArrayRef<OpRow> vectorizerOps();      // Vectorizer.cpp
 ArrayRef<OpRow> quantizedOps();       // Quantized.cpp
 ArrayRef<OpRow> attentionOps();       // Attention.cpp
 ArrayRef<OpRow> linearAttentionOps(); // LinearAttention.cpp
+ArrayRef<OpRow> selectOps();          // Select.cpp
 // Other domains: the names of their rows begin with the domain, as in "com.microsoft::Gelu".
 ArrayRef<OpRow> contribOps();          // Contrib.cpp
 ArrayRef<OpRow> contribQuantizedOps(); // ContribQuantized.cpp

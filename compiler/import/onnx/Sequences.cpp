@@ -1,4 +1,4 @@
-// Operations on sequences. They see slots, not tensors, so they are no rows of the registry.
+// Operations on sequences and optional values. They see slots, not tensors, so they are no rows of the registry.
 #include "compiler/import/onnx/Importer.h"
 #include "compiler/import/onnx/Text.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -149,6 +149,35 @@ static Results concatFromSequence(const Operands &operands) {
   return one(concatenate(operands.n.b, *sequence, axis, isNewAxis));
 }
 
+//===- optional values ----------------------------------------------------------------------------------------------===
+// Whether one holds something is known here; what it holds stands for it.
+
+static Results optional(const Operands &operands) {
+  if (operands.slots.size() > 1)
+    return operands.n.fail("has " + llvm::Twine(operands.slots.size()) + " inputs, expected at most 1");
+  if (operands.has(0)) {
+    if (operands.slots[0]->kind == Slot::Kind::Nothing)
+      return operands.n.fail("input 0 is an optional value already, expected a tensor or a sequence");
+    return Slots{*operands.slots[0]};
+  }
+  if (!operands.n.has("type"))
+    return operands.n.fail("has neither an input nor the attribute 'type'");
+  return Slots{Slot{Slot::Kind::Nothing, {}}};
+}
+
+static Results optionalHasElement(const Operands &operands) {
+  bool holdsOne = operands.has(0) && operands.slots[0]->kind != Slot::Kind::Nothing;
+  return one(FailureOr<Tensor>(ops::fromContents(operands.n.b.builder.getI1Type(), {}, {Dim(holdsOne)})));
+}
+
+static Results optionalGetElement(const Operands &operands) {
+  if (!operands.has(0))
+    return operands.n.fail("input 0 is missing");
+  if (operands.slots[0]->kind == Slot::Kind::Nothing)
+    return operands.n.fail("takes the element of an optional value that holds nothing");
+  return Slots{*operands.slots[0]};
+}
+
 using Handler = Results (*)(const Operands &);
 static Handler findHandler(StringRef op) {
   return llvm::StringSwitch<Handler>(op)
@@ -160,13 +189,16 @@ static Handler findHandler(StringRef op) {
       .Case("SequenceLength", sequenceLength)
       .Case("SplitToSequence", splitToSequence)
       .Case("ConcatFromSequence", concatFromSequence)
+      .Case("Optional", optional)
+      .Case("OptionalHasElement", optionalHasElement)
+      .Case("OptionalGetElement", optionalGetElement)
       .Default(nullptr);
 }
 
-bool isSequenceOp(StringRef op) { return findHandler(op) != nullptr; }
+bool isSlotOp(StringRef op) { return findHandler(op) != nullptr; }
 
-void Importer::importSequenceOp(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
-                                StringRef place) {
+void Importer::importSlotOp(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
+                            StringRef place) {
   OpNode n(*b, node, opsetOf(node.domain, env));
   n.attributes = attributesOf(node, env);
   callHandler(n, scope, place, [&] { return findHandler(node.op)(Operands{n, operands}); });
