@@ -93,13 +93,13 @@ def measure(name, folder, flags) -> dict:
     row["ratio"] = row["eyrie_min_ms"] / row["ort_min_ms"]
     row["peak_rss_mb"] = max(result["peak_rss_bytes"] for result in rounds["eyrie"]) / 1e6
     row["ort_peak_rss_mb"] = max(result["peak_rss_bytes"] for result in rounds["ort"]) / 1e6
+    row["arena_mb"] = max(result["arena_bytes"] for result in rounds["eyrie"]) / 1e6
     plan = plan_of(module)
     if not plan:  # the bound for these sizes
         fixed = folder / f"{name}.fixed.eyr"
         compile_model(model, fixed, *(flag for key in feed for flag in ("--shape", f"{key}={'x'.join(map(str, feed[key].shape))}")))
         plan = plan_of(fixed)
     row["arena_over_bound"] = row["arena_mb"] * 1e6 / plan["lower_bound"] if plan.get("lower_bound") else None
-    row["arena_mb"] = max(result["arena_bytes"] for result in rounds["eyrie"]) / 1e6
     from reference import Reference
     try:
         row["error"] = check_equal(run_module(module, feed, folder), Reference(model)(feed), math.inf)

@@ -5,41 +5,57 @@ namespace {
 
 // Larger than any memory; sums of all rows stay far below 2^64.
 constexpr int64_t kMaxSize = int64_t{1} << 47;
+constexpr int kOrders = 6;
 
 bool Overlap(const PackRow& a, const PackRow& b) { return a.first_step <= b.last_step && b.first_step <= a.last_step; }
 
 }  // namespace
 
 Status ArenaPacker::Reserve(uint32_t rows) {
-  for (Array<uint64_t>* array : {&sizes_, &offsets_, &best_, &alive_}) EYRIE_RETURN_IF_ERROR(array->Reserve(rows));
+  for (Array<uint64_t>* array : {&sizes_, &offsets_, &best_, &pressure_}) EYRIE_RETURN_IF_ERROR(array->Reserve(rows));
   EYRIE_RETURN_IF_ERROR(order_.Reserve(rows));
   return placed_.Reserve(rows);
 }
 
-// The most bytes alive at one time. Fills `alive_`: the bytes alive when each tensor begins; the maximum is at one of
-// these times.
+// The most bytes alive at one time; the maximum is at a time when a tensor begins. Fills `pressure_`: the most bytes
+// alive while each tensor lives.
 uint64_t ArenaPacker::Bound(std::span<const PackRow> rows) {
   uint64_t bound = 0;
-  for (size_t i = 0; i < rows.size(); ++i) {
+  for (size_t i = 0; i < rows.size(); ++i) pressure_[i] = 0;
+  for (const PackRow& at : rows) {
     uint64_t sum = 0;
     for (size_t k = 0; k < rows.size(); ++k)
-      if (rows[k].first_step <= rows[i].first_step && rows[i].first_step <= rows[k].last_step) sum += sizes_[k];
-    alive_[i] = sum;
+      if (rows[k].first_step <= at.first_step && at.first_step <= rows[k].last_step) sum += sizes_[k];
+    for (size_t k = 0; k < rows.size(); ++k)
+      if (rows[k].first_step <= at.first_step && at.first_step <= rows[k].last_step && pressure_[k] < sum)
+        pressure_[k] = sum;
     bound = sum > bound ? sum : bound;
   }
   return bound;
 }
 
-// Descending by size (key 0), by size times life (1), or by the bytes alive when the tensor begins (2); equal ones in
-// program order.
-void ArenaPacker::Sort(std::span<const PackRow> rows, int key) {
-  auto key_of = [&](uint32_t i) {
-    if (key == 2) return static_cast<double>(alive_[i]);
-    double size = static_cast<double>(sizes_[i]);
-    return key == 0 ? size : size * (static_cast<double>(rows[i].last_step - rows[i].first_step) + 1);
+// Descending by one of kOrders keys; equal ones by size, then in program order.
+void ArenaPacker::Sort(std::span<const PackRow> rows, int order) {
+  auto key_of = [&](uint32_t i) -> double {
+    const double size = static_cast<double>(sizes_[i]);
+    const double life = static_cast<double>(rows[i].last_step - rows[i].first_step) + 1;
+    switch (order) {
+      case 0:
+        return size;
+      case 1:
+        return size * life;
+      case 2:
+        return static_cast<double>(pressure_[i]);
+      case 3:
+        return life;
+      case 4:
+        return -static_cast<double>(rows[i].first_step);
+      default:
+        return static_cast<double>(rows[i].last_step);
+    }
   };
   auto before = [&](uint32_t a, uint32_t b) {
-    double x = key_of(a), y = key_of(b);
+    const double x = key_of(a), y = key_of(b);
     if (x != y) return x > y;
     return sizes_[a] != sizes_[b] ? sizes_[a] > sizes_[b] : a < b;
   };
@@ -54,8 +70,9 @@ void ArenaPacker::Sort(std::span<const PackRow> rows, int key) {
     }
 }
 
-// Places the tensors in their order; the end of the last one.
-uint64_t ArenaPacker::Place(std::span<const PackRow> rows) {
+// Places the tensors in their order, into the smallest gap that fits or into the first; the end of the last one. Gives
+// up beyond `limit`.
+uint64_t ArenaPacker::Place(std::span<const PackRow> rows, bool smallest_gap, uint64_t limit) {
   uint64_t total = 0;
   size_t placed = 0;
   for (size_t n = 0; n < rows.size(); ++n) {
@@ -67,12 +84,13 @@ uint64_t ArenaPacker::Place(std::span<const PackRow> rows) {
       const uint64_t begin = offsets_[other], gap = begin > end ? begin - end : 0;
       if (gap >= sizes_[i] && gap < best_gap) {
         best = end;
-        best_gap = gap;
+        best_gap = smallest_gap ? gap : 0;
       }
       end = begin + sizes_[other] > end ? begin + sizes_[other] : end;
     }
     offsets_[i] = best != UINT64_MAX ? best : end;
     total = offsets_[i] + sizes_[i] > total ? offsets_[i] + sizes_[i] : total;
+    if (total > limit) return total;
     size_t at = placed++;
     for (; at > 0 && offsets_[placed_[at - 1]] > offsets_[i]; --at) placed_[at] = placed_[at - 1];
     placed_[at] = i;
@@ -82,7 +100,7 @@ uint64_t ArenaPacker::Place(std::span<const PackRow> rows) {
 
 Status ArenaPacker::Pack(std::span<const PackRow> rows, int64_t* registers, int64_t* total) {
   bool is_same = remembered_ == rows.data() && sizes_.size() == rows.size();
-  for (Array<uint64_t>* array : {&sizes_, &offsets_, &best_, &alive_})
+  for (Array<uint64_t>* array : {&sizes_, &offsets_, &best_, &pressure_})
     EYRIE_RETURN_IF_ERROR(array->Resize(static_cast<uint32_t>(rows.size())));
   EYRIE_RETURN_IF_ERROR(order_.Resize(static_cast<uint32_t>(rows.size())));
   EYRIE_RETURN_IF_ERROR(placed_.Resize(static_cast<uint32_t>(rows.size())));
@@ -99,9 +117,9 @@ Status ArenaPacker::Pack(std::span<const PackRow> rows, int64_t* registers, int6
   if (!is_same) {
     const uint64_t bound = Bound(rows);
     total_ = UINT64_MAX;
-    for (int key = 0; key < 3 && total_ > bound; ++key) {
-      Sort(rows, key);
-      const uint64_t found = Place(rows);
+    for (int attempt = 0; attempt < 2 * kOrders && total_ > bound; ++attempt) {
+      if (attempt % 2 == 0) Sort(rows, attempt / 2);
+      const uint64_t found = Place(rows, attempt % 2 == 0, total_ - 1);
       if (found >= total_) continue;
       total_ = found;
       for (size_t i = 0; i < rows.size(); ++i) best_[i] = offsets_[i];

@@ -21,23 +21,23 @@ class ArenaPacker {
       : sizes_(allocator),
         offsets_(allocator),
         best_(allocator),
-        alive_(allocator),
+        pressure_(allocator),
         order_(allocator),
         placed_(allocator) {}
 
   // Room for so many rows, so that Pack does not allocate.
   Status Reserve(uint32_t rows);
   // Reads sizes from the registers and writes offsets, all multiples of 64, such that tensors whose lives overlap do
-  // not share bytes; `total` gets the end of the last one. Greedy placement into the smallest gap that fits, in a few
-  // orders. The packing for the same rows and sizes as the last time is remembered.
+  // not share bytes; `total` gets the end of the last one. Greedy placement in several orders; the
+  // best counts. The packing for the same rows and sizes as the last time is remembered.
   Status Pack(std::span<const PackRow> rows, int64_t* registers, int64_t* total);
 
  private:
   uint64_t Bound(std::span<const PackRow> rows);
-  uint64_t Place(std::span<const PackRow> rows);
-  void Sort(std::span<const PackRow> rows, int key);
+  uint64_t Place(std::span<const PackRow> rows, bool smallest_gap, uint64_t limit);
+  void Sort(std::span<const PackRow> rows, int order);
 
-  Array<uint64_t> sizes_, offsets_, best_, alive_;
+  Array<uint64_t> sizes_, offsets_, best_, pressure_;
   Array<uint32_t> order_, placed_;  // placed: in the order of their offsets
   const PackRow* remembered_ = nullptr;
   uint64_t total_ = 0;
