@@ -102,7 +102,8 @@ typedef struct eyrie_allocator {
 
 /* The caller's threads. `submit` has `work(argument)` called once, soon, by any thread, and must not fail; it may be
  * called from several threads at once. The runtime never has more than `concurrency` items (0: 1) under way, and
- * destroying it waits for them. */
+ * destroying it waits for them: a thread of the executor may do so only while another is free to run them. The same
+ * holds for eyrie_fence_wait; eyrie_call and eyrie_instance_destroy never need another thread. */
 typedef struct eyrie_executor {
   void* user;
   void (*submit)(void* user, void (*work)(void* argument), void* argument);
@@ -290,7 +291,7 @@ typedef struct eyrie_profile {
 /* What a call needs besides the module: memory for transients and results, the recorded commands. */
 EYRIE_API eyrie_status_t eyrie_instance_create(eyrie_module_t* module, const eyrie_instance_options_t* options,
                                                eyrie_instance_t** instance);
-/* Cancels the asynchronous calls that have not ended, and waits for them. */
+/* Cancels the asynchronous calls that have not ended, and waits for them; those that have not begun end in here. */
 EYRIE_API void eyrie_instance_destroy(eyrie_instance_t* instance);
 /* Calls a function. Every input is checked against the signature before anything runs. An output whose `data` is null
  * gets memory of the instance, valid until the instance's next call; otherwise its `data` and `size_bytes` are used

@@ -4,6 +4,7 @@
 #include "abi/crc32c.h"
 #include "runtime/base/allocator.h"
 #include "runtime/base/checked.h"
+#include "runtime/base/queue.h"
 #include "runtime/base/text.h"
 #include "runtime/testing/session.h"
 
@@ -24,6 +25,29 @@ TEST(Status, CarriesCodeAndMessage) {
   EXPECT_STREQ(OutOfMemory().message(), "out of memory");
   EXPECT_STREQ(eyrie_code_name(EYRIE_INCOMPATIBLE), "INCOMPATIBLE");
   EXPECT_STREQ(eyrie_code_name(static_cast<eyrie_code_t>(31)), "UNKNOWN");
+}
+
+TEST(Queue, RemovesFromAnyPlace) {
+  struct Node {
+    int value;
+    Node* next;
+  };
+  for (int removed = 0; removed < 3; ++removed) {
+    Node nodes[4] = {{0, nullptr}, {1, nullptr}, {2, nullptr}, {3, nullptr}};
+    Queue<Node, &Node::next> queue;
+    for (int i = 0; i < 3; ++i) queue.Push(&nodes[i]);
+    EXPECT_TRUE(queue.Remove(&nodes[removed]));
+    EXPECT_FALSE(queue.Remove(&nodes[removed]));
+    queue.Push(&nodes[3]);
+    for (int i = 0; i < 4; ++i)
+      if (i != removed) EXPECT_EQ(queue.Pop(), &nodes[i]);
+    EXPECT_TRUE(queue.empty());
+    queue.Push(&nodes[0]);
+    EXPECT_TRUE(queue.Remove(&nodes[0]));
+    EXPECT_EQ(queue.Pop(), nullptr);
+    queue.Push(&nodes[1]);
+    EXPECT_EQ(queue.Pop(), &nodes[1]);
+  }
 }
 
 TEST(Array, GrowsAndKeepsItsMemory) {

@@ -27,6 +27,16 @@ class Queue {
     element->*kNext = nullptr;
     return element;
   }
+  // False if it is not in the queue.
+  bool Remove(T* element) {
+    T** at = &first_;
+    while (*at && *at != element) at = &((*at)->*kNext);
+    if (!*at) return false;
+    *at = element->*kNext;
+    if (last_ == &(element->*kNext)) last_ = at;
+    element->*kNext = nullptr;
+    return true;
+  }
 
  private:
   T* first_ = nullptr;

@@ -162,6 +162,8 @@ class Device {
   // Has a thread of the device run the task, soon. False if the device has no threads. Thread-safe; the task may run
   // before Post returns.
   virtual bool Post(Task* task) = 0;
+  // Takes a posted task back, if no thread has begun it: then it will not run. Thread-safe.
+  virtual bool Withdraw(Task* task) = 0;
   // The threads that run kernels: the submitting one and the device's own.
   virtual uint32_t thread_count() const = 0;
 

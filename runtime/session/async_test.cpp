@@ -383,6 +383,64 @@ TEST(Executor, MayRunItemsAtOnce) {
   eyrie_runtime_destroy(runtime);
 }
 
+// An event loop: one thread, the test's own, that runs items when it gets to them.
+struct Loop {
+  struct Item {
+    void (*work)(void*);
+    void* argument;
+  };
+  static void Submit(void* user, void (*work)(void*), void* argument) {
+    static_cast<Loop*>(user)->items.push_back({work, argument});
+  }
+  void RunAll() {
+    while (!items.empty()) {
+      Item item = items.front();
+      items.pop_front();
+      item.work(item.argument);
+    }
+  }
+  std::deque<Item> items;
+};
+
+TEST(Executor, ItsOnlyThreadMayDestroyInstances) {
+  Loop loop;
+  eyrie_runtime_options_t options = {};
+  options.struct_size = sizeof(options);
+  options.executor = {&loop, Loop::Submit, 1};
+  eyrie_runtime_t* runtime;
+  ASSERT_OK(Status(eyrie_runtime_create(&options, &runtime)));
+  {
+    Session session(runtime, AddScaleModule().Build());
+    eyrie_fence_t *fence, *other_fence;
+    ASSERT_OK(Status(eyrie_fence_create(runtime, 0, &fence)));
+    ASSERT_OK(Status(eyrie_fence_create(runtime, 0, &other_fence)));
+    std::vector<float> a(8000, 1), b(8000, 2);
+    eyrie_tensor_t inputs[2] = {F32(a, {1000, 8}), F32(b, {1000, 8})}, outputs[3] = {};
+    eyrie_instance_t* other;
+    ASSERT_OK(Status(eyrie_instance_create(session.module, nullptr, &other)));
+    for (uint64_t i = 0; i < 2; ++i)
+      ASSERT_OK(Status(
+          eyrie_call_async(session.instance, 0, inputs, 2, &outputs[i], 1, nullptr, nullptr, 0, {fence, i + 1})));
+    ASSERT_OK(Status(eyrie_call_async(other, 0, inputs, 2, &outputs[2], 1, nullptr, nullptr, 0, {other_fence, 1})));
+    EXPECT_EQ(loop.items.size(), 1u);
+    eyrie_instance_destroy(std::exchange(session.instance, nullptr));
+    EXPECT_STATUS(Status(eyrie_fence_wait(fence, 2, 0)), EYRIE_CANCELLED, "before it began");
+    EXPECT_EQ(outputs[0].rank, 0u);
+    // The other instance's call was left alone, and a call needs no other thread either.
+    EXPECT_STATUS(Status(eyrie_fence_wait(other_fence, 1, 0)), EYRIE_DEADLINE_EXCEEDED, "");
+    loop.RunAll();
+    EXPECT_OK(Status(eyrie_fence_wait(other_fence, 1, 0)));
+    EXPECT_EQ(static_cast<float*>(outputs[2].data)[7999], 24.0f);
+    eyrie_tensor_t output = {};
+    EXPECT_OK(Status(eyrie_call(other, 0, inputs, 2, &output, 1, nullptr)));
+    eyrie_instance_destroy(other);
+    eyrie_fence_release(fence);
+    eyrie_fence_release(other_fence);
+  }
+  loop.RunAll();
+  eyrie_runtime_destroy(runtime);
+}
+
 #if !defined(__SANITIZE_THREAD__) && !__has_feature(thread_sanitizer)
 TEST(Fork, ChildMustMakeItsOwnRuntime) {
   for (uint32_t threads : {0u, 3u}) {

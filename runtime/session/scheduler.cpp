@@ -91,9 +91,10 @@ void Scheduler::Post(CallQueue* list) {
     CallQueue& queue = *std::exchange(list, list->next_queue);
     queue.next_queue = nullptr;
     queue.run = RunTask;
-    if (device_->Post(&queue)) continue;
+    bool is_posted = device_->Post(&queue);
+    if (is_posted && !drains_.load(std::memory_order_seq_cst)) continue;
     MutexLock lock(mutex_);
-    ready_.Push(&queue);
+    if (!is_posted) ready_.Push(&queue);
     changed_.NotifyAll();
   }
 }
@@ -175,15 +176,22 @@ void Scheduler::Cancel(CallQueue& queue) {
 }
 
 void Scheduler::Drain(CallQueue& queue) {
+  drains_.fetch_add(1, std::memory_order_seq_cst);
   if (queue.count.load(std::memory_order_seq_cst)) Cancel(queue);
   for (;;) {
     {
       MutexLock lock(mutex_);
-      if (queue.state == CallQueue::State::kIdle) return;
-      if (ready_.empty()) changed_.WaitUntil(mutex_, kForever);
+      if (queue.state == CallQueue::State::kIdle) break;
+      bool is_taken = queue.state == CallQueue::State::kPosted && (ready_.Remove(&queue) || device_->Withdraw(&queue));
+      if (!is_taken) {
+        // Running elsewhere, or not posted yet by who made it so, who will see drains_ and notify.
+        changed_.Wait(mutex_);
+        continue;
+      }
     }
-    RunReady();
+    RunFirst(queue);
   }
+  drains_.fetch_sub(1, std::memory_order_seq_cst);
 }
 
 }  // namespace eyrie::rt::session

@@ -59,7 +59,8 @@ class Scheduler {
   void WaitForChange(const eyrie_fence& fence, uint64_t value, uint64_t deadline_ns);
   // Marks all calls of the queue, and the one that runs.
   void Cancel(CallQueue& queue);
-  // Cancels, and waits until the queue is empty and at rest.
+  // Cancels, and waits until the queue is empty and at rest. What no thread has begun ends in here: the threads that
+  // were asked for it may wait for this one, or be this one (the only one of an executor).
   void Drain(CallQueue& queue);
 
  private:
@@ -78,6 +79,7 @@ class Scheduler {
   Queue<CallQueue, &CallQueue::next_queue> ready_;  // without threads
   QueuedCall* free_ = nullptr;
   std::atomic<uint32_t> waiting_count_{0};
+  std::atomic<uint32_t> drains_{0};  // under way
 };
 
 }  // namespace eyrie::rt::session

@@ -1,13 +1,15 @@
 // Eight threads against eight instances of one runtime: calls, queued calls, fences, deadlines and cancellation at
 // random points, while modules and instances come and go. Every call must be right or end for a reason that it was
 // given, and no memory may be left.
-//   eyrie_runtime_stress [--seconds N] [--seed N] [--threads N]
+//   eyrie_runtime_stress [--seconds N] [--seed N] [--threads N | --executor N]
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <mutex>
 #include <random>
 #include <shared_mutex>
@@ -42,6 +44,45 @@ struct Counts {
   std::atomic<uint64_t> calls, queued, right, cancelled, late, failed_waits, modules, instances, cancels;
 };
 
+// The caller's threads, for a runtime that has none of its own.
+class Executor {
+ public:
+  explicit Executor(uint32_t threads) {
+    for (uint32_t i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
+  }
+  ~Executor() {
+    Submit(this, nullptr, nullptr);
+    for (std::thread& thread : threads_) thread.join();
+  }
+  static void Submit(void* user, void (*work)(void*), void* argument) {
+    auto& self = *static_cast<Executor*>(user);
+    std::lock_guard lock(self.mutex_);
+    self.items_.push_back({work, argument});
+    self.changed_.notify_all();
+  }
+
+ private:
+  struct Item {
+    void (*work)(void*);  // null: the end
+    void* argument;
+  };
+  void Run() {
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return !items_.empty(); });
+      Item item = items_.front();
+      if (!item.work) return;
+      items_.pop_front();
+      lock.unlock();
+      item.work(item.argument);
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Item> items_;
+  std::vector<std::thread> threads_;
+};
+
 // An instance and what it was made of. `busy` is held by whoever calls or replaces it; `life` keeps it from being
 // replaced while another thread cancels.
 struct Slot {
@@ -70,7 +111,8 @@ struct QueuedCase {
 
 class Stress {
  public:
-  Stress(uint32_t seed, uint32_t threads);
+  // `executor`: how many threads of the caller run the runtime's work; 0: it has `threads`.
+  Stress(uint32_t seed, uint32_t threads, uint32_t executor);
   ~Stress();
   void Run(double seconds);
   Counts counts = {};
@@ -94,6 +136,7 @@ class Stress {
   Status WaitForEnd(const QueuedCase& queued, Random& random);
 
   uint32_t seed_;
+  Executor executor_;
   eyrie_runtime_t* runtime_ = nullptr;
   std::vector<std::vector<uint8_t>> files_;  // of each kind, then of the endless one
   Slot slots_[kSlots];
@@ -101,12 +144,13 @@ class Stress {
   std::atomic<bool> is_over_{false};
 };
 
-Stress::Stress(uint32_t seed, uint32_t threads) : seed_(seed) {
+Stress::Stress(uint32_t seed, uint32_t threads, uint32_t executor) : seed_(seed), executor_(executor) {
   for (const Kind& kind : Kinds()) files_.push_back(kind.module().Build());
   files_.push_back(ModuleOf(Endless()).Build());
   eyrie_runtime_options_t options = {};
   options.struct_size = sizeof(options);
   options.threads = threads;
+  if (executor) options.executor = {&executor_, Executor::Submit, executor};
   options.allocator.user = &bytes_;
   options.allocator.allocate = [](void* user, size_t size, size_t alignment) -> void* {
     void* memory = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
@@ -310,7 +354,7 @@ void Report(const Counts& counts) {
 
 int Main(int argc, char** argv) {
   double seconds = 5;
-  uint32_t seed = 1, threads = 4;
+  uint32_t seed = 1, threads = 4, executor = 0;
   for (int i = 1; i < argc; i += 2) {
     if (i + 1 < argc && strcmp(argv[i], "--seconds") == 0) {
       seconds = atof(argv[i + 1]);
@@ -318,13 +362,15 @@ int Main(int argc, char** argv) {
       seed = static_cast<uint32_t>(atoi(argv[i + 1]));
     } else if (i + 1 < argc && strcmp(argv[i], "--threads") == 0) {
       threads = static_cast<uint32_t>(atoi(argv[i + 1]));
+    } else if (i + 1 < argc && strcmp(argv[i], "--executor") == 0) {
+      executor = static_cast<uint32_t>(atoi(argv[i + 1]));
     } else {
-      fprintf(stderr, "usage: eyrie_runtime_stress [--seconds N] [--seed N] [--threads N]\n");
+      fprintf(stderr, "usage: eyrie_runtime_stress [--seconds N] [--seed N] [--threads N | --executor N]\n");
       return 2;
     }
   }
   {
-    Stress stress(seed, threads);
+    Stress stress(seed, threads, executor);
     stress.Run(seconds);
     Report(stress.counts);
     bool all = stress.counts.right && stress.counts.cancelled && stress.counts.late && stress.counts.failed_waits;

@@ -1,77 +1,10 @@
-// The conformance suite: what every driver must do. A driver is one row of `kDrivers`.
-#include <gtest/gtest.h>
+// Objects, checks, semaphores and submissions; commands_test.cpp has what commands do.
+#include "runtime/testing/cts.h"
 
 #include <cstring>
 
-#include "runtime/hal/drivers/cpu/cpu_device.h"
-#include "runtime/hal/drivers/null/null_device.h"
-#include "runtime/testing/session.h"
-
 namespace eyrie::rt::hal {
 namespace {
-
-struct Driver {
-  const char* name;
-  Result<Device*> (*create)(Allocator& allocator);
-  bool runs;  // commands have an effect
-};
-
-const Driver kDrivers[] = {
-    {"cpu_inline", [](Allocator& allocator) { return cpu::CreateCpuDevice(allocator, {0, 0, {}}); }, true},
-    {"cpu_4_threads", [](Allocator& allocator) { return cpu::CreateCpuDevice(allocator, {4, 0, {}}); }, true},
-    // Items run inside submit, which is allowed.
-    {"cpu_executor",
-     [](Allocator& allocator) {
-       auto submit = [](void*, void (*work)(void*), void* argument) { work(argument); };
-       return cpu::CreateCpuDevice(allocator, {0, 0, {nullptr, submit, 2}});
-     },
-     true},
-    {"null", [](Allocator& allocator) { return null::CreateNullDevice(allocator); }, false},
-};
-
-const ExportSpec kExports[] = {{"add", 3, 1, 0}, {"fail", 0, 1, 0}, {"relocated", 1, 1, 0}, {"use_local", 1, 1, 256}};
-
-class Cts : public ::testing::TestWithParam<Driver> {
- public:
-  void SetUp() override {
-    auto created = GetParam().create(allocator);
-    ASSERT_OK(std::move(created.status()));
-    device = created.value();
-    auto made = device->CreateCommandBuffer();
-    ASSERT_OK(std::move(made.status()));
-    commands = made.value();
-    const auto& object = testing::TestKernels();
-    auto loaded = device->LoadExecutable({"test", testing::HostFormat(), 0, object.data(), object.size(), kExports});
-    ASSERT_OK(std::move(loaded.status()));
-    executable = loaded.value();
-  }
-  void TearDown() override {
-    executable->Destroy();
-    commands->Destroy();
-    device->Destroy();
-    EXPECT_EQ(allocator.bytes(), 0u);
-  }
-  Buffer* Allocate(uint64_t size) {
-    auto buffer = device->AllocateBuffer(size);
-    EXPECT_OK(std::move(buffer.status()));
-    return buffer.value();
-  }
-  Status Submit(std::span<const SemaphoreValue> signals = {}) {
-    EYRIE_RETURN_IF_ERROR(commands->End());
-    return device->Submit({commands, {}, signals, nullptr, {}});
-  }
-  Status Dispatch(uint32_t ordinal, std::initializer_list<int64_t> constants, std::initializer_list<Binding> bindings,
-                  uint64_t count = 1) {
-    const uint64_t counts[3] = {count, 1, 1};
-    return commands->Dispatch(executable, ordinal, counts, {constants.begin(), constants.size()},
-                              {bindings.begin(), bindings.size()}, 0);
-  }
-
-  Allocator allocator{eyrie_allocator_t{}};
-  Device* device = nullptr;
-  CommandBuffer* commands = nullptr;
-  Executable* executable = nullptr;
-};
 
 TEST_P(Cts, Buffers) {
   for (uint64_t size : {uint64_t{0}, uint64_t{1}, uint64_t{100}, uint64_t{5} << 20}) {
@@ -226,6 +159,49 @@ TEST_P(Cts, Semaphores) {
   pthread_join(thread, nullptr);
 }
 
+TEST_P(Cts, SemaphoresOfOneSubmission) {
+  ASSERT_OK(commands->Begin());
+  ASSERT_OK(commands->End());
+  // What is reached needs no time, not even when there is none left.
+  Semaphore first(3), second(4), third(0);
+  EXPECT_OK(first.Wait(2, 1));
+  EXPECT_TRUE(first.WaitUntil(3, 1));
+  EXPECT_FALSE(first.WaitUntil(4, 1));
+  const SemaphoreValue waits[] = {{&first, 1}, {&second, 4}, {&third, 0}};
+  const SemaphoreValue signals[] = {{&first, 10}, {&second, 5}, {&third, 1}};
+  EXPECT_OK(device->Submit({commands, waits, signals, nullptr, {}}));
+  EXPECT_EQ(first.value(), 10u);
+  EXPECT_EQ(second.value(), 5u);
+  EXPECT_EQ(third.value(), 1u);
+  // One of several waits that is not reached in time fails all that would have been signalled.
+  const SemaphoreValue late[] = {{&first, 10}, {&second, 6}};
+  const SemaphoreValue ends[] = {{&third, 2}, {&first, 11}};
+  Stop stop = {nullptr, NowNs() + 2000000};
+  EXPECT_EQ(device->Submit({commands, late, ends, &stop, {}}).code(), EYRIE_DEADLINE_EXCEEDED);
+  EXPECT_TRUE(third.failed());
+  EXPECT_TRUE(first.failed());
+  EXPECT_EQ(second.value(), 5u);
+}
+
+TEST_P(Cts, RefusesBadExecutables) {
+  if (!GetParam().runs) return;
+  const auto& object = testing::TestKernels();
+  auto load = [&](const char* format, uint64_t features, std::span<const uint8_t> bytes, const ExportSpec& item) {
+    auto loaded = device->LoadExecutable({"bad", format, features, bytes.data(), bytes.size(), {&item, 1}});
+    return std::move(loaded.status());
+  };
+  const ExportSpec add = {"add", 3, 1, 0}, missing = {"divide", 3, 1, 0};
+  const char* format = testing::HostFormat();
+  EXPECT_STATUS(load("spirv", 0, object, add), EYRIE_INCOMPATIBLE, "executable 'bad' is of the format 'spirv'");
+  EXPECT_STATUS(load(format, uint64_t{1} << 63, object, add), EYRIE_INCOMPATIBLE, "which this processor lacks");
+  EXPECT_STATUS(load(format, 0, object, missing), EYRIE_INVALID_ARGUMENT, "executable 'bad' has no function 'divide'");
+  EXPECT_STATUS(load(format, 0, std::span(object).first(100), add), EYRIE_INVALID_ARGUMENT, "native code: ");
+  EXPECT_STATUS(load(format, 0, {}, add), EYRIE_INVALID_ARGUMENT, "native code: ");
+  EXPECT_FALSE(device->CanRun("spirv", 0));
+  EXPECT_FALSE(device->CanRun(format, uint64_t{1} << 63));
+  EXPECT_TRUE(device->CanRun(format, 0));
+}
+
 TEST_P(Cts, KernelErrorsEndTheSubmission) {
   if (!GetParam().runs) return;
   Buffer* buffer = Allocate(64);
@@ -354,6 +330,44 @@ TEST_P(Cts, PostsTasks) {
     EXPECT_TRUE(device->Post(&task));
     while (task.runs.load() <= i) usleep(10);
   }
+}
+
+TEST_P(Cts, WithdrawsTasks) {
+  struct Gate : Task {
+    std::atomic<bool> is_open{false}, is_begun{false}, is_left{false};
+  };
+  auto wait_for_gate = [](Task* task) {
+    auto& gate = *static_cast<Gate*>(task);
+    gate.is_begun = true;
+    while (!gate.is_open) usleep(10);
+    gate.is_left = true;
+  };
+  struct Count : Task {
+    std::atomic<uint32_t> runs{0};
+  } tasks[3];
+  EXPECT_FALSE(device->Withdraw(&tasks[0]));  // never posted
+  if (!GetParam().has_threads) return;
+  // All threads of the device are busy.
+  std::vector<Gate> gates(device->thread_count() - 1);
+  for (Gate& gate : gates) {
+    gate.run = wait_for_gate;
+    EXPECT_TRUE(device->Post(&gate));
+    while (!gate.is_begun) usleep(10);
+    EXPECT_FALSE(device->Withdraw(&gate));  // it has begun
+  }
+  for (Count& task : tasks) {
+    task.run = [](Task* task) { static_cast<Count*>(task)->runs.fetch_add(1); };
+    EXPECT_TRUE(device->Post(&task));
+  }
+  EXPECT_TRUE(device->Withdraw(&tasks[1]));
+  EXPECT_FALSE(device->Withdraw(&tasks[1]));
+  EXPECT_TRUE(device->Withdraw(&tasks[2]));
+  EXPECT_TRUE(device->Post(&tasks[2]));  // again
+  for (Gate& gate : gates) gate.is_open = true;
+  for (Gate& gate : gates)
+    while (!gate.is_left) usleep(10);
+  while (!tasks[0].runs || !tasks[2].runs) usleep(10);
+  EXPECT_EQ(tasks[1].runs, 0u);
 }
 
 TEST_P(Cts, Stops) {

@@ -79,6 +79,7 @@ class CpuDevice final : public Device {
   }
 
   bool Post(Task* task) override { return pool_.Post(task); }
+  bool Withdraw(Task* task) override { return pool_.Withdraw(task); }
 
  private:
   friend class ::eyrie::rt::Allocator;

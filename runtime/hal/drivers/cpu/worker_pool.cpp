@@ -265,6 +265,13 @@ bool WorkerPool::Post(Task* task) {
   return true;
 }
 
+bool WorkerPool::Withdraw(Task* task) {
+  MutexLock lock(sleep_mutex_);
+  if (!tasks_.Remove(task)) return false;
+  task_count_.fetch_sub(1, std::memory_order_relaxed);
+  return true;
+}
+
 int32_t WorkerPool::RunSlice(Job& job, uint32_t count, void* caller_local) {
   uint32_t threads = thread_count();
   job.chunk = count / (threads * 16);

@@ -36,6 +36,8 @@ class WorkerPool {
   int32_t Run(uint64_t count, RangeFunction function, void* context, void* caller_local);
   // Has a helper run the task. False if there are no helpers. From any thread.
   bool Post(Task* task);
+  // False if a helper has begun the task, or it was never posted. From any thread.
+  bool Withdraw(Task* task);
   // While work is submitted, idle workers wait for its next dispatch a little longer before they sleep.
   void BeginSubmission() { submissions_.fetch_add(1, std::memory_order_relaxed); }
   void EndSubmission() { submissions_.fetch_sub(1, std::memory_order_relaxed); }

@@ -85,6 +85,7 @@ class NullDevice final : public Device {
     return commands;
   }
   bool Post(Task*) override { return false; }
+  bool Withdraw(Task*) override { return false; }
 
  private:
   friend class ::eyrie::rt::Allocator;
