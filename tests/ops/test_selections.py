@@ -69,6 +69,24 @@ def test_strings(tmp_path):
     check(tmp_path, model, *feeds, want=lambda _, feed: {"y": np.compress(feed["c"], feed["x"], axis=1)})
 
 
+def test_different_numbers_with_nan(tmp_path):
+    """NaN equals NaN and comes last, as in NumPy; ONNX Runtime leaves this open."""
+    nodes = [node("Unique", ["x"], ["y", "first", "which", "count"])]
+    model = model_of(nodes, [("x", FLOAT, ["n"])], [("y", FLOAT, None), *((name, INT64, None) for name in ("first", "which", "count"))])
+    x = np.float32([3, np.nan, 1, np.nan, 3, -np.inf])
+    want = dict(zip(["y", "first", "which", "count"], np.unique(x, return_index=True, return_inverse=True, return_counts=True)))
+    check(tmp_path, model, {"x": x}, want=want, threads=BOTH)
+
+
+def test_different_strings(tmp_path):
+    nodes = [node("Unique", ["x"], ["y", "first", "which", "count"], name="differ", sorted=0)]
+    model = model_of(nodes, [("x", STRING, ["n"])], [("y", STRING, None), *((name, INT64, None) for name in ("first", "which", "count"))])
+    want = {"y": np.array(["b", "", "a"]), "first": np.array([0, 1, 4]), "which": np.array([0, 1, 0, 1, 2]), "count": np.array([2, 2, 1])}
+    check(tmp_path, model, {"x": np.array(["b", "", "b", "", "a"])}, want=want)
+    del model.graph.node[0].attribute[:]
+    refuse(tmp_path, model, "'differ'", "sorting strings is not supported")
+
+
 def test_what_is_refused(tmp_path):
     y = [("y", FLOAT, None)]
     refuse(tmp_path, model_of([node("Compress", ["x", "x"], ["y"], name="pick")], [X], y), "'pick'", "vector of booleans")
