@@ -41,6 +41,18 @@ struct Box {
     return s.op<arith::AndIOp>(isOne, s.less(threshold, s.divF(intersection, all)));
   }
 };
+
+/// The one number of an operand, read in a body; 0 without the operand.
+struct Threshold {
+  Value source;
+  int64_t rank = 0;
+
+  Threshold(Builder &b, const Tensor *t) : source(t ? b.value(*t) : Value()), rank(t ? t->rank() : 0) {}
+  Value get(const Scalar &s) const {
+    return source ? s.op<tensor::ExtractOp>(source, SmallVector<Value>(rank, s.index(0)))
+                  : s.number(s.b.getF32Type(), 0);
+  }
+};
 } // namespace
 
 static LogicalResult checkOperands(Builder &b, const Tensor &boxes, const Tensor &scores,
@@ -52,7 +64,8 @@ static LogicalResult checkOperands(Builder &b, const Tensor &boxes, const Tensor
   for (const Tensor *bound : bounds)
     if (bound && (!bound->elementType.isF32() || !bound->hasStaticShape() || !bound->numElements().is(1)))
       return b.error() << "a threshold must be one f32, found " << bound->str();
-  if (failed(checkSame(b, boxes.shape[0], scores.shape[0], "batches of boxes and scores")))
+  if (failed(checkSame(b, boxes.shape[2], 4, "numbers of a box")) ||
+      failed(checkSame(b, boxes.shape[0], scores.shape[0], "batches of boxes and scores")))
     return failure();
   return checkSame(b, boxes.shape[1], scores.shape[2], "numbers of boxes and scores");
 }
@@ -61,7 +74,7 @@ static LogicalResult checkOperands(Builder &b, const Tensor &boxes, const Tensor
 static Tensor bestBoxes(Builder &b, const Tensor &left) {
   Type i64 = b.builder.getI64Type();
   AffineMap outMap = projection(b, 3, {0, 1});
-  auto none = cast<TypedAttr>(static_cast<Attribute>(extremeAttr(left.elementType, false, /*lowest=*/true)));
+  TypedAttr none = extremeAttr(left.elementType, false, /*lowest=*/true);
   Tensor best = reduceAxes(b, left, b.identity(3), left.shape, int64_t(2), none, false,
                            [](const Scalar &s, Value acc, ValueRange args) { return s.max(acc, args[0]); });
   int64_t past = int64_t(1) << 62;
@@ -77,58 +90,36 @@ static Tensor bestBoxes(Builder &b, const Tensor &left) {
   });
 }
 
-/// The one number of an operand, read in a body.
-static Value readNumber(const Scalar &s, Value source, int64_t rank) {
-  return s.op<tensor::ExtractOp>(source, SmallVector<Value>(rank, s.index(0)));
+/// The scores of the boxes that count; minus infinity for the others.
+static Tensor scoresThatCount(Builder &b, const Tensor &scores, const Tensor *least) {
+  Threshold bound(b, least);
+  return elementwise(b, scores.shape, scores.elementType, scores, false, [&](const Scalar &s, ValueRange args) {
+    Value isGood = least ? s.less(bound.get(s), args[0]) : s.cmp(arith::CmpFPredicate::ORD, args[0], args[0]);
+    return s.select(isGood, args[0], s.like(args[0], -INFINITY));
+  });
 }
 
-FailureOr<Tensor> nonMaxSuppression(Builder &b, const Tensor &boxes, const Tensor &scores, const Tensor *most,
-                                    const Tensor *overlap, const Tensor *score, const SuppressionAttrs &attrs) {
-  Type i64 = b.builder.getI64Type(), f32 = b.builder.getF32Type();
-  if (failed(checkOperands(b, boxes, scores, {overlap, score})))
-    return failure();
-  auto limit = most ? b.integers(*most, "the most boxes of a class") : FailureOr<Dims>(Dims{0});
-  if (failed(limit))
-    return failure();
-  if (limit->size() != 1)
-    return b.error() << "the most boxes of a class must be one number, found " << most->str();
-  Dim batches = scores.shape[0], classes = scores.shape[1], count = scores.shape[2],
-      turns = max(min(limit->front(), count), 0);
-  if (turns.is(0) || product(scores.shape).is(0))
-    return b.empty({0, 3}, i64);
+/// `left` without the boxes `chosen` [B, C] and those that overlap them.
+static Tensor withoutOverlaps(Builder &b, const Tensor &left, const Tensor &chosenBoxes, const Tensor &boxes,
+                              const Threshold &overlap, bool isCentered) {
+  Value corners = b.value(boxes), chosen = b.value(chosenBoxes);
+  return elementwise(b, left.shape, left.elementType, left, false, [&](const Scalar &s, ValueRange args) {
+    Value batch = s.op<linalg::IndexOp>(0), number = s.op<linalg::IndexOp>(2), zero = s.number(s.b.getI64Type(), 0);
+    Value other = s.op<tensor::ExtractOp>(chosen, ValueRange{batch, Value(s.op<linalg::IndexOp>(1))});
+    Value at = s.op<arith::IndexCastOp>(s.b.getIndexType(), s.max(other, zero));
+    Box mine = Box::read(s, corners, batch, number, isCentered);
+    Value isDropped = mine.overlaps(s, Box::read(s, corners, batch, at, isCentered), overlap.get(s));
+    isDropped = s.op<arith::OrIOp>(isDropped, s.cmp(arith::CmpIPredicate::eq, other, s.loopNumber(2)));
+    isDropped = s.op<arith::AndIOp>(isDropped, s.cmp(arith::CmpIPredicate::sge, other, zero));
+    return s.select(isDropped, s.like(args[0], -INFINITY), args[0]);
+  });
+}
 
-  // 1. The boxes that count at all; the others have a score of minus infinity.
-  Value lowest = score ? b.value(*score) : Value();
-  Tensor left = elementwise(b, scores.shape, f32, scores, false, [&](const Scalar &s, ValueRange args) {
-    Value isGood = lowest ? s.less(readNumber(s, lowest, score->rank()), args[0])
-                          : s.cmp(arith::CmpFPredicate::ORD, args[0], args[0]);
-    return s.select(isGood, args[0], s.number(f32, -INFINITY));
-  });
-  // 2. One turn for each box that a class may keep.
-  Value corners = b.value(boxes), threshold = overlap ? b.value(*overlap) : Value();
-  SmallVector<Tensor> inits{left, b.splat({turns, batches, classes}, i64, -1)};
-  SmallVector<Tensor> last = loopWhile(b, turns, inits, [&](Dim turn, ArrayRef<Tensor> carried, Value &goesOn) {
-    Tensor best = bestBoxes(b, carried[0]);
-    Value bestValue = best.value;
-    Tensor next = elementwise(b, scores.shape, f32, carried[0], false, [&](const Scalar &s, ValueRange args) {
-      Value batch = s.op<linalg::IndexOp>(0), kind = s.op<linalg::IndexOp>(1), number = s.op<linalg::IndexOp>(2);
-      Value chosen = s.op<tensor::ExtractOp>(bestValue, ValueRange{batch, kind});
-      Value isChosen = s.cmp(arith::CmpIPredicate::eq, chosen, s.loopNumber(2));
-      Value at = s.op<arith::IndexCastOp>(s.b.getIndexType(), s.max(chosen, s.like(chosen, 0)));
-      Value bound = threshold ? readNumber(s, threshold, overlap->rank()) : s.number(f32, 0);
-      Box mine = Box::read(s, corners, batch, number, attrs.isCentered);
-      Value isDropped = mine.overlaps(s, Box::read(s, corners, batch, at, attrs.isCentered), bound);
-      Value hasChosen = s.cmp(arith::CmpIPredicate::sge, chosen, s.like(chosen, 0));
-      isDropped = s.op<arith::AndIOp>(hasChosen, s.op<arith::OrIOp>(isChosen, isDropped));
-      return s.select(isDropped, s.number(f32, -INFINITY), args[0]);
-    });
-    Tensor highest = *reduce(b, Reduce::Max, best, ArrayRef<int64_t>{0, 1}, /*keepDims=*/false);
-    Dim number = b.integers(highest, "the best boxes")->front();
-    goesOn = arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::sge, b.index(number), b.index(0));
-    return SmallVector<Tensor>{next, withRow(b, carried[1], best, turn)};
-  });
-  // 3. What was chosen, by batch and class.
-  Tensor chosen = b.reshape(b.transpose(last[1], {1, 2, 0}), {batches * classes * turns});
+/// The rows [batch, class, number] of what each turn chose [turns, B, C]; -1 is none.
+static FailureOr<Tensor> rowsOf(Builder &b, const Tensor &chosenInTurns) {
+  Type i64 = b.builder.getI64Type();
+  Dim turns = chosenInTurns.shape[0], batches = chosenInTurns.shape[1], classes = chosenInTurns.shape[2];
+  Tensor chosen = b.reshape(b.transpose(chosenInTurns, {1, 2, 0}), {batches * classes * turns});
   Tensor isChosen =
       elementwise(b, chosen.shape, b.builder.getI1Type(), chosen, false, [](const Scalar &s, ValueRange args) {
         return s.cmp(arith::CmpIPredicate::sge, args[0], s.like(args[0], 0));
@@ -151,6 +142,33 @@ FailureOr<Tensor> nonMaxSuppression(Builder &b, const Tensor &boxes, const Tenso
     auto isColumn = [&](int64_t c) { return s.cmp(arith::CmpIPredicate::eq, column, s.index(c)); };
     return s.select(isColumn(0), batch, s.select(isColumn(1), kind, number));
   });
+}
+
+FailureOr<Tensor> nonMaxSuppression(Builder &b, const Tensor &boxes, const Tensor &scores, const Tensor *most,
+                                    const Tensor *overlap, const Tensor *score, bool isCentered) {
+  Type i64 = b.builder.getI64Type();
+  if (failed(checkOperands(b, boxes, scores, {overlap, score})))
+    return failure();
+  auto limit = most ? b.integers(*most, "the most boxes of a class") : FailureOr<Dims>(Dims{0});
+  if (failed(limit))
+    return failure();
+  if (limit->size() != 1)
+    return b.error() << "the most boxes of a class must be one number, found " << most->str();
+  Dim turns = max(min(limit->front(), scores.shape[2]), 0);
+  if (turns.is(0) || product(scores.shape).is(0))
+    return b.empty({0, 3}, i64);
+  Threshold bound(b, overlap);
+  SmallVector<Tensor> inits{scoresThatCount(b, scores, score),
+                            b.splat({turns, scores.shape[0], scores.shape[1]}, i64, -1)};
+  SmallVector<Tensor> last = loopWhile(b, turns, inits, [&](Dim turn, ArrayRef<Tensor> carried, Value &goesOn) {
+    Tensor best = bestBoxes(b, carried[0]);
+    Tensor highest = *reduce(b, Reduce::Max, best, ArrayRef<int64_t>{0, 1}, /*keepDims=*/false);
+    Dim number = b.integers(highest, "the best boxes")->front();
+    goesOn = arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::sge, b.index(number), b.index(0));
+    return SmallVector<Tensor>{withoutOverlaps(b, carried[0], best, boxes, bound, isCentered),
+                               withRow(b, carried[1], best, turn)};
+  });
+  return rowsOf(b, last[1]);
 }
 
 } // namespace eyrie::ops

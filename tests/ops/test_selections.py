@@ -91,3 +91,8 @@ def test_what_is_refused(tmp_path):
     y = [("y", FLOAT, None)]
     refuse(tmp_path, model_of([node("Compress", ["x", "x"], ["y"], name="pick")], [X], y), "'pick'", "vector of booleans")
     refuse(tmp_path, model_of([node("Compress", ["x", "c"], ["y"], name="pick", axis=2)], [X, ("c", BOOL, ["k"])], y), "'pick'", "axis 2")
+    indices = [("y", INT64, None)]
+    refuse(tmp_path, model_of([node("NonMaxSuppression", ["x", "x"], ["y"], name="keep")], [X], indices), "'keep'", "expected boxes")
+    given = [("b", FLOAT, [1, 6, 4]), ("s", FLOAT, [1, 2, 6]), ("most", INT64, [2]), ("t", FLOAT, [2])]
+    for inputs, says in (["b", "s", "most"], "one number"), (["b", "s", "", "t"], "one f32"):
+        refuse(tmp_path, model_of([node("NonMaxSuppression", inputs, ["y"], name="keep")], given, indices), "'keep'", says)

@@ -21,7 +21,7 @@ Result unique(OpNode &n) {
 
 Result nonMaxSuppression(OpNode &n) {
   return ops::nonMaxSuppression(n.b, n.required(0), n.required(1), n.input(2), n.input(3), n.input(4),
-                                {n.flag("center_point_box", false)});
+                                n.flag("center_point_box", false));
 }
 
 const OpRow rows[] = {
