@@ -8,10 +8,10 @@ using namespace mlir;
 namespace eyrie::ops {
 
 /// Elements of one block, and the length of an axis that is scanned without blocks.
-static constexpr int64_t kBlock = 32, kShort = 64;
-/// How often an axis of unknown length is cut into blocks: beyond this many blocks of blocks a scan gets slower than
-/// linear, at some ten million elements.
-static constexpr int kLevels = 2;
+static constexpr int64_t kBlock = 16, kShort = 64;
+/// How often an axis of unknown length is cut into blocks of blocks. At a hundred million elements the work begins to
+/// grow faster than their number.
+static constexpr int kLevels = 3;
 
 /// For each index of `shape` what `body` makes of the numbers 0 to kBlock - 1, one after the other. A reduction, so
 /// that it is computed once and not again by every reader.
@@ -60,11 +60,10 @@ static Tensor scanShort(Builder &b, const Tensor &x, const ScanAttrs &attrs) {
                     });
 }
 
-/// The combination of the elements of each block.
-static Tensor blockTotals(Builder &b, const Tensor &x, const ScanAttrs &attrs) {
+/// The combination of the elements of each block, in `type`.
+static Tensor blockTotals(Builder &b, const Tensor &x, const ScanAttrs &attrs, Type type) {
   Dims shape = x.shape;
   shape[attrs.axis] = ceilDiv(x.shape[attrs.axis], kBlock);
-  Type type = computeType(x.elementType);
   Count size(b, x.shape[attrs.axis]);
   Value source = b.value(x);
   return foldBlock(b, shape, numberAttr(type, attrs.neutral),
@@ -83,7 +82,8 @@ static Tensor scanWide(Builder &b, const Tensor &x, const ScanAttrs &attrs, int 
     return scanShort(b, x, attrs);
   ScanAttrs ofBlocks = attrs;
   ofBlocks.exclusive = true;
-  Tensor before = scanWide(b, blockTotals(b, x, attrs), ofBlocks, size.isConstant() ? levels : levels - 1);
+  Tensor before = scanWide(b, blockTotals(b, x, attrs, computeType(x.elementType)), ofBlocks,
+                           size.isConstant() ? levels : levels - 1);
   Count length(b, size);
   Value source = b.value(x), totals = b.value(before);
   auto isBefore = attrs.exclusive ? arith::CmpIPredicate::slt : arith::CmpIPredicate::sle;
@@ -164,18 +164,15 @@ FailureOr<Tensor> positionsOf(Builder &b, const Tensor &mask) {
         places.push_back(i);
     return fromContents(i64, Dim(places.size()), places);
   }
-  auto wide = cast(b, mask, i64, false);
-  if (failed(wide))
-    return failure();
   ScanAttrs attrs{Binary::Add, 0, 0, /*exclusive=*/true, false};
-  Tensor totals = blockTotals(b, *wide, attrs), before = scan(b, totals, attrs);
+  Tensor totals = blockTotals(b, mask, attrs, i64), before = scan(b, totals, attrs);
   auto total = reduce(b, Reduce::Sum, totals, ArrayRef<int64_t>{0}, /*keepDims=*/false);
   if (failed(total))
     return failure();
   auto count = b.integers(*total, "the number of elements", /*lower=*/0);
   if (failed(count))
     return failure();
-  Value blocks = b.value(blocksOf(b, before, count->front())), starts = b.value(before), source = b.value(*wide);
+  Value blocks = b.value(blocksOf(b, before, count->front())), starts = b.value(before), source = b.value(mask);
   Count length(b, size);
   // Minus the number of places in the block that are still to pass, until the one is found.
   return foldBlock(b, count->front(), numberAttr(i64, -1),
