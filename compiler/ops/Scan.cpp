@@ -1,5 +1,4 @@
 #include "compiler/ops/Scan.h"
-#include "compiler/ops/Scalar.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -129,6 +128,22 @@ std::optional<bool> allNonZero(const Tensor &x) {
   return std::nullopt;
 }
 
+Value lastWhere(const Scalar &s, Value size, llvm::function_ref<Value(const Scalar &, Value middle)> holds) {
+  // As many halvings as the size has bits.
+  Value bits = s.sub(s.like(size, 64), s.op<math::CountLeadingZerosOp>(size));
+  Value steps = s.op<arith::IndexCastOp>(s.b.getIndexType(), bits);
+  SmallVector<Value> range{s.like(size, 0), size};
+  auto halving = scf::ForOp::create(
+      s.b, s.loc, s.index(0), steps, s.index(1), range, [&](OpBuilder &b, Location loc, Value, ValueRange range) {
+        Scalar s{b, loc};
+        Value middle = s.op<arith::ShRUIOp>(s.add(range[0], range[1]), s.like(range[0], 1));
+        Value isHere = holds(s, middle);
+        scf::YieldOp::create(b, loc,
+                             ValueRange{s.select(isHere, middle, range[0]), s.select(isHere, range[1], middle)});
+      });
+  return halving.getResult(0);
+}
+
 /// The block of each of `count` places: the last one before which there are not more of them.
 static Tensor blocksOf(Builder &b, const Tensor &before, Dim count) {
   Value starts = b.value(before);
@@ -136,21 +151,11 @@ static Tensor blocksOf(Builder &b, const Tensor &before, Dim count) {
   Type i64 = b.builder.getI64Type();
   return b.map({count}, i64, {}, {}, [&](OpBuilder &builder, Location loc, ValueRange) -> Value {
     Scalar s{builder, loc};
-    Value number = s.loopNumber(0), size = blocks.get(s, i64);
-    // Halving: as many steps as the number of blocks has bits.
-    Value bits = s.sub(s.number(i64, 64), s.op<math::CountLeadingZerosOp>(size));
-    Value steps = s.op<arith::IndexCastOp>(builder.getIndexType(), bits);
-    SmallVector<Value> inits{s.number(i64, 0), size};
-    auto halving = scf::ForOp::create(
-        builder, loc, s.index(0), steps, s.index(1), inits, [&](OpBuilder &b, Location loc, Value, ValueRange range) {
-          Scalar s{b, loc};
-          Value middle = s.op<arith::ShRUIOp>(s.add(range[0], range[1]), s.number(i64, 1));
-          Value start = s.op<tensor::ExtractOp>(starts, Value(s.op<arith::IndexCastOp>(b.getIndexType(), middle)));
-          Value isNotPast = s.cmp(arith::CmpIPredicate::sle, start, number);
-          Value low = s.select(isNotPast, middle, range[0]), high = s.select(isNotPast, range[1], middle);
-          scf::YieldOp::create(b, loc, ValueRange{low, high});
-        });
-    return halving.getResult(0);
+    Value number = s.loopNumber(0);
+    return lastWhere(s, blocks.get(s, i64), [&](const Scalar &s, Value block) {
+      Value at = s.op<arith::IndexCastOp>(s.b.getIndexType(), block);
+      return s.cmp(arith::CmpIPredicate::sle, s.op<tensor::ExtractOp>(starts, at), number);
+    });
   });
 }
 

@@ -1,7 +1,7 @@
-// The different elements, or slices, of a tensor. Each looks for its equals among all, as topK does.
-#include "compiler/ops/Scalar.h"
+// The different elements, or slices, of a tensor, by sorting them.
 #include "compiler/ops/Scan.h"
 #include "compiler/ops/Select.h"
+#include "compiler/ops/Sort.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -52,48 +52,30 @@ private:
 
 static Value toIndex(const Scalar &s, Value number) { return s.op<arith::IndexCastOp>(s.b.getIndexType(), number); }
 
-/// result[i] = combination over j of what `body` makes of x[i] and y[j], integers both.
-static Tensor combinePairs(Builder &b, const Tensor &x, const Tensor &y, int64_t init,
-                           llvm::function_ref<Value(const Scalar &, Value acc, Value x, Value y)> body) {
-  Tensor start = b.splat(x.shape, b.builder.getI64Type(), init);
-  return b.reduce(start, projection(b, 2, {0}), 1u, {x, y}, {projection(b, 2, {0}), projection(b, 2, {1})},
-                  [&](OpBuilder &builder, Location loc, ValueRange args) {
-                    return body(Scalar{builder, loc}, args[2], args[0], args[1]);
-                  });
+static Value readAt(const Scalar &s, Value source, Value number) {
+  return s.op<tensor::ExtractOp>(source, toIndex(s, number));
 }
 
-/// How many of y equal each of x.
-static Tensor countEqual(Builder &b, const Tensor &x, const Tensor &y) {
-  return combinePairs(b, x, y, 0, [](const Scalar &s, Value acc, Value x, Value y) {
-    return s.add(acc, s.op<arith::ExtUIOp>(acc.getType(), s.cmp(arith::CmpIPredicate::eq, x, y)));
-  });
-}
-
-/// The place in y of each of x.
-static Tensor placesIn(Builder &b, const Tensor &x, const Tensor &y) {
-  return combinePairs(b, x, y, 0, [](const Scalar &s, Value acc, Value x, Value y) {
-    return s.select(s.cmp(arith::CmpIPredicate::eq, x, y), s.loopNumber(1), acc);
-  });
-}
-
-static Tensor numbersTo(Builder &b, Dim count) {
-  return b.map({count}, b.builder.getI64Type(), {}, {},
-               [](OpBuilder &builder, Location loc, ValueRange) { return Scalar{builder, loc}.loopNumber(0); });
-}
-
-/// `found`, the numbers of different rows, in the order of the rows.
-static Tensor sortedRows(Builder &b, const Tensor &found, const Rows &rows) {
-  Tensor rank = combinePairs(b, found, found, 0, [&](const Scalar &s, Value acc, Value x, Value y) {
-    Value order = rows.compare(s, toIndex(s, y), toIndex(s, x));
-    Value comesFirst = s.cmp(arith::CmpIPredicate::slt, order, s.like(acc, 0));
-    return s.add(acc, s.op<arith::ExtUIOp>(acc.getType(), comesFirst));
-  });
-  Tensor place = placesIn(b, numbersTo(b, found.shape[0]), rank);
-  Value source = b.value(found), at = b.value(place);
-  return b.map(found.shape, found.elementType, {}, {}, [&](OpBuilder &builder, Location loc, ValueRange) -> Value {
+/// A vector of integers: `body` makes each from its number.
+static Tensor integersOf(Builder &b, Dim count, llvm::function_ref<Value(const Scalar &, Value number)> body) {
+  return b.map({count}, b.builder.getI64Type(), {}, {}, [&](OpBuilder &builder, Location loc, ValueRange) {
     Scalar s{builder, loc};
-    Value which = s.op<tensor::ExtractOp>(at, Value(s.op<linalg::IndexOp>(0)));
-    return s.op<tensor::ExtractOp>(source, toIndex(s, which));
+    return body(s, s.loopNumber(0));
+  });
+}
+
+/// The elements of `x` [n] at the places `at` [m].
+static Tensor pick(Builder &b, const Tensor &x, const Tensor &at) {
+  Value source = b.value(x), places = b.value(at);
+  return integersOf(b, at.shape[0],
+                    [&](const Scalar &s, Value number) { return readAt(s, source, readAt(s, places, number)); });
+}
+
+/// The numbers of the elements of `x`, integers, in ascending order.
+static Tensor sortedNumbers(Builder &b, const Tensor &x) {
+  Value source = b.value(x);
+  return sortedOrder(b, x.shape[0], [&](const Scalar &s, Value i, Value j) {
+    return s.sub(readAt(s, source, i), readAt(s, source, j));
   });
 }
 
@@ -112,20 +94,45 @@ FailureOr<SmallVector<Tensor>> unique(Builder &b, const Tensor &given, std::opti
     }
   Tensor table = b.reshape(b.transpose(x, order), {count, width});
   Rows rows{b.value(table), Count(b, width), x.isUnsigned};
-  // 2. The first of each row's equals, and those rows that are the first.
-  Tensor numbers = numbersTo(b, count);
-  Tensor first = combinePairs(b, numbers, numbers, INT64_MAX >> 1, [&](const Scalar &s, Value acc, Value i, Value j) {
-    Value order = rows.compare(s, toIndex(s, i), toIndex(s, j));
-    return s.select(s.cmp(arith::CmpIPredicate::eq, order, s.like(acc, 0)), s.min(acc, j), acc);
+  auto compare = [&](const Scalar &s, Value i, Value j) { return rows.compare(s, toIndex(s, i), toIndex(s, j)); };
+  // 2. Sorted, equal ones stand together, the first of them at their head.
+  Tensor sorted = sortedOrder(b, count, compare);
+  Value inOrder = b.value(sorted);
+  Tensor isHead = integersOf(b, count, [&](const Scalar &s, Value number) {
+    Value one = s.like(number, 1), before = s.max(s.sub(number, one), s.like(number, 0));
+    Value difference = compare(s, readAt(s, inOrder, before), readAt(s, inOrder, number));
+    return s.select(s.cmp(arith::CmpIPredicate::eq, number, s.like(number, 0)), one, difference);
   });
-  Tensor isFirst =
-      elementwise(b, first.shape, b.builder.getI1Type(), {first, numbers}, false,
-                  [](const Scalar &s, ValueRange args) { return s.cmp(arith::CmpIPredicate::eq, args[0], args[1]); });
-  auto found = positionsOf(b, isFirst);
-  if (failed(found))
+  auto mask = cast(b, isHead, b.builder.getI1Type(), false);
+  if (failed(mask))
     return failure();
-  // 3. The results.
-  Tensor indices = isSorted ? sortedRows(b, *found, rows) : *found;
+  auto heads = positionsOf(b, *mask);
+  if (failed(heads))
+    return failure();
+  Dim found = heads->shape[0];
+  Count foundCount(b, found), allCount(b, count);
+  // 3. Where each stands first, how many of it there are, and which one each row is.
+  Tensor indices = pick(b, sorted, *heads);
+  Value starts = b.value(*heads), firsts = b.value(indices);
+  Tensor counts = integersOf(b, found, [&](const Scalar &s, Value number) {
+    Type i64 = number.getType();
+    Value next = s.add(number, s.like(number, 1)), last = s.sub(foundCount.get(s, i64), s.like(number, 1));
+    Value end = readAt(s, starts, s.min(next, last));
+    end = s.select(s.cmp(arith::CmpIPredicate::eq, number, last), allCount.get(s, i64), end);
+    return s.sub(end, readAt(s, starts, number));
+  });
+  Tensor which = integersOf(b, count, [&](const Scalar &s, Value number) {
+    return lastWhere(s, foundCount.get(s, number.getType()), [&](const Scalar &s, Value middle) {
+      Value order = compare(s, readAt(s, firsts, middle), number);
+      return s.cmp(arith::CmpIPredicate::sle, order, s.like(order, 0));
+    });
+  });
+  if (!isSorted) {
+    Tensor byAppearance = sortedNumbers(b, indices);
+    which = pick(b, sortedNumbers(b, byAppearance), which); // sorting a permutation gives its inverse
+    indices = pick(b, indices, byAppearance);
+    counts = pick(b, counts, byAppearance);
+  }
   Dims shape = x.shape;
   shape[*position] = indices.shape[0];
   Value places = b.value(indices);
@@ -134,7 +141,7 @@ FailureOr<SmallVector<Tensor>> unique(Builder &b, const Tensor &given, std::opti
     from[*position] = toIndex(s, s.op<tensor::ExtractOp>(places, at[*position]));
     return from;
   });
-  return SmallVector<Tensor>{y, indices, placesIn(b, first, indices), countEqual(b, indices, first)};
+  return SmallVector<Tensor>{y, indices, which, counts};
 }
 
 } // namespace eyrie::ops

@@ -54,6 +54,7 @@ add("Unique", np.array([200, 3, 255, 3, 0, 200], np.uint8), name="u8", outputs=4
 add("Unique", bools(2, 9), name="bool", outputs=4)
 add("Unique", np.float32([-0.0, 3, 0.0, np.inf, -np.inf, 3]), name="infinite", outputs=4)
 add("Unique", np.float32([3, 1, 3, 2]), name="one_output")
+add("Unique", ints(5000, low=0, high=3000), name="many", outputs=4, dims=[["n"]], also=[[ints(n)] for n in (1, 2, 3, 16, 17, 1023, 1024, 1025)])
 
 
 def boxes(*shape):

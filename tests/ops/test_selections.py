@@ -78,6 +78,13 @@ def test_different_numbers_with_nan(tmp_path):
     check(tmp_path, model, {"x": x}, want=want, threads=BOTH)
 
 
+def test_no_boxes(tmp_path):
+    inputs = [("b", FLOAT, ["batch", "n", 4]), ("s", FLOAT, ["batch", "c", "n"]), ("most", INT64, [])]
+    model = model_of([node("NonMaxSuppression", ["b", "s", "most"], ["y"])], inputs, [("y", INT64, None)])
+    feeds = [{"b": f32(batch, n, 4), "s": f32(batch, c, n), "most": np.array(most)} for batch, c, n, most in ((0, 1, 4, 2), (1, 0, 4, 2), (1, 2, 0, 2), (1, 2, 4, -5))]
+    check(tmp_path, model, *feeds, want={"y": np.zeros((0, 3), np.int64)})
+
+
 def test_different_strings(tmp_path):
     nodes = [node("Unique", ["x"], ["y", "first", "which", "count"], name="differ", sorted=0)]
     model = model_of(nodes, [("x", STRING, ["n"])], [("y", STRING, None), *((name, INT64, None) for name in ("first", "which", "count"))])
