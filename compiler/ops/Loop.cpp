@@ -80,4 +80,37 @@ SmallVector<Tensor> countedLoop(Builder &b, Dim trips, ArrayRef<Tensor> inits,
   return results;
 }
 
+SmallVector<Tensor> loopWhile(Builder &b, Dim trips, ArrayRef<Tensor> inits,
+                              llvm::function_ref<SmallVector<Tensor>(Dim, ArrayRef<Tensor>, Value &)> body) {
+  // The number of the turn, whether there is another one, what is carried.
+  SmallVector<Value> values{b.index(0), arith::ConstantIntOp::create(b.builder, b.loc, 1, 1)};
+  for (const Tensor &init : inits)
+    values.push_back(b.value(init));
+  Value one = b.index(1), end = b.index(trips);
+  SmallVector<Location> locs(values.size(), b.loc);
+  auto loop = scf::WhileOp::create(b.builder, b.loc, ValueRange(values).getTypes(), values);
+  OpBuilder::InsertionGuard guard(b.builder);
+  Block &before = *b.builder.createBlock(&loop.getBefore(), {}, ValueRange(values).getTypes(), locs);
+  Value isLeft = arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::slt, before.getArgument(0), end);
+  isLeft = arith::AndIOp::create(b.builder, b.loc, isLeft, before.getArgument(1));
+  scf::ConditionOp::create(b.builder, b.loc, isLeft, before.getArguments());
+
+  Block &after = *b.builder.createBlock(&loop.getAfter(), {}, ValueRange(values).getTypes(), locs);
+  SmallVector<Tensor> carried;
+  for (auto [init, argument] : llvm::zip_equal(inits, after.getArguments().drop_front(2)))
+    carried.push_back(tied(b, argument, init.shape, init));
+  Value goesOn, number = after.getArgument(0);
+  SmallVector<Tensor> made = body(b.dims.opaque(number, "turn", /*lower=*/0), carried, goesOn);
+  SmallVector<Value> next{arith::AddIOp::create(b.builder, b.loc, number, one), goesOn};
+  for (const Tensor &t : made)
+    next.push_back(b.value(t));
+  scf::YieldOp::create(b.builder, b.loc, next);
+
+  b.builder.setInsertionPointAfter(loop);
+  SmallVector<Tensor> results;
+  for (auto [init, result] : llvm::zip_equal(inits, loop.getResults().drop_front(2)))
+    results.push_back(tied(b, result, init.shape, init));
+  return results;
+}
+
 } // namespace eyrie::ops

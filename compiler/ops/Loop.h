@@ -21,5 +21,9 @@ Tensor withRow(Builder &b, const Tensor &x, const Tensor &row, Dim index);
 /// whose types and shapes must be the same. The results are the last values.
 SmallVector<Tensor> countedLoop(Builder &b, Dim trips, ArrayRef<Tensor> inits,
                                 llvm::function_ref<SmallVector<Tensor>(Dim turn, ArrayRef<Tensor> carried)> body);
+/// The same, ending after a turn that sets `goesOn` (a boolean of the host) to false.
+SmallVector<Tensor>
+loopWhile(Builder &b, Dim trips, ArrayRef<Tensor> inits,
+          llvm::function_ref<SmallVector<Tensor>(Dim turn, ArrayRef<Tensor> carried, mlir::Value &goesOn)> body);
 
 } // namespace eyrie::ops

@@ -4,7 +4,9 @@
 #include "compiler/graph/Graph.h"
 #include "compiler/ops/LinearAttention.h"
 #include "compiler/ops/Random.h"
+#include "compiler/ops/Select.h"
 #include "compiler/ops/Signal.h"
+#include "compiler/ops/Suppression.h"
 #include "compiler/ops/Text.h"
 #include "compiler/ops/Vision.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -221,6 +223,32 @@ TEST_F(OpsTest, Reductions) {
   check(argReduce(b, true, x, 1, true, true), "i64[n, 1, 4]");
   check(cumSum(b, x, 1, true, true), "f32[n, 3, 4]");
   expectError(failed(reduce(b, Reduce::Sum, x, {3}, true)), "out of range");
+}
+
+TEST_F(OpsTest, Selections) {
+  Tensor x = input({n, 3, 4}), mask = input({3}, opBuilder.getI1Type());
+  check(nonZero(b, floats({0, 2, 0, 3})), "i64[1, 2]");
+  check(nonZero(b, b.splat({n, 3}, f32, 0)), "i64[2, 0]");
+  check(nonZero(b, b.splat({n, 3}, f32, 7)), "i64[2, 3*n]");
+  for (Dims shape : {Dims{}, Dims{n}, Dims{2, n, 3}}) {
+    auto places = nonZero(b, input(shape));
+    ASSERT_TRUE(succeeded(places)) << errors;
+    EXPECT_EQ(places->str().rfind("i64[" + std::to_string(shape.size()) + ", ", 0), 0u) << places->str();
+  }
+  auto picked = compress(b, x, mask, 1);
+  ASSERT_TRUE(succeeded(picked)) << errors;
+  EXPECT_EQ(picked->rank(), 3);
+  check(compress(b, x, fromConstant(mlir::DenseElementsAttr::get(mask.type(), {true, false, true})), -2),
+        "f32[n, 2, 4]");
+  auto different = unique(b, x, std::nullopt, true);
+  ASSERT_TRUE(succeeded(different)) << errors;
+  check((*different)[2], "i64[12*n]");
+  Tensor most = list({5});
+  auto kept = nonMaxSuppression(b, input({n, 10, 4}), input({n, 2, 10}), &most, nullptr, nullptr, false);
+  ASSERT_TRUE(succeeded(kept)) << errors;
+  EXPECT_TRUE(kept->shape[1].is(3));
+  expectError(failed(compress(b, x, x, 1)), "vector of booleans");
+  expectError(failed(nonMaxSuppression(b, mask, x, &most, nullptr, nullptr, false)), "expected boxes");
 }
 
 TEST_F(OpsTest, Normalisations) {

@@ -1,5 +1,4 @@
 #include "compiler/ops/Scan.h"
-#include "compiler/ops/Scalar.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -8,10 +7,10 @@ using namespace mlir;
 namespace eyrie::ops {
 
 /// Elements of one block, and the length of an axis that is scanned without blocks.
-static constexpr int64_t kBlock = 32, kShort = 64;
-/// How often an axis of unknown length is cut into blocks: beyond this many blocks of blocks a scan gets slower than
-/// linear, at some ten million elements.
-static constexpr int kLevels = 2;
+static constexpr int64_t kBlock = 16, kShort = 64;
+/// How often an axis of unknown length is cut into blocks of blocks. At a hundred million elements the work begins to
+/// grow faster than their number.
+static constexpr int kLevels = 3;
 
 /// For each index of `shape` what `body` makes of the numbers 0 to kBlock - 1, one after the other. A reduction, so
 /// that it is computed once and not again by every reader.
@@ -60,11 +59,10 @@ static Tensor scanShort(Builder &b, const Tensor &x, const ScanAttrs &attrs) {
                     });
 }
 
-/// The combination of the elements of each block.
-static Tensor blockTotals(Builder &b, const Tensor &x, const ScanAttrs &attrs) {
+/// The combination of the elements of each block, in `type`.
+static Tensor blockTotals(Builder &b, const Tensor &x, const ScanAttrs &attrs, Type type) {
   Dims shape = x.shape;
   shape[attrs.axis] = ceilDiv(x.shape[attrs.axis], kBlock);
-  Type type = computeType(x.elementType);
   Count size(b, x.shape[attrs.axis]);
   Value source = b.value(x);
   return foldBlock(b, shape, numberAttr(type, attrs.neutral),
@@ -83,7 +81,8 @@ static Tensor scanWide(Builder &b, const Tensor &x, const ScanAttrs &attrs, int 
     return scanShort(b, x, attrs);
   ScanAttrs ofBlocks = attrs;
   ofBlocks.exclusive = true;
-  Tensor before = scanWide(b, blockTotals(b, x, attrs), ofBlocks, size.isConstant() ? levels : levels - 1);
+  Tensor before = scanWide(b, blockTotals(b, x, attrs, computeType(x.elementType)), ofBlocks,
+                           size.isConstant() ? levels : levels - 1);
   Count length(b, size);
   Value source = b.value(x), totals = b.value(before);
   auto isBefore = attrs.exclusive ? arith::CmpIPredicate::slt : arith::CmpIPredicate::sle;
@@ -129,6 +128,22 @@ std::optional<bool> allNonZero(const Tensor &x) {
   return std::nullopt;
 }
 
+Value lastWhere(const Scalar &s, Value size, llvm::function_ref<Value(const Scalar &, Value middle)> holds) {
+  // As many halvings as the size has bits.
+  Value bits = s.sub(s.like(size, 64), s.op<math::CountLeadingZerosOp>(size));
+  Value steps = s.op<arith::IndexCastOp>(s.b.getIndexType(), bits);
+  SmallVector<Value> range{s.like(size, 0), size};
+  auto halving = scf::ForOp::create(
+      s.b, s.loc, s.index(0), steps, s.index(1), range, [&](OpBuilder &b, Location loc, Value, ValueRange range) {
+        Scalar s{b, loc};
+        Value middle = s.op<arith::ShRUIOp>(s.add(range[0], range[1]), s.like(range[0], 1));
+        Value isHere = holds(s, middle);
+        scf::YieldOp::create(b, loc,
+                             ValueRange{s.select(isHere, middle, range[0]), s.select(isHere, range[1], middle)});
+      });
+  return halving.getResult(0);
+}
+
 /// The block of each of `count` places: the last one before which there are not more of them.
 static Tensor blocksOf(Builder &b, const Tensor &before, Dim count) {
   Value starts = b.value(before);
@@ -136,21 +151,11 @@ static Tensor blocksOf(Builder &b, const Tensor &before, Dim count) {
   Type i64 = b.builder.getI64Type();
   return b.map({count}, i64, {}, {}, [&](OpBuilder &builder, Location loc, ValueRange) -> Value {
     Scalar s{builder, loc};
-    Value number = s.loopNumber(0), size = blocks.get(s, i64);
-    // Halving: as many steps as the number of blocks has bits.
-    Value bits = s.sub(s.number(i64, 64), s.op<math::CountLeadingZerosOp>(size));
-    Value steps = s.op<arith::IndexCastOp>(builder.getIndexType(), bits);
-    SmallVector<Value> inits{s.number(i64, 0), size};
-    auto halving = scf::ForOp::create(
-        builder, loc, s.index(0), steps, s.index(1), inits, [&](OpBuilder &b, Location loc, Value, ValueRange range) {
-          Scalar s{b, loc};
-          Value middle = s.op<arith::ShRUIOp>(s.add(range[0], range[1]), s.number(i64, 1));
-          Value start = s.op<tensor::ExtractOp>(starts, Value(s.op<arith::IndexCastOp>(b.getIndexType(), middle)));
-          Value isNotPast = s.cmp(arith::CmpIPredicate::sle, start, number);
-          Value low = s.select(isNotPast, middle, range[0]), high = s.select(isNotPast, range[1], middle);
-          scf::YieldOp::create(b, loc, ValueRange{low, high});
-        });
-    return halving.getResult(0);
+    Value number = s.loopNumber(0);
+    return lastWhere(s, blocks.get(s, i64), [&](const Scalar &s, Value block) {
+      Value at = s.op<arith::IndexCastOp>(s.b.getIndexType(), block);
+      return s.cmp(arith::CmpIPredicate::sle, s.op<tensor::ExtractOp>(starts, at), number);
+    });
   });
 }
 
@@ -164,18 +169,15 @@ FailureOr<Tensor> positionsOf(Builder &b, const Tensor &mask) {
         places.push_back(i);
     return fromContents(i64, Dim(places.size()), places);
   }
-  auto wide = cast(b, mask, i64, false);
-  if (failed(wide))
-    return failure();
   ScanAttrs attrs{Binary::Add, 0, 0, /*exclusive=*/true, false};
-  Tensor totals = blockTotals(b, *wide, attrs), before = scan(b, totals, attrs);
+  Tensor totals = blockTotals(b, mask, attrs, i64), before = scan(b, totals, attrs);
   auto total = reduce(b, Reduce::Sum, totals, ArrayRef<int64_t>{0}, /*keepDims=*/false);
   if (failed(total))
     return failure();
   auto count = b.integers(*total, "the number of elements", /*lower=*/0);
   if (failed(count))
     return failure();
-  Value blocks = b.value(blocksOf(b, before, count->front())), starts = b.value(before), source = b.value(*wide);
+  Value blocks = b.value(blocksOf(b, before, count->front())), starts = b.value(before), source = b.value(mask);
   Count length(b, size);
   // Minus the number of places in the block that are still to pass, until the one is found.
   return foldBlock(b, count->front(), numberAttr(i64, -1),

@@ -10,4 +10,9 @@ FailureOr<Tensor> nonZero(Builder &b, const Tensor &x);
 /// shorter selects nothing of the rest.
 FailureOr<Tensor> compress(Builder &b, const Tensor &x, const Tensor &condition, std::optional<int64_t> axis);
 
+/// The different elements of x, or its different slices along an axis: themselves, where each stands first in x, which
+/// of them each of x is, and how many of x each is (i64). In ascending order (NaN last), or in that of their first
+/// appearance.
+FailureOr<SmallVector<Tensor>> unique(Builder &b, const Tensor &x, std::optional<int64_t> axis, bool isSorted);
+
 } // namespace eyrie::ops

@@ -8,7 +8,7 @@ from small import model_of
 TENSOR = helper.make_tensor_type_proto(FLOAT, None)
 SEQUENCE = helper.make_sequence_type_proto(TENSOR)
 X = ("x", FLOAT, ["n", 3])
-OPSETS = (15, 18, 21)
+OPSETS = (15, 18, 28)
 
 
 def nothing(name, kind=TENSOR):

@@ -69,7 +69,37 @@ def test_strings(tmp_path):
     check(tmp_path, model, *feeds, want=lambda _, feed: {"y": np.compress(feed["c"], feed["x"], axis=1)})
 
 
+def test_different_numbers_with_nan(tmp_path):
+    """NaN equals NaN and comes last, as in NumPy; ONNX Runtime leaves this open."""
+    nodes = [node("Unique", ["x"], ["y", "first", "which", "count"])]
+    model = model_of(nodes, [("x", FLOAT, ["n"])], [("y", FLOAT, None), *((name, INT64, None) for name in ("first", "which", "count"))])
+    x = np.float32([3, np.nan, 1, np.nan, 3, -np.inf])
+    want = dict(zip(["y", "first", "which", "count"], np.unique(x, return_index=True, return_inverse=True, return_counts=True)))
+    check(tmp_path, model, {"x": x}, want=want, threads=BOTH)
+
+
+def test_no_boxes(tmp_path):
+    inputs = [("b", FLOAT, ["batch", "n", 4]), ("s", FLOAT, ["batch", "c", "n"]), ("most", INT64, [])]
+    model = model_of([node("NonMaxSuppression", ["b", "s", "most"], ["y"])], inputs, [("y", INT64, None)])
+    feeds = [{"b": f32(batch, n, 4), "s": f32(batch, c, n), "most": np.array(most)} for batch, c, n, most in ((0, 1, 4, 2), (1, 0, 4, 2), (1, 2, 0, 2), (1, 2, 4, -5))]
+    check(tmp_path, model, *feeds, want={"y": np.zeros((0, 3), np.int64)})
+
+
+def test_different_strings(tmp_path):
+    nodes = [node("Unique", ["x"], ["y", "first", "which", "count"], name="differ", sorted=0)]
+    model = model_of(nodes, [("x", STRING, ["n"])], [("y", STRING, None), *((name, INT64, None) for name in ("first", "which", "count"))])
+    want = {"y": np.array(["b", "", "a"]), "first": np.array([0, 1, 4]), "which": np.array([0, 1, 0, 1, 2]), "count": np.array([2, 2, 1])}
+    check(tmp_path, model, {"x": np.array(["b", "", "b", "", "a"])}, want=want)
+    del model.graph.node[0].attribute[:]
+    refuse(tmp_path, model, "'differ'", "sorting strings is not supported")
+
+
 def test_what_is_refused(tmp_path):
     y = [("y", FLOAT, None)]
     refuse(tmp_path, model_of([node("Compress", ["x", "x"], ["y"], name="pick")], [X], y), "'pick'", "vector of booleans")
     refuse(tmp_path, model_of([node("Compress", ["x", "c"], ["y"], name="pick", axis=2)], [X, ("c", BOOL, ["k"])], y), "'pick'", "axis 2")
+    indices = [("y", INT64, None)]
+    refuse(tmp_path, model_of([node("NonMaxSuppression", ["x", "x"], ["y"], name="keep")], [X], indices), "'keep'", "expected boxes")
+    given = [("b", FLOAT, [1, 6, 4]), ("s", FLOAT, [1, 2, 6]), ("most", INT64, [2]), ("t", FLOAT, [2])]
+    for inputs, says in (["b", "s", "most"], "one number"), (["b", "s", "", "t"], "one f32"):
+        refuse(tmp_path, model_of([node("NonMaxSuppression", inputs, ["y"], name="keep")], given, indices), "'keep'", says)

@@ -197,13 +197,10 @@ static std::string opName(const Node &node, int64_t version) {
 }
 
 static std::string reasonFor(const Node &node) {
-  static const llvm::StringSet<> dataDependent{"Unique", "NonMaxSuppression"};
   if (!plainDomain(node.domain).empty() && !isKnownDomain(node.domain))
     return "operations of the domain " + quote(node.domain) + " are not supported";
   if (node.op.starts_with("String") || node.op == "RegexFullMatch")
     return "computing with strings is not supported yet";
-  if (dataDependent.contains(node.op))
-    return "results whose size depends on the data are not supported yet";
   return "this operation is not supported yet";
 }
 

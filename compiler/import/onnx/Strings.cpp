@@ -16,19 +16,20 @@ int64_t Texts::idOf(StringRef text) {
 }
 
 namespace {
+constexpr uint64_t kAll = ~uint64_t(0);
+
 struct Mover {
   StringRef op;
   uint64_t elements;       // bit i: operand i holds elements; the others are shapes, indices and the like
-  bool givesThem = true;   // the results hold elements of the operands
+  uint64_t gives = kAll;   // bit i: result i holds elements of the operands
   StringRef computes = ""; // an attribute that makes it compute, unless it is "none"
 };
 
-constexpr uint64_t kAll = ~uint64_t(0);
 constexpr Mover movers[] = {
     {"Compress", 1},
     {"Concat", kAll},
     {"DepthToSpace", 1},
-    {"Equal", 3, false},
+    {"Equal", 3, 0},
     {"Expand", 1},
     {"Flatten", 1},
     {"Gather", 1},
@@ -39,16 +40,17 @@ constexpr Mover movers[] = {
     {"Reshape", 1},
     {"ReverseSequence", 1},
     {"Scatter", 5},
-    {"Shape", 1, false},
-    {"ScatterElements", 5, true, "reduction"},
-    {"Size", 1, false},
+    {"Shape", 1, 0},
+    {"ScatterElements", 5, kAll, "reduction"},
+    {"Size", 1, 0},
     {"Slice", 1},
-    {"ScatterND", 5, true, "reduction"},
+    {"ScatterND", 5, kAll, "reduction"},
     {"SpaceToDepth", 1},
     {"Split", 1},
     {"Squeeze", 1},
     {"Tile", 1},
     {"Transpose", 1},
+    {"Unique", 1, 1},
     {"Unsqueeze", 1},
     {"Where", 6},
 };
@@ -60,7 +62,7 @@ const Mover *findMover(const Node &node) {
   return found == std::end(movers) ? nullptr : found;
 }
 
-bool holdsElements(const Mover &mover, size_t operand) { return operand >= 64 || (mover.elements >> operand & 1); }
+bool holds(uint64_t bits, size_t i) { return i >= 64 ? bits == kAll : bits >> i & 1; }
 } // namespace
 
 std::string refuseStrings(const Node &node, ArrayRef<const Tensor *> operands) {
@@ -69,11 +71,11 @@ std::string refuseStrings(const Node &node, ArrayRef<const Tensor *> operands) {
     return {};
   const Mover *mover = findMover(node);
   for (auto [i, operand] : llvm::enumerate(operands)) {
-    if (!operand || (mover && holdsElements(*mover, i) == operand->isString))
+    if (!operand || (mover && holds(mover->elements, i) == operand->isString))
       continue;
     if (operand->isString)
       return "input " + std::to_string(i) + " is " + operand->str() + ", expected numbers";
-    if (mover && holdsElements(*mover, i))
+    if (mover && holds(mover->elements, i))
       return "input " + std::to_string(i) + " is " + operand->str() + ", expected strings like the other inputs";
   }
   if (!mover->computes.empty())
@@ -85,10 +87,10 @@ std::string refuseStrings(const Node &node, ArrayRef<const Tensor *> operands) {
 
 void markStrings(const Node &node, ArrayRef<const Tensor *> operands, llvm::MutableArrayRef<Tensor> results) {
   const Mover *mover = findMover(node);
-  if (!mover || !mover->givesThem || llvm::none_of(operands, [](const Tensor *t) { return t && t->isString; }))
+  if (!mover || llvm::none_of(operands, [](const Tensor *t) { return t && t->isString; }))
     return;
-  for (Tensor &result : results)
-    result.isString = true;
+  for (auto [i, result] : llvm::enumerate(results))
+    result.isString |= holds(mover->gives, i);
 }
 
 } // namespace eyrie::import::onnx
