@@ -51,6 +51,32 @@ std::string render(Diagnostic &diagnostic) {
   return text;
 }
 
+/// LLVM's pool lets a thread that waits for tasks it has started take any other task meanwhile: one that is compiling a
+/// kernel would take over a second thread's share of all kernels, and that thread have nothing left to do. Here what a
+/// task starts is run at once, by itself: there are enough kernels to keep all threads busy.
+class KernelPool final : public llvm::ThreadPoolInterface {
+public:
+  explicit KernelPool(unsigned threads) : pool(llvm::hardware_concurrency(threads)) {}
+  void wait() override { pool.wait(); }
+  void wait(llvm::ThreadPoolTaskGroup &group) override {
+    if (!pool.isWorkerThread())
+      pool.wait(group);
+  }
+  unsigned getMaxConcurrency() const override { return pool.getMaxConcurrency(); }
+
+private:
+  void asyncEnqueue(llvm::unique_function<void()> task, llvm::ThreadPoolTaskGroup *group) override {
+    if (pool.isWorkerThread())
+      task();
+    else if (group)
+      pool.async(*group, std::move(task));
+    else
+      pool.async(std::move(task));
+  }
+
+  llvm::StdThreadPool pool;
+};
+
 class Compilation {
 public:
   Compilation(const CompileOptions &options, std::string &diagnostics)
@@ -60,7 +86,7 @@ public:
     targetOptions.cpu = options.cpu;
     targetOptions.optLevel = options.optLevel;
     if (options.jobs != 1) {
-      pool = std::make_unique<llvm::DefaultThreadPool>(llvm::hardware_concurrency(options.jobs));
+      pool = std::make_unique<KernelPool>(options.jobs);
       context.setThreadPool(*pool);
     }
     context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
@@ -232,7 +258,7 @@ private:
   const CompileOptions &options;
   std::string &diagnostics;
   target::TargetOptions targetOptions;
-  std::unique_ptr<llvm::DefaultThreadPool> pool;
+  std::unique_ptr<KernelPool> pool;
   MLIRContext context;
   OwningOpRef<ModuleOp> module;
 };

@@ -153,7 +153,10 @@ void Planner::chooseTile() {
   int64_t row = staticOr(size(*plan.row), ShapedType::kDynamic);
   if (row == ShapedType::kDynamic) {
     plan.tileRows = most;
-    for (int64_t tail : {1, 2, 4, 6, 8, 11})
+    // Each tile is code of its own. A product reads its weights once for few rows, so waste shows there; a convolution
+    // seldom has few.
+    static constexpr int64_t ofProducts[] = {1, 2, 4, 6, 8}, ofOthers[] = {2, 6};
+    for (int64_t tail : plan.reductions.size() == 1 ? ArrayRef(ofProducts) : ArrayRef(ofOthers))
       if (tail < most - 1)
         plan.rowTails.push_back(tail);
     if (most > 1)
