@@ -4,8 +4,8 @@
 
 #include <cstring>
 
-#include "tools/eyrie/command.h"
 #include "tools/eyrie/elements.h"
+#include "tools/eyrie/testing/errors.h"
 
 namespace eyrie::cli {
 namespace {
@@ -18,16 +18,6 @@ const Value kAnyRank = {"s", EYRIE_F32, {}, true, true};
 const Value kStrings = {"t", EYRIE_STRING, {kOpen}};
 
 std::string At(const Tensor& tensor, size_t index) { return ElementText(tensor.type, tensor.data.data(), index); }
-
-template <typename Work>
-std::string ErrorOf(Work work) {
-  try {
-    work();
-  } catch (const Failure& failure) {
-    return failure.message;
-  }
-  return "no failure";
-}
 
 TEST(Inputs, ElementsOfASequence) {
   std::vector<Argument> arguments = ReadInputs(Make({kSequence}), {"s.1=3x2xf32=0.5", "s.0=1x2xf32=1,2"});

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "tools/eyrie/command.h"
+#include "tools/eyrie/testing/errors.h"
 
 namespace eyrie::cli {
 namespace {
@@ -13,16 +13,6 @@ const std::vector<Value> kValues = {{"x", EYRIE_F32, {}},
                                     {"s", EYRIE_F32, {}, true, true},
                                     {"s.1", EYRIE_I64, {}},
                                     {"a=b", EYRIE_F32, {{-1, nullptr}, {3, nullptr}}, true, false}};
-
-template <typename Work>
-std::string ErrorOf(Work work) {
-  try {
-    work();
-  } catch (const Failure& failure) {
-    return failure.message;
-  }
-  return "no failure";
-}
 
 TEST(Parts, TypesAreWritten) {
   EXPECT_EQ(TypeText(kValues[1]), "sequence of f32");

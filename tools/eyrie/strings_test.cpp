@@ -4,8 +4,8 @@
 
 #include <cstring>
 
-#include "tools/eyrie/command.h"
 #include "tools/eyrie/elements.h"
+#include "tools/eyrie/testing/errors.h"
 
 namespace eyrie::cli {
 namespace {
@@ -38,16 +38,6 @@ npy::Array ArrayOf(char kind, uint32_t item_size, const std::string& bytes) {
 }
 
 std::string At(const Tensor& tensor, size_t index) { return std::string(LoadString(tensor.data.data(), index)); }
-
-template <typename Work>
-std::string ErrorOf(Work work) {
-  try {
-    work();
-  } catch (const Failure& failure) {
-    return failure.message;
-  }
-  return "no failure";
-}
 
 TEST(Strings, WhatIsWrittenIsRead) {
   std::vector<eyrie_string_t> strings = {{"a", 1}, {nullptr, 0}, {"\xe2\x82\xac\xf0\x9f\xa6\x85", 7}, {"x\0y", 3}};
