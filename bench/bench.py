@@ -127,21 +127,29 @@ def line(row) -> str:
             + (f"{row['arena_over_bound']:.3f} |" if row["arena_over_bound"] else "- |"))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of one side in one round")
-    parser.add_argument("--threads", type=int, default=1)
+def add_flags(parser, rounds, seconds) -> None:
+    """The flags that the benchmarks share, with their defaults."""
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--seconds", type=float, default=seconds, help="of one side in one round")
     parser.add_argument("--cpus", help="processors to run on, as 2,3 (default: the last ones)")
     parser.add_argument("--write", type=Path, help="also writes the table as a page")
+
+
+def choose_cpus(flags) -> None:
+    flags.cpus = [int(cpu) for cpu in flags.cpus.split(",")] if flags.cpus else sorted(os.sched_getaffinity(0))[-flags.threads:]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    add_flags(parser, rounds=5, seconds=1.0)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="also writes the figures")
     parser.add_argument("--reference", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*", metavar="NAME")
     flags = parser.parse_args()
     if flags.reference:
         return reference_process(flags)
-    usable = sorted(os.sched_getaffinity(0))
-    flags.cpus = [int(cpu) for cpu in flags.cpus.split(",")] if flags.cpus else usable[-flags.threads:]
+    choose_cpus(flags)
     rows, failures = [], []
     print(HEADER, flush=True)
     with tempfile.TemporaryDirectory() as folder:

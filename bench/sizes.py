@@ -6,7 +6,6 @@ For 20 sizes: the times of the open module and of one made with --shape, in turn
 the error of the open one against ONNX Runtime, and its arena over the lower bound of the fixed one.
 """
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/models"), str(ROOT / "bench")]
 from architectures import _sequence  # noqa: E402
 from architectures.attention import bert  # noqa: E402
-from bench import pinned, plan_of, processor, time_eyrie  # noqa: E402
+from bench import add_flags, choose_cpus, plan_of, processor, time_eyrie  # noqa: E402
 from command import check_equal, compile_model, run_module, save_npz  # noqa: E402
 
 SIZES = [(batch, tokens) for batch in (1, 2, 3, 8) for tokens in (1, 17, 32, 50, 128)]
@@ -48,13 +47,10 @@ def line(row) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--layers", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=0.3, help="of one module in one round")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cpus", help="processors to run on (default: the last one)")
-    parser.add_argument("--write", type=Path, help="also writes the table as a page")
+    add_flags(parser, rounds=3, seconds=0.3)
+    parser.set_defaults(threads=1)
     flags = parser.parse_args()
-    usable = sorted(os.sched_getaffinity(0))
-    flags.cpus, flags.threads = [int(cpu) for cpu in flags.cpus.split(",")] if flags.cpus else usable[-1:], 1
+    choose_cpus(flags)
     from reference import Reference
     rows = []
     print(HEADER, flush=True)
