@@ -18,11 +18,7 @@ Tensor tied(Builder &b, Value v, ArrayRef<Dim> shape, bool isUnsigned) {
   return t;
 }
 
-Tensor tied(Builder &b, Value v, ArrayRef<Dim> shape, const Tensor &like) {
-  Tensor t = tied(b, v, shape, like.isUnsigned);
-  t.isString = like.isString;
-  return t;
-}
+Tensor tied(Builder &b, Value v, ArrayRef<Dim> shape, const Tensor &like) { return marked(tied(b, v, shape), like); }
 
 Value handedOn(Builder &b, const Tensor &t, RankedTensorType type) {
   Value v = b.value(t);
@@ -42,16 +38,14 @@ Tensor rowOf(Builder &b, const Tensor &x, Dim index) {
   part.shape = shape;
   Value source = b.value(x), offset = b.index(index);
   Value row = graph::SliceOp::create(b.builder, b.loc, part.type(), source, offset, b.dynamicSizes(shape));
-  Tensor result = b.reshape(fromValue(row, shape, x.isUnsigned), ArrayRef(x.shape).drop_front());
-  result.isString = x.isString;
-  return result;
+  return b.reshape(marked(fromValue(row, shape), x), ArrayRef(x.shape).drop_front());
 }
 
 Tensor withRow(Builder &b, const Tensor &x, const Tensor &row, Dim index) {
   Dims shape{Dim(1)};
   llvm::append_range(shape, row.shape);
   Value whole = b.value(x), part = b.value(b.reshape(row, shape)), offset = b.index(index);
-  return fromValue(graph::UpdateOp::create(b.builder, b.loc, whole, part, offset), x.shape, x.isUnsigned);
+  return marked(fromValue(graph::UpdateOp::create(b.builder, b.loc, whole, part, offset), x.shape), x);
 }
 
 SmallVector<Tensor> countedLoop(Builder &b, Dim trips, ArrayRef<Tensor> inits,

@@ -34,6 +34,12 @@ std::string Tensor::str() const {
   return text;
 }
 
+Tensor marked(Tensor t, const Tensor &like) {
+  t.isUnsigned = like.isUnsigned;
+  t.isString = like.isString;
+  return t;
+}
+
 Tensor fromContents(Type elementType, ArrayRef<Dim> shape, Dims contents, bool isUnsigned) {
   assert(shape.size() <= 1 && product(shape).is(contents.size()));
   Tensor t;
@@ -389,11 +395,11 @@ Tensor Builder::reshape(const Tensor &t, ArrayRef<Dim> shape) {
     return t;
   Tensor result;
   result.elementType = t.elementType;
-  result.isUnsigned = t.isUnsigned;
+  result = marked(result, t);
   result.shape = Dims(shape);
   bool needsConstant = t.constant || shape.size() > 1;
   if (DenseElementsAttr constant = needsConstant ? knownElements(t) : nullptr; constant && result.hasStaticShape())
-    return fromConstant(constant.reshape(result.type()), t.isUnsigned);
+    return marked(fromConstant(constant.reshape(result.type())), t);
   if (t.contents && shape.size() <= 1 && product(shape).is(t.contents->size()))
     result.contents = t.contents;
   if (!result.contents || t.value) {
@@ -435,9 +441,9 @@ Tensor Builder::transpose(const Tensor &t, ArrayRef<int64_t> permutation) {
   if (isIdentity)
     return t;
   if (DenseElementsAttr constant = t.constant; constant && constant.isSplat())
-    return fromConstant(constant.resizeSplat(RankedTensorType::get(
-                            llvm::map_to_vector(shape, [](Dim d) { return d.constant(); }), t.elementType)),
-                        t.isUnsigned);
+    return marked(fromConstant(constant.resizeSplat(RankedTensorType::get(
+                      llvm::map_to_vector(shape, [](Dim d) { return d.constant(); }), t.elementType))),
+                  t);
   auto folded = foldMovement(t, shape, [&](ArrayRef<int64_t> index) {
     SmallVector<int64_t> from(index.size());
     for (auto [i, p] : llvm::enumerate(permutation))
@@ -445,7 +451,7 @@ Tensor Builder::transpose(const Tensor &t, ArrayRef<int64_t> permutation) {
     return from;
   });
   if (folded)
-    return *folded;
+    return marked(*folded, t);
   // Only dimensions of size one move: the elements stay where they are.
   SmallVector<int64_t> moving;
   for (int64_t p : permutation)
@@ -456,7 +462,7 @@ Tensor Builder::transpose(const Tensor &t, ArrayRef<int64_t> permutation) {
   Value v = value(t);
   Value destination = empty(shape, t.elementType).value;
   Value result = linalg::TransposeOp::create(builder, loc, v, destination, permutation).getResult()[0];
-  return fromValue(result, shape, t.isUnsigned);
+  return marked(fromValue(result, shape), t);
 }
 
 AffineMap Builder::broadcastMap(ArrayRef<Dim> shape, ArrayRef<Dim> outShape) {
@@ -481,7 +487,7 @@ Tensor Builder::pad(const Tensor &t, ArrayRef<Dim> low, ArrayRef<Dim> high, Type
   SmallVector<OpFoldResult> lows = fold(low), highs = fold(high);
   Value number = arith::ConstantOp::create(builder, loc, padValue);
   Value result = tensor::PadOp::create(builder, loc, Type(), source, lows, highs, number);
-  return fromValue(withShape(result, shape), shape, t.isUnsigned);
+  return marked(fromValue(withShape(result, shape), shape), t);
 }
 
 Tensor Builder::extract(const Tensor &t, ArrayRef<Dim> offsets, ArrayRef<Dim> sizes, ArrayRef<int64_t> strides) {
@@ -490,13 +496,13 @@ Tensor Builder::extract(const Tensor &t, ArrayRef<Dim> offsets, ArrayRef<Dim> si
   if (isNoop)
     return t;
   if (llvm::any_of(sizes, [](Dim d) { return d.is(0); })) // its offset may lie past the end
-    return empty(sizes, t.elementType, t.isUnsigned);
+    return marked(empty(sizes, t.elementType), t);
   Value source = value(t);
   SmallVector<OpFoldResult> steps;
   for (int64_t s : strides)
     steps.push_back(builder.getIndexAttr(s));
   Value result = tensor::ExtractSliceOp::create(builder, loc, source, fold(offsets), fold(sizes), steps);
-  return fromValue(withShape(result, sizes), sizes, t.isUnsigned);
+  return marked(fromValue(withShape(result, sizes), sizes), t);
 }
 
 //===- shapes -------------------------------------------------------------------------------------------------------===

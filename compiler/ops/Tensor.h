@@ -52,6 +52,8 @@ struct Tensor {
 Tensor fromContents(mlir::Type elementType, ArrayRef<Dim> shape, Dims contents, bool isUnsigned = false);
 /// A tensor of known elements. Fills `contents` for small integer tensors of rank 0 and 1. No IR is made.
 Tensor fromConstant(mlir::DenseElementsAttr constant, bool isUnsigned = false);
+/// `t` with what `like` says of its elements beyond their type: sign and strings.
+Tensor marked(Tensor t, const Tensor &like);
 /// A tensor that exists at run time.
 Tensor fromValue(mlir::Value value, ArrayRef<Dim> shape, bool isUnsigned = false);
 
@@ -101,6 +103,7 @@ public:
   /// map is `outMap`. The body gets the inputs' elements, then the accumulator.
   Tensor reduce(const Tensor &init, mlir::AffineMap outMap, ArrayRef<unsigned> reductionDims, ArrayRef<Tensor> inputs,
                 ArrayRef<mlir::AffineMap> maps, Body body);
+  // Those that only move elements keep their sign and strings.
   /// The same elements in another shape (graph.reshape; known elements are kept).
   Tensor reshape(const Tensor &t, ArrayRef<Dim> shape);
   Tensor transpose(const Tensor &t, ArrayRef<int64_t> permutation);

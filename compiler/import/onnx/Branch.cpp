@@ -190,9 +190,7 @@ Slots Importer::failingBranch(Region &region, StringRef text, Region &other, Arr
     for (Dim &size : shape)
       if (dependsOn(size, other))
         size = 0;
-    bool isString = slot.tensor.isString;
-    slot.tensor = b->empty(shape, slot.tensor.elementType, slot.tensor.isUnsigned);
-    slot.tensor.isString = isString;
+    slot.tensor = ops::marked(b->empty(shape, slot.tensor.elementType), slot.tensor);
   }
   return slots;
 }

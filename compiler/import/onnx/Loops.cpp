@@ -21,7 +21,6 @@ namespace eyrie::import::onnx {
 /// What is carried from turn to turn.
 struct Importer::Carried {
   Slot start;               // a sequence is a list
-  Tensor init;              // of a tensor
   bool onHost = false;      // as integers
   SmallVector<bool> isOpen; // per dimension: changes
   // In the body that is being imported.
@@ -99,13 +98,12 @@ bool Importer::importTurn(Loop &loop, Scope &scope, const Env &env) {
       continue;
     }
     Tensor &t = carried.tensor = Tensor();
-    t.elementType = carried.init.elementType;
-    t.isUnsigned = carried.init.isUnsigned;
-    t.isString = carried.init.isString;
-    t.shape = carried.init.shape;
+    t.elementType = carried.start.tensor.elementType;
+    t = ops::marked(t, carried.start.tensor);
+    t.shape = carried.start.tensor.shape;
     if (carried.onHost) {
       t.contents.emplace();
-      for (size_t i = 0; i < carried.init.contents->size(); ++i) {
+      for (size_t i = 0; i < carried.start.tensor.contents->size(); ++i) {
         carried.integers.push_back(block.addArgument(index, b->loc));
         t.contents->push_back(dims.opaque(carried.integers.back(), "carried"));
       }
@@ -177,7 +175,7 @@ bool Importer::settleCarried(Loop &loop) {
     }
     const Tensor &next = nextSlot.tensor;
     if (carried.onHost) {
-      bool staysOnHost = next.contents && next.shape == carried.init.shape;
+      bool staysOnHost = next.contents && next.shape == carried.start.tensor.shape;
       isSettled &= staysOnHost;
       carried.onHost = staysOnHost;
       continue;
@@ -312,7 +310,7 @@ Slots Importer::readResults(const Loop &loop, scf::WhileOp made) {
       results.push_back(Slot::of(carried.start.sequence.withList(made.getResult(number++), carried.elements)));
       continue;
     }
-    Tensor t = carried.init;
+    Tensor t = carried.start.tensor;
     t.constant = nullptr;
     t.value = nullptr;
     if (carried.onHost) {
@@ -343,14 +341,13 @@ Slots Importer::readResults(const Loop &loop, scf::WhileOp made) {
 /// The text says what does not fit; errors inside the body have been reported (then it is empty, and so are `results`).
 std::string Importer::importTurns(Loop &loop, Scope &scope, const Env &env, Slots &results) {
   for (Carried &carried : loop.carried) {
-    carried.init = carried.start.tensor;
     if (Sequence &sequence = carried.start.sequence; carried.isSequence()) {
       carried.elements = sequence.elementShape();
       sequence = sequence.withList(listOf(*b, sequence), carried.elements);
       continue;
     }
-    carried.onHost = carried.init.contents && carried.init.contents->size() <= ops::kMaxCarriedIntegers;
-    carried.isOpen.assign(carried.init.rank(), false);
+    carried.onHost = carried.start.tensor.contents && carried.start.tensor.contents->size() <= ops::kMaxCarriedIntegers;
+    carried.isOpen.assign(carried.start.tensor.rank(), false);
   }
   while (true) {
     auto assumed = dims.countAssumptions();
@@ -488,9 +485,7 @@ void Importer::importScan(const Node &node, Scope &scope, const Env &env, ArrayR
     for (int64_t d = 0; d < t.rank(); ++d)
       if (d != axis)
         order.push_back(d);
-    Tensor rows = b->transpose(t, order);
-    rows.isString = t.isString;
-    loop.scanned.push_back({rows, !inputDirections.empty() && inputDirections[k] == 1});
+    loop.scanned.push_back({b->transpose(t, order), !inputDirections.empty() && inputDirections[k] == 1});
   }
   for (int64_t i = 0; i < numOutputs; ++i)
     loop.isReverseOutput.push_back(!outputDirections.empty() && outputDirections[i] == 1);
@@ -516,9 +511,7 @@ void Importer::finishLoop(const Node &node, Scope &scope, const Env &env, String
                       "scan_output_axes: axis " + std::to_string(axis) + " is out of range for " + t.str());
     SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(1, t.rank()));
     order.insert(order.begin() + (axis < 0 ? axis + t.rank() : axis), 0);
-    bool isString = t.isString;
     t = b->transpose(t, order);
-    t.isString = isString;
   }
   bind(node, scope, results, place);
 }

@@ -130,6 +130,10 @@ static Value compare(ops::Builder &b, arith::CmpIPredicate predicate, Dim x, Dim
   return arith::CmpIOp::create(b.builder, b.loc, predicate, a, c);
 }
 
+void requireEqual(ops::Builder &b, Dim x, Dim y, const Twine &text) {
+  require(b, compare(b, arith::CmpIPredicate::eq, x, y), text);
+}
+
 /// The position, if it and the elements are known.
 static std::optional<size_t> knownPosition(const Sequence &sequence, Dim position) {
   if (!sequence.elements || !position.isConstant())
@@ -261,8 +265,7 @@ static void checkSizes(ops::Builder &b, const Tensor &element, const Dims &shape
   for (auto [i, size] : llvm::enumerate(element.shape)) {
     if (static_cast<int64_t>(i) == axis || size == shape[i])
       continue;
-    require(b, compare(b, arith::CmpIPredicate::eq, size, shape[i]),
-            "the elements of the sequence have different sizes and cannot be joined");
+    requireEqual(b, size, shape[i], "the elements of the sequence have different sizes and cannot be joined");
   }
 }
 
@@ -393,7 +396,7 @@ static FailureOr<Sequence> splitByTensor(ops::Builder &b, const Tensor &t, const
     scf::YieldOp::create(b.builder, b.loc, next);
   }
   Dim total = b.dims.opaque(sum.getResult(0), "total", 0);
-  require(b, compare(b, arith::CmpIPredicate::eq, total, whole), "the parts' sizes do not add up to " + t.str());
+  requireEqual(b, total, whole, "the parts' sizes do not add up to " + t.str());
   // 2. The parts.
   return splitInLoop(b, t, axis, sizes.shape[0], /*isDropped=*/false,
                      [&](Dim position, Dim) { return readSize(position, /*lower=*/0); });

@@ -41,6 +41,9 @@ struct Sequence {
 
 // Pieces of operations; they write core IR.
 
+/// Stops the call with a message that names the node unless the sizes are equal.
+void requireEqual(ops::Builder &b, ops::Dim x, ops::Dim y, const llvm::Twine &text);
+
 /// The list, made now if the elements are known.
 mlir::Value listOf(ops::Builder &b, const Sequence &sequence);
 ops::Dim lengthOf(ops::Builder &b, const Sequence &sequence);

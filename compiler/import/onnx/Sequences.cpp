@@ -1,8 +1,6 @@
 // Operations on sequences and optional values. They see slots, not tensors, so they are no rows of the registry.
 #include "compiler/import/onnx/Importer.h"
 #include "compiler/import/onnx/Text.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringSwitch.h"
 
@@ -243,13 +241,8 @@ LogicalResult Importer::checkLengths(OpNode &n, ArrayRef<const Slot *> operands,
     std::optional<bool> isSame = ops::isEqual(length, other);
     if (isSame == std::optional<bool>(false))
       return n.fail("its sequences have different lengths: " + length.str() + " and " + other.str());
-    if (!isSame) {
-      Value holds = arith::CmpIOp::create(builder, b->loc, arith::CmpIPredicate::eq, b->index(length), b->index(other));
-      cf::AssertOp::create(builder, b->loc, holds,
-                           "node '" + n.node.name.str() +
-                               "' (SequenceMap): its sequences have "
-                               "different lengths");
-    }
+    if (!isSame)
+      requireEqual(*b, length, other, "its sequences have different lengths");
   }
   return success();
 }

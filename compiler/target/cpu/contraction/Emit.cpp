@@ -505,10 +505,10 @@ struct Emitter {
       return end;
     };
     Value from = tiles(lower, plan.tileRows);
-    if (plan.rowTails.size() == 1 && contraction.loops[row].size.isConstant())
-      tiles(from, plan.rowTails.front());
-    else
+    if (!contraction.loops[row].size.isConstant())
       emitTail(from, s.sub(upper, from), bands);
+    else if (!plan.rowTails.empty())
+      tiles(from, plan.rowTails.front());
     at[row] = Value();
   }
 
