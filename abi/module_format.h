@@ -68,7 +68,8 @@ inline constexpr uint32_t kTensorAlignment = 64;
 // Limits that the loader enforces and the compiler respects.
 inline constexpr uint32_t kMaxRank = 32;
 inline constexpr uint32_t kMaxFunctions = 65536;
-inline constexpr uint32_t kMaxValues = 65536;     // arguments or results of one function
+inline constexpr uint32_t kMaxValues = 65536;  // arguments or results of one function
+inline constexpr uint32_t kMaxGlobals = 65536;
 inline constexpr uint32_t kMaxRegisters = 65536;  // of one bank of one function
 inline constexpr uint32_t kMaxExports = 1u << 20;
 inline constexpr uint32_t kMaxBindings = 4096;   // of one dispatch

@@ -281,6 +281,8 @@ typedef struct eyrie_instance_stats {
   uint64_t arena_bytes;  /* held for transients */
   uint64_t result_bytes; /* held for results */
   uint64_t dispatches;   /* of the last call */
+  uint64_t state_bytes;  /* held for states */
+  uint64_t moved_bytes;  /* of states that were copied because they outgrew their memory, in all calls */
 } eyrie_instance_stats_t;
 
 typedef struct eyrie_profile {
@@ -308,6 +310,27 @@ EYRIE_API void eyrie_instance_get_stats(const eyrie_instance_t* instance, eyrie_
 /* Time of an export's dispatches since the instance was made (with the option `profile`). */
 EYRIE_API eyrie_status_t eyrie_instance_profile(const eyrie_instance_t* instance, uint32_t export_index,
                                                 eyrie_profile_t* profile);
+
+/* ---- State ----------------------------------------------------------------------------------------------------- */
+
+/* Tensors that an instance keeps from call to call (a cache, a recurrent state): inputs and outputs of the model that
+ * were paired when it was compiled. They begin as zeros; a dimension whose size is known only at run time begins as 0.
+ * A call that fails leaves them as they were. The functions below are refused with FAILED_PRECONDITION while the
+ * instance runs a call. Shapes and data are in the model's order. */
+EYRIE_API eyrie_status_t eyrie_module_state(const eyrie_module_t* module, uint32_t index, eyrie_value_info_t* info);
+/* Fills in type, rank and dims; copies to `data` if it is not null, else says in `size_bytes` how much it takes. */
+EYRIE_API eyrie_status_t eyrie_state_get(eyrie_instance_t* instance, uint32_t index, eyrie_tensor_t* tensor);
+EYRIE_API eyrie_status_t eyrie_state_set(eyrie_instance_t* instance, uint32_t index, const eyrie_tensor_t* tensor);
+/* All of them begin again. */
+EYRIE_API eyrie_status_t eyrie_state_reset(eyrie_instance_t* instance);
+/* Memory for a state of these sizes: up to them it grows in place. Its value does not change. */
+EYRIE_API eyrie_status_t eyrie_state_reserve(eyrie_instance_t* instance, uint32_t index, const int64_t* dims);
+/* All states as bytes with a checksum, for an instance of a module with the same states, on any machine. `needed` gets
+ * how many there are; with null `data` nothing else is done. */
+EYRIE_API eyrie_status_t eyrie_state_save(eyrie_instance_t* instance, void* data, size_t capacity, size_t* needed);
+/* All states change, or none. */
+EYRIE_API eyrie_status_t eyrie_state_restore(eyrie_instance_t* instance, const void* data, size_t size);
+
 /* ---- Asynchronous calls ---------------------------------------------------------------------------------------- */
 
 /* A timeline: a 64-bit value that only grows. It has failed once a call that should signal it fails, or the caller says

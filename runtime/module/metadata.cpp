@@ -48,6 +48,39 @@ uint64_t CountDims(const Values* values) {
   return count;
 }
 
+// The order of a state's dimensions in memory must name each of them once.
+Status CheckOrder(const flatbuffers::Vector<uint8_t>* order, uint32_t rank) {
+  if (!order) return {};
+  if (order->size() != rank)
+    return Error(EYRIE_INVALID_ARGUMENT, "the order of its dimensions has %u of them, expected %u", order->size(),
+                 rank);
+  uint64_t seen = 0;
+  for (uint32_t i = 0; i < rank; ++i) {
+    if (order->Get(i) >= rank || seen >> order->Get(i) & 1)
+      return Error(EYRIE_INVALID_ARGUMENT, "the order of its dimensions has %u in place %u", order->Get(i), i);
+    seen |= uint64_t{1} << order->Get(i);
+  }
+  return {};
+}
+
+Status CheckGlobal(const abi::fb::Global& global, uint32_t symbol_count) {
+  EYRIE_RETURN_IF_ERROR(CheckValue(*global.value(), symbol_count));
+  if (global.kind() != 0) return Error(EYRIE_INVALID_ARGUMENT, "unknown kind of a global %u", global.kind());
+  if (global.value()->kind() != 0 || global.value()->element_type() == EYRIE_STRING)
+    return Error(EYRIE_INVALID_ARGUMENT, "a state is a tensor, not of strings");
+  if (global.order() && abi::FindElementType(global.value()->element_type())->bits < 8)
+    return Error(EYRIE_INVALID_ARGUMENT, "dimensions of packed elements are not reordered");
+  return CheckOrder(global.order(), CountOf(global.value()->dims()));
+}
+
+Status CheckStates(const flatbuffers::Vector<uint32_t>* states, uint32_t global_count) {
+  for (uint32_t i = 0; i < CountOf(states); ++i)
+    if (states->Get(i) >= global_count || (i && states->Get(i) <= states->Get(i - 1)))
+      return Error(EYRIE_INVALID_ARGUMENT, "its state %u is global %u, of %u, in ascending order", i, states->Get(i),
+                   global_count);
+  return {};
+}
+
 Status CheckFunction(const abi::fb::Function& function, uint32_t symbol_count, uint64_t bytecode_words) {
   EYRIE_RETURN_IF_ERROR(CheckValues(function.arguments(), "argument", symbol_count));
   EYRIE_RETURN_IF_ERROR(CheckValues(function.results(), "result", symbol_count));
@@ -80,14 +113,23 @@ Status CheckExecutable(const abi::fb::Executable& executable, uint64_t objects_s
 Status CheckMetadata(const abi::fb::Module& metadata, size_t metadata_size, size_t bytecode_words,
                      size_t objects_size) {
   uint32_t symbol_count = CountOf(metadata.symbols());
-  uint32_t function_count = CountOf(metadata.functions());
+  uint32_t function_count = CountOf(metadata.functions()), global_count = CountOf(metadata.globals());
   if (function_count > abi::kMaxFunctions)
     return Error(EYRIE_RESOURCE_EXHAUSTED, "%u functions, limit %u", function_count, abi::kMaxFunctions);
+  if (global_count > abi::kMaxGlobals)
+    return Error(EYRIE_RESOURCE_EXHAUSTED, "%u globals, limit %u", global_count, abi::kMaxGlobals);
   uint64_t code_end = 0, dim_count = 0;
+  for (uint32_t i = 0; i < global_count; ++i) {
+    const abi::fb::Global& global = *metadata.globals()->Get(i);
+    EYRIE_RETURN_IF_ERROR(Annotate(CheckGlobal(global, symbol_count), "global %u", i));
+    dim_count += CountOf(global.value()->dims());
+  }
   for (uint32_t i = 0; i < function_count; ++i) {
     const abi::fb::Function& function = *metadata.functions()->Get(i);
     EYRIE_RETURN_IF_ERROR(
         Annotate(CheckFunction(function, symbol_count, bytecode_words), "function '%.100s'", TextOf(function.name())));
+    EYRIE_RETURN_IF_ERROR(
+        Annotate(CheckStates(function.states(), global_count), "function '%.100s'", TextOf(function.name())));
     dim_count += CountDims(function.arguments()) + CountDims(function.results());
     // Vectors may be referred to many times; a small file must not take much memory.
     if (dim_count > metadata_size)

@@ -37,21 +37,12 @@ eyrie_status_t eyrie_call(eyrie_instance_t* instance, uint32_t function, const e
                           size_t input_count, eyrie_tensor_t* outputs, size_t output_count,
                           const eyrie_call_options_t* options) {
   if (!instance) return Error(EYRIE_INVALID_ARGUMENT, "no instance").Release();
-  Status status = instance->module_->runtime->CheckProcess();
-  if (!status.ok()) return status.Release();
-  if (instance->running.exchange(true, std::memory_order_seq_cst))
-    return Error(EYRIE_FAILED_PRECONDITION, "the instance already runs a call; use one instance for each thread")
-        .Release();
-  if (instance->queue.count.load(std::memory_order_seq_cst)) {
-    status = Error(EYRIE_FAILED_PRECONDITION, "the instance has asynchronous calls that have not ended");
-  } else {
-    instance->cancelled.store(false, std::memory_order_relaxed);
-    status = instance->Call(function, inputs, input_count, outputs, output_count, session::ReadOptions(options));
-  }
-  instance->running.store(false, std::memory_order_seq_cst);
-  // A call that was queued meanwhile waits for the instance.
-  if (instance->queue.count.load(std::memory_order_seq_cst)) instance->module_->runtime->scheduler.Advance();
-  return status.Release();
+  return instance
+      ->Alone([&] {
+        instance->cancelled.store(false, std::memory_order_relaxed);
+        return instance->Call(function, inputs, input_count, outputs, output_count, session::ReadOptions(options));
+      })
+      .Release();
 }
 
 eyrie_status_t eyrie_call_async(eyrie_instance_t* instance, uint32_t function, const eyrie_tensor_t* inputs,
@@ -90,7 +81,8 @@ void eyrie_instance_cancel(eyrie_instance_t* instance) {
 }
 
 void eyrie_instance_get_stats(const eyrie_instance_t* instance, eyrie_instance_stats_t* stats) {
-  *stats = {instance->calls, instance->arena_bytes(), instance->result_bytes(), instance->dispatches};
+  *stats = {instance->calls,      instance->arena_bytes(),    instance->result_bytes(),
+            instance->dispatches, instance->states().bytes(), instance->moved_bytes()};
 }
 
 eyrie_status_t eyrie_instance_profile(const eyrie_instance_t* instance, uint32_t export_index,

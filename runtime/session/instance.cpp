@@ -33,7 +33,8 @@ eyrie_instance::eyrie_instance(eyrie_module* module, const eyrie_instance_option
       inputs_(*module, lists_, strings_, symbols_),
       results_(*module, lists_, strings_, symbols_, inputs_),
       profile_(module->runtime->allocator),
-      blocks_(module->runtime->allocator, device_) {
+      blocks_(module->runtime->allocator, device_),
+      states_(*module, *this) {
   lists_.set_limit(module->transient_limit());
   module_->Retain();
 }
@@ -61,7 +62,16 @@ Status eyrie_instance::Prepare() {
   if (options_.profile) EYRIE_RETURN_IF_ERROR(profile_.Resize(module_->exports.size()));
   EYRIE_ASSIGN_OR_RETURN(commands_, device_->CreateCommandBuffer());
   timeline_ = module_->runtime->allocator.New<hal::Semaphore>(0);
-  return timeline_ ? Status() : OutOfMemory();
+  if (!timeline_) return OutOfMemory();
+  EYRIE_RETURN_IF_ERROR(commands_->Begin());
+  return states_.Reset();
+}
+
+session::States& eyrie_instance::StatesBetweenCalls() {
+  // What a call recorded and left when it failed must not run any more.
+  (void)commands_->Begin();
+  blocks_.NoteBarrier();
+  return states_;
 }
 
 // ---- The VM's host
@@ -101,6 +111,24 @@ Status eyrie_instance::AllocateBlock(uint64_t size, vm::BufferRef* buffer) {
   EYRIE_ASSIGN_OR_RETURN(memory, blocks_.Make(size, &block));
   *buffer = {memory, memory->size(), block};
   return {};
+}
+
+// Room for twice the bytes, so that a state that grows step by step is moved rarely.
+Status eyrie_instance::Extend(const vm::BufferRef& from, uint64_t bytes, uint64_t used, vm::BufferRef* buffer) {
+  if (used > from.size || used > bytes)
+    return Error(EYRIE_OUT_OF_RANGE, "%llu bytes are kept of a buffer of %llu that grows to %llu",
+                 static_cast<unsigned long long>(used), static_cast<unsigned long long>(from.size),
+                 static_cast<unsigned long long>(bytes));
+  if (from.block && from.size >= bytes) {
+    blocks_.Retain(from.block);
+    *buffer = from;
+    return {};
+  }
+  uint64_t limit = module_->transient_limit(), held = arena_bytes();
+  bool may_double = bytes <= limit / 2 && held <= limit - 2 * bytes;
+  EYRIE_RETURN_IF_ERROR(AllocateBlock(may_double ? 2 * bytes : bytes, buffer));
+  moved_bytes_ += used;
+  return used ? Copy({from.handle, 0, used}, {buffer->handle, 0, used}) : Status();
 }
 
 Status eyrie_instance::Barrier() {
@@ -179,6 +207,16 @@ Status eyrie_instance::Return() {
 
 // ---- The call
 
+// Sizes of states count among those that equal symbols must agree on.
+Status eyrie_instance::BindStates(uint32_t function) {
+  for (uint32_t state : module_->StatesOf(function)) {
+    int64_t dims[EYRIE_MAX_RANK];
+    const eyrie_value_info_t& info = module_->values[module_->states[state].value];
+    EYRIE_RETURN_IF_ERROR(symbols_.Bind("state", state, info, states_.ModelDims(state, dims)));
+  }
+  return {};
+}
+
 Status eyrie_instance::Call(uint32_t function, const eyrie_tensor_t* inputs, size_t input_count,
                             eyrie_tensor_t* outputs, size_t output_count, const eyrie_call_options_t& options) {
   if (function >= module_->functions.size())
@@ -190,6 +228,7 @@ Status eyrie_instance::Call(uint32_t function, const eyrie_tensor_t* inputs, siz
   symbols_.Clear();
   blocks_.NoteBarrier();
   EYRIE_RETURN_IF_ERROR(inputs_.Bind(function, inputs, input_count));
+  EYRIE_RETURN_IF_ERROR(BindStates(function));
   EYRIE_RETURN_IF_ERROR(results_.Begin(function, outputs, output_count));
   EYRIE_RETURN_IF_ERROR(module_->EnsureVerified(module_->options.verify == EYRIE_VERIFY_LAZY));
 
@@ -201,10 +240,16 @@ Status eyrie_instance::Call(uint32_t function, const eyrie_tensor_t* inputs, siz
   EYRIE_RETURN_IF_ERROR(commands_->Begin());
   Status status = interpreter_.Run(module_->FunctionAt(function), *this);
   if (!status.ok()) {
+    states_.Discard();
     // A failed submission has failed the timeline: start a new one.
     timeline_->~Semaphore();
     new (timeline_) hal::Semaphore(timeline_value_ = 0);
     return status;
   }
-  return results_.HandOut(outputs);
+  status = results_.HandOut(outputs);
+  if (status.ok())
+    states_.Commit();
+  else
+    states_.Discard();
+  return status;
 }

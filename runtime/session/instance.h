@@ -8,6 +8,7 @@
 #include "runtime/session/block_pool.h"
 #include "runtime/session/results.h"
 #include "runtime/session/scheduler.h"
+#include "runtime/session/states.h"
 #include "runtime/vm/interpreter.h"
 
 struct eyrie_instance final : eyrie::rt::vm::Host {
@@ -16,6 +17,9 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie::rt::Status Prepare();
   eyrie::rt::Status Call(uint32_t function, const eyrie_tensor_t* inputs, size_t input_count, eyrie_tensor_t* outputs,
                          size_t output_count, const eyrie_call_options_t& options);
+  // Has the instance for itself while `work` runs; refused while a call has it or waits for it.
+  template <typename Work>
+  eyrie::rt::Status Alone(Work work);
 
   // vm::Host
   int64_t ArgumentDim(uint32_t argument, uint32_t axis) override { return inputs_.Dim(argument, axis); }
@@ -25,6 +29,14 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie::rt::Status AllocateBlock(uint64_t size, eyrie::rt::vm::BufferRef* buffer) override;
   void RetainBlock(uint32_t block) override { blocks_.Retain(block); }
   void ReleaseBlock(uint32_t block) override { blocks_.Release(block); }
+  eyrie::rt::Status Extend(const eyrie::rt::vm::BufferRef& from, uint64_t bytes, uint64_t used,
+                           eyrie::rt::vm::BufferRef* buffer) override;
+  eyrie::rt::vm::BufferRef State(uint32_t state) override { return states_.Load(state); }
+  int64_t StateDim(uint32_t state, uint32_t axis) override { return states_.Dim(state, axis); }
+  eyrie::rt::Status StoreState(uint32_t state, const eyrie::rt::vm::BufferRef& value,
+                               std::span<const int64_t> dims) override {
+    return states_.Store(state, value, dims);
+  }
   eyrie::rt::vm::List* ListArgument(uint32_t argument) override { return inputs_.List(argument); }
   eyrie::rt::Status ListResult(uint32_t result, eyrie::rt::vm::List* list) override {
     return results_.SetList(result, list);
@@ -55,6 +67,10 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   uint64_t dispatches = 0;
   eyrie_module* module_;
 
+  // For the caller's use of the states, while no call runs.
+  eyrie::rt::session::States& StatesBetweenCalls();
+  const eyrie::rt::session::States& states() const { return states_; }
+  uint64_t moved_bytes() const { return moved_bytes_; }
   uint64_t arena_bytes() const { return (arena_ ? arena_->size() : 0) + blocks_.bytes(); }
   uint64_t result_bytes() const { return results_.bytes(); }
   std::span<const eyrie::rt::hal::ProfileEntry> profile() const { return {profile_.data(), profile_.size()}; }
@@ -62,6 +78,7 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
  private:
   eyrie::rt::Status CheckTransient(uint64_t held, uint64_t size) const;
   eyrie::rt::Status Recorded(eyrie::rt::Status status);
+  eyrie::rt::Status BindStates(uint32_t function);
 
   eyrie_instance_options_t options_;
   eyrie::rt::hal::Device* device_;
@@ -75,6 +92,8 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie::rt::hal::CommandBuffer* commands_ = nullptr;
   eyrie::rt::hal::Buffer* arena_ = nullptr;
   eyrie::rt::session::BlockPool blocks_;
+  eyrie::rt::session::States states_;
+  uint64_t moved_bytes_ = 0;
   eyrie::rt::hal::Semaphore* timeline_ = nullptr;
   uint64_t timeline_value_ = 0;
   eyrie::rt::hal::Stop stop_;
@@ -83,5 +102,22 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   bool arena_taken_ = false;
   uint32_t recorded_ = 0;
 };
+
+template <typename Work>
+eyrie::rt::Status eyrie_instance::Alone(Work work) {
+  using eyrie::rt::Error;
+  EYRIE_RETURN_IF_ERROR(module_->runtime->CheckProcess());
+  if (running.exchange(true, std::memory_order_seq_cst))
+    return Error(EYRIE_FAILED_PRECONDITION, "the instance already runs a call; use one instance for each thread");
+  eyrie::rt::Status status;
+  if (queue.count.load(std::memory_order_seq_cst))
+    status = Error(EYRIE_FAILED_PRECONDITION, "the instance has asynchronous calls that have not ended");
+  else
+    status = work();
+  running.store(false, std::memory_order_seq_cst);
+  // A call that was queued meanwhile waits for the instance.
+  if (queue.count.load(std::memory_order_seq_cst)) module_->runtime->scheduler.Advance();
+  return status;
+}
 
 #endif  // EYRIE_RUNTIME_SESSION_INSTANCE_H_

@@ -18,6 +18,8 @@ eyrie_module::eyrie_module(eyrie_runtime* runtime, const eyrie_module_options_t&
       dim_symbols(runtime->allocator),
       ranks(runtime->allocator),
       functions(runtime->allocator),
+      states(runtime->allocator),
+      state_ranks(runtime->allocator),
       export_specs(runtime->allocator),
       export_counts(runtime->allocator),
       exports(runtime->allocator),
@@ -89,6 +91,20 @@ Status eyrie_module::AddValue(const fb::Value& value) {
   return {};
 }
 
+Status eyrie_module::AddState(const fb::Global& global) {
+  session::StateRecord record = {};
+  record.value = static_cast<uint32_t>(values.size());
+  EYRIE_RETURN_IF_ERROR(AddValue(*global.value()));
+  uint32_t rank = CountOf(global.value()->dims());
+  for (uint32_t i = 0; i < rank; ++i) {
+    record.order[i] = global.order() ? global.order()->Get(i) : static_cast<uint8_t>(i);
+    int64_t size = global.value()->dims()->Get(record.order[i])->size();
+    record.initial_dims[i] = size < 0 ? 0 : size;
+  }
+  EYRIE_RETURN_IF_ERROR(states.Push(record));
+  return state_ranks.Push(rank);
+}
+
 Status eyrie_module::BuildValues() {
   const auto* list = file.metadata().functions();
   EYRIE_RETURN_IF_ERROR(functions.Reserve(CountOf(list)));
@@ -103,6 +119,8 @@ Status eyrie_module::BuildValues() {
     for (uint32_t k = 0; k < record.result_count; ++k) EYRIE_RETURN_IF_ERROR(AddValue(*function.results()->Get(k)));
     EYRIE_RETURN_IF_ERROR(functions.Push(record));
   }
+  const auto* globals = file.metadata().globals();
+  for (uint32_t i = 0; i < CountOf(globals); ++i) EYRIE_RETURN_IF_ERROR(AddState(*globals->Get(i)));
   const eyrie_dim_t* at = dims.data();
   for (eyrie_value_info_t& value : values) {
     value.dims = at;
@@ -171,6 +189,11 @@ vm::Function eyrie_module::FunctionAt(uint32_t index) const {
   function.argument_ranks = {ranks.data() + record.first_argument, record.argument_count};
   function.result_ranks = {ranks.data() + record.first_result, record.result_count};
   return function;
+}
+
+std::span<const uint32_t> eyrie_module::StatesOf(uint32_t function) const {
+  const auto* list = file.metadata().functions()->Get(function)->states();
+  return list ? std::span(list->data(), list->size()) : std::span<const uint32_t>();
 }
 
 const fb::Export& eyrie_module::ExportAt(uint32_t index) const {

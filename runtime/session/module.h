@@ -21,6 +21,13 @@ struct FunctionRecord {
   uint32_t first_result, result_count;
 };
 
+// A state, which instances keep: its description is a value of the module.
+struct StateRecord {
+  uint32_t value;                        // among eyrie_module::values
+  uint8_t order[EYRIE_MAX_RANK];         // dimension i in memory is dimension order[i] of the value
+  int64_t initial_dims[EYRIE_MAX_RANK];  // in memory
+};
+
 struct ExportRef {
   hal::Executable* executable;  // null if not loaded
   uint32_t executable_index;
@@ -42,13 +49,16 @@ struct eyrie_module final : eyrie::rt::vm::Names {
 
   eyrie::rt::vm::Function FunctionAt(uint32_t index) const;
   eyrie::rt::vm::Program program() const {
-    return {eyrie::rt::vm::Program{string_count, {export_counts.data(), export_counts.size()}}};
+    return {string_count, {export_counts.data(), export_counts.size()}, {state_ranks.data(), state_ranks.size()}};
   }
   // Bytes of transient memory that a call may take.
   uint64_t transient_limit() const { return options.max_arena_bytes ? options.max_arena_bytes : uint64_t{1} << 40; }
   const eyrie::abi::fb::Export& ExportAt(uint32_t index) const;
   const char* String(uint32_t index) const override;
   const char* Export(uint32_t index) const override;
+  const char* Global(uint32_t index) const override { return values[states[index].value].name; }
+  // The states that a function reads or writes.
+  std::span<const uint32_t> StatesOf(uint32_t function) const;
 
   eyrie_runtime* runtime;
   eyrie_module_options_t options;
@@ -64,6 +74,8 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   eyrie::rt::Array<int32_t> dim_symbols;  // beside `dims`: the number of the symbol, or -1
   eyrie::rt::Array<uint32_t> ranks;       // beside `values`; vm::kSequence for sequences
   eyrie::rt::Array<eyrie::rt::session::FunctionRecord> functions;
+  eyrie::rt::Array<eyrie::rt::session::StateRecord> states;
+  eyrie::rt::Array<uint32_t> state_ranks;  // beside `states`
   eyrie::rt::Array<eyrie::rt::hal::ExportSpec> export_specs;
   eyrie::rt::Array<eyrie::rt::vm::ExportCounts> export_counts;
   eyrie::rt::Array<eyrie::rt::session::ExportRef> exports;
@@ -75,6 +87,7 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   eyrie::rt::Status BuildValues();
   eyrie::rt::Status BuildExports();
   eyrie::rt::Status LoadExecutables();
+  eyrie::rt::Status AddState(const eyrie::abi::fb::Global& global);
   eyrie::rt::Status AddValue(const eyrie::abi::fb::Value& value);
 
   eyrie::rt::Mutex verify_mutex_;

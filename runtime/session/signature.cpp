@@ -62,12 +62,6 @@ Status CheckMemory(const eyrie_tensor_t& tensor) {
   return {};
 }
 
-Status CheckTensor(const eyrie_value_info_t& value, const eyrie_tensor_t& tensor) {
-  EYRIE_RETURN_IF_ERROR(CheckRank(tensor));
-  EYRIE_RETURN_IF_ERROR(CheckShape(value, tensor.type, {tensor.dims, tensor.rank}));
-  return CheckMemory(tensor);
-}
-
 Status CheckSequence(const eyrie_value_info_t& value, const eyrie_tensor_t& tensor) {
   EYRIE_RETURN_IF_ERROR(CheckRank(tensor));
   if (tensor.type != EYRIE_SEQUENCE) return Mismatch(value, false, tensor.type, {tensor.dims, tensor.rank});
@@ -83,6 +77,12 @@ Status CheckShape(const eyrie_value_info_t& value, uint32_t type, std::span<cons
   for (size_t i = 0; fits && i < dims.size(); ++i)
     fits = !value.any_rank && value.dims[i].size >= 0 ? dims[i] == value.dims[i].size : dims[i] >= 0;
   return fits ? Status() : Mismatch(value, value.is_sequence, type, dims);
+}
+
+Status CheckTensor(const eyrie_value_info_t& value, const eyrie_tensor_t& tensor) {
+  EYRIE_RETURN_IF_ERROR(CheckRank(tensor));
+  EYRIE_RETURN_IF_ERROR(CheckShape(value, tensor.type, {tensor.dims, tensor.rank}));
+  return CheckMemory(tensor);
 }
 
 Status CheckInput(uint32_t index, const eyrie_value_info_t& value, const eyrie_tensor_t& tensor) {

@@ -27,6 +27,8 @@ class SymbolSizes {
 
 // Type, rank and known sizes of a tensor, or of an element if the value is a sequence.
 Status CheckShape(const eyrie_value_info_t& value, uint32_t type, std::span<const int64_t> dims);
+// The same and its memory.
+Status CheckTensor(const eyrie_value_info_t& value, const eyrie_tensor_t& tensor);
 // An input and, if it is a sequence, every element: as above, and their memory.
 Status CheckInput(uint32_t index, const eyrie_value_info_t& value, const eyrie_tensor_t& tensor);
 

@@ -32,14 +32,16 @@ namespace {
 
 using Builder = flatbuffers::FlatBufferBuilder;
 
+auto WriteValue(Builder& builder, const Value& value) {
+  std::vector<fb::Dim> dims;
+  for (const Dim& dim : value.dims) dims.push_back(fb::Dim(dim.size, dim.symbol));
+  return fb::CreateValue(builder, builder.CreateString(value.name), value.type, builder.CreateVectorOfStructs(dims),
+                         value.kind, value.any_rank);
+}
+
 auto WriteValues(Builder& builder, const std::vector<Value>& values) {
   std::vector<flatbuffers::Offset<fb::Value>> list;
-  for (const Value& value : values) {
-    std::vector<fb::Dim> dims;
-    for (const Dim& dim : value.dims) dims.push_back(fb::Dim(dim.size, dim.symbol));
-    list.push_back(fb::CreateValue(builder, builder.CreateString(value.name), value.type,
-                                   builder.CreateVectorOfStructs(dims), value.kind, value.any_rank));
-  }
+  for (const Value& value : values) list.push_back(WriteValue(builder, value));
   return builder.CreateVector(list);
 }
 
@@ -53,10 +55,11 @@ std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& b
     auto name = builder.CreateString(function.name);
     auto blocks = builder.CreateVector(function.blocks);
     auto plan = fb::CreateMemoryPlan(builder, 0, 64, 128);
+    auto states = builder.CreateVector(function.states);
     functions.push_back(fb::CreateFunction(builder, name, arguments, results,
                                            static_cast<uint32_t>(bytecode.size() / 4),
                                            static_cast<uint32_t>(function.code.size()), function.int_registers,
-                                           function.buffer_registers, blocks, plan, function.list_registers));
+                                           function.buffer_registers, blocks, plan, function.list_registers, states));
     const auto* words = reinterpret_cast<const uint8_t*>(function.code.data());
     bytecode.insert(bytecode.end(), words, words + function.code.size() * 4);
   }
@@ -82,8 +85,13 @@ std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& b
   auto function_list = builder.CreateVector(functions);
   auto executable_list = builder.CreateVector(executables);
   auto texts = builder.CreateVectorOfStrings(module.texts);
-  fb::FinishModuleBuffer(
-      builder, fb::CreateModule(builder, producer, 0, symbols, strings, function_list, executable_list, 0, texts));
+  std::vector<flatbuffers::Offset<fb::Global>> globals;
+  for (const State& state : module.states)
+    globals.push_back(fb::CreateGlobal(builder, WriteValue(builder, state.value), 0,
+                                       state.order.empty() ? 0 : builder.CreateVector(state.order)));
+  auto global_list = builder.CreateVector(globals);
+  fb::FinishModuleBuffer(builder, fb::CreateModule(builder, producer, 0, symbols, strings, function_list,
+                                                   executable_list, 0, texts, global_list));
   return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
 }
 

@@ -37,6 +37,7 @@ struct Function {
   std::vector<Value> arguments, results;
   uint32_t int_registers = 16, buffer_registers = 8, list_registers = 4;
   std::vector<uint32_t> code, blocks = {0};
+  std::vector<uint32_t> states;
 
   // Operands as words; lists with their counts.
   Function& Op(abi::VmOp op, std::initializer_list<uint32_t> operands = {});
@@ -63,8 +64,14 @@ struct Section {
   uint32_t alignment;
 };
 
+struct State {
+  Value value;
+  std::vector<uint8_t> order;  // empty: as the model has it
+};
+
 struct Module {
   std::vector<std::string> symbols, strings, texts;
+  std::vector<State> states;
   std::vector<Function> functions;
   std::vector<Executable> executables;
   std::vector<uint8_t> weights;

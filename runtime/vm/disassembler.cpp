@@ -37,6 +37,9 @@ const uint32_t* PrintOperand(char kind, const uint32_t* word, const Names& names
     case 'x':
       text.Print("%s", names.Export(value));
       break;
+    case 'g':
+      text.Print("%s", names.Global(value));
+      break;
     case 'e': {
       const abi::ElementTypeInfo* type = abi::FindElementType(value);
       text.Print("%s", type ? type->name : "?");

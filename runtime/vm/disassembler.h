@@ -12,6 +12,7 @@ class Names {
  public:
   virtual const char* String(uint32_t index) const = 0;
   virtual const char* Export(uint32_t index) const = 0;
+  virtual const char* Global(uint32_t index) const = 0;
 
  protected:
   ~Names() = default;

@@ -35,6 +35,12 @@ class Host {
   virtual Status AllocateBlock(uint64_t size, BufferRef* buffer) = 0;
   virtual void RetainBlock(uint32_t block) = 0;
   virtual void ReleaseBlock(uint32_t block) = 0;
+  // At least `bytes` bytes that begin with the first `used` of `from`; see buf.extend. Comes with a hold of its own.
+  virtual Status Extend(const BufferRef& from, uint64_t bytes, uint64_t used, BufferRef* buffer) = 0;
+  // A state; the buffer comes with a hold of its own.
+  virtual BufferRef State(uint32_t state) = 0;
+  virtual int64_t StateDim(uint32_t state, uint32_t axis) = 0;
+  virtual Status StoreState(uint32_t state, const BufferRef& value, std::span<const int64_t> dims) = 0;
   // An argument that is a sequence; null: an empty one. The interpreter takes a hold of its own.
   virtual List* ListArgument(uint32_t argument) = 0;
   // A result that is a sequence: the host takes a hold of it.

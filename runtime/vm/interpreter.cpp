@@ -276,6 +276,13 @@ Status Interpreter::Execute(const Function& function, Host& host) {
         EYRIE_VM_TRY(host.AllocateBlock(U(r[w[1]]), &b[w[0]]));
         break;
       }
+      case VmOp::kBufExtend: {
+        EYRIE_VM_TRY(check_buffer(w[1]));
+        BufferRef extended;
+        EYRIE_VM_TRY(host.Extend(b[w[1]], U(r[w[2]]), U(r[w[3]]), &extended));
+        set_buffer(w[0], extended);
+        break;
+      }
       case VmOp::kBufDrop:
         set_buffer(w[0], {});
         break;
@@ -290,6 +297,18 @@ Status Interpreter::Execute(const Function& function, Host& host) {
       case VmOp::kBufStore:
         EYRIE_VM_TRY(check_buffer(w[1]));
         EYRIE_VM_TRY(host.Store(w[0], b[w[1]].handle, U(r[w[2]]), r[w[3]]));
+        break;
+
+      case VmOp::kGlobalBuf:
+        set_buffer(w[0], host.State(w[1]));
+        break;
+      case VmOp::kGlobalDim:
+        r[w[0]] = host.StateDim(w[1], w[2]);
+        break;
+      case VmOp::kGlobalStore:
+        EYRIE_VM_TRY(check_buffer(w[1]));
+        read_list(w + 2);
+        EYRIE_VM_TRY(host.StoreState(w[0], b[w[1]], {constants_.data(), w[2]}));
         break;
 
       case VmOp::kArenaPack: {

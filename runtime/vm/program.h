@@ -29,6 +29,7 @@ struct ExportCounts {
 struct Program {
   uint32_t string_count = 0;
   std::span<const ExportCounts> exports;
+  std::span<const uint32_t> state_ranks;  // of each global
 };
 
 }  // namespace eyrie::rt::vm

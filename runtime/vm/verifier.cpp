@@ -105,6 +105,9 @@ class FunctionVerifier {
         case 'x':
           EYRIE_RETURN_IF_ERROR(CheckIndex("export", value, program_.exports.size()));
           break;
+        case 'g':
+          EYRIE_RETURN_IF_ERROR(CheckIndex("global", value, program_.state_ranks.size()));
+          break;
         case 'e':
           EYRIE_RETURN_IF_ERROR(CheckElementType(info.op, value));
           break;
@@ -182,6 +185,11 @@ class FunctionVerifier {
         if (list_size != function_.result_ranks[word[1]])
           return Bad("sizes given for a result", list_size, function_.result_ranks[word[1]]);
         return {};
+      case VmOp::kGlobalDim:
+        return CheckIndex("dimension", word[2], program_.state_ranks[word[1]]);
+      case VmOp::kGlobalStore:
+        if (list_size == program_.state_ranks[word[0]]) return {};
+        return Bad("sizes given for a state", list_size, program_.state_ranks[word[0]]);
       case VmOp::kDispatch: {
         const ExportCounts& counts = program_.exports[word[0]];
         if (list_size != counts.constants) return Bad("constants of a dispatch", list_size, counts.constants);

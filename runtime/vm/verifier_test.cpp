@@ -13,6 +13,7 @@ using abi::VmOp;
 
 const uint32_t kRanks[] = {2}, kSequences[] = {kSequence};
 const ExportCounts kExports[] = {{2, 3}};
+const uint32_t kStates[] = {3};
 
 struct Sample {
   std::vector<uint32_t> code, blocks = {0};
@@ -28,7 +29,7 @@ struct Sample {
     function.argument_ranks = function.result_ranks = {takes_sequence ? kSequences : kRanks, 1};
     return function;
   }
-  Status Check() const { return Verify({1, {kExports, 1}}, Get()); }
+  Status Check() const { return Verify({1, {kExports, 1}, {kStates, 1}}, Get()); }
 };
 
 struct Operand {
@@ -62,6 +63,7 @@ Sample MakeSample(const abi::VmOpInfo& info, std::vector<Operand>* operands) {
       case 'o':
       case 't':
       case 'x':
+      case 'g':
         push(0, 1);
         break;
       case 'e':
@@ -72,6 +74,7 @@ Sample MakeSample(const abi::VmOpInfo& info, std::vector<Operand>* operands) {
                 : info.op == VmOp::kExtS || info.op == VmOp::kExtU ? 65
                 : info.op == VmOp::kFill                           ? 9
                 : info.op == VmOp::kListDim                        ? 32
+                : info.op == VmOp::kGlobalDim                      ? 3
                                                                    : EYRIE_INCOMPATIBLE + 1);
         break;
       case 'I':
