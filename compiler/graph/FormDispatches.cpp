@@ -9,7 +9,7 @@
 // is a dispatch of its own. Fills, slices, literals and unpacks are cloned into the dispatches that read them.
 //
 // Invariant left: no tensor computation outside executables but graph.load_global, views and updates (graph.reshape,
-// graph.slice, graph.update) and graph.dispatch.
+// graph.slice, graph.update, graph.append) and graph.dispatch.
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "mlir/Analysis/TopologicalSortUtils.h"
@@ -44,8 +44,8 @@ bool isCloned(Operation *op) {
 
 bool computesTensor(Operation *op) {
   return llvm::any_of(op->getResultTypes(), [](Type type) { return isa<RankedTensorType>(type); }) &&
-         !isa<LoadGlobalOp, ReshapeOp, SliceOp, UpdateOp, ListGetOp, DispatchOp, scf::IfOp, scf::ForOp, scf::WhileOp,
-              arith::SelectOp>(op);
+         !isa<LoadGlobalOp, ReshapeOp, SliceOp, UpdateOp, AppendOp, ListGetOp, DispatchOp, scf::IfOp, scf::ForOp,
+              scf::WhileOp, arith::SelectOp>(op);
 }
 
 /// A generic that copies `source`, read through `reading`, to the shape of `init`.

@@ -20,6 +20,13 @@ namespace eyrie::graph {
 inline constexpr llvm::StringLiteral kArgDims = "graph.arg_dims";
 inline constexpr llvm::StringLiteral kResultDims = "graph.result_dims";
 
+/// On an argument and a result of a function (a string): the state of this name is the argument when a call begins, and
+/// becomes the result when it ends. Neither is the caller's.
+inline constexpr llvm::StringLiteral kState = "eyrie.state";
+/// On both as well (i64 array), where a state lies in memory, and is in the IR, in another order than the model's:
+/// dimension i is the model's dimension `order[i]`. `eyrie.dims` names the dimensions as they are in the IR.
+inline constexpr llvm::StringLiteral kStateOrder = "eyrie.state_order";
+
 /// The sizes of `value` as seen by the host program: static sizes as attributes, dynamic ones as index values found
 /// through its producer, or as `tensor.dim` when the producer is a function argument.
 llvm::SmallVector<mlir::OpFoldResult> getHostSizes(mlir::OpBuilder &b, mlir::Value value);

@@ -106,6 +106,23 @@ def Graph_UpdateOp : Graph_Op<"update", [Pure, AllTypesMatch<["dest", "result"]>
   let hasVerifier = 1;
 }
 
+def Graph_AppendOp : Graph_Op<"append", [Pure,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
+  let summary = "The rows (along the first dimension) of `dest`, then those of `part`: written behind them, in place.";
+  let description = [{
+    `dest` is a state of the function; the rows that it has stay as they are. `dims` are the result's dynamic dimensions.
+    C1: dest, part and result have one element type and rank, at least 1. C2: as many `dims` as dynamic dimensions.
+
+    Example: `%r = graph.append %cache, %row sizes(%n) : tensor<?x4xf32>, tensor<1x4xf32> -> tensor<?x4xf32>`
+  }];
+  let arguments = (ins AnyRankedTensor:$dest, AnyRankedTensor:$part, Variadic<Index>:$dims);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    $dest `,` $part (`sizes` `(` $dims^ `)`)? attr-dict `:` type($dest) `,` type($part) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def Graph_ReadScalarOp : Graph_Op<"read_scalar"> {
   let summary = "Reads one element of a tensor on the host; waits for the device.";
   let description = "Example: `%c = graph.read_scalar %t[%i] : tensor<4xi1>`. Integers and booleans only.";

@@ -115,6 +115,13 @@ void ReshapeOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRCon
 
 //===- slice and update ---------------------------------------------------------------------------------------------===
 
+static LogicalResult verifyDimCount(Operation *op, Type result, ValueRange dims) {
+  int64_t expected = cast<RankedTensorType>(result).getNumDynamicDims();
+  if (static_cast<size_t>(expected) != dims.size())
+    return op->emitOpError("C2: expected ") << expected << " dims, found " << dims.size();
+  return success();
+}
+
 static LogicalResult verifyRows(Operation *op, Type whole, Type part) {
   auto from = cast<RankedTensorType>(whole), to = cast<RankedTensorType>(part);
   if (from.getElementType() != to.getElementType() || from.getRank() != to.getRank() || from.getRank() == 0)
@@ -124,14 +131,25 @@ static LogicalResult verifyRows(Operation *op, Type whole, Type part) {
 }
 
 LogicalResult SliceOp::verify() {
-  auto type = cast<RankedTensorType>(getResult().getType());
-  if (static_cast<size_t>(type.getNumDynamicDims()) != getDims().size())
-    return emitOpError("C2: expected ") << type.getNumDynamicDims() << " dims, found " << getDims().size();
-  return verifyRows(*this, getSource().getType(), type);
+  if (failed(verifyDimCount(*this, getType(), getDims())))
+    return failure();
+  return verifyRows(*this, getSource().getType(), getType());
 }
 
 LogicalResult SliceOp::reifyResultShapes(OpBuilder &, ReifiedRankedShapedTypeDims &shapes) {
   shapes.push_back(mixedSizes(cast<RankedTensorType>(getResult().getType()), getDims()));
+  return success();
+}
+
+LogicalResult AppendOp::verify() {
+  if (failed(verifyDimCount(*this, getType(), getDims())) ||
+      failed(verifyRows(*this, getDest().getType(), getPart().getType())))
+    return failure();
+  return verifyRows(*this, getDest().getType(), getType());
+}
+
+LogicalResult AppendOp::reifyResultShapes(OpBuilder &, ReifiedRankedShapedTypeDims &shapes) {
+  shapes.push_back(mixedSizes(cast<RankedTensorType>(getType()), getDims()));
   return success();
 }
 
@@ -146,10 +164,9 @@ static LogicalResult verifyElement(Operation *op, ListType list, Type tensor) {
 }
 
 LogicalResult ListGetOp::verify() {
-  auto type = cast<RankedTensorType>(getResult().getType());
-  if (static_cast<size_t>(type.getNumDynamicDims()) != getDims().size())
-    return emitOpError("C2: expected ") << type.getNumDynamicDims() << " dims, found " << getDims().size();
-  return verifyElement(*this, getList().getType(), type);
+  if (failed(verifyDimCount(*this, getType(), getDims())))
+    return failure();
+  return verifyElement(*this, getList().getType(), getType());
 }
 
 LogicalResult ListGetOp::reifyResultShapes(OpBuilder &, ReifiedRankedShapedTypeDims &shapes) {

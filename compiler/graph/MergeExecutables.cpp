@@ -47,6 +47,7 @@ std::unique_ptr<Pass> eyrie::graph::createMergeExecutablesPass() { return std::m
 
 void eyrie::graph::registerGraphPasses() {
   registerPass([] { return createPropagateLayoutPass(); });
+  registerPass([] { return createPlaceStatesPass(); });
   registerPass([] { return createAbsorbTransposesPass(); });
   registerPass([] { return createPackWeightsPass(nullptr); });
   registerPass([] { return createHoistConstantsPass(); });

@@ -15,6 +15,8 @@ struct WeightPacking {
 };
 using ChoosePacking = std::function<std::optional<WeightPacking>(mlir::linalg::GenericOp)>;
 
+/// Gives states that grow the form in which they grow in place.
+std::unique_ptr<mlir::Pass> createPlaceStatesPass();
 /// Folds transposes into the indexing maps of their consumers and sinks what remains towards the results.
 std::unique_ptr<mlir::Pass> createPropagateLayoutPass();
 /// Lets contractions write their results in the order of the only transpose that reads them.

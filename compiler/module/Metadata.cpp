@@ -6,8 +6,10 @@
 #include "compiler/graph/Graph.h"
 #include "compiler/stream/HostValues.h"
 #include "compiler/stream/Stream.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
+#include <set>
 
 using namespace mlir;
 using namespace eyrie;
@@ -19,7 +21,7 @@ namespace {
 class MetadataBuilder {
 public:
   MetadataBuilder(ModuleOp module, const vm::Program &program, const WriteOptions &options)
-      : module(module), program(program), options(options), symbolTable(module) {}
+      : module(module), program(program), options(options), symbolTable(module), states(stream::getStates(module)) {}
   FailureOr<SmallVector<char, 0>> build();
 
 private:
@@ -28,6 +30,7 @@ private:
   FailureOr<flatbuffers::Offset<fb::Value>> addValue(func::FuncOp func, Type type, DictionaryAttr attributes,
                                                      const std::string &fallback);
   FailureOr<flatbuffers::Offset<fb::Function>> addFunction(const vm::Function &function);
+  FailureOr<flatbuffers::Offset<fb::Global>> addState(StringAttr name);
   flatbuffers::Offset<fb::MemoryPlan> addMemoryPlan(func::FuncOp func);
   FailureOr<flatbuffers::Offset<fb::Executable>> addExecutable(graph::ExecutableOp executable, uint64_t &offset);
   void collectNodes();
@@ -39,6 +42,7 @@ private:
   const vm::Program &program;
   const WriteOptions &options;
   SymbolTable symbolTable;
+  llvm::SetVector<StringAttr> states;
   flatbuffers::FlatBufferBuilder builder;
   llvm::MapVector<StringRef, int32_t> symbols;
   DenseMap<StringAttr, llvm::SetVector<StringRef>> nodes; // of each executable
@@ -99,13 +103,23 @@ flatbuffers::Offset<fb::MemoryPlan> MetadataBuilder::addMemoryPlan(func::FuncOp 
 FailureOr<flatbuffers::Offset<fb::Function>> MetadataBuilder::addFunction(const vm::Function &function) {
   auto func = symbolTable.lookup<func::FuncOp>(function.name);
   std::vector<flatbuffers::Offset<fb::Value>> arguments, results;
+  std::set<uint32_t> used;
+  auto isState = [&](StringAttr state) {
+    if (state)
+      used.insert(llvm::find(states, state) - states.begin());
+    return !!state;
+  };
   for (auto [i, type] : llvm::enumerate(func.getArgumentTypes())) {
+    if (isState(stream::getStateOfArgument(func, i)))
+      continue;
     auto value = addValue(func, type, func.getArgAttrDict(i), "arg" + std::to_string(i));
     if (failed(value))
       return failure();
     arguments.push_back(*value);
   }
   for (auto [i, type] : llvm::enumerate(func.getResultTypes())) {
+    if (isState(stream::getStateOfResult(func, i)))
+      continue;
     auto value = addValue(func, type, func.getResultAttrDict(i), "result" + std::to_string(i));
     if (failed(value))
       return failure();
@@ -115,7 +129,65 @@ FailureOr<flatbuffers::Offset<fb::Function>> MetadataBuilder::addFunction(const 
   return fb::CreateFunction(builder, string(function.name), builder.CreateVector(arguments),
                             builder.CreateVector(results), function.codeOffset, function.codeSize,
                             function.intRegisters, function.bufferRegisters, builder.CreateVector(function.blocks),
-                            plan, function.listRegisters);
+                            plan, function.listRegisters,
+                            builder.CreateVector(std::vector<uint32_t>(used.begin(), used.end())));
+}
+
+namespace {
+/// A state as one function sees it.
+struct StateView {
+  func::FuncOp func;
+  RankedTensorType type; // as it lies in memory
+  DictionaryAttr attributes;
+  DenseI64ArrayAttr order() const { return attributes.getAs<DenseI64ArrayAttr>(graph::kStateOrder); }
+};
+
+SmallVector<StateView> findViews(ModuleOp module, StringAttr state) {
+  SmallVector<StateView> views;
+  for (auto func : module.getOps<func::FuncOp>()) {
+    for (auto [i, type] : llvm::enumerate(func.getArgumentTypes()))
+      if (stream::getStateOfArgument(func, i) == state)
+        views.push_back({func, cast<RankedTensorType>(type), func.getArgAttrDict(i)});
+    for (auto [i, type] : llvm::enumerate(func.getResultTypes()))
+      if (stream::getStateOfResult(func, i) == state)
+        views.push_back({func, cast<RankedTensorType>(type), func.getResultAttrDict(i)});
+  }
+  return views;
+}
+} // namespace
+
+/// Described in the model's order. A function may know sizes that are open in another one: what all know is known.
+FailureOr<flatbuffers::Offset<fb::Global>> MetadataBuilder::addState(StringAttr name) {
+  SmallVector<StateView> views = findViews(module, name);
+  const StateView &first = views.front();
+  SmallVector<int64_t> shape(first.type.getShape());
+  for (const StateView &view : views) {
+    bool isSame = view.type.getRank() == first.type.getRank() &&
+                  view.type.getElementType() == first.type.getElementType() && view.order() == first.order();
+    for (int64_t i = 0; isSame && i < view.type.getRank(); ++i) {
+      int64_t size = view.type.getDimSize(i);
+      isSame = size == shape[i] || ShapedType::isDynamic(size) || ShapedType::isDynamic(shape[i]);
+      shape[i] = ShapedType::isDynamic(size) ? size : shape[i];
+    }
+    if (!isSame)
+      return func::FuncOp(view.func).emitOpError("has the state '")
+             << name.getValue() << "' as " << view.type << ", but it is " << first.type << " in '"
+             << func::FuncOp(first.func).getName() << "'";
+  }
+  NamedAttrList attributes(first.attributes);
+  attributes.set("eyrie.name", name);
+  flatbuffers::Offset<flatbuffers::Vector<uint8_t>> order;
+  if (auto known = first.order()) {
+    SmallVector<int64_t> inverse = invertPermutationVector(known.asArrayRef());
+    applyPermutationToVector(shape, inverse);
+    if (auto dims = first.attributes.getAs<ArrayAttr>("eyrie.dims"))
+      attributes.set("eyrie.dims", Builder(module).getArrayAttr(applyPermutation(dims.getValue(), inverse)));
+    order = builder.CreateVector(std::vector<uint8_t>(known.asArrayRef().begin(), known.asArrayRef().end()));
+  }
+  auto value = addValue(first.func, first.type.clone(shape), attributes.getDictionary(module.getContext()), "");
+  if (failed(value))
+    return failure();
+  return fb::CreateGlobal(builder, *value, /*kind=*/0, order);
 }
 
 /// The model's nodes that each executable computes, from the locations of its dispatches.
@@ -178,6 +250,13 @@ FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
       return failure();
     executables.push_back(*added);
   }
+  std::vector<flatbuffers::Offset<fb::Global>> globals;
+  for (StringAttr state : states) {
+    auto added = addState(state);
+    if (failed(added))
+      return failure();
+    globals.push_back(*added);
+  }
   std::vector<String> symbolNames;
   for (auto &[name, number] : symbols)
     symbolNames.push_back(string(name));
@@ -190,7 +269,7 @@ FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
   auto root = fb::CreateModule(builder, string("eyrie " EYRIE_VERSION), string(options.target),
                                builder.CreateVector(symbolNames), builder.CreateVector(messages),
                                builder.CreateVector(functions), builder.CreateVector(executables),
-                               string(options.source), builder.CreateVector(texts));
+                               string(options.source), builder.CreateVector(texts), builder.CreateVector(globals));
   fb::FinishModuleBuffer(builder, root);
   auto *data = reinterpret_cast<const char *>(builder.GetBufferPointer());
   return SmallVector<char, 0>(data, data + builder.GetSize());

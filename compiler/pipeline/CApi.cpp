@@ -75,6 +75,15 @@ bool readValue(StringRef text, std::vector<Shape> &shapes, std::string &expected
   return true;
 }
 
+bool readValue(StringRef text, std::vector<std::pair<std::string, std::string>> &pairs, std::string &expected) {
+  expected = "INPUT=OUTPUT, with at most one * on each side and on both or none";
+  auto [input, output] = text.split('=');
+  if (input.empty() || output.empty() || input.count('*') > 1 || input.count('*') != output.count('*'))
+    return false;
+  pairs.emplace_back(input.str(), output.str());
+  return true;
+}
+
 std::string listNames(size_t count, llvm::function_ref<StringRef(size_t)> name) {
   std::string text;
   for (size_t i = 0; i < count; ++i)

@@ -163,6 +163,7 @@ private:
     import::onnx::ImportOptions importOptions;
     for (auto &[name, shape] : options.shapes)
       importOptions.shapes.push_back({name, shape});
+    importOptions.states = options.states;
     auto imported = import::onnx::importOnnx(context, modelPath, importOptions);
     if (failed(imported))
       return failure();
@@ -174,6 +175,7 @@ private:
   void buildWholeModel(OpPassManager &pm) {
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
+    pm.addPass(graph::createPlaceStatesPass());
     pm.addNestedPass<func::FuncOp>(graph::createPropagateLayoutPass());
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());

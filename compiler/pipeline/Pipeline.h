@@ -26,6 +26,8 @@ struct CompileOptions {
   bool time = false;
   /// Shapes of inputs that the model leaves open.
   std::vector<std::pair<std::string, std::vector<int64_t>>> shapes;
+  /// Inputs and outputs that are states (import::onnx::ImportOptions::states).
+  std::vector<std::pair<std::string, std::string>> states;
   /// Called as a stage begins, with its number (from 0) and their count.
   std::function<void(llvm::StringRef stage, unsigned index, unsigned count)> progress;
 };

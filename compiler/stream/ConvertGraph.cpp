@@ -145,6 +145,8 @@ FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getSizes(Value tensor) {
     return graph::mixedSizes(type, slice.getDims());
   if (auto get = dyn_cast<graph::ListGetOp>(op))
     return graph::mixedSizes(type, get.getDims());
+  if (auto append = dyn_cast<graph::AppendOp>(op))
+    return graph::mixedSizes(type, append.getDims());
   if (auto update = dyn_cast<graph::UpdateOp>(op))
     return getSizes(update.getDest());
   if (auto cast = dyn_cast<tensor::CastOp>(op))
@@ -170,7 +172,7 @@ Stored FunctionConverter::createOutput(unsigned index, ArrayRef<OpFoldResult> si
   auto elementType = cast<TensorType>(func.getResultTypes()[index]).getElementType();
   Value length = getByteCount(b, loc, sizes, elementType);
   auto type = ResourceType::get(b.getContext(), Lifetime::External);
-  return {OutputOp::create(b, loc, type, index, dims), getIndexConstant(b, loc, 0), length};
+  return {OutputOp::create(b, loc, type, getResultNumber(func, index), dims), getIndexConstant(b, loc, 0), length};
 }
 
 /// Lets the producers of returned values write the results, where the results' sizes are known before them.
@@ -178,7 +180,7 @@ LogicalResult FunctionConverter::placeResults() {
   Block &body = func.getBody().front();
   for (auto [i, value] : llvm::enumerate(body.getTerminator()->getOperands())) {
     Value root = getRoot(value);
-    if (!isTensor(value) || !canWriteInPlace(root, body) || targets.contains(root))
+    if (!isTensor(value) || getStateOfResult(func, i) || !canWriteInPlace(root, body) || targets.contains(root))
       continue;
     auto sizes = getSizes(value);
     if (failed(sizes))
@@ -339,9 +341,14 @@ LogicalResult FunctionConverter::convertReturn(func::ReturnOp op) {
   for (auto [i, value] : llvm::enumerate(op.getOperands())) {
     if (directResults.contains(i))
       continue;
+    if (getStateOfResult(func, i)) {
+      if (failed(storeState(op, i)))
+        return failure();
+      continue;
+    }
     if (!isTensor(value)) {
       b.setInsertionPoint(op);
-      ListResultOp::create(b, value.getLoc(), i, value);
+      ListResultOp::create(b, value.getLoc(), getResultNumber(func, i), value);
       continue;
     }
     auto from = find(op, value);
@@ -367,6 +374,8 @@ LogicalResult FunctionConverter::convertOp(Operation *op) {
     return convertSlice(slice);
   if (auto update = dyn_cast<graph::UpdateOp>(op))
     return convertUpdate(update);
+  if (auto append = dyn_cast<graph::AppendOp>(op))
+    return convertAppend(append);
   if (auto load = dyn_cast<graph::LoadGlobalOp>(op))
     return convertConstant(op, load.getGlobalAttr().getAttr());
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
@@ -435,7 +444,10 @@ LogicalResult FunctionConverter::run() {
   expandSelects();
   separateEmpties();
   updates.analyze(func);
-  if (failed(resolveDims()) || failed(placeResults()) || failed(convertBlock(func.getBody().front())))
+  if (failed(resolveDims()) || failed(placeResults()))
+    return failure();
+  placeStates();
+  if (failed(convertBlock(func.getBody().front())))
     return failure();
   for (Operation *op : llvm::reverse(converted)) {
     op->dropAllUses();

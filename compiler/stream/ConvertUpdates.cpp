@@ -43,13 +43,32 @@ bool InPlaceUpdates::isOnlyUse(graph::UpdateOp op, bool allowEarlier) const {
   return true;
 }
 
+static bool isState(func::FuncOp func, Value value) {
+  auto argument = dyn_cast<BlockArgument>(value);
+  return argument && argument.getOwner() == &func.getBody().front() &&
+         getStateOfArgument(func, argument.getArgNumber());
+}
+
+/// What the function stores in the state is made of its old value by updates alone.
+static bool isNextValue(func::FuncOp func, BlockArgument argument) {
+  StringAttr state = getStateOfArgument(func, argument.getArgNumber());
+  for (auto [i, value] : llvm::enumerate(func.getBody().front().getTerminator()->getOperands()))
+    if (getStateOfResult(func, i) == state)
+      return lookThrough(value, [](Operation *op) { return isReshape(op) || isa<graph::UpdateOp>(op); }) == argument;
+  return false;
+}
+
 void InPlaceUpdates::analyze(func::FuncOp func) {
   SmallVector<graph::UpdateOp> ofLoops;
   func.walk<WalkOrder::PreOrder>([&](graph::UpdateOp op) {
     Value root = getRoot(op.getDest());
     if (!isOnlyUse(op, /*allowEarlier=*/true))
       return;
-    if (auto argument = dyn_cast<BlockArgument>(root)) {
+    if (isState(func, root)) {
+      // A state whose next value is this tensor, changed.
+      if (op->getBlock() == &func.getBody().front() && isNextValue(func, cast<BlockArgument>(root)))
+        inPlace.insert(op);
+    } else if (auto argument = dyn_cast<BlockArgument>(root)) {
       auto loop = dyn_cast<scf::WhileOp>(argument.getOwner()->getParentOp());
       if (loop && argument.getOwner() == loop.getAfterBody() && op->getBlock() == argument.getOwner()) {
         inPlace.insert(op);
@@ -104,6 +123,8 @@ void FunctionConverter::placeUpdates(Block &block) {
   for (auto op : block.getOps<graph::UpdateOp>())
     if (updates.contains(op))
       placeUpdate(op);
+  for (auto op : llvm::to_vector(block.getOps<graph::AppendOp>()))
+    placeAppend(op);
 }
 
 void FunctionConverter::placeUpdate(graph::UpdateOp op) {

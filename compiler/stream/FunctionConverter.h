@@ -112,6 +112,11 @@ private:
   LogicalResult convertUpdate(graph::UpdateOp op);
   void placeUpdates(Block &block);
   void placeUpdate(graph::UpdateOp op);
+  void placeAppend(graph::AppendOp op);
+  Value extend(graph::AppendOp op, Operation *before, Stored dest);
+  LogicalResult convertAppend(graph::AppendOp op);
+  void placeStates();
+  LogicalResult storeState(func::ReturnOp op, unsigned result);
   LogicalResult convertWhile(scf::WhileOp op);
   LogicalResult planCarried(scf::WhileOp op, Carried &carried);
   LogicalResult placeCarried(scf::WhileOp op, Carried &carried);
@@ -151,7 +156,8 @@ private:
   SmallVector<SmallVector<OpFoldResult>> argumentSizes;
   DenseMap<Value, Stored> stored;          // tensors that are converted
   DenseMap<Value, Stored> targets;         // tensors whose memory was chosen before their producer is converted
-  DenseSet<Operation *> writtenByMaker;    // updates whose part is written where it belongs by the op that makes it
+  DenseSet<Operation *> writtenByMaker;    // updates and appends whose part the op that makes it writes in its place
+  DenseMap<Operation *, Value> extended;   // appends whose memory is chosen
   DenseMap<unsigned, Value> directResults; // results that a producer writes: number -> the producer's value
   DenseMap<Value, SmallVector<OpFoldResult>> ifSizes; // of results of scf.if, found before the branches are converted
   SmallVector<Operation *> converted;                 // in program order; erased at the end

@@ -29,6 +29,8 @@ SmallVector<Access> getAccesses(Operation *op) {
       accesses.push_back({resource, dispatch.isWrite(i)});
   } else if (auto copy = dyn_cast<CopyOp>(op)) {
     accesses = {{copy.getSource(), false}, {copy.getTarget(), true}};
+  } else if (auto extend = dyn_cast<ExtendOp>(op)) {
+    accesses = {{extend.getSource(), false}}; // what it writes lies in front of what anybody else writes
   } else if (auto fill = dyn_cast<FillOp>(op)) {
     accesses = {{fill.getTarget(), true}};
   }

@@ -14,6 +14,9 @@
 #define GET_OP_CLASSES
 #include "compiler/stream/StreamOps.h.inc"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/SetVector.h"
+
 namespace mlir {
 class DialectRegistry;
 class OpPassManager;
@@ -31,6 +34,15 @@ inline constexpr llvm::StringLiteral kWeightOffset = "stream.offset";
 inline constexpr llvm::StringLiteral kMemoryPlan = "stream.memory_plan";
 
 inline constexpr int64_t kAlignment = 64;
+
+/// The name of the state that argument or result `i` is; null if it is the caller's.
+mlir::StringAttr getStateOfArgument(mlir::func::FuncOp func, unsigned i);
+mlir::StringAttr getStateOfResult(mlir::func::FuncOp func, unsigned i);
+/// Its number among those of the caller.
+unsigned getArgumentNumber(mlir::func::FuncOp func, unsigned i);
+unsigned getResultNumber(mlir::func::FuncOp func, unsigned i);
+/// The states of the module's functions, in the order of their numbers in the module file.
+llvm::SetVector<mlir::StringAttr> getStates(mlir::ModuleOp module);
 
 /// Bytes of one tensor type's elements as modules store them: dense, packed below 8 bits, booleans one to a byte.
 /// Returns the bits of one element, or 0 for a type that cannot be stored.

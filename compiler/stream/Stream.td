@@ -36,7 +36,7 @@ class Stream_Op<string mnemonic, list<Trait> traits = []> : Op<StreamDialect, mn
 //===- resources ----------------------------------------------------------------------------------------------------===
 
 def Stream_ImportOp : Stream_Op<"import", [Pure]> {
-  let summary = "The bytes of a function argument; read-only.";
+  let summary = "The bytes of a function argument: read-only, unless it is a state.";
   let description = "Example: `%r = stream.import %x : tensor<?x8xf32> -> !stream.resource<external>`";
   let arguments = (ins AnyRankedTensor:$source);
   let results = (outs Stream_ResourceType:$result);
@@ -92,6 +92,29 @@ def Stream_BlockOp : Stream_Op<"block"> {
   let arguments = (ins Index:$bytes);
   let results = (outs Stream_ResourceType:$result);
   let assemblyFormat = "$bytes attr-dict `:` type($result)";
+}
+
+def Stream_ExtendOp : Stream_Op<"extend", [NoMemoryEffect]> {
+  let summary = "At least `bytes` bytes that begin with the first `used` of `source`: the same memory if it has room.";
+  let description = [{
+    What lies behind `used` is undefined, and only one extension of a resource may be written there.
+
+    Example: `%r = stream.extend %state keep %used to %bytes : !stream.resource<external> -> !stream.resource<transient>`
+  }];
+  let arguments = (ins Stream_ResourceType:$source, Index:$used, Index:$bytes);
+  let results = (outs Stream_ResourceType:$result);
+  let assemblyFormat = "$source `keep` $used `to` $bytes attr-dict `:` type($source) `->` type($result)";
+}
+
+def Stream_StoreStateOp : Stream_Op<"store_state"> {
+  let summary = "The tensor at the begin of a block becomes the value of a state when the call has ended well.";
+  let description = [{
+    `sizes` are all dimensions, as the state lies in memory.
+
+    Example: `stream.store_state "cache", %r[%n, %c8] : !stream.resource<transient>`
+  }];
+  let arguments = (ins StrAttr:$state, Stream_ResourceType:$resource, Variadic<Index>:$sizes);
+  let assemblyFormat = "$state `,` $resource `[` $sizes `]` attr-dict `:` type($resource)";
 }
 
 def Stream_ArenaOp : Stream_Op<"arena"> {

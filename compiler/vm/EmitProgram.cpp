@@ -92,15 +92,16 @@ abi::ElementType getLoadType(Type type) {
 
 class FunctionEmitter {
 public:
-  FunctionEmitter(func::FuncOp func, const DenseMap<StringAttr, uint32_t> &exports, Program &program)
-      : func(func), exports(exports), program(program) {}
+  FunctionEmitter(func::FuncOp func, const DenseMap<StringAttr, uint32_t> &exports,
+                  const llvm::SetVector<StringAttr> &states, Program &program)
+      : func(func), exports(exports), states(states), program(program) {}
 
   LogicalResult run() {
     startBlock(newLabel());
     Block &body = func.getBody().front();
     for (BlockArgument argument : body.getArguments())
       if (isList(argument) && !argument.use_empty())
-        emit(VmOp::kListArg, {defineList(argument), argument.getArgNumber()});
+        emit(VmOp::kListArg, {defineList(argument), stream::getArgumentNumber(func, argument.getArgNumber())});
     for (Operation &op : body) {
       makeConstants(&op);
       if (failed(emitOp(&op)))
@@ -194,7 +195,10 @@ private:
   }
 
   func::FuncOp func;
+  uint32_t numberOf(StringAttr state) { return llvm::find(states, state) - states.begin(); }
+
   const DenseMap<StringAttr, uint32_t> &exports;
+  const llvm::SetVector<StringAttr> &states;
   Program &program;
   Code code;
   DenseMap<Value, uint32_t> registers; // of any kind
@@ -416,7 +420,11 @@ LogicalResult FunctionEmitter::emitList(Operation *op) {
 LogicalResult FunctionEmitter::emitOp(Operation *op) {
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](stream::ImportOp op) {
-        emit(VmOp::kBufArg, {defineBuffer(op.getResult()), cast<BlockArgument>(op.getSource()).getArgNumber()});
+        unsigned argument = cast<BlockArgument>(op.getSource()).getArgNumber();
+        if (StringAttr state = stream::getStateOfArgument(func, argument))
+          emit(VmOp::kGlobalBuf, {defineBuffer(op.getResult(), /*ownsBlock=*/true), numberOf(state)});
+        else
+          emit(VmOp::kBufArg, {defineBuffer(op.getResult()), stream::getArgumentNumber(func, argument)});
         return success();
       })
       .Case([&](stream::ConstantsOp op) {
@@ -445,6 +453,17 @@ LogicalResult FunctionEmitter::emitOp(Operation *op) {
       .Case([&](stream::BlockOp op) {
         uint32_t bytes = use(op.getBytes());
         emit(VmOp::kBufBlock, {defineBuffer(op.getResult(), /*ownsBlock=*/true), bytes});
+        return success();
+      })
+      .Case([&](stream::ExtendOp op) {
+        uint32_t source = useBuffer(op.getSource()), bytes = use(op.getBytes()), used = use(op.getUsed());
+        emit(VmOp::kBufExtend, {defineBuffer(op.getResult(), /*ownsBlock=*/true), source, bytes, used});
+        return success();
+      })
+      .Case([&](stream::StoreStateOp op) {
+        SmallVector<uint32_t> words = {numberOf(op.getStateAttr()), useBuffer(op.getResource())};
+        appendList(words, op.getSizes());
+        emit(VmOp::kGlobalStore, words);
         return success();
       })
       .Case([&](stream::OutputOp op) {
@@ -491,7 +510,11 @@ LogicalResult FunctionEmitter::emitOp(Operation *op) {
         auto index = op.getConstantIndex();
         if (!argument || !index)
           return op.emitOpError("must be a constant dimension of an argument");
-        emit(VmOp::kArgDim, {define(op.getResult()), argument.getArgNumber(), uint32_t(*index)});
+        if (StringAttr state = stream::getStateOfArgument(func, argument.getArgNumber()))
+          emit(VmOp::kGlobalDim, {define(op.getResult()), numberOf(state), uint32_t(*index)});
+        else
+          emit(VmOp::kArgDim,
+               {define(op.getResult()), stream::getArgumentNumber(func, argument.getArgNumber()), uint32_t(*index)});
         return success();
       })
       .Case([&](scf::IfOp op) { return emitIf(op); })
@@ -532,8 +555,9 @@ FailureOr<Program> vm::emitProgram(ModuleOp module) {
   for (auto executable : module.getOps<graph::ExecutableOp>())
     exports.try_emplace(executable.getSymNameAttr(), exports.size());
   Program program;
+  llvm::SetVector<StringAttr> states = stream::getStates(module);
   for (auto func : module.getOps<func::FuncOp>())
-    if (func.isPublic() && !func.isExternal() && failed(FunctionEmitter(func, exports, program).run()))
+    if (func.isPublic() && !func.isExternal() && failed(FunctionEmitter(func, exports, states, program).run()))
       return failure();
   return program;
 }

@@ -34,7 +34,8 @@ typedef enum eyrie_option_kind {
   EYRIE_OPTION_LEVEL = 1, /* 0 to 3 */
   EYRIE_OPTION_COUNT = 2, /* a number from 0 */
   EYRIE_OPTION_FLAG = 3,  /* "true" or "false" */
-  EYRIE_OPTION_SHAPE = 4  /* "NAME=1x3x224x224"; may be set many times, for different names */
+  EYRIE_OPTION_SHAPE = 4, /* "NAME=1x3x224x224"; may be set many times, for different names */
+  EYRIE_OPTION_PAIR = 5   /* "NAME=NAME"; may be set many times */
 } eyrie_option_kind_t;
 
 typedef struct eyrie_option_info {

@@ -207,7 +207,7 @@ void AddOptions(CLI::App* app, const CompilerLibrary& api, std::map<std::string,
     CLI::Option* added = app->add_option(flag, (*values)[option->name], help);
     added->type_name(option->value_name)->allow_extra_args(false);
     // A vector takes any number of values; all but shapes are given once.
-    if (option->kind != EYRIE_OPTION_SHAPE) added->expected(1);
+    if (option->kind != EYRIE_OPTION_SHAPE && option->kind != EYRIE_OPTION_PAIR) added->expected(1);
   }
 }
 

@@ -14,6 +14,9 @@ struct ImportOptions {
   /// Sizes of inputs by name (`--shape NAME=1x3x224x224`). They replace what the file leaves open; a name that two
   /// inputs share for a dimension takes the size everywhere.
   std::vector<std::pair<std::string, std::vector<int64_t>>> shapes;
+  /// Inputs and the outputs that are their values in the next call (`--state IN=OUT`): states of the module, which it
+  /// keeps. A `*`, at most one on each side, stands for the same text on both.
+  std::vector<std::pair<std::string, std::string>> states;
 };
 
 /// Imports the model at `path`: one module with a public `@main` and a `graph.global` for each weight that is used.

@@ -105,6 +105,11 @@ private:
   void addSequenceArgument(const ValueInfo &input, Scope &scope);
   void addResults(const Graph &graph, ArrayRef<Slot> results);
   void addChecks();
+  // States.cpp
+  void addStates(const Graph &graph, ArrayRef<Slot> results);
+  void addState(unsigned argument, unsigned result, StringRef output, ArrayRef<Slot> results,
+                llvm::function_ref<void(const std::string &)> fail);
+
   mlir::ArrayAttr dimNames(ArrayRef<ops::Dim> shape);
 
   // Importer.cpp

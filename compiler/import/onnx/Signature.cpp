@@ -336,6 +336,7 @@ void Importer::addResults(const Graph &graph, ArrayRef<Slot> results) {
     main.setResultAttrs(i, describeValue(printable(output.name), slot));
   for (auto [i, argument] : llvm::enumerate(arguments))
     main.setArgAttrs(i, describeValue(argument.first, argument.second));
+  addStates(graph, results);
   if (SmallVector<StringRef> all(texts.all()); !all.empty())
     (*module)->setAttr("eyrie.texts", builder.getStrArrayAttr(all));
 }
