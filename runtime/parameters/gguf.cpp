@@ -51,6 +51,8 @@ constexpr BlockType kBlockTypes[] = {
     {34, "tq1_0", 256, 54, kNone},
     {35, "tq2_0", 256, 66, kNone},
     {39, "mxfp4", 32, 17, kNone},
+    {40, "nvfp4", 64, 36, kNone},
+    {41, "q1_0", 128, 18, kNone},
 };
 
 // The dimensions that ggml allows.

@@ -37,7 +37,7 @@ MAY_INCLUDE = {
     "runtime/session": ["runtime", "abi", "include/eyrie"],
     "runtime/testing": ["runtime", "abi", "include/eyrie"],
     "tools/npy": [],
-    "tools/eyrie": ["include/eyrie", "tools/npy"],
+    "tools/eyrie": ["include/eyrie", "abi", "tools/npy"],
     "tools/eyrie-run": ["include/eyrie", "tools/npy"],
     "tools/eyrie-opt": ["compiler"],
 }
