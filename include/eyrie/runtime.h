@@ -135,13 +135,53 @@ EYRIE_API void eyrie_runtime_destroy(eyrie_runtime_t* runtime); /* after its mod
 EYRIE_API void eyrie_runtime_get_stats(eyrie_runtime_t* runtime, eyrie_runtime_stats_t* stats);
 EYRIE_API const char* eyrie_version(void);
 
-/* ---- Module --------------------------------------------------------------------------------------------------- */
+/* ---- Parameters ------------------------------------------------------------------------------------------------ */
 
 typedef enum eyrie_verify {
   EYRIE_VERIFY_LAZY = 0, /* weights are checked once, before the first call; all else when loading */
   EYRIE_VERIFY_FULL = 1, /* everything when loading */
   EYRIE_VERIFY_OFF = 2   /* weights are never checked; all else when loading */
 } eyrie_verify_t;
+
+typedef struct eyrie_parameters_options {
+  size_t struct_size;
+  eyrie_verify_t verify; /* FULL: all checksums of the tensors are compared here; else when a module uses a tensor */
+  int in_memory;         /* the file is read instead of mapped: it may be changed in place afterwards */
+} eyrie_parameters_options_t;
+
+/* A file of named tensors outside modules: safetensors, gguf, .npz (stored, not compressed) or Eyrie's archive .eyp. It
+ * is mapped: it must not be changed in place while the object lives (replacing it is fine), and all who map it share
+ * its memory. May be used from many threads at once. */
+typedef struct eyrie_parameters eyrie_parameters_t;
+
+typedef struct eyrie_parameter_info {
+  const char* name;
+  uint32_t type;         /* eyrie_type_t; 0: none of them, see `problem` */
+  const char* type_name; /* "f32"; or what the file's format calls it */
+  const char* problem;   /* why it cannot be used as a tensor ("is quantised ..."); null: it can */
+  uint32_t rank;
+  const int64_t* dims; /* row-major */
+  uint64_t offset, size_bytes;
+  const void* data;
+  int is_derived; /* of an archive: a module computed it from other tensors, whose checksums `source_check` sums up */
+  uint32_t source_check;
+} eyrie_parameter_info_t;
+
+EYRIE_API eyrie_status_t eyrie_parameters_open(eyrie_runtime_t* runtime, const char* path,
+                                               const eyrie_parameters_options_t* options,
+                                               eyrie_parameters_t** parameters);
+/* Modules that use the file keep it. Null is fine. */
+EYRIE_API void eyrie_parameters_destroy(eyrie_parameters_t* parameters);
+EYRIE_API const char* eyrie_parameters_format(const eyrie_parameters_t* parameters); /* "safetensors" */
+/* Tensors are numbered from 0 in the order of their names' bytes. */
+EYRIE_API size_t eyrie_parameters_count(const eyrie_parameters_t* parameters);
+EYRIE_API eyrie_status_t eyrie_parameters_entry(const eyrie_parameters_t* parameters, size_t index,
+                                                eyrie_parameter_info_t* info);
+EYRIE_API eyrie_status_t eyrie_parameters_find(const eyrie_parameters_t* parameters, const char* name, size_t* index);
+/* Compares all tensors with their checksums, as far as the format has any (.eyp and .npz do). */
+EYRIE_API eyrie_status_t eyrie_parameters_verify(eyrie_parameters_t* parameters);
+
+/* ---- Module --------------------------------------------------------------------------------------------------- */
 
 typedef struct eyrie_module_options {
   size_t struct_size;

@@ -78,6 +78,14 @@ class Fence : public Handle<eyrie_fence_t, eyrie_fence_release> {
   eyrie_fence_point_t At(uint64_t value) const { return {get(), value}; }
 };
 
+class Parameters : public Handle<eyrie_parameters_t, eyrie_parameters_destroy> {
+ public:
+  Status Open(const Runtime& runtime, const char* path, const eyrie_parameters_options_t* options = nullptr) {
+    return eyrie_parameters_open(runtime.get(), path, options, Receive());
+  }
+  Status Find(const char* name, size_t* index) const { return eyrie_parameters_find(get(), name, index); }
+};
+
 class Module : public Handle<eyrie_module_t, eyrie_module_destroy> {
  public:
   Status LoadFile(const Runtime& runtime, const char* path, const eyrie_module_options_t* options = nullptr) {

@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 
+#include "runtime/base/allocator.h"
 #include "runtime/base/status.h"
 
 namespace eyrie::rt {
@@ -31,6 +33,9 @@ class MappedFile {
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
 };
+
+// Reads such a file. The memory is aligned to 64 bytes; the caller gives it back to the allocator.
+Result<std::span<uint8_t>> ReadFile(Allocator& allocator, const char* path);
 
 }  // namespace eyrie::rt
 

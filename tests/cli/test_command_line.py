@@ -8,7 +8,7 @@ from command import call, compile_model, fail, load_npz, run_module, save_npz, s
 from reference import Reference
 from small import adder, adder_inputs, network, network_inputs
 
-COMMANDS = ["compile", "run", "bench", "inspect"]
+COMMANDS = ["compile", "run", "bench", "inspect", "params"]
 
 
 @pytest.fixture(scope="module")

@@ -33,10 +33,11 @@ MAY_INCLUDE = {
     "runtime/hal": ["runtime/base", "abi", "include/eyrie"],
     "runtime/vm": ["runtime/base", "abi", "include/eyrie"],
     "runtime/module": ["runtime/base", "abi", "include/eyrie"],
+    "runtime/parameters": ["runtime/base", "abi", "include/eyrie"],
     "runtime/session": ["runtime", "abi", "include/eyrie"],
     "runtime/testing": ["runtime", "abi", "include/eyrie"],
     "tools/npy": [],
-    "tools/eyrie": ["include/eyrie", "tools/npy"],
+    "tools/eyrie": ["include/eyrie", "abi", "tools/npy"],
     "tools/eyrie-run": ["include/eyrie", "tools/npy"],
     "tools/eyrie-opt": ["compiler"],
 }

@@ -11,12 +11,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTE = "<!-- Written by tools/dev/generate_docs.py; change it there, or what it reads. -->\n"
-COMMANDS = ["compile", "run", "bench", "inspect"]
+COMMANDS = ["compile", "run", "bench", "inspect", "params", "params list", "params convert", "params create",
+            "params extract"]
 
 
 def command_line(build):
     pages = []
-    for command in [[], *([c] for c in COMMANDS)]:
+    for command in [[], *(c.split() for c in COMMANDS)]:
         done = subprocess.run([build / "bin/eyrie", *command, "--help"], capture_output=True, text=True, check=True)
         text = "\n".join(line.rstrip() for line in done.stdout.strip().split("\n"))
         title = " ".join(["eyrie", *command])

@@ -37,6 +37,7 @@ int CompileMain(const std::vector<std::string>& arguments);
 int RunMain(const std::vector<std::string>& arguments);
 int BenchMain(const std::vector<std::string>& arguments);
 int InspectMain(const std::vector<std::string>& arguments);
+int ParamsMain(const std::vector<std::string>& arguments);
 
 // Makes the parser of a subcommand: the name in its usage line, its description, and examples, one a line.
 void DescribeCommand(CLI::App* app, const char* name, const char* description, const char* examples);

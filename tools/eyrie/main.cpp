@@ -13,6 +13,7 @@ constexpr Command kCommands[] = {
     {"run", "Calls a function of a module", RunMain},
     {"bench", "Measures how long a call takes", BenchMain},
     {"inspect", "Shows what is in a module", InspectMain},
+    {"params", "Lists, converts and makes files of parameters", ParamsMain},
 };
 
 std::string Help() {
@@ -31,6 +32,7 @@ std::string Help() {
       "  eyrie run model.eyr --input x=@x.npy\n"
       "  eyrie bench model.eyr --threads 1\n"
       "  eyrie inspect model.eyr\n"
+      "  eyrie params list weights.safetensors\n"
       "\nExit codes: 0 all is well, 1 the model or the run failed, 2 the command line is wrong, 3 a bug of Eyrie.\n";
   return text;
 }
