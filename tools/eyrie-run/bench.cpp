@@ -16,6 +16,11 @@ double NowMs() {
   return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) * 1e-6;
 }
 
+// Every call begins with the same states.
+void Reset(Session& session) {
+  if (session.states) Check(eyrie_state_restore(session.instance, session.states, session.states_size));
+}
+
 int Compare(const void* a, const void* b) {
   double x = *static_cast<const double*>(a), y = *static_cast<const double*>(b);
   return x < y ? -1 : x > y;
@@ -31,10 +36,14 @@ int Bench(Session& session, const Options& options) {
   if (!times) Fail(kFailed, "not enough memory");
   // Warm-up: the first calls allocate and fill the caches.
   double begin = NowMs();
-  for (int i = 0; i < 3 && (i == 0 || NowMs() - begin < options.min_time * 500); ++i) Call(session);
+  for (int i = 0; i < 3 && (i == 0 || NowMs() - begin < options.min_time * 500); ++i) {
+    Reset(session);
+    Call(session);
+  }
   size_t runs = 0;
   begin = NowMs();
   while (runs < kMaxRuns && (runs < kMinRuns || NowMs() - begin < options.min_time * 1e3)) {
+    Reset(session);
     double start = NowMs();
     Call(session);
     times[runs++] = NowMs() - start;

@@ -21,6 +21,7 @@ struct Options {
   bool bench = false, json = false, verify_full = false;
   const char* module = nullptr;
   const char* function = "";
+  const char *load_state = nullptr, *save_state = nullptr;
   uint32_t threads = 0;
   double min_time = 1.0;
   const char **inputs = nullptr, **outputs = nullptr;
@@ -37,6 +38,9 @@ struct Session {
   uint32_t function = 0;
   eyrie_function_info_t info = {};
   eyrie_tensor_t *inputs = nullptr, *outputs = nullptr;
+  // What every call of a benchmark begins with; null if the module has no states.
+  void* states = nullptr;
+  size_t states_size = 0;
 };
 
 void Call(Session& session);
@@ -47,8 +51,24 @@ void ReadInput(const char* text, const eyrie_value_info_t& value, eyrie_tensor_t
 // A made-up input of zeros, or empty strings; open dimensions become 1. A sequence gets one element.
 void MakeInput(const eyrie_value_info_t& value, eyrie_tensor_t* tensor);
 void ReadNpy(const char* path, const eyrie_value_info_t& value, eyrie_tensor_t* tensor);
-// Written beside `path` and then renamed, so that the file is whole or not there.
 void WriteNpy(const char* path, const eyrie_tensor_t& tensor);
+// A file that is written beside `path` and then renamed, so that it is whole or not there. A device or a pipe is
+// written to as it is.
+struct NewFile {
+  const char* path;
+  char* temporary;
+  FILE* file;
+  bool special;
+};
+NewFile Create(const char* path);
+// `good`: all was written.
+void Commit(NewFile file, bool good);
+
+// The states of an instance as bytes to be freed; and from and to files.
+void* SaveStates(eyrie_instance_t* instance, size_t* size);
+void LoadStateFile(eyrie_instance_t* instance, const char* path);
+void SaveStateFile(eyrie_instance_t* instance, const char* path);
+
 // Zeroed memory for the tensor's shape, and `extra` bytes behind its elements.
 void AllocateTensor(eyrie_tensor_t* tensor, size_t extra = 0);
 

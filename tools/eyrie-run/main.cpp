@@ -45,6 +45,11 @@ Session Open(const Options& options) {
   Check(eyrie_module_find(session.module, options.function, &session.function));
   Check(eyrie_module_function(session.module, session.function, &session.info));
   Check(eyrie_instance_create(session.module, nullptr, &session.instance));
+  if (options.load_state) LoadStateFile(session.instance, options.load_state);
+  eyrie_value_info_t state;
+  eyrie_status_t none = eyrie_module_state(session.module, 0, &state);
+  if (options.bench && !none) session.states = SaveStates(session.instance, &session.states_size);
+  eyrie_status_free(none);
   session.inputs = static_cast<eyrie_tensor_t*>(calloc(session.info.argument_count + 1, sizeof(eyrie_tensor_t)));
   session.outputs = static_cast<eyrie_tensor_t*>(calloc(session.info.result_count + 1, sizeof(eyrie_tensor_t)));
   if (!session.inputs || !session.outputs) Fail(kFailed, "not enough memory");
@@ -227,6 +232,7 @@ int Run(Session& session, const Options& options) {
   for (int i = 0; i < options.output_count; ++i) WritePart(session, FindPart(session, false, options.outputs[i]));
   for (uint32_t i = 0; options.output_count == 0 && i < session.info.result_count; ++i)
     PrintResult(ValueOf(session, false, i).name, session.outputs[i]);
+  if (options.save_state) SaveStateFile(session.instance, options.save_state);
   return kSuccess;
 }
 
@@ -252,6 +258,7 @@ int main(int argc, char** argv) {
   for (uint32_t i = 0; i < session.info.argument_count; ++i) FreeInput(&session.inputs[i]);
   free(session.inputs);
   free(session.outputs);
+  free(session.states);
   free(options.inputs);
   free(options.outputs);
   return code;

@@ -1,7 +1,6 @@
 // Reading and writing .npy: little-endian, C order, types of eight bits and more.
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -111,24 +110,11 @@ void WriteNpy(const char* path, const eyrie_tensor_t& tensor) {
 
   size_t bytes;
   Check(eyrie_tensor_bytes(tensor.type, tensor.rank, tensor.dims, &bytes));
-  // A device or a pipe is written to as it is; a file is replaced when all is written.
-  struct stat info;
-  bool special = stat(path, &info) == 0 && !S_ISREG(info.st_mode);
-  char* temporary = static_cast<char*>(malloc(strlen(path) + 32));
-  if (!temporary) Fail(kFailed, "not enough memory");
-  sprintf(temporary, special ? "%s" : "%s.%ld.part", path, static_cast<long>(getpid()));
-  FILE* file = fopen(temporary, "wbe");
-  if (!file) Fail(kFailed, "%s: cannot be created", path);
-  bool good = fwrite(header, 1, static_cast<size_t>(10 + length), file) == static_cast<size_t>(10 + length) &&
-              (strings ? WriteStrings(file, width, tensor) : fwrite(tensor.data, 1, bytes, file) == bytes) &&
-              fflush(file) == 0 && (special || fsync(fileno(file)) == 0);
-  good = fclose(file) == 0 && good;
-  if (good && !special) good = rename(temporary, path) == 0;
-  if (!good) {
-    if (!special) unlink(temporary);
-    Fail(kFailed, "%s: cannot be written", path);
-  }
-  free(temporary);
+  NewFile out = Create(path);
+  auto header_bytes = static_cast<size_t>(10 + length);
+  bool good = fwrite(header, 1, header_bytes, out.file) == header_bytes;
+  Commit(out,
+         good && (strings ? WriteStrings(out.file, width, tensor) : fwrite(tensor.data, 1, bytes, out.file) == bytes));
 }
 
 }  // namespace eyrie::run

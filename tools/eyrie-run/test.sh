@@ -35,6 +35,10 @@ expect 1 "is a directory" "$run" run .
 expect 1 "not an .npy file" "$run" run m.eyr --input a=@m.eyr --input b=1x8xf32=1
 expect 1 "not a file" "$run" run m.eyr --input a=@none.npy --input b=1x8xf32=1
 expect 1 "cannot be written" "$run" run m.eyr --input a=1x8xf32=1 --input b=1x8xf32=2 --output y=@/dev/full
+expect 0 "" "$run" run m.eyr --input a=1x8xf32=1 --input b=1x8xf32=2 --save-state s --output y=@y.npy
+expect 0 "y: 1x8" "$run" run m.eyr --input a=1x8xf32=1 --input b=1x8xf32=2 --load-state s
+expect 1 "m.eyr: " "$run" run m.eyr --input a=1x8xf32=1 --input b=1x8xf32=2 --load-state m.eyr
+expect 1 "not a file" "$run" run m.eyr --input a=1x8xf32=1 --input b=1x8xf32=2 --load-state none
 head -c 100 m.eyr > cut.eyr
 expect 1 "cut off" "$run" run cut.eyr
 [ -z "$(ls | grep part)" ] || { echo "FAILED: a partial file was left"; failures=1; }

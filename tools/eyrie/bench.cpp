@@ -6,6 +6,7 @@
 
 #include "tools/eyrie/command.h"
 #include "tools/eyrie/inputs.h"
+#include "tools/eyrie/states.h"
 
 namespace eyrie::cli {
 namespace {
@@ -19,7 +20,7 @@ constexpr char kExamples[] =
     "  eyrie bench model.eyr --input ids=@ids.npy --profile";
 
 struct BenchFlags {
-  std::string module, function;
+  std::string module, function, load_state;
   std::vector<std::string> inputs, shapes;
   int64_t threads = 0;
   double min_time = 1;
@@ -31,16 +32,19 @@ struct Timing {
   double Quantile(double q) const { return ms[static_cast<size_t>(q * static_cast<double>(ms.size() - 1) + 0.5)]; }
 };
 
-// A function with its inputs, ready to be called again and again.
+// A function with its inputs, ready to be called again and again. Every call begins with the same states.
 class Subject {
  public:
-  Subject(const Module& module, const Function& function, const std::vector<Argument>& arguments, bool profile)
+  Subject(const Module& module, const Function& function, const std::vector<Argument>& arguments,
+          const BenchFlags& flags, bool profile)
       : function_(function), outputs_(function.outputs.size()) {
     for (const Argument& argument : arguments) inputs_.push_back(argument.ToRuntime());
     eyrie_instance_options_t options = {};
     options.struct_size = sizeof(options);
     options.profile = profile;
     Check(eyrie_instance_create(module.get(), &options, &instance_), "");
+    if (!flags.load_state.empty()) LoadStateFile(instance_, flags.load_state);
+    if (!module.States().empty()) states_ = SaveStates(instance_);
   }
   ~Subject() { eyrie_instance_destroy(instance_); }
   Subject(const Subject&) = delete;
@@ -49,6 +53,7 @@ class Subject {
   // Milliseconds of one call.
   double Call() {
     for (eyrie_tensor_t& output : outputs_) output = {};
+    if (states_.size() > 0) RestoreStates(instance_, states_);
     Clock::time_point start = Clock::now();
     Check(eyrie_call(instance_, function_.index, inputs_.data(), inputs_.size(), outputs_.data(), outputs_.size(),
                      nullptr),
@@ -60,6 +65,7 @@ class Subject {
  private:
   const Function& function_;
   std::vector<eyrie_tensor_t> inputs_, outputs_;
+  npy::Bytes states_;
   eyrie_instance_t* instance_ = nullptr;
 };
 
@@ -141,7 +147,7 @@ int Bench(const BenchFlags& flags) {
   Timing timing;
   eyrie_instance_stats_t stats = {};
   {
-    Subject subject(module, function, arguments, /*profile=*/false);
+    Subject subject(module, function, arguments, flags, /*profile=*/false);
     timing = Measure(&subject, flags.min_time);
     eyrie_instance_get_stats(subject.get(), &stats);
   }
@@ -150,7 +156,7 @@ int Bench(const BenchFlags& flags) {
   eyrie_runtime_get_stats(module.runtime(), &runtime);
   std::vector<ProfileRow> rows;
   if (flags.profile) {
-    Subject subject(module, function, arguments, /*profile=*/true);
+    Subject subject(module, function, arguments, flags, /*profile=*/true);
     rows = Profile(module, &subject, flags.min_time);
   }
   if (flags.json) {
@@ -185,6 +191,10 @@ int BenchMain(const std::vector<std::string>& arguments) {
   app.add_option("MODULE", flags.module, "The module file (.eyr)")->required();
   AddRepeated(&app, "--input", &flags.inputs, "INPUT", kInputHelp);
   AddRepeated(&app, "--shape", &flags.shapes, "NAME=DIMS", "The shape of an input that has open dimensions");
+  app.add_option("--load-state", flags.load_state,
+                 "The states that every call begins with, as `eyrie run --save-state` "
+                 "writes them; without it they are new")
+      ->type_name("FILE");
   app.add_option("--threads", flags.threads, "Threads to run on; 0 takes all processors")
       ->type_name("N")
       ->capture_default_str();

@@ -179,6 +179,7 @@ std::string Text(const Module& module, const Facts& facts) {
   for (const eyrie_executable_info_t& row : facts.executables)
     rows.push_back(
         {Or(row.name, "-"), Or(row.format, "?"), std::to_string(row.size), same ? "" : Joined(FeaturesOf(row))});
+  if (std::vector<Value> states = module.States(); !states.empty()) text += "\n" + ValuesText("states", states);
   text += "\nexecutables\n" + Table(rows, "llrl");
   if (same && !facts.executables.empty()) text += "  need " + Joined(FeaturesOf(facts.executables[0])) + "\n";
   rows = {{"#", "dispatch", "tensors", "scalars", "local bytes", "nodes"}};
@@ -254,6 +255,7 @@ Json ToJson(const Module& module, const Facts& facts, bool with_code) {
                {"target", text(facts.info.target)},
                {"source", text(facts.info.source)},
                {"sections", Json::array()},
+               {"states", ValuesJson(module.States())},
                {"executables", Json::array()},
                {"dispatches", Json::array()},
                {"functions", Json::array()}};

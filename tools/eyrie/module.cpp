@@ -87,6 +87,16 @@ Function Module::At(uint32_t index) const {
   return function;
 }
 
+std::vector<Value> Module::States() const {
+  std::vector<Value> states;
+  eyrie_value_info_t value = {};
+  for (uint32_t i = 0;; ++i) {
+    eyrie_status_t status = eyrie_module_state(module_, i, &value);
+    if (status != nullptr) return eyrie_status_free(status), states;
+    states.push_back(ValueOf(value));
+  }
+}
+
 uint32_t ProcessorCount() {
   cpu_set_t set;
   CPU_ZERO(&set);

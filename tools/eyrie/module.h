@@ -45,6 +45,8 @@ class Module {
   // The function of that name; the only one, or `main`, for an empty name.
   Function Find(const std::string& name) const;
   Function At(uint32_t index) const;
+  // What an instance keeps from call to call.
+  std::vector<Value> States() const;
   const std::string& path() const { return path_; }
   eyrie_module_t* get() const { return module_; }
   eyrie_runtime_t* runtime() const { return runtime_; }

@@ -10,6 +10,7 @@
 #include "tools/eyrie/elements.h"
 #include "tools/eyrie/inputs.h"
 #include "tools/eyrie/parts.h"
+#include "tools/eyrie/states.h"
 #include "tools/npy/file.h"
 #include "tools/npy/zip.h"
 
@@ -22,10 +23,11 @@ constexpr char kExamples[] =
     "  eyrie run model.eyr --input x=@x.npy\n"
     "  eyrie run model.eyr --input x=1x3x224x224xf32=0.5 --output y=@y.npy\n"
     "  eyrie run model.eyr --input @inputs.npz --output @outputs.npz --threads 4\n"
-    "  eyrie run model.eyr --input @inputs.npz --expect @reference.npz --rtol 1e-4";
+    "  eyrie run model.eyr --input @inputs.npz --expect @reference.npz --rtol 1e-4\n"
+    "  eyrie run decoder.eyr --input @token.npz --load-state cache --save-state cache";
 
 struct RunFlags {
-  std::string module, function, expect;
+  std::string module, function, expect, load_state, save_state;
   std::vector<std::string> inputs, outputs;
   double rtol = 1e-3, atol = 1e-4;
   int64_t threads = 0;
@@ -225,11 +227,13 @@ int Run(const RunFlags& flags) {
   Check(eyrie_instance_create(module.get(), nullptr, &instance), "");
   // The outputs belong to the instance: it goes last.
   std::unique_ptr<eyrie_instance_t, void (*)(eyrie_instance_t*)> owner(instance, eyrie_instance_destroy);
+  if (!flags.load_state.empty()) LoadStateFile(instance, flags.load_state);
   auto start = std::chrono::steady_clock::now();
   Check(eyrie_call(instance, function.index, inputs.data(), inputs.size(), outputs.data(), outputs.size(), nullptr),
         "");
   double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   for (const Destination& destination : destinations) WriteOutput(function, outputs, destination);
+  if (!flags.save_state.empty()) SaveStateFile(instance, flags.save_state);
 
   std::vector<Comparison> comparisons;
   if (!expect.empty()) comparisons = CompareOutputs(function, outputs, expect, flags.rtol, flags.atol);
@@ -273,6 +277,10 @@ int RunMain(const std::vector<std::string>& arguments) {
   app.add_option("--atol", flags.atol, "Absolute tolerance of --expect for floats")
       ->type_name("A")
       ->capture_default_str();
+  app.add_option("--load-state", flags.load_state,
+                 "Begins with the states that --save-state wrote; without it they are new")
+      ->type_name("FILE");
+  app.add_option("--save-state", flags.save_state, "Writes the states of the module after the call")->type_name("FILE");
   app.add_option("--threads", flags.threads, "Threads to run on; 0 takes all processors")
       ->type_name("N")
       ->capture_default_str();
