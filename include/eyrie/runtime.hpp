@@ -113,6 +113,15 @@ class Instance : public Handle<eyrie_instance_t, eyrie_instance_destroy> {
     return eyrie_call_async(get(), function, inputs, input_count, outputs, output_count, options, waits, wait_count,
                             signal);
   }
+  // States are numbered as in eyrie_module_state.
+  Status GetState(uint32_t index, eyrie_tensor_t* tensor) const { return eyrie_state_get(get(), index, tensor); }
+  Status SetState(uint32_t index, const eyrie_tensor_t& tensor) { return eyrie_state_set(get(), index, &tensor); }
+  Status ReserveState(uint32_t index, const int64_t* dims) { return eyrie_state_reserve(get(), index, dims); }
+  Status ResetStates() { return eyrie_state_reset(get()); }
+  Status SaveStates(void* data, size_t capacity, size_t* needed) const {
+    return eyrie_state_save(get(), data, capacity, needed);
+  }
+  Status RestoreStates(const void* data, size_t size) { return eyrie_state_restore(get(), data, size); }
 };
 
 // Elements of tensors of strings: they refer to their bytes.

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "runtime/testing/session.h"
+#include "runtime/testing/states.h"
 
 namespace eyrie::rt::testing {
 namespace {
@@ -124,7 +125,7 @@ TEST_F(Hostile, ResealedMetadataAndBytecode) {
     Status status = LoadAndCall(bad, false);
     has_misaligned |= strstr(status.message(), "its dimensions are not aligned") != nullptr;
   };
-  for (const Bytes& original : {good, StringSequenceModule().Build()}) {
+  for (const Bytes& original : {good, StringSequenceModule().Build(), CacheModule().Build()}) {
     for (uint32_t section : {0u, 1u}) {
       abi::SectionEntry entry = SectionAt(original, section);
       for (size_t bit = 0; bit < entry.size * 8; ++bit) {
@@ -369,6 +370,11 @@ void FailEveryAllocation(const Module& description, const std::vector<eyrie_tens
 TEST(Memory, EveryAllocationMayFail) {
   std::vector<float> a(8 * 100, 1), b(8 * 100, 2);
   FailEveryAllocation(AddScaleModule(), {F32(a, {100, 8}), F32(b, {100, 8})}, 1);
+}
+
+TEST(Memory, EveryAllocationOfStatesMayFail) {
+  std::vector<float> x(2 * 100, 1);
+  FailEveryAllocation(CacheModule(), {F32(x, {100, 2})}, 1);
 }
 
 TEST(Memory, EveryAllocationOfStringsAndSequencesMayFail) {

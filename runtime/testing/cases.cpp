@@ -4,6 +4,7 @@
 #include <string>
 
 #include "runtime/testing/functions.h"
+#include "runtime/testing/states.h"
 #include "runtime/testing/tensors.h"
 
 namespace eyrie::rt::testing {
@@ -139,6 +140,27 @@ class SequenceCase final : public Case {
   std::vector<eyrie_tensor_t> elements_;
 };
 
+// Whatever calls came before and ended in whatever way, both states are what one call gave them.
+class TwinsCase final : public Case {
+ public:
+  void Prepare(uint32_t, uint32_t seed) override {
+    x_.assign(8, static_cast<float>(seed % 1000));
+    inputs = {F32(x_, {8})};
+    Reset();
+  }
+  void Reset() override { output = {}; }
+  bool IsRight() const override {
+    if (!HasShape(output, EYRIE_F32, {16})) return false;
+    const auto* y = static_cast<const float*>(output.data);
+    for (int i = 1; i < 16; ++i)
+      if (y[i] != y[0]) return false;
+    return true;
+  }
+
+ private:
+  std::vector<float> x_;
+};
+
 template <typename T>
 std::unique_ptr<Case> Make() {
   return std::make_unique<T>();
@@ -151,6 +173,7 @@ const Kind kKinds[] = {
     {"a sequence of blocks", [] { return ModuleOf(Rows()); }, Make<RowsCase>},
     {"a sequence in and out", [] { return ModuleOf(Echo(AnySequence("x", EYRIE_F32), AnySequence("y", EYRIE_F32))); },
      Make<SequenceCase>},
+    {"states", TwinsModule, Make<TwinsCase>},
 };
 
 }  // namespace

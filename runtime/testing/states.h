@@ -28,6 +28,26 @@ inline Module CacheModule() {
   return module;
 }
 
+// y = the states a and b, one behind the other; both become x. All of them 8 floats.
+inline Module TwinsModule() {
+  using abi::VmOp;
+  Function f;
+  f.arguments = {{"x", EYRIE_F32, {8}}};
+  f.results = {{"y", EYRIE_F32, {16}}};
+  f.states = {0, 1};
+  f.Const(0, 0).Const(1, 32).Const(2, 8).Const(3, 16).Op(VmOp::kBufArg, {0, 0}).Op(VmOp::kBufResult, {1, 0, 1, 3});
+  f.Op(VmOp::kGlobalBuf, {2, 0}).Op(VmOp::kCopy, {2, 0, 1, 0, 1});
+  f.Op(VmOp::kGlobalBuf, {2, 1}).Op(VmOp::kCopy, {2, 0, 1, 1, 1});
+  for (uint32_t state : {0u, 1u}) {
+    f.Op(VmOp::kBufBlock, {3, 1}).Op(VmOp::kCopy, {0, 0, 3, 0, 1}).Op(VmOp::kGlobalStore, {state, 3, 1, 2});
+    f.Op(VmOp::kSubmitWait);
+  }
+  f.Op(VmOp::kReturn);
+  Module module = ModuleOf(f);
+  module.states = {{{"a", EYRIE_F32, {8}}, {}}, {{"b", EYRIE_F32, {8}}, {}}};
+  return module;
+}
+
 }  // namespace eyrie::rt::testing
 
 #endif  // EYRIE_RUNTIME_TESTING_STATES_H_

@@ -283,3 +283,23 @@ def test_pairs_that_cannot_be(tmp_path, pair, inputs, outputs, says):
 def test_a_tensor_is_part_of_one_state_only(tmp_path):
     onnx.save(counter(), tmp_path / "model.onnx")
     fail("compile", tmp_path / "model.onnx", "-o", tmp_path / "m.eyr", "--state=total=after", "--state=x=after", says="another state")
+
+
+def vm_of(tmp_path):
+    return succeed("inspect", tmp_path / "model.eyr", "--vm").out.split("\ncode\n")[1]
+
+
+def test_a_cache_of_fixed_size_is_changed_in_place(tmp_path):
+    """cache[at] = x: one row is written, the others stay where they are."""
+    nodes = [node("ScatterND", ["cache", "at", "x"], ["next"]), node("ReduceMax", ["next", "axes"], ["y"], keepdims=0)]
+    model = model_of(nodes, [("cache", FLOAT, [64, 8]), ("at", INT64, [1, 1]), ("x", FLOAT, [1, 8])],
+                     [("y", FLOAT, None), ("next", FLOAT, [64, 8])], [("axes", np.array([0]))], opset=18)
+    instance = build(tmp_path, model, "cache=next").instance()
+    assert "copy" not in vm_of(tmp_path)
+    check_steps(instance, Carried(model, {"cache": ("next", np.zeros((64, 8), np.float32))}),
+                [{"at": np.array([[i]]), "x": f32(1, 8)} for i in (0, 63, 7, 7)])
+
+
+def test_the_decoder_copies_nothing(tmp_path):
+    build(tmp_path, gpt2(31, **_DECODER), "past_key_values.*=present.*")
+    assert "buf.extend" in vm_of(tmp_path) and "copy" not in vm_of(tmp_path)

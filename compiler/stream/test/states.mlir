@@ -25,10 +25,10 @@ func.func @grows(%old: tensor<?x4xf32> {eyrie.state = "rows"}, %x: tensor<?x4xf3
 
 // A state that becomes another's value is copied: its memory is its own.
 // CHECK-LABEL: func.func @changes_places
-// CHECK: stream.copy
-// CHECK: stream.copy
-// CHECK: stream.store_state "a"
-// CHECK: stream.store_state "b"
+// CHECK: stream.copy %[[B:.*]][{{.*}}], %[[A2:.*]][
+// CHECK: stream.store_state "a", %[[A2]]
+// CHECK: stream.copy %[[A:.*]][{{.*}}], %[[B2:.*]][
+// CHECK: stream.store_state "b", %[[B2]]
 func.func @changes_places(%a: tensor<4xf32> {eyrie.state = "a"}, %b: tensor<4xf32> {eyrie.state = "b"})
     -> (tensor<4xf32> {eyrie.state = "a"}, tensor<4xf32> {eyrie.state = "b"}) {
   return %b, %a : tensor<4xf32>, tensor<4xf32>
