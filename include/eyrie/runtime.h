@@ -355,8 +355,9 @@ EYRIE_API eyrie_status_t eyrie_instance_profile(const eyrie_instance_t* instance
 
 /* Tensors that an instance keeps from call to call (a cache, a recurrent state): inputs and outputs of the model that
  * were paired when it was compiled. They begin as zeros; a dimension whose size is known only at run time begins as 0.
- * A call that fails leaves them as they were. The functions below are refused with FAILED_PRECONDITION while the
- * instance runs a call. Shapes and data are in the model's order. */
+ * A call that fails leaves them as they were, but for one that the model changes element by element (ScatterND into
+ * it), of which it may have changed some. The functions below are refused with FAILED_PRECONDITION while the instance
+ * runs a call. Shapes and data are in the model's order. */
 EYRIE_API eyrie_status_t eyrie_module_state(const eyrie_module_t* module, uint32_t index, eyrie_value_info_t* info);
 /* Fills in type, rank and dims; copies to `data` if it is not null, else says in `size_bytes` how much it takes. */
 EYRIE_API eyrie_status_t eyrie_state_get(eyrie_instance_t* instance, uint32_t index, eyrie_tensor_t* tensor);
