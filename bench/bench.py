@@ -127,10 +127,11 @@ def line(row) -> str:
             + (f"{row['arena_over_bound']:.3f} |" if row["arena_over_bound"] else "- |"))
 
 
-def add_flags(parser, rounds, seconds) -> None:
-    """The flags that the benchmarks share, with their defaults."""
+def add_flags(parser, rounds, seconds=None) -> None:
+    """The flags that the benchmarks share, with their defaults; without `seconds` a round has a length of its own."""
     parser.add_argument("--rounds", type=int, default=rounds)
-    parser.add_argument("--seconds", type=float, default=seconds, help="of one side in one round")
+    if seconds:
+        parser.add_argument("--seconds", type=float, default=seconds, help="of one side in one round")
     parser.add_argument("--cpus", help="processors to run on, as 2,3 (default: the last ones)")
     parser.add_argument("--write", type=Path, help="also writes the table as a page")
 
