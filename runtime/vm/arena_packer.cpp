@@ -70,9 +70,8 @@ void ArenaPacker::Sort(std::span<const PackRow> rows, int order) {
     }
 }
 
-// Places the tensors in their order, into the smallest gap that fits or into the first; the end of the last one. Gives
-// up beyond `limit`.
-uint64_t ArenaPacker::Place(std::span<const PackRow> rows, bool smallest_gap, uint64_t limit) {
+// Places the tensors in their order; the end of the last one. Gives up beyond `limit`.
+uint64_t ArenaPacker::Place(std::span<const PackRow> rows, Fit fit, uint64_t bound, uint64_t limit) {
   uint64_t total = 0;
   size_t placed = 0;
   for (size_t n = 0; n < rows.size(); ++n) {
@@ -80,14 +79,17 @@ uint64_t ArenaPacker::Place(std::span<const PackRow> rows, bool smallest_gap, ui
     uint64_t end = 0, best = UINT64_MAX, best_gap = UINT64_MAX;
     for (size_t k = 0; k < placed; ++k) {
       const uint32_t other = placed_[k];
-      if (!Overlap(rows[i], rows[other])) continue;
+      if (!sizes_[other] || !Overlap(rows[i], rows[other])) continue;
       const uint64_t begin = offsets_[other], gap = begin > end ? begin - end : 0;
       if (gap >= sizes_[i] && gap < best_gap) {
         best = end;
-        best_gap = smallest_gap ? gap : 0;
+        best_gap = fit == Fit::kFirstGap ? 0 : gap;
       }
       end = begin + sizes_[other] > end ? begin + sizes_[other] : end;
     }
+    // The gap below the ceiling counts too; what is put there, if not alone, hangs from the ceiling.
+    const uint64_t ceiling = total > bound ? total : bound, gap = ceiling > end ? ceiling - end : 0;
+    if (fit == Fit::kBothEnds && gap >= sizes_[i] && gap < best_gap) best = end ? ceiling - sizes_[i] : 0;
     offsets_[i] = best != UINT64_MAX ? best : end;
     total = offsets_[i] + sizes_[i] > total ? offsets_[i] + sizes_[i] : total;
     if (total > limit) return total;
@@ -117,9 +119,9 @@ Status ArenaPacker::Pack(std::span<const PackRow> rows, int64_t* registers, int6
   if (!is_same) {
     const uint64_t bound = Bound(rows);
     total_ = UINT64_MAX;
-    for (int attempt = 0; attempt < 2 * kOrders && total_ > bound; ++attempt) {
-      if (attempt % 2 == 0) Sort(rows, attempt / 2);
-      const uint64_t found = Place(rows, attempt % 2 == 0, total_ - 1);
+    for (int attempt = 0; attempt < kFits * kOrders && total_ > bound; ++attempt) {
+      if (attempt % kFits == 0) Sort(rows, attempt / kFits);
+      const uint64_t found = Place(rows, static_cast<Fit>(attempt % kFits), bound, total_ - 1);
       if (found >= total_) continue;
       total_ = found;
       for (size_t i = 0; i < rows.size(); ++i) best_[i] = offsets_[i];

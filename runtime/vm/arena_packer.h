@@ -28,13 +28,19 @@ class ArenaPacker {
   // Room for so many rows, so that Pack does not allocate.
   Status Reserve(uint32_t rows);
   // Reads sizes from the registers and writes offsets, all multiples of 64, such that tensors whose lives overlap do
-  // not share bytes; `total` gets the end of the last one. Greedy placement in several orders; the
-  // best counts. The packing for the same rows and sizes as the last time is remembered.
+  // not share bytes; `total` gets the end of the last one. Greedy placement in several orders, each in several ways;
+  // the best counts. The packing for the same rows and sizes as the last time is remembered.
   Status Pack(std::span<const PackRow> rows, int64_t* registers, int64_t* total);
 
  private:
+  // Where a tensor goes: into the smallest gap that holds it, or into the first; or into the smallest, where the room
+  // below the lower bound is a gap that is filled from above. In a chain of tensors, each alive with the one before,
+  // every second one must lie at the top: what is filled from below only leaves gaps that none fits into.
+  enum class Fit { kSmallestGap, kFirstGap, kBothEnds };
+  static constexpr int kFits = 3;
+
   uint64_t Bound(std::span<const PackRow> rows);
-  uint64_t Place(std::span<const PackRow> rows, bool smallest_gap, uint64_t limit);
+  uint64_t Place(std::span<const PackRow> rows, Fit fit, uint64_t bound, uint64_t limit);
   void Sort(std::span<const PackRow> rows, int order);
 
   Array<uint64_t> sizes_, offsets_, best_, pressure_;
