@@ -306,9 +306,18 @@ typedef struct eyrie_tensor {
 
 typedef struct eyrie_instance eyrie_instance_t;
 
+#define EYRIE_ARENA_ALIGNMENT 64
+
 typedef struct eyrie_instance_options {
   size_t struct_size;
   int profile; /* measures every dispatch: see eyrie_instance_profile */
+  /* The caller's memory for transients and states, aligned to EYRIE_ARENA_ALIGNMENT bytes, for this instance alone
+   * while it lives. The instance then allocates none: what has no room fails with RESOURCE_EXHAUSTED and says how much
+   * would do. eyrie_function_info_t tells how much a function takes whose sizes are known, `arena_needed` for the
+   * others how much the calls so far would have needed. Outputs without memory of the caller's still get some of the
+   * instance's. Null: the instance allocates. */
+  void* arena;
+  size_t arena_size;
 } eyrie_instance_options_t;
 
 typedef struct eyrie_call_options {
@@ -323,6 +332,7 @@ typedef struct eyrie_instance_stats {
   uint64_t dispatches;   /* of the last call */
   uint64_t state_bytes;  /* held for states */
   uint64_t moved_bytes;  /* of states that were copied because they outgrew their memory, in all calls */
+  uint64_t arena_needed; /* the most memory for transients and states at one time, in failed calls too */
 } eyrie_instance_stats_t;
 
 typedef struct eyrie_profile {

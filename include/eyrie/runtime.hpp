@@ -103,6 +103,14 @@ class Instance : public Handle<eyrie_instance_t, eyrie_instance_destroy> {
   Status Create(const Module& module, const eyrie_instance_options_t* options = nullptr) {
     return eyrie_instance_create(module.get(), options, Receive());
   }
+  // In memory of the caller's, which must outlive the instance.
+  Status Create(const Module& module, void* arena, size_t arena_size) {
+    eyrie_instance_options_t options = {};
+    options.struct_size = sizeof(options);
+    options.arena = arena;
+    options.arena_size = arena_size;
+    return Create(module, &options);
+  }
   Status Call(uint32_t function, const eyrie_tensor_t* inputs, size_t input_count, eyrie_tensor_t* outputs,
               size_t output_count, const eyrie_call_options_t* options = nullptr) {
     return eyrie_call(get(), function, inputs, input_count, outputs, output_count, options);

@@ -81,8 +81,9 @@ void eyrie_instance_cancel(eyrie_instance_t* instance) {
 }
 
 void eyrie_instance_get_stats(const eyrie_instance_t* instance, eyrie_instance_stats_t* stats) {
-  *stats = {instance->calls,      instance->arena_bytes(),    instance->result_bytes(),
-            instance->dispatches, instance->states().bytes(), instance->moved_bytes()};
+  *stats = {instance->calls,         instance->arena_bytes(),    instance->result_bytes(),
+            instance->dispatches,    instance->states().bytes(), instance->moved_bytes(),
+            instance->arena_needed()};
 }
 
 eyrie_status_t eyrie_instance_profile(const eyrie_instance_t* instance, uint32_t export_index,

@@ -47,7 +47,18 @@ eyrie_instance::~eyrie_instance() {
   module_->runtime->allocator.Delete(timeline_);
 }
 
+Status eyrie_instance::TakeArena() {
+  if (!options_.arena && options_.arena_size)
+    return Error(EYRIE_INVALID_ARGUMENT, "an arena of %zu bytes without an address", options_.arena_size);
+  if (reinterpret_cast<uintptr_t>(options_.arena) % EYRIE_ARENA_ALIGNMENT)
+    return Error(EYRIE_INVALID_ARGUMENT, "the arena at %p is not aligned to %d bytes", options_.arena,
+                 EYRIE_ARENA_ALIGNMENT);
+  if (options_.arena) blocks_.UseMemory(options_.arena, options_.arena_size);
+  return {};
+}
+
 Status eyrie_instance::Prepare() {
+  EYRIE_RETURN_IF_ERROR(TakeArena());
   vm::Program program = module_->program();
   uint32_t argument_count = 0, result_count = 0;
   for (uint32_t i = 0; i < module_->functions.size(); ++i) {
@@ -80,6 +91,14 @@ vm::BufferRef eyrie_instance::Weights() { return {module_->weights, module_->wei
 
 Status eyrie_instance::Arena(uint64_t size, vm::BufferRef* buffer) {
   if (arena_taken_) return Error(EYRIE_FAILED_PRECONDITION, "the transient memory is asked for twice in one call");
+  if (blocks_.has_memory()) {
+    // One more block; the program does not count its holders.
+    EYRIE_RETURN_IF_ERROR(AllocateBlock(size, buffer));
+    arena_block_ = buffer->block;
+    buffer->block = 0;
+    arena_taken_ = true;
+    return {};
+  }
   EYRIE_RETURN_IF_ERROR(CheckTransient(blocks_.bytes(), size));
   if (!arena_ || arena_->size() < size) {
     device_->ReleaseBuffer(arena_);
@@ -126,6 +145,7 @@ Status eyrie_instance::Extend(const vm::BufferRef& from, uint64_t bytes, uint64_
   }
   uint64_t limit = module_->transient_limit(), held = arena_bytes();
   bool may_double = bytes <= limit / 2 && held <= limit - 2 * bytes;
+  if (blocks_.has_memory()) may_double = may_double && blocks_.HasRoom(2 * bytes);
   EYRIE_RETURN_IF_ERROR(AllocateBlock(may_double ? 2 * bytes : bytes, buffer));
   moved_bytes_ += used;
   return used ? Copy({from.handle, 0, used}, {buffer->handle, 0, used}) : Status();
@@ -226,7 +246,9 @@ Status eyrie_instance::Call(uint32_t function, const eyrie_tensor_t* inputs, siz
   inputs_.Release();
   strings_.Clear();
   symbols_.Clear();
-  blocks_.NoteBarrier();
+  if (arena_block_) blocks_.Release(arena_block_);
+  arena_block_ = 0;
+  blocks_.BeginCall();
   EYRIE_RETURN_IF_ERROR(inputs_.Bind(function, inputs, input_count));
   EYRIE_RETURN_IF_ERROR(BindStates(function));
   EYRIE_RETURN_IF_ERROR(results_.Begin(function, outputs, output_count));

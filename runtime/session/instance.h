@@ -72,11 +72,14 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   const eyrie::rt::session::States& states() const { return states_; }
   uint64_t moved_bytes() const { return moved_bytes_; }
   uint64_t arena_bytes() const { return (arena_ ? arena_->size() : 0) + blocks_.bytes(); }
+  // Without an arena of the caller's, what is held is what was needed.
+  uint64_t arena_needed() const { return blocks_.has_memory() ? blocks_.most_needed() : arena_bytes(); }
   uint64_t result_bytes() const { return results_.bytes(); }
   std::span<const eyrie::rt::hal::ProfileEntry> profile() const { return {profile_.data(), profile_.size()}; }
 
  private:
   eyrie::rt::Status CheckTransient(uint64_t held, uint64_t size) const;
+  eyrie::rt::Status TakeArena();
   eyrie::rt::Status Recorded(eyrie::rt::Status status);
   eyrie::rt::Status BindStates(uint32_t function);
 
@@ -100,6 +103,7 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
 
   // Of the running call.
   bool arena_taken_ = false;
+  uint32_t arena_block_ = 0;  // of the caller's arena
   uint32_t recorded_ = 0;
 };
 
