@@ -110,7 +110,9 @@ typedef struct eyrie_executor {
   uint32_t concurrency;
 } eyrie_executor_t;
 
-/* As many threads as the process may use: its affinity mask and the processor quota of its control group. */
+/* As many threads as the process may use: its affinity mask and the processor quota of its control group. Workers take
+ * one processor of each core first, fast cores before slow ones, and the memory node of the thread that creates the
+ * runtime before others; they may run on all processors of the kind and node of theirs. */
 #define EYRIE_THREADS_AUTO UINT32_MAX
 
 typedef struct eyrie_runtime_options {
@@ -119,6 +121,9 @@ typedef struct eyrie_runtime_options {
   uint32_t threads;            /* 0 or 1: everything runs in the caller's thread; n: the caller and n - 1 workers */
   uint32_t spin_us;            /* how long an idle worker spins before it sleeps; 0: at most 50 microseconds */
   eyrie_executor_t executor;   /* if its `submit` is set: no thread is started, `threads` is not looked at */
+  /* Idle workers, and threads in eyrie_fence_wait, spin for ever instead of sleeping: every call begins at once, and
+   * every thread takes a whole processor all the time. `spin_us` is not looked at. */
+  int low_latency;
 } eyrie_runtime_options_t;
 
 typedef struct eyrie_runtime eyrie_runtime_t;

@@ -12,6 +12,13 @@ Status Check(const eyrie_fence* fence) {
   return fence->runtime->CheckProcess();
 }
 
+void Spin(const eyrie_fence& fence, uint64_t value, uint64_t until_ns) {
+  for (uint32_t spins = 1; !fence.IsReached(value); ++spins) {
+    CpuRelax();
+    if (spins % 64 == 0 && NowNs() >= until_ns) return;
+  }
+}
+
 }  // namespace
 
 void eyrie_fence::Release() {
@@ -89,7 +96,9 @@ eyrie_status_t eyrie_fence_wait(eyrie_fence_t* fence, uint64_t value, uint64_t t
           .Release();
     uint64_t check = NowNs() + kDeadlineCheckNs;
     uint64_t until = check < deadline ? check : deadline;
-    if (scheduler.has_threads())
+    if (scheduler.has_threads() && fence->runtime->low_latency)
+      Spin(*fence, value, until);
+    else if (scheduler.has_threads())
       fence->timeline.WaitUntil(value, until);
     else
       scheduler.WaitForChange(*fence, value, until);

@@ -43,12 +43,14 @@ eyrie_status_t eyrie_runtime_create(const eyrie_runtime_options_t* given, eyrie_
   void* place = memory.Allocate(sizeof(eyrie_runtime), alignof(eyrie_runtime));
   if (!place) return OutOfMemory().Release();
   auto* created = new (place) eyrie_runtime(options.allocator);
-  auto device = hal::cpu::CreateCpuDevice(created->allocator, {options.threads, options.spin_us, options.executor});
+  auto device = hal::cpu::CreateCpuDevice(
+      created->allocator, {options.threads, options.spin_us, options.low_latency != 0, options.executor});
   if (!device.ok()) {
     created->Release();
     return device.status().Release();
   }
   created->device = device.value();
+  created->low_latency = options.low_latency != 0;
   created->scheduler.set_device(created->device);
   *runtime = created;
   return nullptr;

@@ -25,6 +25,7 @@ struct eyrie_runtime {
   eyrie::rt::ForkGuard process;
   eyrie::rt::session::Scheduler scheduler;
   eyrie::rt::hal::Device* device = nullptr;
+  bool low_latency = false;             // threads that wait spin
   std::atomic<uint32_t> references{1};  // the caller's, and one for each module and fence
 };
 

@@ -18,13 +18,13 @@ struct Driver {
 };
 
 inline const Driver kDrivers[] = {
-    {"cpu_inline", [](Allocator& allocator) { return cpu::CreateCpuDevice(allocator, {0, 0, {}}); }, true, false},
-    {"cpu_4_threads", [](Allocator& allocator) { return cpu::CreateCpuDevice(allocator, {4, 0, {}}); }, true, true},
+    {"cpu_inline", [](Allocator& allocator) { return cpu::CreateCpuDevice(allocator, {}); }, true, false},
+    {"cpu_4_threads", [](Allocator& allocator) { return cpu::CreateCpuDevice(allocator, {.threads = 4}); }, true, true},
     // Items run inside submit, which is allowed.
     {"cpu_executor",
      [](Allocator& allocator) {
        auto submit = [](void*, void (*work)(void*), void* argument) { work(argument); };
-       return cpu::CreateCpuDevice(allocator, {0, 0, {nullptr, submit, 2}});
+       return cpu::CreateCpuDevice(allocator, {.executor = {nullptr, submit, 2}});
      },
      true, false},
     {"null", [](Allocator& allocator) { return null::CreateNullDevice(allocator); }, false, false},

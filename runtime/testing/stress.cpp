@@ -91,6 +91,7 @@ struct Slot {
   size_t kind = 0;
   eyrie_module_t* module = nullptr;
   eyrie_instance_t* instance = nullptr;
+  std::vector<uint8_t> arena;
 };
 
 // A function that never ends: its calls need a deadline.
@@ -189,7 +190,14 @@ void Stress::Renew(Slot& slot, Random& random) {
     Must(eyrie_module_load_memory(runtime_, file.data(), file.size(), &options, &slot.module));
     ++counts.modules;
   }
-  eyrie_instance_options_t options = {sizeof(options), OneIn(random, 4)};
+  eyrie_instance_options_t options = {};
+  options.struct_size = sizeof(options);
+  options.profile = OneIn(random, 4);
+  if (OneIn(random, 3)) {
+    options.arena_size = size_t{1} << 20;
+    slot.arena.resize(options.arena_size + EYRIE_ARENA_ALIGNMENT);
+    options.arena = slot.arena.data() + -reinterpret_cast<uintptr_t>(slot.arena.data()) % EYRIE_ARENA_ALIGNMENT;
+  }
   Must(eyrie_instance_create(slot.module, &options, &slot.instance));
   ++counts.instances;
 }

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-HOW_TO = ["docs/how-to/compile-and-run.md", "docs/how-to/call-from-c.md",
+HOW_TO = ["docs/how-to/compile-and-run.md", "docs/how-to/call-from-c.md", "docs/how-to/memory-and-threads.md",
           "docs/how-to/keep-state.md"]
 SPAN = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```\n", re.M | re.S)

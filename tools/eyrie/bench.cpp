@@ -24,7 +24,7 @@ struct BenchFlags {
   std::vector<std::string> inputs, shapes;
   int64_t threads = 0;
   double min_time = 1;
-  bool json = false, profile = false;
+  bool json = false, profile = false, low_latency = false;
 };
 
 struct Timing {
@@ -141,7 +141,7 @@ uint64_t PeakResidentBytes() {
 
 int Bench(const BenchFlags& flags) {
   if (!(flags.min_time >= 0 && flags.min_time <= 86400)) FailUsage("--min-time must be from 0 to 86400 seconds");
-  Module module(flags.module, ThreadCount(flags.threads), /*inspect_only=*/false);
+  Module module(flags.module, ThreadCount(flags.threads), /*inspect_only=*/false, flags.low_latency);
   Function function = module.Find(flags.function);
   std::vector<Argument> arguments = MakeInputs(function, flags.inputs, flags.shapes);
   Timing timing;
@@ -203,6 +203,7 @@ int BenchMain(const std::vector<std::string>& arguments) {
       ->capture_default_str();
   app.add_option("--function", flags.function, "The function to call, if there are several")->type_name("NAME");
   app.add_flag("--profile", flags.profile, "Also measures every dispatch");
+  app.add_flag("--low-latency", flags.low_latency, "Idle threads spin instead of sleeping");
   app.add_flag("--json", flags.json, "Prints JSON");
   return Parse(&app, arguments) ? kSuccess : Bench(flags);
 }

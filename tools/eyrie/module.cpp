@@ -1,7 +1,5 @@
 #include "tools/eyrie/module.h"
 
-#include <sched.h>
-
 #include "tools/eyrie/command.h"
 
 namespace eyrie::cli {
@@ -44,10 +42,11 @@ std::string TypeText(uint32_t type, const std::vector<int64_t>& shape) {
   return TypeText(value);
 }
 
-Module::Module(const std::string& path, uint32_t threads, bool inspect_only) : path_(path) {
+Module::Module(const std::string& path, uint32_t threads, bool inspect_only, bool low_latency) : path_(path) {
   eyrie_runtime_options_t options = {};
   options.struct_size = sizeof(options);
   options.threads = threads;
+  options.low_latency = low_latency;
   Check(eyrie_runtime_create(&options, &runtime_), "cannot start the runtime: ");
   eyrie_module_options_t module_options = {};
   module_options.struct_size = sizeof(module_options);
@@ -97,17 +96,9 @@ std::vector<Value> Module::States() const {
   }
 }
 
-uint32_t ProcessorCount() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  // Fails on machines with more processors than the set holds.
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
-  return static_cast<uint32_t>(CPU_COUNT(&set));
-}
-
 uint32_t ThreadCount(int64_t flag) {
   if (flag < 0 || flag > 1024) FailUsage("--threads cannot be " + std::to_string(flag) + ": expected 0 to 1024");
-  return flag == 0 ? ProcessorCount() : static_cast<uint32_t>(flag);
+  return flag == 0 ? EYRIE_THREADS_AUTO : static_cast<uint32_t>(flag);
 }
 
 }  // namespace eyrie::cli

@@ -37,7 +37,7 @@ struct Function {
 class Module {
  public:
   // `inspect_only`: nothing is loaded that this machine would have to be able to run.
-  Module(const std::string& path, uint32_t threads, bool inspect_only);
+  Module(const std::string& path, uint32_t threads, bool inspect_only, bool low_latency = false);
   ~Module();
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
@@ -57,9 +57,7 @@ class Module {
   eyrie_module_t* module_ = nullptr;
 };
 
-// The processors that this process may use.
-uint32_t ProcessorCount();
-// Checks the value of `--threads`; 0 stands for all processors.
+// Checks the value of `--threads`; 0 stands for as many as the process may use.
 uint32_t ThreadCount(int64_t flag);
 
 }  // namespace eyrie::cli

@@ -1,26 +1,17 @@
 #include "runtime/hal/drivers/cpu/cpu_count.h"
 
-#include <fcntl.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
+#include "runtime/hal/drivers/cpu/system_file.h"
+
 namespace eyrie::rt::hal::cpu {
 namespace {
 
 constexpr size_t kMaxPath = 1024;
-
-bool ReadText(const char* path, char* text, size_t capacity) {
-  int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  ssize_t size = read(file, text, capacity - 1);
-  close(file);
-  text[size > 0 ? size : 0] = '\0';
-  return size > 0;
-}
 
 uint32_t RoundUp(long long quota, long long period) {
   if (quota <= 0 || period <= 0) return UINT32_MAX;
@@ -33,15 +24,15 @@ uint32_t QuotaOfGroup(const char* group) {
   char path[kMaxPath + 32], text[64];
   char* end;
   snprintf(path, sizeof(path), "%s/cpu.max", group);
-  if (ReadText(path, text, sizeof(text))) {
+  if (ReadSystemFile(path, text, sizeof(text))) {
     long long quota = strtoll(text, &end, 10);
     return end == text ? UINT32_MAX : RoundUp(quota, strtoll(end, nullptr, 10));
   }
   snprintf(path, sizeof(path), "%s/cpu.cfs_quota_us", group);
-  if (!ReadText(path, text, sizeof(text))) return UINT32_MAX;
+  if (!ReadSystemFile(path, text, sizeof(text))) return UINT32_MAX;
   long long quota = strtoll(text, nullptr, 10);
   snprintf(path, sizeof(path), "%s/cpu.cfs_period_us", group);
-  return ReadText(path, text, sizeof(text)) ? RoundUp(quota, strtoll(text, nullptr, 10)) : UINT32_MAX;
+  return ReadSystemFile(path, text, sizeof(text)) ? RoundUp(quota, strtoll(text, nullptr, 10)) : UINT32_MAX;
 }
 
 // The smallest quota of `root`/`path` and what lies above it.
@@ -112,7 +103,7 @@ uint32_t UsableCpus() {
     CPU_FREE(mask);
   }
   char membership[4096];
-  if (ReadText("/proc/self/cgroup", membership, sizeof(membership))) {
+  if (ReadSystemFile("/proc/self/cgroup", membership, sizeof(membership))) {
     uint32_t quota = QuotaCpus(membership, "/sys/fs/cgroup");
     cpus = quota < cpus ? quota : cpus;
   }

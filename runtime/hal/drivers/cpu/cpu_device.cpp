@@ -12,13 +12,24 @@ namespace eyrie::rt::hal::cpu {
 namespace {
 
 constexpr uint64_t kHugePage = uint64_t{2} << 20;
+constexpr uint64_t kPage = 4096;  // of no system smaller
+constexpr uint64_t kTouchPatienceNs = 2000000;
 
 class CpuDevice final : public Device {
  public:
-  CpuDevice(Allocator& allocator, const CpuOptions& options)
-      : allocator_(allocator), pool_(allocator, options.threads, options.spin_us, options.executor) {}
+  // Owns the topology, which may be null.
+  CpuDevice(Allocator& allocator, const PoolOptions& options, Topology* topology)
+      : allocator_(allocator),
+        topology_(topology),
+        pool_(allocator, options, topology),
+        spans_nodes_(topology && topology->SpansNodes(pool_.thread_count())) {}
 
-  void Destroy() override { allocator_.Delete(this); }
+  void Destroy() override {
+    Allocator& allocator = allocator_;
+    Topology* topology = topology_;
+    allocator.Delete(this);
+    allocator.Delete(topology);
+  }
   const char* name() const override { return "cpu"; }
   uint32_t thread_count() const override { return pool_.thread_count(); }
 
@@ -33,6 +44,8 @@ class CpuDevice final : public Device {
 #if defined(MADV_HUGEPAGE)
     if (size >= kHugePage) madvise(memory, size & ~(kHugePage - 1), MADV_HUGEPAGE);
 #endif
+    // The system places memory on the node of the thread that first touches it.
+    if (size >= kHugePage && spans_nodes_) TouchFirst(memory, size);
     Buffer* buffer = allocator_.New<Buffer>(this, memory, size, true, true);
     if (!buffer) {
       allocator_.Release(memory, size, alignment);
@@ -84,6 +97,15 @@ class CpuDevice final : public Device {
  private:
   friend class ::eyrie::rt::Allocator;
 
+  // Every thread its part, as it will have of a kernel's workgroups.
+  void TouchFirst(void* memory, uint64_t size) {
+    auto touch = [](void* base, uint64_t begin, uint64_t end, void*) -> int32_t {
+      for (; begin < end; ++begin) static_cast<volatile uint8_t*>(base)[begin * kPage] = 0;
+      return 0;
+    };
+    pool_.RunOwn((size + kPage - 1) / kPage, touch, memory, kTouchPatienceNs);
+  }
+
   Status Execute(const Submission& submission) override {
     pool_.BeginSubmission();
     Status status = static_cast<CpuCommandBuffer*>(submission.commands)->Run(submission.stop, submission.profile);
@@ -92,14 +114,28 @@ class CpuDevice final : public Device {
   }
 
   Allocator& allocator_;
+  Topology* topology_;
   WorkerPool pool_;
+  bool spans_nodes_;
 };
 
 }  // namespace
 
-Result<Device*> CreateCpuDevice(Allocator& allocator, const CpuOptions& options) {
-  auto* device = allocator.New<CpuDevice>(allocator, options);
-  if (!device) return OutOfMemory();
+Result<Device*> CreateCpuDevice(Allocator& allocator, const PoolOptions& options, const char* devices) {
+  Topology* topology = nullptr;
+  if (options.threads > 1 && !options.executor.submit) {
+    topology = allocator.New<Topology>(allocator);
+    Status status = topology ? topology->ReadOwn(allocator, devices) : OutOfMemory();
+    if (!status.ok()) {
+      allocator.Delete(topology);
+      return status;
+    }
+  }
+  auto* device = allocator.New<CpuDevice>(allocator, options, topology);
+  if (!device) {
+    allocator.Delete(topology);
+    return OutOfMemory();
+  }
   return device;
 }
 

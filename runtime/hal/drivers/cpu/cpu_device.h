@@ -3,17 +3,13 @@
 #define EYRIE_RUNTIME_HAL_DRIVERS_CPU_CPU_DEVICE_H_
 
 #include "runtime/base/allocator.h"
+#include "runtime/hal/drivers/cpu/worker_pool.h"
 #include "runtime/hal/hal.h"
 
 namespace eyrie::rt::hal::cpu {
 
-struct CpuOptions {
-  uint32_t threads = 0;  // 0 or 1: no workers
-  uint32_t spin_us = 0;
-  eyrie_executor_t executor = {};
-};
-
-Result<Device*> CreateCpuDevice(Allocator& allocator, const CpuOptions& options);
+// `devices` is where the system shows its processors; tests have other systems there.
+Result<Device*> CreateCpuDevice(Allocator& allocator, const PoolOptions& options, const char* devices = "/sys/devices");
 
 }  // namespace eyrie::rt::hal::cpu
 

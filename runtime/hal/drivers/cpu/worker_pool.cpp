@@ -1,5 +1,7 @@
 #include "runtime/hal/drivers/cpu/worker_pool.h"
 
+#include <sched.h>
+
 #include <csignal>
 
 namespace eyrie::rt::hal::cpu {
@@ -17,12 +19,17 @@ constexpr uint32_t EndOf(uint64_t range) { return static_cast<uint32_t>(range >>
 
 }  // namespace
 
-WorkerPool::WorkerPool(Allocator& allocator, uint32_t threads, uint32_t spin_us, const eyrie_executor_t& executor)
-    : allocator_(allocator), executor_(executor), spin_ns_(spin_us ? uint64_t{spin_us} * 1000 : kDefaultSpinNs) {
+WorkerPool::WorkerPool(Allocator& allocator, const PoolOptions& options, const Topology* topology)
+    : allocator_(allocator),
+      executor_(options.executor),
+      topology_(topology),
+      spin_ns_(options.never_sleep ? kForever
+               : options.spin_us   ? uint64_t{options.spin_us} * 1000
+                                   : kDefaultSpinNs) {
   if (executor_.submit) {
     if (Allot((executor_.concurrency < kMaxThreads ? executor_.concurrency : kMaxThreads) + 1))
       helper_count_ = allotted_;
-  } else if (threads > 1 && Allot(threads)) {
+  } else if (options.threads > 1 && Allot(options.threads)) {
     StartThreads();
   }
 }
@@ -118,6 +125,7 @@ bool WorkerPool::Take(Job& job, uint32_t index, uint32_t* begin, uint32_t* end) 
       return true;
     }
   }
+  if (job.own_until_ns && !MaySteal(job, index)) return false;
   uint32_t threads = thread_count();
   for (uint32_t step = 1; step < threads; ++step) {
     uint32_t other = index + step < threads ? index + step : index + step - threads;
@@ -134,6 +142,21 @@ bool WorkerPool::Take(Job& job, uint32_t index, uint32_t* begin, uint32_t* end) 
       own.store(PackRange(middle + taken, EndOf(range)), std::memory_order_release);
       return true;
     }
+  }
+  return false;
+}
+
+// Helpers leave what is not theirs to its owners; the caller waits for these, but not too long: they may be busy.
+bool WorkerPool::MaySteal(const Job& job, uint32_t index) const {
+  if (index) return false;
+  for (uint32_t other = 1; other < thread_count();) {
+    uint64_t range = job.ranges[other].left.load(std::memory_order_relaxed);
+    if (BeginOf(range) >= EndOf(range))
+      ++other;
+    else if (NowNs() >= job.own_until_ns)
+      return true;
+    else
+      CpuRelax();
   }
   return false;
 }
@@ -206,6 +229,11 @@ void WorkerPool::Idle(uint32_t announced) {
 void* WorkerPool::WorkerMain(void* argument) {
   Helper& helper = *static_cast<Helper*>(argument);
   WorkerPool& pool = *helper.pool;
+  if (pool.topology_) {
+    // Refused where the process's own mask has changed meanwhile: then the thread runs anywhere.
+    std::span<const uint64_t> mask = pool.topology_->MaskOf(helper.index);
+    if (!mask.empty()) sched_setaffinity(0, mask.size_bytes(), reinterpret_cast<const cpu_set_t*>(mask.data()));
+  }
   {
     MutexLock started(pool.sleep_mutex_);
   }
@@ -300,6 +328,15 @@ int32_t WorkerPool::RunSlice(Job& job, uint32_t count, void* caller_local) {
 }
 
 int32_t WorkerPool::Run(uint64_t count, RangeFunction function, void* context, void* caller_local) {
+  return RunJob(count, function, context, caller_local, 0);
+}
+
+int32_t WorkerPool::RunOwn(uint64_t count, RangeFunction function, void* context, uint64_t patience_ns) {
+  return RunJob(count, function, context, nullptr, NowNs() + patience_ns);
+}
+
+int32_t WorkerPool::RunJob(uint64_t count, RangeFunction function, void* context, void* caller_local,
+                           uint64_t own_until_ns) {
   if (!helper_count_ || count < 2) return count ? function(context, 0, count, caller_local) : 0;
   uint32_t number = 0;
   while (number < kJobs && (jobs_[number].taken.load(std::memory_order_relaxed) ||
@@ -309,6 +346,7 @@ int32_t WorkerPool::Run(uint64_t count, RangeFunction function, void* context, v
   Job& job = jobs_[number];
   job.function = function;
   job.context = context;
+  job.own_until_ns = own_until_ns;
   int32_t error = 0;
   for (job.base = 0; job.base < count && !error; job.base += kSlice) {
     uint64_t left = count - job.base;

@@ -12,6 +12,7 @@
 #include "runtime/base/allocator.h"
 #include "runtime/base/queue.h"
 #include "runtime/base/thread.h"
+#include "runtime/hal/drivers/cpu/topology.h"
 #include "runtime/hal/task.h"
 
 namespace eyrie::rt::hal::cpu {
@@ -20,11 +21,18 @@ namespace eyrie::rt::hal::cpu {
 // thread's scratch memory.
 using RangeFunction = int32_t (*)(void* context, uint64_t begin, uint64_t end, void* local);
 
+struct PoolOptions {
+  uint32_t threads = 0;            // with the caller: 0 and 1 mean no helpers
+  uint32_t spin_us = 0;            // how long an idle worker spins before it sleeps; 0: the default
+  bool never_sleep = false;        // idle workers spin for ever
+  eyrie_executor_t executor = {};  // if its `submit` is set, no thread is started
+};
+
 class WorkerPool {
  public:
-  // `threads` counts the caller: 1 means no helpers. Where the system refuses a thread, fewer run. With an executor
-  // (its `submit` is set) no thread is started.
-  WorkerPool(Allocator& allocator, uint32_t threads, uint32_t spin_us, const eyrie_executor_t& executor = {});
+  // Where the system refuses a thread, fewer run. Worker i runs where `topology`, which must outlive the pool, places
+  // thread i; null: anywhere.
+  WorkerPool(Allocator& allocator, const PoolOptions& options, const Topology* topology = nullptr);
   // Runs what was posted, and waits for the helpers.
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
@@ -34,6 +42,9 @@ class WorkerPool {
   // Calls `function` for all of [0, count), in pieces, and returns when all are done: 0 or the first error. From any
   // thread, also from a task. When all jobs are taken, the caller does everything alone.
   int32_t Run(uint64_t count, RangeFunction function, void* context, void* caller_local);
+  // The same, but every thread has its own even part of [0, count), in their order, for `patience_ns`; then the caller
+  // does what is left. For memory that should be touched first by the thread that will use it.
+  int32_t RunOwn(uint64_t count, RangeFunction function, void* context, uint64_t patience_ns);
   // Has a helper run the task. False if there are no helpers. From any thread.
   bool Post(Task* task);
   // False if a helper has begun the task, or it was never posted. From any thread.
@@ -60,7 +71,8 @@ class WorkerPool {
     void* context;
     uint64_t base;
     uint32_t chunk;
-    Range* ranges;  // one for the caller, then one for each helper
+    uint64_t own_until_ns;  // no thread takes another's indices before; 0: they do
+    Range* ranges;          // one for the caller, then one for each helper
   };
   struct Helper {
     WorkerPool* pool;
@@ -86,10 +98,13 @@ class WorkerPool {
   void Work(Job& job, uint32_t index, void* local);
   bool Take(Job& job, uint32_t index, uint32_t* begin, uint32_t* end);
   uint64_t SpinNs() const;
+  bool MaySteal(const Job& job, uint32_t index) const;
+  int32_t RunJob(uint64_t count, RangeFunction function, void* context, void* caller_local, uint64_t own_until_ns);
   int32_t RunSlice(Job& job, uint32_t count, void* caller_local);
 
   Allocator& allocator_;
   eyrie_executor_t executor_;
+  const Topology* topology_;
   uint64_t spin_ns_;
   Job jobs_[kJobs] = {};
   Range* ranges_ = nullptr;

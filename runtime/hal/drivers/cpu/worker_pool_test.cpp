@@ -25,7 +25,7 @@ int32_t Count(void* context, uint64_t begin, uint64_t end, void*) {
 TEST(WorkerPool, RunsEveryIndexOnce) {
   for (uint32_t threads : {0u, 1u, 2u, 3u, 8u}) {
     Allocator allocator{eyrie_allocator_t{}};
-    WorkerPool pool(allocator, threads, 0);
+    WorkerPool pool(allocator, {.threads = threads});
     EXPECT_EQ(pool.thread_count(), threads ? threads : 1u);
     for (uint64_t count : {0u, 1u, 2u, 3u, 7u, 64u, 1000u, 100003u}) {
       for (int round = 0; round < (count < 100 ? 200 : 3); ++round) {
@@ -40,7 +40,7 @@ TEST(WorkerPool, RunsEveryIndexOnce) {
 
 TEST(WorkerPool, KeepsAnError) {
   Allocator allocator{eyrie_allocator_t{}};
-  WorkerPool pool(allocator, 4, 0);
+  WorkerPool pool(allocator, {.threads = 4});
   for (uint64_t at : {0u, 1u, 500u, 999u}) {
     Job job = {std::make_unique<std::atomic<uint32_t>[]>(1000), at};
     EXPECT_EQ(pool.Run(1000, Count, &job, nullptr), 42);
@@ -51,7 +51,7 @@ TEST(WorkerPool, KeepsAnError) {
 
 TEST(WorkerPool, ServesManyThreads) {
   Allocator allocator{eyrie_allocator_t{}};
-  WorkerPool pool(allocator, 3, 50);
+  WorkerPool pool(allocator, {.threads = 3, .spin_us = 50});
   pthread_t threads[4];
   for (pthread_t& thread : threads)
     pthread_create(
@@ -70,7 +70,7 @@ TEST(WorkerPool, ServesManyThreads) {
 
 TEST(WorkerPool, ReusesSleepingWorkers) {
   Allocator allocator{eyrie_allocator_t{}};
-  WorkerPool pool(allocator, 2, 1);
+  WorkerPool pool(allocator, {.threads = 2, .spin_us = 1});
   for (int round = 0; round < 20; ++round) {
     timespec pause = {0, 2000000};
     nanosleep(&pause, nullptr);
