@@ -136,7 +136,8 @@ std::string WriteNpz(const std::vector<NamedTensor>& tensors, const NpzOptions& 
     Append(directory, size, 4);
     Append(directory, name.size(), 2);
     Append(directory, options.zip64 ? 28 : 0, 2);
-    Append(directory, 0, 10);
+    Append(directory, 0, 8);
+    Append(directory, 0, 2);
     Append(directory, options.zip64 ? UINT32_MAX : offset, 4);
     directory += name;
     if (!options.zip64) continue;

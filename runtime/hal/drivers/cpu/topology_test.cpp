@@ -217,12 +217,6 @@ TEST_F(TwoNodes, WorkersRunWhereTheyArePlaced) {
 }
 
 TEST_F(TwoNodes, ThePartOfABusyThreadIsTakenOver) {
-  struct Job {
-    WorkerPool* pool;
-    std::atomic<uint32_t> done{0};
-  };
-  WorkerPool pool(allocator, {.threads = 2}, &topology);
-  Job job{&pool};
   std::atomic<bool> hold{true};
   struct Blocker : Task {
     std::atomic<bool>* hold;
@@ -234,14 +228,17 @@ TEST_F(TwoNodes, ThePartOfABusyThreadIsTakenOver) {
     self->began = true;
     while (*self->hold) CpuRelax();
   };
+  // The pool ends, and waits for the task, before what the task uses.
+  WorkerPool pool(allocator, {.threads = 2}, &topology);
   ASSERT_TRUE(pool.Post(&blocker));
   while (!blocker.began) CpuRelax();
+  std::atomic<uint64_t> done{0};
   auto count = [](void* context, uint64_t begin, uint64_t end, void*) -> int32_t {
-    static_cast<Job*>(context)->done += static_cast<uint32_t>(end - begin);
+    *static_cast<std::atomic<uint64_t>*>(context) += end - begin;
     return 0;
   };
-  EXPECT_EQ(pool.RunOwn(1000, count, &job, 1000000), 0);
-  EXPECT_EQ(job.done, 1000u);
+  EXPECT_EQ(pool.RunOwn(1000, count, &done, 1000000), 0);
+  EXPECT_EQ(done, 1000u);
   hold = false;
 }
 

@@ -149,6 +149,7 @@ bool WorkerPool::Take(Job& job, uint32_t index, uint32_t* begin, uint32_t* end) 
 // Helpers leave what is not theirs to its owners; the caller waits for these, but not too long: they may be busy.
 bool WorkerPool::MaySteal(const Job& job, uint32_t index) const {
   if (index) return false;
+  const timespec pause = {0, 20000};
   for (uint32_t other = 1; other < thread_count();) {
     uint64_t range = job.ranges[other].left.load(std::memory_order_relaxed);
     if (BeginOf(range) >= EndOf(range))
@@ -156,7 +157,7 @@ bool WorkerPool::MaySteal(const Job& job, uint32_t index) const {
     else if (NowNs() >= job.own_until_ns)
       return true;
     else
-      CpuRelax();
+      nanosleep(&pause, nullptr);
   }
   return false;
 }
@@ -187,7 +188,7 @@ bool WorkerPool::HelpJobs(Helper& helper) {
       if (!job.state.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) continue;
       helper.seen[number] = static_cast<uint32_t>(state >> 32);
       Work(job, helper.index, helper.local);
-      job.state.fetch_sub(1, std::memory_order_release);
+      Leave(job);
       helped = true;
       break;
     }
@@ -300,6 +301,29 @@ bool WorkerPool::Withdraw(Task* task) {
   return true;
 }
 
+void WorkerPool::Leave(Job& job) {
+  uint64_t before = job.state.fetch_sub(1, std::memory_order_acq_rel);
+  if (!(before & kAwaited) || (before & kCountMask) != 1) return;
+  MutexLock lock(sleep_mutex_);
+  left_.NotifyAll();
+}
+
+// Nothing is left to take: shuts the door and waits for those who are inside, spinning as long as idle workers do.
+void WorkerPool::AwaitHelpers(Job& job) {
+  uint64_t state = job.state.fetch_and(~kOpen, std::memory_order_acq_rel);
+  uint64_t begin = 0;
+  for (uint32_t spins = 1; state & kCountMask; ++spins, state = job.state.load(std::memory_order_acquire)) {
+    CpuRelax();
+    if (spins % 64 != 0) continue;
+    if (!begin) begin = NowNs();
+    if (NowNs() - begin < SpinNs()) continue;
+    MutexLock lock(sleep_mutex_);
+    job.state.fetch_or(kAwaited, std::memory_order_acq_rel);
+    while (job.state.load(std::memory_order_acquire) & kCountMask) left_.Wait(sleep_mutex_);
+    return;
+  }
+}
+
 int32_t WorkerPool::RunSlice(Job& job, uint32_t count, void* caller_local) {
   uint32_t threads = thread_count();
   job.chunk = count / (threads * 16);
@@ -316,14 +340,7 @@ int32_t WorkerPool::RunSlice(Job& job, uint32_t count, void* caller_local) {
   job.state.store(epoch << 32 | kOpen, std::memory_order_seq_cst);
   Announce(count - 1 < helper_count_ ? count - 1 : helper_count_);
   Work(job, 0, caller_local);
-  // Nothing is left to take: shut the door and wait for those who are inside.
-  uint64_t state = job.state.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
-  for (uint32_t spins = 0; state & kCountMask; state = job.state.load(std::memory_order_acquire)) {
-    if (++spins < 4096)
-      CpuRelax();
-    else
-      sched_yield();
-  }
+  AwaitHelpers(job);
   return job.error.load(std::memory_order_relaxed);
 }
 

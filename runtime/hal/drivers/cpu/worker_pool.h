@@ -61,8 +61,8 @@ class WorkerPool {
   struct alignas(64) Range {
     std::atomic<uint64_t> left;
   };
-  // The state has an epoch in its high half, then an open bit, then the number of helpers in the job. A helper enters
-  // only while the bit is set, so the caller need not wait for those that sleep.
+  // The state has an epoch in its high half, then an open bit, a bit that says that the caller sleeps, then the number
+  // of helpers in the job. A helper enters only while it is open, so the caller need not wait for those that sleep.
   struct alignas(64) Job {
     std::atomic<uint64_t> state;
     std::atomic<bool> taken;
@@ -84,7 +84,8 @@ class WorkerPool {
   };
 
   static constexpr uint64_t kOpen = 1u << 31;
-  static constexpr uint64_t kCountMask = kOpen - 1;
+  static constexpr uint64_t kAwaited = 1u << 30;
+  static constexpr uint64_t kCountMask = kAwaited - 1;
 
   static void* WorkerMain(void* helper);
   static void ExecutorItem(void* helper);
@@ -100,6 +101,8 @@ class WorkerPool {
   uint64_t SpinNs() const;
   bool MaySteal(const Job& job, uint32_t index) const;
   int32_t RunJob(uint64_t count, RangeFunction function, void* context, void* caller_local, uint64_t own_until_ns);
+  void Leave(Job& job);
+  void AwaitHelpers(Job& job);
   int32_t RunSlice(Job& job, uint32_t count, void* caller_local);
 
   Allocator& allocator_;
@@ -115,6 +118,7 @@ class WorkerPool {
 
   Mutex sleep_mutex_;  // also guards the tasks
   Condition wake_;
+  Condition left_;  // the last helper left a job whose caller sleeps
   Queue<Task, &Task::next> tasks_;
   std::atomic<uint32_t> task_count_{0};
   std::atomic<uint32_t> announced_{0};  // grows with every job and task

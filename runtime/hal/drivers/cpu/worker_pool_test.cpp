@@ -79,5 +79,46 @@ TEST(WorkerPool, ReusesSleepingWorkers) {
   }
 }
 
+// Processor time of the calling thread.
+uint64_t OwnTimeNs() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<uint64_t>(time.tv_sec) * 1000000000u + static_cast<uint64_t>(time.tv_nsec);
+}
+
+TEST(WorkerPool, CallerOfALongJobSleeps) {
+  struct Slow {
+    pthread_t caller;
+    std::atomic<uint32_t> helped{0};
+  };
+  auto run = [](void* context, uint64_t, uint64_t, void*) -> int32_t {
+    auto& slow = *static_cast<Slow*>(context);
+    timespec pause = {0, 0};
+    if (pthread_equal(pthread_self(), slow.caller)) {
+      // Not before the other has begun.
+      for (int i = 0; i < 1000 && !slow.helped; ++i) pause.tv_nsec = 100000, nanosleep(&pause, nullptr);
+      return 0;
+    }
+    ++slow.helped;
+    pause.tv_nsec = 100000000;
+    nanosleep(&pause, nullptr);
+    return 0;
+  };
+  for (bool never_sleep : {false, true}) {
+    Allocator allocator{eyrie_allocator_t{}};
+    WorkerPool pool(allocator, {.threads = 2, .never_sleep = never_sleep});
+    Slow slow = {pthread_self()};
+    uint64_t begin = NowNs(), own = OwnTimeNs();
+    EXPECT_EQ(pool.Run(2, run, &slow, nullptr), 0);
+    own = OwnTimeNs() - own;
+    ASSERT_EQ(slow.helped, 1u);
+    EXPECT_GE(NowNs() - begin, 100000000u);
+    if (never_sleep)
+      EXPECT_GT(own, 10000000u);
+    else
+      EXPECT_LT(own, 10000000u);
+  }
+}
+
 }  // namespace
 }  // namespace eyrie::rt::hal::cpu
