@@ -70,6 +70,13 @@ Result<MappedFile> MappedFile::Open(const char* path) {
   return file;
 }
 
+void MappedFile::Forget(const uint8_t* begin, size_t size) const {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t first = reinterpret_cast<uintptr_t>(begin) / page * page,
+                  end = reinterpret_cast<uintptr_t>(begin) + size;
+  madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+}
+
 Result<std::span<uint8_t>> ReadFile(Allocator& allocator, const char* path) {
   EYRIE_ASSIGN_OR_RETURN(Descriptor descriptor, OpenRegular(path));
   auto* memory = static_cast<uint8_t*>(allocator.Allocate(descriptor.size, 64));

@@ -28,6 +28,9 @@ class MappedFile {
 
   const uint8_t* data() const { return data_; }
   size_t size() const { return size_; }
+  // The process does not keep the pages of this part of the file in its memory; they come back, from the system's, when
+  // they are touched.
+  void Forget(const uint8_t* begin, size_t size) const;
 
  private:
   const uint8_t* data_ = nullptr;

@@ -160,7 +160,7 @@ Status ModuleFile::ParseMetadata(std::span<const uint8_t> bytes) {
   return CheckMetadata(*metadata_, bytes.size(), bytecode_.size(), objects_.size());
 }
 
-Status ModuleFile::VerifyWeights() const {
+Status ModuleFile::VerifyWeights(const MappedFile* mapping) const {
   for (size_t at = 0, chunk = 0; at < weights_.size(); at += abi::kWeightChunk, ++chunk) {
     size_t size = weights_.size() - at < abi::kWeightChunk ? weights_.size() - at : abi::kWeightChunk;
     uint32_t expected;
@@ -169,6 +169,8 @@ Status ModuleFile::VerifyWeights() const {
       return Error(EYRIE_DATA_LOSS,
                    "section 'weights' is damaged: the checksum of its bytes %llu to %llu does not agree", Ull(at),
                    Ull(at + size));
+    // From the beginning: the system maps large pages and neighbours along with what is touched.
+    if (mapping) mapping->Forget(weights_.data(), at + size);
   }
   return {};
 }

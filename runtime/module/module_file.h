@@ -8,6 +8,7 @@
 
 #include "abi/module_format.h"
 #include "abi/module_generated.h"
+#include "runtime/base/file.h"
 #include "runtime/base/status.h"
 
 namespace eyrie::rt::module {
@@ -19,8 +20,10 @@ class ModuleFile {
   // FlatBuffer whose types, ranks, symbols, code and object ranges and counts are in range. The bytecode itself is the
   // verifier's business.
   Status Parse(const uint8_t* data, size_t size);
-  // Compares the weights with their checksums.
-  Status VerifyWeights() const;
+  // Compares the weights with their checksums. `mapping`, if not null, is the file: what has been compared is not kept
+  // in memory, so that a process has only those weights that its calls read (of a table of words, the words that
+  // occur).
+  Status VerifyWeights(const MappedFile* mapping) const;
 
   const abi::FileHeader& header() const { return header_; }
   std::span<const abi::SectionEntry> sections() const { return {sections_, header_.section_count}; }

@@ -171,7 +171,7 @@ Status eyrie_module::EnsureVerified(bool wanted) {
   if (!wanted || weights_verified_.load(std::memory_order_acquire)) return {};
   MutexLock lock(verify_mutex_);
   if (weights_verified_.load(std::memory_order_relaxed)) return {};
-  EYRIE_RETURN_IF_ERROR(file.VerifyWeights());
+  EYRIE_RETURN_IF_ERROR(file.VerifyWeights(mapping.data() ? &mapping : nullptr));
   weights_verified_.store(true, std::memory_order_release);
   return {};
 }
