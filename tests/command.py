@@ -47,7 +47,12 @@ def call(*arguments, timeout=120, stdout=subprocess.PIPE, cwd=None, env=None) ->
 
 
 def peak_rss_bytes(*arguments) -> int:
-    """The largest resident memory of a call that has to succeed.
+    """The largest resident memory of a call that has to succeed."""
+    return peak_rss_of([EYRIE, *arguments])
+
+
+def peak_rss_of(command) -> int:
+    """The largest resident memory of any program that has to succeed.
 
     A process that is started inherits the high-water mark of the one that starts it, and this one may be huge: a small
     one starts the call and measures it.
@@ -55,10 +60,10 @@ def peak_rss_bytes(*arguments) -> int:
     measure = ("import os, sys; pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ); "
                "_, status, usage = os.wait4(pid, 0); "
                "print(os.waitstatus_to_exitcode(status), usage.ru_maxrss, file=sys.stderr)")
-    done = subprocess.run([sys.executable, "-S", "-c", measure, EYRIE, *map(str, arguments)],
+    done = subprocess.run([sys.executable, "-S", "-c", measure, *map(str, command)],
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True)
     code, kilobytes = done.stderr.split("\n")[-2].split()
-    assert code == "0", f"{arguments}: exit {code}"
+    assert code == "0", f"{command}: exit {code}\n{done.stderr}"
     return int(kilobytes) * 1024
 
 
