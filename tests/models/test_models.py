@@ -1,12 +1,16 @@
 """Whole models through the command line: right numbers, promised time and memory, the same bytes every time."""
 import json
 import os
+import sys
 
 import pytest
 from architectures import FULL, TINY
 from catalogue import REAL, SLOWEST_COMPILE_S, inputs_of, path_of
-from command import check_equal, compile_model, peak_rss_bytes, relative_error, run_module, succeed
+from command import ROOT, check_equal, compile_model, peak_rss_bytes, relative_error, run_module, succeed
 from reference import Reference, exact
+
+sys.path.append(str(ROOT / "bench"))
+import arena  # noqa: E402
 
 TOLERANCE = 1e-4
 MEMORY_BYTES = 1.5e9
@@ -69,6 +73,12 @@ def test_model(name, tmp_path, report):
     assert told["peak_rss_bytes"] <= limit, f"the compiler took {told['peak_rss_bytes'] / 1e6:.0f} MB"
     if name in SLOWEST_COMPILE_S:
         assert told["compile_ms"] <= SLACK * 1000 * SLOWEST_COMPILE_S[name], "the compilation took too long"
+
+
+@pytest.mark.parametrize("name", ["tiny_bert_dynamic", *(pytest.param(name, marks=pytest.mark.slow) for name in REAL)])
+def test_arena_is_near_the_bound_at_every_size(name, tmp_path):
+    for row in arena.measure(name, tmp_path):
+        assert 0 < row["bound"] <= row["arena"] <= arena.MOST * row["bound"], arena.line(row)
 
 
 def test_shape_flag_fixes_a_symbolic_dimension(tmp_path):
