@@ -98,9 +98,8 @@ struct User {
     eyrie_module_destroy(module);
     eyrie_runtime_destroy(runtime);
   }
-  void Call(eyrie_instance_t** instance) const {
+  void Call(eyrie_instance_t** instance) {
     EXPECT_OK(Status(eyrie_instance_create(module, nullptr, instance)));
-    std::vector<uint8_t> y(kWeights);
     eyrie_tensor_t output = {};
     output.data = y.data();
     output.size_bytes = y.size();
@@ -110,6 +109,7 @@ struct User {
   eyrie_runtime_t* runtime = nullptr;
   eyrie_module_t* module = nullptr;
   eyrie_instance_t* first = nullptr;
+  std::vector<uint8_t> y = std::vector<uint8_t>(kWeights);  // for all calls
 };
 
 TEST_F(Sharing, InstancesOfOneModule) {
