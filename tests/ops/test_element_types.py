@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
-from command import compile_model, run_module
+from command import compile_model, fail, run_module
 from onnx import TensorProto, helper, numpy_helper
 
 NARROW = {"int4": "i", "uint4": "u", "int2": "i", "uint2": "u", "float4_e2m1fn": "f"}
@@ -152,3 +152,14 @@ def test_packed_weights(tmp_path, name):
     index = [helper.make_node("Gather", ["y", "i"], ["z"])]
     got = run(tmp_path, [node, *index], {"i": np.array([3, 511])}, {"z": np.float32}, weights=weights)
     np.testing.assert_array_equal(got["z"], w.astype(np.float32)[[3, 511]] * 0.5)
+
+
+def test_sequences_are_refused(tmp_path):
+    nodes = [helper.make_node("SequenceConstruct", ["x", "x"], ["s"]),
+             helper.make_node("SequenceAt", ["s", "i"], ["y"], name="pick")]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.INT4, [3]),
+                                           helper.make_tensor_value_info("i", TensorProto.INT64, [])],
+                              [helper.make_tensor_value_info("y", TensorProto.INT4, [3])])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 25)], ir_version=13), tmp_path / "m.onnx")
+    fail("compile", tmp_path / "m.onnx", "-o", tmp_path / "m.eyr",
+         says=["'pick'", "sequences of elements of fewer than 8 bits are not supported", "i4"])
