@@ -64,8 +64,9 @@ def Graph_ReshapeOp : Graph_Op<"reshape", [Pure,
     DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
   let summary = "The same elements in the same row-major order under another shape; costs nothing.";
   let description = [{
-    C1: both types have one element type. C2: as many `dims` as the result has dynamic dimensions.
-    C3: when both shapes are static, their element counts are equal.
+    C1: both types have one element type, or one has elements of fewer than 8 bits and the other is its bytes (i8).
+    C2: as many `dims` as the result has dynamic dimensions. C3: when both shapes are static, their element counts are
+    equal. C4: or, with other elements, their bytes.
 
     Example: `%r = graph.reshape %x [%n] : tensor<?x4x2xf32> -> tensor<?x8xf32>`
   }];

@@ -32,11 +32,20 @@ LogicalResult GlobalOp::verify() {
 
 LogicalResult ReshapeOp::verify() {
   auto from = cast<RankedTensorType>(getSource().getType()), to = cast<RankedTensorType>(getResult().getType());
-  if (from.getElementType() != to.getElementType())
+  // Packed elements and their bytes.
+  bool isPacking = from.getElementType() != to.getElementType();
+  auto isPart = [](Type type) { return !type.isInteger(1) && type.isIntOrFloat() && type.getIntOrFloatBitWidth() < 8; };
+  if (isPacking && !(isPart(from.getElementType()) && to.getElementType().isInteger(8)) &&
+      !(isPart(to.getElementType()) && from.getElementType().isInteger(8)))
     return emitOpError("C1: changes the element type from ") << from.getElementType() << " to " << to.getElementType();
   if (static_cast<size_t>(to.getNumDynamicDims()) != getDims().size())
     return emitOpError("C2: expected ") << to.getNumDynamicDims() << " dims, found " << getDims().size();
-  if (from.hasStaticShape() && to.hasStaticShape() && from.getNumElements() != to.getNumElements())
+  auto bytes = [](RankedTensorType type) {
+    return llvm::divideCeil(type.getNumElements() * type.getElementTypeBitWidth(), 8);
+  };
+  if (isPacking && from.hasStaticShape() && to.hasStaticShape() && bytes(from) != bytes(to))
+    return emitOpError("C4: has ") << bytes(from) << " bytes before and " << bytes(to) << " after";
+  if (!isPacking && from.hasStaticShape() && to.hasStaticShape() && from.getNumElements() != to.getNumElements())
     return emitOpError("C3: has ") << from.getNumElements() << " elements before and " << to.getNumElements()
                                    << " after";
   return success();
@@ -66,7 +75,8 @@ OpFoldResult ReshapeOp::fold(FoldAdaptor adaptor) {
   bool knowsSizes = maker->getNumRegions() == 0 || isa<FunctionOpInterface, DestinationStyleOpInterface>(maker);
   if (from == to && (from.hasStaticShape() || (from.getNumDynamicDims() == 1 && knowsSizes)))
     return getSource();
-  if (auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getSource()); splat && to.hasStaticShape())
+  if (auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getSource());
+      splat && to.hasStaticShape() && from.getElementType() == to.getElementType())
     return splat.resizeSplat(to);
   return {};
 }

@@ -46,6 +46,7 @@ struct MergeExecutablesPass : PassWrapper<MergeExecutablesPass, OperationPass<Mo
 std::unique_ptr<Pass> eyrie::graph::createMergeExecutablesPass() { return std::make_unique<MergeExecutablesPass>(); }
 
 void eyrie::graph::registerGraphPasses() {
+  registerPass([] { return createWidenElementsPass(); });
   registerPass([] { return createPropagateLayoutPass(); });
   registerPass([] { return createPlaceStatesPass(); });
   registerPass([] { return createAbsorbTransposesPass(); });

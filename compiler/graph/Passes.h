@@ -15,6 +15,8 @@ struct WeightPacking {
 };
 using ChoosePacking = std::function<std::optional<WeightPacking>(mlir::linalg::GenericOp)>;
 
+/// Computes elements of fewer than 8 bits one to a byte; what comes in, goes out or is a global stays packed.
+std::unique_ptr<mlir::Pass> createWidenElementsPass();
 /// Gives states that grow the form in which they grow in place.
 std::unique_ptr<mlir::Pass> createPlaceStatesPass();
 /// Folds transposes into the indexing maps of their consumers and sinks what remains towards the results.

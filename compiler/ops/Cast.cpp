@@ -60,15 +60,67 @@ static std::optional<Tensor> castFloatToInteger(const Tensor &x, Type type, bool
       result.push_back(v.isZero() ? 0 : 1);
       continue;
     }
-    APSInt integer(type.getIntOrFloatBitWidth(), isUnsigned);
+    unsigned width = type.getIntOrFloatBitWidth();
+    APSInt integer(width < 8 ? 32 : width, width >= 8 && isUnsigned);
     bool isExact;
     v.convertToInteger(integer, APFloat::rmTowardZero, &isExact);
+    integer = APSInt(integer.trunc(width), isUnsigned); // below 8 bits, what is too large keeps its lowest bits
     result.push_back(isUnsigned ? static_cast<int64_t>(integer.getZExtValue()) : integer.getSExtValue());
   }
   return fromContents(type, x.shape, result, isUnsigned);
 }
 
-FailureOr<Tensor> cast(Builder &b, const Tensor &x, Type type, bool isUnsigned) {
+/// The exponent of x, which is rounded as ONNX's reference does it: the sign is dropped, NaN and infinities are NaN.
+static Value toPowerOfTwo(const Scalar &s, Value x, TinyRounding rounding, Type type) {
+  using P = arith::CmpIPredicate;
+  Type i32 = s.b.getI32Type();
+  Value bits = s.op<arith::BitcastOp>(i32, x);
+  Value exponent = s.op<arith::AndIOp>(Value(s.op<arith::ShRUIOp>(bits, s.number(i32, 23))), s.number(i32, 0xff));
+  Value fraction = s.op<arith::AndIOp>(bits, s.number(i32, 0x7fffff)), half = s.number(i32, 0x400000);
+  Value special = s.cmp(P::eq, exponent, s.number(i32, 255));
+  Value isUp;
+  switch (rounding.powers) {
+  case TinyRounding::Powers::Down:
+    break;
+  case TinyRounding::Powers::Up:
+    isUp = s.cmp(P::ne, fraction, s.number(i32, 0));
+    break;
+  case TinyRounding::Powers::Nearest: {
+    // 2^-127, the smallest, is half of the smallest normal number.
+    Value isTie = s.op<arith::AndIOp>(s.cmp(P::eq, fraction, half), s.cmp(P::ne, exponent, s.number(i32, 0)));
+    isUp = s.op<arith::OrIOp>(s.cmp(P::sgt, fraction, half), isTie);
+    break;
+  }
+  }
+  Value result = exponent;
+  if (isUp) {
+    result = s.add(exponent, Value(s.op<arith::ExtUIOp>(i32, isUp)));
+    if (rounding.saturate)
+      result = s.min(result, s.number(i32, 254));
+  }
+  result = s.select(special, s.number(i32, 255), result);
+  return s.op<arith::BitcastOp>(type, Value(s.op<arith::TruncIOp>(s.b.getI8Type(), result)));
+}
+
+Value scalarCastTiny(const Scalar &s, Value x, bool fromUnsigned, FloatType to, TinyRounding rounding) {
+  Type from = x.getType();
+  if (from == to)
+    return x;
+  // Wide enough for one rounding: the sums of integers of 64 bits that f64 rounds are all too large.
+  Type wide = isa<FloatType>(from)                ? computeType(from)
+              : from.getIntOrFloatBitWidth() > 16 ? Type(s.b.getF64Type())
+                                                  : Type(s.b.getF32Type());
+  x = scalarCast(s, x, fromUnsigned, wide, false);
+  if (isa<Float8E8M0FNUType>(to))
+    return toPowerOfTwo(s, scalarCast(s, x, false, s.b.getF32Type(), false), rounding, to);
+  if (rounding.saturate) {
+    double largest = APFloat::getLargest(to.getFloatSemantics()).convertToDouble();
+    x = s.max(s.min(x, s.like(x, largest)), s.like(x, -largest));
+  }
+  return s.op<arith::TruncFOp>(to, x);
+}
+
+FailureOr<Tensor> cast(Builder &b, const Tensor &x, Type type, bool isUnsigned, TinyRounding rounding) {
   if (x.elementType == type) {
     Tensor same = x;
     same.isUnsigned = isUnsigned;
@@ -78,14 +130,19 @@ FailureOr<Tensor> cast(Builder &b, const Tensor &x, Type type, bool isUnsigned) 
   if (!floatType && x.contents &&
       (!type.isInteger(1) || llvm::all_of(*x.contents, [](Dim d) { return isEqual(d, 0).has_value(); })))
     return castContents(x, type, isUnsigned);
-  if (floatType)
+  bool isTiny = floatType && isTinyFloat(type);
+  if (floatType && !isTiny)
     if (auto folded = castToFloat(x, floatType))
       return *folded;
   if (!floatType)
     if (auto folded = castFloatToInteger(x, type, isUnsigned))
       return *folded;
   return elementwise(b, x.shape, type, x, isUnsigned, [&](const Scalar &s, ValueRange args) {
-    return scalarCast(s, args[0], x.isUnsigned, type, isUnsigned);
+    // Integers of 4 and 2 bits keep the lowest bits of what is too large, as the standard's examples do.
+    if (x.isFloat() && !floatType && !type.isInteger(1) && type.getIntOrFloatBitWidth() < 8)
+      return scalarCast(s, scalarCast(s, args[0], false, s.b.getI32Type(), false), false, type, isUnsigned);
+    return isTiny ? scalarCastTiny(s, args[0], x.isUnsigned, floatType, rounding)
+                  : scalarCast(s, args[0], x.isUnsigned, type, isUnsigned);
   });
 }
 
@@ -143,7 +200,8 @@ static FailureOr<SmallVector<Tensor>> withScale(Builder &b, const Tensor &x, con
 }
 
 FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
-                                 int64_t axis, Type type, bool isUnsigned, int64_t blockSize, Type precision) {
+                                 int64_t axis, Type type, bool isUnsigned, int64_t blockSize, Type precision,
+                                 bool saturate) {
   auto operands = withScale(b, x, scale, zeroPoint, axis, blockSize);
   if (failed(operands))
     return failure();
@@ -151,6 +209,12 @@ FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scal
     Type wide = computeType(precision ? precision : x.isFloat() ? x.elementType : scale.elementType);
     Value scaled =
         s.divF(scalarCast(s, args[0], x.isUnsigned, wide, false), scalarCast(s, args[1], false, wide, false));
+    if (isTinyFloat(type)) {
+      // The zero points of floats of 8 bits are 0.
+      if (zeroPoint && isa<Float4E2M1FNType>(type))
+        scaled = s.add(scaled, scalarCast(s, args[2], false, wide, false));
+      return scalarCastTiny(s, scaled, false, mlir::cast<FloatType>(type), {saturate, TinyRounding::Powers::Up});
+    }
     if (isa<FloatType>(type))
       return scalarCast(s, scaled, false, type, false);
     Value rounded = s.op<math::RoundEvenOp>(scaled);

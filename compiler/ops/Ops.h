@@ -91,8 +91,17 @@ FailureOr<Tensor> variadic(Builder &b, Binary kind, ArrayRef<Tensor> xs);
 FailureOr<Tensor> mean(Builder &b, ArrayRef<Tensor> xs);
 FailureOr<Tensor> where(Builder &b, const Tensor &condition, const Tensor &x, const Tensor &y);
 FailureOr<Tensor> clip(Builder &b, const Tensor &x, const Tensor *min, const Tensor *max);
+/// How numbers become floats of 8 or 4 bits. `saturate`: numbers too large (infinities, too, but for f8E8M0FNU) become
+/// the largest, else infinity or NaN. `powers`: how numbers between two become powers of two (f8E8M0FNU); others are
+/// rounded to the nearest, ties to even.
+struct TinyRounding {
+  enum class Powers { Up, Down, Nearest };
+  bool saturate = true;
+  Powers powers = Powers::Up;
+};
 /// Float to integer truncates and saturates; to boolean is != 0.
-FailureOr<Tensor> cast(Builder &b, const Tensor &x, mlir::Type elementType, bool isUnsigned);
+FailureOr<Tensor> cast(Builder &b, const Tensor &x, mlir::Type elementType, bool isUnsigned,
+                       TinyRounding rounding = {});
 /// The same bits as another type of the same width.
 FailureOr<Tensor> bitCast(Builder &b, const Tensor &x, mlir::Type elementType, bool isUnsigned);
 
@@ -100,7 +109,7 @@ FailureOr<Tensor> bitCast(Builder &b, const Tensor &x, mlir::Type elementType, b
 /// `precision`: the type of the division (null: x's).
 FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
                                  int64_t axis, mlir::Type elementType, bool isUnsigned, int64_t blockSize = 0,
-                                 mlir::Type precision = {});
+                                 mlir::Type precision = {}, bool saturate = true);
 /// `resultType` null: the scale's.
 FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
                                    int64_t axis, int64_t blockSize = 0, mlir::Type resultType = {});

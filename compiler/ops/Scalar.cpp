@@ -264,6 +264,11 @@ static Value floatToInteger(const Scalar &s, Value x, Type to, bool toUnsigned) 
   below.next(/*nextDown=*/true);
   Value top = s.op<arith::ConstantOp>(FloatAttr::get(x.getType(), below));
   Value inRange = s.op<arith::MinNumFOp>(s.op<arith::MaxNumFOp>(x, s.like(x, low)), top);
+  if (width < 8) {
+    Value byte = s.op<arith::FPToSIOp>(s.b.getI32Type(), inRange);
+    byte = s.select(s.cmp(arith::CmpFPredicate::UNO, x, x), s.like(byte, 0), byte);
+    return s.op<arith::TruncIOp>(to, byte);
+  }
   Value result = isSigned ? s.op<arith::FPToSIOp>(to, inRange) : s.op<arith::FPToUIOp>(to, inRange);
   APInt most = isSigned ? APInt::getSignedMaxValue(width) : APInt::getMaxValue(width);
   if (width >= 24)
@@ -291,6 +296,8 @@ Value scalarCast(const Scalar &s, Value x, bool fromUnsigned, Type to, bool toUn
   }
   if (fromFloat)
     return floatToInteger(s, x, to, toUnsigned);
+  if (toFloat && fromWidth > 1 && fromWidth < 8) // processors know bytes
+    return scalarCast(s, scalarCast(s, x, fromUnsigned, s.b.getI32Type(), false), false, to, toUnsigned);
   if (toFloat) {
     Type wide = computeType(to);
     Value result = fromUnsigned ? s.op<arith::UIToFPOp>(wide, x) : s.op<arith::SIToFPOp>(wide, x);
@@ -304,8 +311,11 @@ Value scalarCast(const Scalar &s, Value x, bool fromUnsigned, Type to, bool toUn
 }
 
 TypedAttr extremeAttr(Type type, bool isUnsigned, bool lowest) {
-  if (auto floatType = dyn_cast<FloatType>(type))
-    return FloatAttr::get(type, APFloat::getInf(floatType.getFloatSemantics(), /*Negative=*/lowest));
+  if (auto floatType = dyn_cast<FloatType>(type)) {
+    const llvm::fltSemantics &semantics = floatType.getFloatSemantics();
+    return FloatAttr::get(type, APFloat::semanticsHasInf(semantics) ? APFloat::getInf(semantics, /*Negative=*/lowest)
+                                                                    : APFloat::getLargest(semantics, lowest));
+  }
   unsigned width = type.getIntOrFloatBitWidth();
   isUnsigned |= width == 1;
   APInt value = lowest ? (isUnsigned ? APInt::getMinValue(width) : APInt::getSignedMinValue(width))

@@ -74,6 +74,13 @@ mlir::Value scalarUnary(const Scalar &s, Unary kind, mlir::Value x, double alpha
 mlir::Value scalarBinary(const Scalar &s, Binary kind, mlir::Value x, mlir::Value y, bool isUnsigned);
 /// One element of `cast`.
 mlir::Value scalarCast(const Scalar &s, mlir::Value x, bool fromUnsigned, mlir::Type to, bool toUnsigned);
+/// The same to a float of 8 or 4 bits by the standard's rules.
+mlir::Value scalarCastTiny(const Scalar &s, mlir::Value x, bool fromUnsigned, mlir::FloatType to,
+                           TinyRounding rounding);
+/// Floats of 8 and 4 bits.
+inline bool isTinyFloat(mlir::Type type) {
+  return mlir::isa<mlir::FloatType>(type) && type.getIntOrFloatBitWidth() <= 8;
+}
 /// f32 for the narrower floats, in which sums and transcendental functions are computed; else the type itself.
 inline mlir::Type computeType(mlir::Type type) {
   if (mlir::isa<mlir::FloatType>(type) && type.getIntOrFloatBitWidth() < 32)

@@ -80,6 +80,8 @@ Tensor fromValue(Value value, ArrayRef<Dim> shape, bool isUnsigned) {
 }
 
 TypedAttr numberAttr(Type type, double value, bool isUnsigned) {
+  if (isa<Float8E8M0FNUType>(type) && value == 0) // there is no zero: the smallest number
+    return FloatAttr::get(type, APFloat(cast<FloatType>(type).getFloatSemantics(), APInt(8, 0)));
   if (auto floatType = dyn_cast<FloatType>(type))
     return FloatAttr::get(type, value);
   unsigned width = type.getIntOrFloatBitWidth();

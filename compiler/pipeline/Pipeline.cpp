@@ -173,6 +173,7 @@ private:
 
   /// What is done to the model as a whole, before its constants are evaluated.
   void buildWholeModel(OpPassManager &pm) {
+    pm.addNestedPass<func::FuncOp>(graph::createWidenElementsPass());
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
     pm.addPass(graph::createPlaceStatesPass());

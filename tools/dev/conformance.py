@@ -30,6 +30,11 @@ from conformance_cases import Case, of_folder, of_onnx_folder, of_suite  # noqa:
 COLUMNS = ["pass", "unsupported", "refused", "wrong", "crash"]
 
 
+def lacks_numpy(dtype):
+    """A type of ml_dtypes; its float8_e5m2 claims to be one of NumPy's floats."""
+    return dtype.kind == "V" or dtype.name.startswith("float8")
+
+
 def packed(array):
     """The array as it travels: types that NumPy lacks as their bits, packed ones one to a byte, strings as unicode."""
     array = np.asarray(array)
@@ -41,7 +46,7 @@ def packed(array):
         return array.astype(np.int8)
     if name in ("uint4", "uint2"):
         return array.astype(np.uint8)
-    if array.dtype.kind == "V":  # of ml_dtypes
+    if lacks_numpy(array.dtype):
         return array.view(np.uint16 if array.dtype.itemsize == 2 else np.uint8)
     return array
 
@@ -55,7 +60,7 @@ def entries(name, value):
 
 def as_numbers(array, like):
     """What travelled, in the type that is expected."""
-    if like.dtype.kind == "V":
+    if lacks_numpy(like.dtype):
         array = array.view(like.dtype) if like.dtype.name not in ("int4", "uint4", "int2", "uint2") else array
         return array.astype(np.float32)
     return array
@@ -71,7 +76,7 @@ def differs(want, got, case):
     if want.dtype.kind not in "fcV":
         return None if np.array_equal(travelled, got) else f"{int((travelled != got).sum())} of {want.size} differ"
     rtol = max(case.rtol, 2**-6) if want.dtype.name == "bfloat16" else case.rtol
-    got, want = as_numbers(got, want), want.astype(np.float32) if want.dtype.kind == "V" else want
+    got, want = as_numbers(got, want), want.astype(np.float32) if lacks_numpy(want.dtype) else want
     close = np.isclose(got, want, rtol=rtol, atol=case.atol, equal_nan=True)
     return None if close.all() else f"{int((~close).sum())} of {want.size} differ, first {got[~close][0]} for {want[~close][0]}"
 

@@ -71,13 +71,21 @@ Result clip(OpNode &n) {
   return ops::clip(n.b, x, low ? &*low : nullptr, high ? &*high : nullptr);
 }
 
+ops::TinyRounding readRounding(OpNode &n) {
+  using Powers = ops::TinyRounding::Powers;
+  return {n.flag("saturate", true),
+          n.choice<Powers>("round_mode", Powers::Up,
+                           {{"up", Powers::Up}, {"down", Powers::Down}, {"nearest", Powers::Nearest}})};
+}
+
 Result cast(OpNode &n) {
   if (!n.has("to"))
     return n.fail("attribute 'to' is missing");
   auto [type, isUnsigned] = n.elementType("to", 0);
+  ops::TinyRounding rounding = readRounding(n);
   if (!n.isGood())
     return failure();
-  return ops::cast(n.b, n.required(0), type, isUnsigned);
+  return ops::cast(n.b, n.required(0), type, isUnsigned, rounding);
 }
 
 Result bitCast(OpNode &n) {
@@ -86,7 +94,10 @@ Result bitCast(OpNode &n) {
 }
 
 Result castLike(OpNode &n) {
-  return ops::cast(n.b, n.required(0), n.required(1).elementType, n.required(1).isUnsigned);
+  ops::TinyRounding rounding = readRounding(n);
+  if (!n.isGood())
+    return failure();
+  return ops::cast(n.b, n.required(0), n.required(1).elementType, n.required(1).isUnsigned, rounding);
 }
 
 /// The floating-point type that an attribute names; null when absent.
@@ -108,14 +119,13 @@ Result quantize(OpNode &n) {
     type = {zero->elementType, zero->isUnsigned};
   if (zero && (zero->elementType != type.type || zero->isUnsigned != type.isUnsigned))
     return n.fail("attribute 'output_dtype' and the type of the zero point " + zero->str() + " differ");
-  if (!n.flag("saturate", true) && isa<FloatType>(type.type))
-    return n.unsupported("attribute 'saturate' = 0 is not supported");
+  bool saturate = n.flag("saturate", true);
   Type precision = floatTypeOf(n, "precision");
   int64_t axis = n.integer("axis", 1), blockSize = n.integer("block_size", 0);
   if (!n.isGood())
     return failure();
   return ops::quantizeLinear(n.b, n.required(0), n.required(1), zero, axis, type.type, type.isUnsigned, blockSize,
-                             precision);
+                             precision, saturate);
 }
 
 Result dequantize(OpNode &n) {

@@ -346,23 +346,6 @@ void Importer::bind(const Node &node, Scope &scope, ArrayRef<Slot> results, Stri
   }
 }
 
-/// Elements of fewer than 8 bits lie packed, and kernels address bytes: only what leaves them where they are can be
-/// done with them. Empty when nothing is wrong.
-static std::string refusePacked(const Node &node, ArrayRef<const Tensor *> operands, ArrayRef<Tensor> results) {
-  static const llvm::StringSet<> leavesInPlace{"Constant", "Flatten", "Identity", "Reshape",
-                                               "Shape",    "Size",    "Squeeze",  "Unsqueeze"};
-  auto isPacked = [](const Tensor &t) { return !t.isBool() && t.elementType.getIntOrFloatBitWidth() < 8; };
-  if (plainDomain(node.domain).empty() && leavesInPlace.contains(node.op))
-    return {};
-  for (const Tensor *operand : operands)
-    if (operand && isPacked(*operand))
-      return "computing with elements of fewer than 8 bits is not supported: found " + operand->str();
-  for (const Tensor &result : results)
-    if (isPacked(result))
-      return "computing elements of fewer than 8 bits is not supported: the result is " + result.str();
-  return {};
-}
-
 void Importer::importOperation(const Node &node, Scope &scope, const Env &env, int64_t opset,
                                ArrayRef<const Slot *> operands, StringRef place) {
   const OpRow &row = *findOp(plainDomain(node.domain), node.op);
@@ -397,8 +380,6 @@ void Importer::importOperation(const Node &node, Scope &scope, const Env &env, i
     FailureOr<SmallVector<Tensor>> results = row.handle(n).results;
     if (failed(results))
       return failure();
-    if (std::string text = refusePacked(node, n.inputs, *results); !text.empty())
-      return n.fail(text);
     markStrings(node, n.inputs, *results);
     return Slots(llvm::map_range(*results, [](Tensor &t) { return Slot::of(std::move(t)); }));
   });

@@ -6,6 +6,7 @@
 //   %y = arith.divsi %a, %b : i32    ──►    division that does not trap
 #include "compiler/target/common/KernelPasses.h"
 #include "compiler/target/common/MathFunctions.h"
+#include "compiler/target/common/SmallFloats.h"
 #include <cmath>
 #include <limits>
 
@@ -101,10 +102,16 @@ private:
       return replace(isSmall(to) ? Value(arith::TruncFOp::create(b, op->getLoc(), to, middle))
                                  : Value(arith::ExtFOp::create(b, op->getLoc(), to, middle)));
     }
+    if (isTinyFloat(to) && fromElement.isF64())
+      return replace(arith::TruncFOp::create(b, op->getLoc(), to, Value(roundToOdd(arg(0)))));
     if (isSmall(to) && !fromElement.isF32()) {
       Value middle = arith::TruncFOp::create(b, op->getLoc(), withElement(from, f32), op->getOperand(0));
       return replace(arith::TruncFOp::create(b, op->getLoc(), to, middle));
     }
+    if (isTinyFloat(from))
+      return replace(tinyToF32(widenBits(arg(0), fromElement.getIntOrFloatBitWidth()), cast<FloatType>(fromElement)));
+    if (isTinyFloat(to))
+      return replace(narrowBits(f32ToTiny(arg(0), cast<FloatType>(toElement)), to));
     if (fromElement.isBF16())
       return replace(shiftLeft(widenBits(arg(0), 16), 16).asFloat());
     if (toElement.isBF16())
@@ -121,7 +128,8 @@ private:
     return raw.make<arith::ExtUIOp>(intLike(x.type(), 32), Value(raw));
   }
   Expr narrowBits(Expr bits, Type type) {
-    Expr raw = bits.make<arith::TruncIOp>(intLike(type, 16), Value(bits));
+    Expr raw =
+        bits.make<arith::TruncIOp>(intLike(type, getElementTypeOrSelf(type).getIntOrFloatBitWidth()), Value(bits));
     return raw.make<arith::BitcastOp>(type, Value(raw));
   }
   Value toBf16(Expr x) {

@@ -141,13 +141,6 @@ TEST_F(OnnxImport, all_unsupported_nodes_are_listed) {
          {"2 nodes are not supported", "StringNormalizer (opset 17)", "'first'", "com.example::Gizmo", "'second'"});
 }
 
-TEST_F(OnnxImport, packed_elements_are_not_computed_with) {
-  refuse(model(node("Cast", {"x"}, {"a"}, intAttribute("to", 22), "narrow") +
-                   node("Cast", {"a"}, {"y"}, intAttribute("to", 1)) + kX + kY,
-               21),
-         {"elements of fewer than 8 bits is not supported", "i4[", "'narrow'"});
-}
-
 TEST_F(OnnxImport, damaged_files) {
   std::string whole = model(node("Relu", {"x"}, {"y"}) + kX + kY);
   refuse("", {"empty"});
