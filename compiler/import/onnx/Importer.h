@@ -115,16 +115,26 @@ private:
   // Importer.cpp
   bool checkVersions();
   bool addInitializers(const Graph &graph, Scope &scope);
-  /// Imports the nodes that `results` need; the slots of the results, or empty after an error.
-  Slots importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope, const Env &env);
+  struct Rest;
+  /// Where a graph that is imported in place of a node (a branch that is surely taken, a function) belongs.
+  struct Around {
+    const Node &node;
+    Scope &scope;
+    const Env &env;
+    Rest *rest;
+  };
   /// What is still to import of a graph. An If that cannot be merged imports it in both branches and leaves the
-  /// results here.
+  /// results here; if these cannot be merged either, what is behind the graph too.
   struct Rest {
     ArrayRef<Node> nodes;
     ArrayRef<unsigned> order;
     ArrayRef<StringRef> results;
     std::optional<Slots> merged;
+    const Around *around; // null: nothing is known of what is behind
   };
+  /// Imports the nodes that `results` need; the slots of the results, or empty after an error.
+  Slots importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope, const Env &env,
+                    const Around *around = nullptr);
   Slots importRest(Rest rest, Scope &scope, const Env &env);
   void importNode(const Node &node, unsigned index, Scope &scope, const Env &env);
   void importOperation(const Node &node, Scope &scope, const Env &env, int64_t opset, ArrayRef<const Slot *> operands,
@@ -153,10 +163,12 @@ private:
   /// Reports that a node with graphs does not fit, or is not supported.
   void failFlow(const Node &node, Scope &scope, const Env &env, StringRef place, const std::string &text);
   void importIf(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
-  Slots importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place);
+  Slots importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place, const Around *around = nullptr);
   std::string mergeBranches(mlir::Value condition, mlir::scf::IfOp apart, ArrayRef<Slot> thenResults,
                             ArrayRef<Slot> elseResults, Slots &merged);
   Slots failingBranch(mlir::Region &region, StringRef text, mlir::Region &other, ArrayRef<Slot> results);
+  struct Branches;
+  bool importRestOnce(Branches &branches, const Node &node, Scope &scope, const Env &env, Rest left);
   void importRestInBranches(const Node &node, Scope &scope, const Env &env, StringRef place, mlir::Value condition,
                             mlir::scf::IfOp apart, ArrayRef<Slots> results);
 
@@ -165,8 +177,12 @@ private:
   void importScan(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
   struct Carried;
   struct Loop;
-  std::string importTurns(Loop &loop, Scope &scope, const Env &env, Slots &results);
-  bool importTurn(Loop &loop, Scope &scope, const Env &env);
+  void importBatchedScan(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
+                         StringRef place);
+  ops::Dim readLength(const Loop &loop, const Tensor &length, ops::Dim most);
+  Slots importLoopBody(const Graph &body, StringRef loop, ArrayRef<Slot> inputs, Scope &scope, const Env &env);
+  std::string importTurns(Loop &loop, Slots &results);
+  bool importTurn(Loop &loop);
   static bool settleCarried(Loop &loop);
   void finishLoop(const Node &node, Scope &scope, const Env &env, StringRef place, Loop &loop,
                   ArrayRef<int64_t> outputAxes);
@@ -184,6 +200,11 @@ private:
   Slots importMapBody(const Graph &body, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
                       ops::Dim position, StringRef place);
   mlir::LogicalResult checkLengths(OpNode &n, ArrayRef<const Slot *> operands, ops::Dim length);
+
+  // FlexAttention.cpp
+  void importFlexAttention(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
+                           StringRef place);
+  mlir::FailureOr<Tensor> importModifier(OpNode &n, StringRef name, const Tensor &t, Scope &scope, const Env &env);
 
   /// For the list of unsupported nodes only: what cannot be reached because an earlier node failed.
   void listUnsupported(const Graph &graph, const Env &env);
