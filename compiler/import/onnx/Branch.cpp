@@ -89,14 +89,26 @@ std::string Importer::mergeBranches(Value condition, scf::IfOp apart, ArrayRef<S
     ElementShape elements;
   };
   SmallVector<Merged> plans;
+  Slots settled;
   for (auto [i, pair] : llvm::enumerate(llvm::zip_equal(thenResults, elseResults))) {
-    const Slot &thenSlot = std::get<0>(pair), &elseSlot = std::get<1>(pair);
+    Slot thenSlot = std::get<0>(pair), elseSlot = std::get<1>(pair);
+    if (thenSlot.kind != elseSlot.kind) {
+      atEnd(0);
+      thenSlot = asOptional(*b, thenSlot, elseSlot);
+      atEnd(1);
+      elseSlot = asOptional(*b, elseSlot, thenSlot);
+    }
+    settled.push_back(thenSlot);
+    if (thenSlot.kind == Slot::Kind::Nothing && elseSlot.kind == Slot::Kind::Nothing) {
+      plans.emplace_back();
+      continue;
+    }
     const Tensor &t = thenSlot.tensor, &e = elseSlot.tensor;
     std::string both = "result " + std::to_string(i) + " is " + thenSlot.str() + " in one branch and " +
                        elseSlot.str() + " in the other";
     if (!thenSlot.hasTypeOf(elseSlot))
       return both + "; the types must be equal";
-    if (thenSlot.kind == Slot::Kind::Sequence) {
+    if (thenSlot.isList()) {
       Merged plan;
       for (int branch : {0, 1}) {
         const Sequence &sequence = branch ? elseSlot.sequence : thenSlot.sequence;
@@ -139,12 +151,14 @@ std::string Importer::mergeBranches(Value condition, scf::IfOp apart, ArrayRef<S
     OpBuilder end = OpBuilder::atBlockEnd(&region.front());
     scf::YieldOp::create(end, b->loc, yields[i]);
   }
-  for (auto [slot, plan] : llvm::zip_equal(thenResults, plans)) {
+  for (auto [slot, plan] : llvm::zip_equal(settled, plans)) {
     auto read = [&](Integer integer, std::optional<int64_t> lower) {
       return integer.yield ? dims.opaque(branch.getResult(*integer.yield), "v", lower) : integer.same;
     };
-    if (slot.kind == Slot::Kind::Sequence) {
-      merged.push_back(Slot::of(slot.sequence.withList(branch.getResult(*plan.value), plan.elements)));
+    if (slot.isList())
+      slot.sequence = slot.sequence.withList(branch.getResult(*plan.value), plan.elements);
+    if (slot.kind != Slot::Kind::Tensor) {
+      merged.push_back(slot);
       continue;
     }
     Tensor t;
@@ -181,11 +195,12 @@ Slots Importer::failingBranch(Region &region, StringRef text, Region &other, Arr
   cf::AssertOp::create(builder, b->loc, arith::ConstantIntOp::create(builder, b->loc, 0, 1), text);
   Slots slots(results);
   for (Slot &slot : slots) {
-    if (slot.kind == Slot::Kind::Sequence) {
+    if (slot.isList()) {
       slot.sequence.list = nullptr;
       slot.sequence.elements.emplace();
-      continue;
     }
+    if (slot.kind != Slot::Kind::Tensor)
+      continue;
     ops::Dims shape = slot.tensor.shape;
     for (Dim &size : shape)
       if (dependsOn(size, other))
@@ -197,7 +212,8 @@ Slots Importer::failingBranch(Region &region, StringRef text, Region &other, Arr
 
 static bool haveOneRank(ArrayRef<Slot> a, ArrayRef<Slot> b) {
   return llvm::all_of(llvm::zip_equal(a, b), [](auto pair) {
-    return std::get<0>(pair).tensor.rank() == std::get<1>(pair).tensor.rank(); // 0 for sequences
+    const Slot &x = std::get<0>(pair), &y = std::get<1>(pair);
+    return x.kind != Slot::Kind::Tensor || y.kind != Slot::Kind::Tensor || x.tensor.rank() == y.tensor.rank();
   });
 }
 
@@ -319,7 +335,7 @@ void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef
   }
   bool isPoisoned = errors.count() != errorsBefore || results[0].empty() || results[1].empty();
   for (const Slot &slot : llvm::concat<Slot>(results[0], results[1]))
-    isPoisoned |= !slot.hasValue();
+    isPoisoned |= !slot.isSettled();
   if (isPoisoned) {
     if (errors.count() == errorsBefore)
       return fail("a branch gives a result without a value");

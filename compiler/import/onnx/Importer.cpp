@@ -263,7 +263,7 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
   if (isUnknown(node, env, place))
     return poison(node, scope);
 
-  static const Slot absent{Slot::Kind::Absent, {}, nullptr, nullptr};
+  static const Slot absent{Slot::Kind::Absent, {}};
   SmallVector<const Slot *> operands;
   bool isPoisoned = false;
   for (StringRef input : node.inputs) {
@@ -284,16 +284,21 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
   });
   b->loc = NameLoc::get(StringAttr::get(&context, place));
   const bool isPlain = plainDomain(node.domain).empty();
+  const bool takesOptionals = isPlain && (node.op.starts_with("Optional") || node.op == "Loop");
   auto nothing = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Nothing; });
+  auto optional = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Optional; });
   if (const Function *function = findFunction(node))
     importCall(node, *function, scope, env, operands, place);
   else if (nothing != operands.end() && isPlain && node.op == "Identity")
     bind(node, scope, **nothing, place);
-  else if (nothing != operands.end() && !(isPlain && node.op.starts_with("Optional")))
+  else if (nothing != operands.end() && !takesOptionals)
     fail("input " + std::to_string(nothing - operands.begin()) + " is an optional value that holds nothing");
+  else if (optional != operands.end() && !takesOptionals && !(isPlain && node.op == "Identity"))
+    fail("input " + std::to_string(optional - operands.begin()) + " is " + (*optional)->str() +
+         "; take its element with OptionalGetElement");
   else if (FlowHandler handler = findFlow(node))
     (this->*handler)(node, scope, env, operands, place);
-  else if (auto sequence = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Sequence; });
+  else if (auto sequence = llvm::find_if(operands, [](const Slot *slot) { return slot->isList(); });
            sequence == operands.end())
     importOperation(node, scope, env, opsetOf(node.domain, env), operands, place);
   else if (node.op == "Identity" && isPlain)
@@ -464,7 +469,7 @@ void Importer::importCall(const Node &node, const Function &function, Scope &sco
   Env inner{&function.operatorSets, &call, place.str() + "/"};
   Scope body;
   for (auto [i, input] : llvm::enumerate(function.inputs)) {
-    Slot slot{Slot::Kind::Absent, {}, nullptr, nullptr};
+    Slot slot{Slot::Kind::Absent, {}};
     if (!body.add(input, i < operands.size() ? *operands[i] : slot))
       return fail("the function " + quote(function.name) + " has the input " + quote(input) + " twice");
   }
@@ -526,9 +531,8 @@ OwningOpRef<ModuleOp> Importer::run() {
     op->dropAllReferences();
   for (Operation *op : givenUp)
     op->erase();
-  for (auto [slot, name] : llvm::zip(slots, names))
-    if (slot.kind == Slot::Kind::Absent || slot.kind == Slot::Kind::Nothing)
-      errors.add("the output " + quote(name) + " has no value");
+  for (auto [slot, output] : llvm::zip(slots, graph.outputs))
+    settleOutput(output, slot);
   if (errors.any() || slots.empty())
     return nullptr;
   addResults(graph, slots);

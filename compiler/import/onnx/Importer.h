@@ -22,29 +22,42 @@ bool dependsOn(ops::Dim dim, mlir::Region &region);
 inline constexpr unsigned kMaxDepth = 128;
 
 /// A name of the model: a tensor or sequence, an optional value that holds nothing, an initializer that nobody has
-/// asked for yet, or what stands for an error. An optional value that holds something is that.
+/// asked for yet, or what stands for an error. An optional value that surely holds something is that; one of which only
+/// the program knows it is a list (abi/module.fbs): empty, or one tensor, or a sequence behind a zero.
 struct Slot {
-  enum class Kind { Tensor, Sequence, Nothing, Initializer, SparseInitializer, Absent, Poisoned };
+  enum class Kind { Tensor, Sequence, Optional, Nothing, Initializer, SparseInitializer, Absent, Poisoned };
   Kind kind = Kind::Poisoned;
   Tensor tensor;
   const TensorProto *initializer = nullptr;
   const SparseTensorProto *sparse = nullptr;
-  Sequence sequence = {};
+  Sequence sequence = {};       // of Optional: the list without what is in front of a sequence
+  bool mayHoldSequence = false; // of Optional: else a tensor
 
   static Slot of(Tensor tensor) { return {Kind::Tensor, std::move(tensor)}; }
   static Slot of(Sequence sequence) { return {Kind::Sequence, {}, nullptr, nullptr, std::move(sequence)}; }
-  bool hasValue() const { return kind == Kind::Tensor || kind == Kind::Sequence; }
+  static Slot optional(Sequence list, bool mayHoldSequence) {
+    Slot slot = of(std::move(list));
+    slot.kind = Kind::Optional;
+    slot.mayHoldSequence = mayHoldSequence;
+    return slot;
+  }
+  bool hasValue() const { return isList() || kind == Kind::Tensor; }
+  /// May be handed on by branches and loops.
+  bool isSettled() const { return hasValue() || kind == Kind::Nothing; }
+  /// A list when it is handed on.
+  bool isList() const { return kind == Kind::Sequence || kind == Kind::Optional; }
   /// Both are tensors, or sequences, with elements of one type.
   bool hasTypeOf(const Slot &other) const {
-    if (kind != other.kind)
+    if (kind != other.kind || mayHoldSequence != other.mayHoldSequence)
       return false;
-    return kind == Kind::Sequence
-               ? sequence.hasTypeOf(other.sequence)
-               : tensor.elementType == other.tensor.elementType && tensor.isUnsigned == other.tensor.isUnsigned &&
-                     tensor.isString == other.tensor.isString;
+    return isList() ? sequence.hasTypeOf(other.sequence)
+                    : tensor.elementType == other.tensor.elementType && tensor.isUnsigned == other.tensor.isUnsigned &&
+                          tensor.isString == other.tensor.isString;
   }
   /// "f32[2, 3]", "sequence of f32[?, 3]".
   std::string str() const {
+    if (kind == Kind::Optional)
+      return "optional " + (mayHoldSequence ? sequence.str() : sequence.elementText());
     return kind == Kind::Nothing ? "optional without a value" : kind == Kind::Sequence ? sequence.str() : tensor.str();
   }
 };
@@ -53,6 +66,15 @@ using Slots = SmallVector<Slot, 0>;
 
 /// True for the operations on sequences and optional values but SequenceMap.
 bool isSlotOp(StringRef op);
+
+// Optionals.cpp
+/// Whether an optional value holds something, as an integer of the host.
+ops::Dim holdsOne(ops::Builder &b, const Slot &optional);
+/// What it holds; the program stops where it holds nothing.
+mlir::FailureOr<Slot> held(ops::Builder &b, const Slot &optional);
+/// A tensor, a sequence or nothing as an optional value like `like`, which is one or what one holds; itself if that
+/// is impossible.
+Slot asOptional(ops::Builder &b, const Slot &slot, const Slot &like);
 
 /// The names of one graph; those of the graphs around it are visible.
 class Scope {
@@ -102,7 +124,9 @@ private:
   // Signature.cpp
   bool addArguments(const Graph &graph, Scope &scope);
   bool addArgument(const ValueInfo &input, const llvm::StringMap<int64_t> &fixed, Scope &scope);
-  void addSequenceArgument(const ValueInfo &input, Scope &scope);
+  void addListArgument(const ValueInfo &input, Scope &scope);
+  /// An output is what the graph declares: an optional value, or what it must hold.
+  void settleOutput(const ValueInfo &output, Slot &slot);
   void addResults(const Graph &graph, ArrayRef<Slot> results);
   void addChecks();
   // States.cpp

@@ -20,7 +20,7 @@ namespace eyrie::import::onnx {
 
 /// What is carried from turn to turn.
 struct Importer::Carried {
-  Slot start;               // a sequence is a list
+  Slot start;               // a sequence or an optional value is a list
   bool onHost = false;      // as integers
   SmallVector<bool> isOpen; // per dimension: changes
   // In the body that is being imported.
@@ -29,7 +29,14 @@ struct Importer::Carried {
   Tensor tensor;
   ElementShape elements; // of a sequence
 
-  bool isSequence() const { return start.kind == Slot::Kind::Sequence; }
+  bool isSequence() const { return start.isList(); }
+  /// It holds nothing in any turn.
+  bool isNothing() const { return start.kind == Slot::Kind::Nothing; }
+  Slot list(Value value) const {
+    Slot slot = start;
+    slot.sequence = start.sequence.withList(value, elements);
+    return slot;
+  }
 };
 
 namespace {
@@ -59,6 +66,7 @@ struct Importer::Loop {
   std::vector<Carried> carried;
   std::vector<ScanInput> scanned;
   SmallVector<bool> isReverseOutput;
+  SmallVector<bool> isPlainResult; // of carried values: declared as no optional value (empty: none is)
   // Of the last import of the body.
   scf::WhileOp apart;
   Dim turnNumber;
@@ -89,7 +97,7 @@ Slots Importer::importLoopBody(const Graph &body, StringRef loop, ArrayRef<Slot>
     names.push_back(output.name);
   Slots slots = importNodes(body.nodes, names, inner, env);
   for (auto [slot, name] : llvm::zip(slots, names))
-    if (slot.kind != Slot::Kind::Poisoned && !slot.hasValue())
+    if (slot.kind != Slot::Kind::Poisoned && !slot.isSettled())
       errors.add("the body of " + loop.str() + " gives its result " + quote(name) + " no value");
   return slots;
 }
@@ -110,9 +118,13 @@ bool Importer::importTurn(Loop &loop) {
   }
   for (Carried &carried : loop.carried) {
     carried.integers.clear();
+    if (carried.isNothing()) {
+      inputs.push_back(carried.start);
+      continue;
+    }
     if (carried.isSequence()) {
       carried.value = block.addArgument(carried.start.sequence.listType(), b->loc);
-      inputs.push_back(Slot::of(carried.start.sequence.withList(carried.value, carried.elements)));
+      inputs.push_back(carried.list(carried.value));
       continue;
     }
     Tensor &t = carried.tensor = Tensor();
@@ -156,6 +168,9 @@ bool Importer::importTurn(Loop &loop) {
     rest = rest.drop_front();
   }
   loop.nextCarried.assign(rest.begin(), rest.begin() + loop.carried.size());
+  for (auto [carried, next] : llvm::zip_equal(loop.carried, loop.nextCarried))
+    if (carried.start.kind != next.kind)
+      next = asOptional(*b, next, carried.start);
   loop.outputs.clear();
   for (auto [i, row] : llvm::enumerate(rest.drop_front(loop.carried.size()))) {
     if (row.kind != Slot::Kind::Tensor) {
@@ -171,6 +186,8 @@ bool Importer::importTurn(Loop &loop) {
 bool Importer::settleCarried(Loop &loop) {
   bool isSettled = true;
   for (auto [carried, nextSlot] : llvm::zip_equal(loop.carried, loop.nextCarried)) {
+    if (carried.isNothing())
+      continue;
     if (carried.isSequence()) {
       ElementShape wider = carried.elements;
       wider.join(nextSlot.sequence.elementShape());
@@ -206,6 +223,8 @@ void Importer::checkRowSize(const Loop &loop, Dim turn, Value before, Dim size) 
 
 /// Appends what stands for a carried value outside the body: `t`, before the loop or after a turn.
 void Importer::handOn(const Carried &carried, const Slot &slot, SmallVectorImpl<Value> &values) {
+  if (carried.isNothing())
+    return;
   if (carried.isSequence())
     return values.push_back(listOf(*b, slot.sequence));
   const Tensor &t = slot.tensor;
@@ -311,8 +330,8 @@ Slots Importer::readResults(const Loop &loop, scf::WhileOp made) {
   Slots results;
   unsigned number = 1;
   for (const Carried &carried : loop.carried) {
-    if (carried.isSequence()) {
-      results.push_back(Slot::of(carried.start.sequence.withList(made.getResult(number++), carried.elements)));
+    if (carried.isNothing() || carried.isSequence()) {
+      results.push_back(carried.isNothing() ? carried.start : carried.list(made.getResult(number++)));
       continue;
     }
     Tensor t = carried.start.tensor;
@@ -345,20 +364,38 @@ Slots Importer::readResults(const Loop &loop, scf::WhileOp made) {
 
 /// The text says what does not fit; errors inside the body have been reported (then it is empty, and so are `results`).
 std::string Importer::importTurns(Loop &loop, Slots &results) {
-  for (Carried &carried : loop.carried) {
+  auto prepare = [&](Carried &carried) {
+    if (carried.isNothing())
+      return;
     if (Sequence &sequence = carried.start.sequence; carried.isSequence()) {
       carried.elements = sequence.elementShape();
       sequence = sequence.withList(listOf(*b, sequence), carried.elements);
-      continue;
+      return;
     }
     carried.onHost = carried.start.tensor.contents && carried.start.tensor.contents->size() <= ops::kMaxCarriedIntegers;
     carried.isOpen.assign(carried.start.tensor.rank(), false);
-  }
+  };
+  for (Carried &carried : loop.carried)
+    prepare(carried);
   while (true) {
     auto assumed = dims.countAssumptions();
     if (!importTurn(loop))
       return "";
+    bool isOfOneKind = true;
     for (auto [i, pair] : llvm::enumerate(llvm::zip_equal(loop.carried, loop.nextCarried))) {
+      // What a turn may give or not is an optional value before the first one, too.
+      if (Carried &carried = std::get<0>(pair); carried.start.kind != std::get<1>(pair).kind) {
+        Slot start = asOptional(*b, carried.start, std::get<1>(pair));
+        if (start.kind != carried.start.kind) {
+          const Slot &after = std::get<1>(pair);
+          carried.start = start;
+          prepare(carried);
+          carried.elements.join(after.kind == Slot::Kind::Tensor ? ElementShape::of(after.tensor)
+                                                                 : after.sequence.elementShape());
+          isOfOneKind = false;
+          continue;
+        }
+      }
       const Slot &before = std::get<0>(pair).start, &after = std::get<1>(pair);
       std::string both = "carried value " + std::to_string(i) + " is " + before.str() + " before a turn and " +
                          after.str() + " after it; ";
@@ -367,7 +404,7 @@ std::string Importer::importTurns(Loop &loop, Slots &results) {
       if (before.tensor.rank() != after.tensor.rank())
         return both + "a rank that changes is not supported";
     }
-    if (settleCarried(loop))
+    if (isOfOneKind && settleCarried(loop))
       break;
     dims.forgetAssumptions(assumed);
     loop.apart->remove();
@@ -423,9 +460,12 @@ void Importer::importLoop(const Node &node, Scope &scope, const Env &env, ArrayR
                 std::to_string(body->outputs.size()) + " outputs (expected at least " + std::to_string(count + 1) +
                 ")");
   for (size_t i = 2; i < operands.size(); ++i) {
-    if (!operands[i]->hasValue())
+    if (!operands[i]->isSettled())
       return fail("input " + std::to_string(i) + " is missing");
     loop.carried.emplace_back().start = *operands[i];
+    const ValueInfo &declared = body->outputs[i - 1];
+    loop.isPlainResult.push_back(!declared.isOptional && (declared.kind == ValueInfo::Kind::Tensor ||
+                                                          declared.kind == ValueInfo::Kind::Sequence));
   }
   loop.isReverseOutput.assign(body->outputs.size() - 1 - count, false);
   if (operands[0]->kind == Slot::Kind::Tensor) {
@@ -603,6 +643,13 @@ void Importer::finishLoop(const Node &node, Scope &scope, const Env &env, String
     return failFlow(node, scope, env, place, error);
   if (results.empty())
     return poison(node, scope);
+  for (auto [slot, isPlain] : llvm::zip(results, loop.isPlainResult))
+    if (slot.kind == Slot::Kind::Optional && isPlain) {
+      FailureOr<Slot> element = held(*b, slot);
+      if (failed(element))
+        return failFlow(node, scope, env, place, "gives " + slot.str() + ", whose rank nothing says");
+      slot = *element;
+    }
   for (auto [i, axis] : llvm::enumerate(outputAxes)) {
     Tensor &t = results[loop.carried.size() + i].tensor;
     if (axis < -t.rank() || axis >= t.rank())
