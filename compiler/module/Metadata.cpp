@@ -64,6 +64,8 @@ MetadataBuilder::addValue(func::FuncOp func, Type type, DictionaryAttr attribute
     elementType = graph::getElementType(list);
   if (elementType == abi::ElementType::kInvalid || (tensor && tensor.getRank() > abi::kMaxRank))
     return func.emitOpError("has an argument or result of type ") << type << ", which a module cannot hold";
+  auto optional = dyn_cast_or_null<StringAttr>(get("eyrie.optional"));
+  uint8_t kind = !list ? 0 : !optional ? 1 : optional.getValue() == "sequence" ? 3 : 2;
   auto elementSizes = dyn_cast_or_null<DenseI64ArrayAttr>(get("eyrie.element_sizes"));
   auto names = dyn_cast_or_null<ArrayAttr>(get("eyrie.dims"));
   std::vector<fb::Dim> dims;
@@ -82,7 +84,7 @@ MetadataBuilder::addValue(func::FuncOp func, Type type, DictionaryAttr attribute
   }
   auto name = dyn_cast_or_null<StringAttr>(get("eyrie.name"));
   return fb::CreateValue(builder, string(name ? name.getValue() : StringRef(fallback)),
-                         static_cast<uint8_t>(elementType), builder.CreateVectorOfStructs(dims), /*kind=*/!!list,
+                         static_cast<uint8_t>(elementType), builder.CreateVectorOfStructs(dims), kind,
                          /*any_rank=*/list && !elementSizes);
 }
 

@@ -199,15 +199,25 @@ FailureOr<AttentionResult> attention(Builder &b, const Tensor &q, const Tensor &
     return failure();
   r.biased = *biased;
   auto scores = attrs.softmaxType ? cast(b, r.biased, attrs.softmaxType, false) : FailureOr<Tensor>(r.biased);
+  if (succeeded(scores) && attrs.changeScores)
+    scores = attrs.changeScores(*scores);
   bool maySeeNothing = !masks.empty() || firstKeys || keyCounts || attrs.leftWindow >= 0 || attrs.rightWindow >= 0;
   auto weights = failed(scores)                              ? scores
                  : maySeeNothing && std::isinf(attrs.masked) ? FailureOr<Tensor>(maskedSoftmax(b, *scores))
                                                              : softmax(b, *scores, 3);
-  auto narrowed = failed(weights) ? weights : cast(b, *weights, q.elementType, false);
-  if (failed(narrowed))
+  if (succeeded(weights) && attrs.changeProbabilities)
+    weights = attrs.changeProbabilities(*weights);
+  if (failed(weights))
+    return failure();
+  Type sumType = attrs.isWideValueSum ? weights->elementType : q.elementType;
+  auto narrowed = cast(b, *weights, sumType, false), values = cast(b, v, sumType, false);
+  if (failed(narrowed) || failed(values))
     return failure();
   r.probabilities = *narrowed;
-  r.y = contractHeads(b, r.probabilities, v, /*isValue=*/true);
+  auto y = cast(b, contractHeads(b, r.probabilities, *values, /*isValue=*/true), q.elementType, false);
+  if (failed(y))
+    return failure();
+  r.y = *y;
   return r;
 }
 

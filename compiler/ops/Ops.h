@@ -313,6 +313,9 @@ struct AttentionAttrs {
   int64_t rightWindow = -1;                                 // to p + rightWindow (-1: no bound)
   mlir::Type softmaxType;                                   // null: the operands' type
   double masked = -std::numeric_limits<double>::infinity(); // the score of what a query must not see
+  /// What becomes of the scores before the softmax and of its results, both of the softmax's type (null: nothing).
+  llvm::function_ref<FailureOr<Tensor>(const Tensor &)> changeScores, changeProbabilities;
+  bool isWideValueSum = false; // values are weighted and summed in the softmax's type
 
   /// Whether the places of queries and keys matter.
   bool hasPlaces() const { return isCausal || leftWindow >= 0 || rightWindow >= 0; }

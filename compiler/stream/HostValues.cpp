@@ -32,6 +32,9 @@ Value Availability::get(Value value, Operation *before) {
   Operation *op = value.getDefiningOp();
   if (!op || op->getNumRegions() != 0 || !isMemoryEffectFree(op))
     return {};
+  // What fails for some values (a dimension of an element that is not there) stays in the branch that guards it.
+  if (op->getBlock() != before->getBlock() && !isDivision(op) && !isSpeculatable(op))
+    return {};
   OpBuilder b(before);
   IRMapping map;
   for (Value operand : op->getOperands()) {

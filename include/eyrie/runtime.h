@@ -57,6 +57,7 @@ EYRIE_API void eyrie_status_free(eyrie_status_t status);  /* null is fine */
 /* ---- Element types: the numbers and names of abi/element_types.def -------------------------------------------- */
 
 typedef enum eyrie_type {
+  EYRIE_NONE = 0, /* no value: an optional input that is not given, an optional output that is not there */
   EYRIE_F64 = 1,
   EYRIE_F32 = 2,
   EYRIE_F16 = 3,
@@ -244,7 +245,8 @@ typedef struct eyrie_value_info {
   uint32_t rank;
   const eyrie_dim_t* dims;
   int is_sequence; /* a sequence of tensors; type, rank and dims are those of every element */
-  int any_rank;    /* elements of the sequence may have any rank; `rank` is 0 */
+  int any_rank;    /* elements of the sequence, or the optional tensor, may have any rank; `rank` is 0 */
+  int is_optional; /* may be missing: see eyrie_tensor_t */
 } eyrie_value_info_t;
 
 typedef struct eyrie_transient_info {
@@ -300,7 +302,9 @@ typedef struct eyrie_string {
 
 /* A dense, row-major tensor. The data must be aligned to its element type; that of a string tensor is an array of
  * eyrie_string_t. A sequence has the type EYRIE_SEQUENCE, rank 1, and an array of dims[0] eyrie_tensor_t as its data;
- * as an output it must come with null data, and its elements are the instance's memory, which several may share. */
+ * as an output it must come with null data, and its elements are the instance's memory, which several may share.
+ * An optional value that is missing has the type EYRIE_NONE, and nothing else of it is looked at; as an output it must
+ * come with null data, too. */
 typedef struct eyrie_tensor {
   void* data;
   size_t size_bytes; /* may be larger than the shape needs */

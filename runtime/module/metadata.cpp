@@ -16,9 +16,9 @@ Status CheckValue(const abi::fb::Value& value, uint32_t symbol_count) {
     return Error(EYRIE_INVALID_ARGUMENT, "unknown element type %u", value.element_type());
   uint32_t rank = CountOf(value.dims());
   if (rank > abi::kMaxRank) return Error(EYRIE_INVALID_ARGUMENT, "rank %u, limit %u", rank, abi::kMaxRank);
-  if (value.kind() > 1) return Error(EYRIE_INVALID_ARGUMENT, "unknown kind %u", value.kind());
+  if (value.kind() > 3) return Error(EYRIE_INVALID_ARGUMENT, "unknown kind %u", value.kind());
   if (value.any_rank() && (value.kind() == 0 || rank))
-    return Error(EYRIE_INVALID_ARGUMENT, "only a sequence without dimensions may have elements of any rank");
+    return Error(EYRIE_INVALID_ARGUMENT, "only a list without dimensions may have elements of any rank");
   // The FlatBuffers verifier only looks at the alignment of the vector's length.
   if (rank && !IsAligned(value.dims()->Data(), alignof(abi::fb::Dim)))
     return Error(EYRIE_INVALID_ARGUMENT, "its dimensions are not aligned");
@@ -28,8 +28,8 @@ Status CheckValue(const abi::fb::Value& value, uint32_t symbol_count) {
       return Error(EYRIE_INVALID_ARGUMENT, "dimension %u has the size %lld", i, static_cast<long long>(dim->size()));
     if (dim->symbol() < -1 || (dim->symbol() >= 0 && static_cast<uint32_t>(dim->symbol()) >= symbol_count))
       return Error(EYRIE_INVALID_ARGUMENT, "dimension %u has the symbol %d, of %u", i, dim->symbol(), symbol_count);
-    if (dim->symbol() >= 0 && value.kind() == 1)
-      return Error(EYRIE_INVALID_ARGUMENT, "dimension %u of a sequence's elements has a symbol", i);
+    if (dim->symbol() >= 0 && value.kind() != 0)
+      return Error(EYRIE_INVALID_ARGUMENT, "dimension %u of a list's elements has a symbol", i);
   }
   return {};
 }

@@ -281,10 +281,11 @@ TEST_F(Hostile, KindsOfValues) {
     module.functions = {f};
     EXPECT_STATUS(LoadAndCall(module.Build(), true), EYRIE_INVALID_ARGUMENT, text);
   };
-  expect({"y", EYRIE_F32, {}, 2, false}, "unknown kind 2");
-  expect({"y", EYRIE_F32, {}, 0, true}, "only a sequence without dimensions");
-  expect({"y", EYRIE_F32, {3}, 1, true}, "only a sequence without dimensions");
-  expect({"y", EYRIE_F32, {Dim::Symbol(0)}, 1, false}, "dimension 0 of a sequence's elements has a symbol");
+  expect({"y", EYRIE_F32, {}, 4, false}, "unknown kind 4");
+  expect({"y", EYRIE_F32, {}, 0, true}, "only a list without dimensions");
+  expect({"y", EYRIE_F32, {3}, 1, true}, "only a list without dimensions");
+  expect({"y", EYRIE_F32, {Dim::Symbol(0)}, 1, false}, "dimension 0 of a list's elements has a symbol");
+  expect({"y", EYRIE_F32, {Dim::Symbol(0)}, 2, false}, "dimension 0 of a list's elements has a symbol");
   Module module = AddScaleModule();
   module.functions[0].list_registers = 65537;
   EXPECT_STATUS(LoadAndCall(module.Build(), true), EYRIE_RESOURCE_EXHAUSTED, "65537 registers");

@@ -54,7 +54,7 @@ Status Inputs::Bind(uint32_t function, const eyrie_tensor_t* inputs, size_t coun
   uint64_t string_count = 0;
   for (uint32_t i = 0; i < count; ++i) {
     EYRIE_RETURN_IF_ERROR(CheckInput(i, values[i], inputs[i]));
-    if (!values[i].is_sequence) EYRIE_RETURN_IF_ERROR(symbols_.Bind("input", i, values[i], DimsOf(inputs[i])));
+    if (!IsList(values[i])) EYRIE_RETURN_IF_ERROR(symbols_.Bind("input", i, values[i], DimsOf(inputs[i])));
     if (values[i].type == EYRIE_STRING) EYRIE_RETURN_IF_ERROR(CountStrings(inputs[i], &string_count));
   }
   ids_.Clear();
@@ -62,13 +62,15 @@ Status Inputs::Bind(uint32_t function, const eyrie_tensor_t* inputs, size_t coun
   inputs_ = inputs;
   count_ = static_cast<uint32_t>(count);
   for (uint32_t i = 0; i < count; ++i) {
-    Status status = values[i].is_sequence ? BindSequence(lists_of_[i], inputs[i]) : BindTensor(buffers_[i], inputs[i]);
+    Status status =
+        IsList(values[i]) ? BindList(lists_of_[i], values[i], inputs[i]) : BindTensor(buffers_[i], inputs[i]);
     if (!status.ok()) return Annotate(std::move(status), "input %u '%.100s'", i, values[i].name);
   }
   return {};
 }
 
 Status Inputs::CountStrings(const eyrie_tensor_t& tensor, uint64_t* count) const {
+  if (tensor.type == EYRIE_NONE) return {};
   if (tensor.type == EYRIE_SEQUENCE) {
     for (const eyrie_tensor_t& element : ElementsOf(tensor)) EYRIE_RETURN_IF_ERROR(CountStrings(element, count));
     return {};
@@ -100,15 +102,29 @@ Result<hal::Buffer*> Inputs::ElementBuffer() {
   return elements_[element_count_++];
 }
 
-Status Inputs::BindSequence(vm::List*& list, const eyrie_tensor_t& sequence) {
-  int64_t position = 0;
-  for (const eyrie_tensor_t& tensor : ElementsOf(sequence)) {
+Status Inputs::PushElement(vm::List*& list, const eyrie_tensor_t& tensor) {
+  EYRIE_ASSIGN_OR_RETURN(hal::Buffer * buffer, ElementBuffer());
+  EYRIE_RETURN_IF_ERROR(BindTensor(buffer, tensor));
+  EYRIE_ASSIGN_OR_RETURN(vm::Element * element, lists_.Make(tensor.type, {buffer, buffer->size()}, 0, DimsOf(tensor)));
+  return lists_.Insert(list, list, static_cast<int64_t>(vm::Lists::SizeOf(list)), element);
+}
+
+Status Inputs::BindList(vm::List*& list, const eyrie_value_info_t& value, const eyrie_tensor_t& input) {
+  if (input.type == EYRIE_NONE) return {};
+  if (!value.is_sequence) return PushElement(list, input);
+  if (MarkersOf(value)) {
+    alignas(16) static const uint8_t zero[16] = {};
     EYRIE_ASSIGN_OR_RETURN(hal::Buffer * buffer, ElementBuffer());
-    Status status = BindTensor(buffer, tensor);
+    EYRIE_ASSIGN_OR_RETURN(size_t bytes, TensorBytes(value.type, {}));
+    buffer->Rebind(const_cast<uint8_t*>(zero), bytes, false);
+    EYRIE_ASSIGN_OR_RETURN(vm::Element * element, lists_.Make(value.type, {buffer, bytes}, 0, {}));
+    EYRIE_RETURN_IF_ERROR(lists_.Insert(list, list, 0, element));
+  }
+  int64_t position = 0;
+  for (const eyrie_tensor_t& tensor : ElementsOf(input)) {
+    Status status = PushElement(list, tensor);
     if (!status.ok()) return Annotate(std::move(status), "element %lld", static_cast<long long>(position));
-    EYRIE_ASSIGN_OR_RETURN(vm::Element * element,
-                           lists_.Make(tensor.type, {buffer, buffer->size()}, 0, DimsOf(tensor)));
-    EYRIE_RETURN_IF_ERROR(lists_.Insert(list, list, position++, element));
+    ++position;
   }
   return {};
 }
@@ -122,7 +138,7 @@ Status Inputs::CheckOverlap(const void* memory, size_t bytes, uint32_t output) c
   };
   for (uint32_t i = 0; i < count_; ++i) {
     bool found = overlaps(inputs_[i]);
-    if (lists_of_[i])
+    if (inputs_[i].type == EYRIE_SEQUENCE)
       for (const eyrie_tensor_t& element : ElementsOf(inputs_[i])) found |= overlaps(element);
     if (found) return Error(EYRIE_INVALID_ARGUMENT, "output %u and input %u overlap in memory", output, i);
   }

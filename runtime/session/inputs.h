@@ -28,16 +28,18 @@ class Inputs {
  private:
   Status CountStrings(const eyrie_tensor_t& tensor, uint64_t* count) const;
   Status BindTensor(hal::Buffer* buffer, const eyrie_tensor_t& tensor);
-  Status BindSequence(vm::List*& list, const eyrie_tensor_t& sequence);
+  // A list: a sequence, or an optional value.
+  Status BindList(vm::List*& list, const eyrie_value_info_t& value, const eyrie_tensor_t& input);
+  Status PushElement(vm::List*& list, const eyrie_tensor_t& tensor);
   Result<hal::Buffer*> ElementBuffer();
 
   const eyrie_module& module_;
   vm::Lists& lists_;
   StringTable& strings_;
   SymbolSizes& symbols_;
-  Array<hal::Buffer*> buffers_;   // by input; unused for sequences
-  Array<vm::List*> lists_of_;     // by input; null for tensors
-  Array<hal::Buffer*> elements_;  // of all sequences, one after the other
+  Array<hal::Buffer*> buffers_;   // by input; unused for lists
+  Array<vm::List*> lists_of_;     // by input; null for plain tensors
+  Array<hal::Buffer*> elements_;  // of all lists, one after the other
   size_t element_count_ = 0;
   Array<int64_t> ids_;  // of all strings, one tensor after the other
   const eyrie_tensor_t* inputs_ = nullptr;

@@ -2,6 +2,7 @@
 
 #include "runtime/base/checked.h"
 #include "runtime/module/metadata.h"
+#include "runtime/session/types.h"
 #include "runtime/vm/verifier.h"
 
 using namespace eyrie::rt;
@@ -77,11 +78,11 @@ Status eyrie_module::Build() {
 
 Status eyrie_module::AddValue(const fb::Value& value) {
   uint32_t rank = CountOf(value.dims());
-  bool is_sequence = value.kind() == 1;
-  eyrie_value_info_t info = {TextOf(value.name()), value.element_type(), rank, nullptr, is_sequence, value.any_rank()};
+  eyrie_value_info_t info = {TextOf(value.name()), value.element_type(), rank, nullptr, value.kind() % 2 == 1,
+                             value.any_rank(),     value.kind() >= 2};
   // The address of the dimensions is set when all are there.
   EYRIE_RETURN_IF_ERROR(values.Push(info));
-  EYRIE_RETURN_IF_ERROR(ranks.Push(is_sequence ? vm::kSequence : rank));
+  EYRIE_RETURN_IF_ERROR(ranks.Push(session::IsList(info) ? vm::kSequence : rank));
   for (uint32_t i = 0; i < rank; ++i) {
     const fb::Dim* dim = value.dims()->Get(i);
     const char* symbol = dim->symbol() >= 0 ? TextOf(file.metadata().symbols()->Get(dim->symbol())) : nullptr;

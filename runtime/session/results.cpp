@@ -67,9 +67,9 @@ Status Results::Begin(uint32_t function, const eyrie_tensor_t* outputs, size_t c
   outputs_ = outputs;
   for (uint32_t i = 0; i < count_; ++i) {
     slots_[i].given = false;
-    if (outputs[i].data && ValueOf(i).is_sequence)
-      return Error(EYRIE_INVALID_ARGUMENT, "output %u '%.100s' is a sequence: its data must be null", i,
-                   ValueOf(i).name);
+    if (outputs[i].data && IsList(ValueOf(i)))
+      return Error(EYRIE_INVALID_ARGUMENT, "output %u '%.100s' is %s: its data must be null", i, ValueOf(i).name,
+                   ValueOf(i).is_optional ? "optional" : "a sequence");
   }
   return {};
 }
@@ -116,7 +116,10 @@ Status Results::SetList(uint32_t result, vm::List* list) {
   Slot& slot = slots_[result];
   if (slot.given) return Error(EYRIE_FAILED_PRECONDITION, "result %u is given twice in one call", result);
   const eyrie_value_info_t& value = ValueOf(result);
-  for (uint64_t i = 0; i < vm::Lists::SizeOf(list); ++i) {
+  if (!value.is_sequence && vm::Lists::SizeOf(list) > 1)
+    return Error(EYRIE_FAILED_PRECONDITION, "result %u '%.100s', an optional tensor, is a list of %llu", result,
+                 value.name, static_cast<unsigned long long>(vm::Lists::SizeOf(list)));
+  for (uint64_t i = MarkersOf(value); i < vm::Lists::SizeOf(list); ++i) {
     vm::Element& element = *list->elements()[i];
     Status status = CheckShape(value, element.type, element.shape());
     if (!status.ok())
@@ -140,10 +143,10 @@ Status Results::PrepareToHandOut(uint32_t result) {
   Slot& slot = slots_[result];
   const eyrie_value_info_t& value = ValueOf(result);
   bool has_strings = value.type == EYRIE_STRING;
-  if (!value.is_sequence) return has_strings ? strings_.Note(slot.view->host(), slot.view->size()) : Status();
+  if (!IsList(value)) return has_strings ? strings_.Note(slot.view->host(), slot.view->size()) : Status();
   uint64_t size = vm::Lists::SizeOf(slot.list);
   uint64_t bytes = AlignUp(size * sizeof(eyrie_tensor_t));
-  for (uint64_t i = 0; i < size; ++i) {
+  for (uint64_t i = MarkersOf(value); i < size; ++i) {
     const vm::Element& element = *slot.list->elements()[i];
     if (has_strings) EYRIE_RETURN_IF_ERROR(strings_.Note(DataOf(element), element.length));
     if (!CheckedAdd(bytes, AlignUp(CopiedBytes(element)), &bytes)) return OutOfMemory();
@@ -168,14 +171,18 @@ void Results::FillTensor(uint32_t result, eyrie_tensor_t& output) {
   memcpy(output.dims, slot.dims, value.rank * sizeof(int64_t));
 }
 
-void Results::FillSequence(Slot& slot, eyrie_tensor_t& output) {
-  uint64_t size = vm::Lists::SizeOf(slot.list);
+void Results::FillList(Slot& slot, const eyrie_value_info_t& value, eyrie_tensor_t& output) {
+  uint64_t size = vm::Lists::SizeOf(slot.list), markers = MarkersOf(value);
+  if (value.is_optional && !size) {
+    output = {nullptr, 0, EYRIE_NONE, 0, {}};
+    return;
+  }
   auto* tensors = reinterpret_cast<eyrie_tensor_t*>(slot.owned->host());
   uint8_t* at = slot.owned->host() + AlignUp(size * sizeof(eyrie_tensor_t));
-  for (uint64_t i = 0; i < size; ++i) {
+  for (uint64_t i = markers; i < size; ++i) {
     vm::Element& element = *slot.list->elements()[i];
     uint64_t copied = CopiedBytes(element);
-    eyrie_tensor_t& tensor = *new (tensors + i) eyrie_tensor_t{at, copied, element.type, element.rank, {}};
+    eyrie_tensor_t& tensor = *new (tensors + i - markers) eyrie_tensor_t{at, copied, element.type, element.rank, {}};
     memcpy(tensor.dims, element.dims(), element.rank * sizeof(int64_t));
     if (element.type == EYRIE_STRING) {
       strings_.Decode(DataOf(element), element.length, reinterpret_cast<eyrie_string_t*>(at));
@@ -187,6 +194,11 @@ void Results::FillSequence(Slot& slot, eyrie_tensor_t& output) {
     }
     at += AlignUp(copied);
   }
+  if (!value.is_sequence) {
+    output = tensors[0];
+    return;
+  }
+  size -= markers;
   output.data = tensors;
   output.size_bytes = size * sizeof(eyrie_tensor_t);
   output.type = EYRIE_SEQUENCE;
@@ -201,8 +213,8 @@ Status Results::HandOut(eyrie_tensor_t* outputs) {
   }
   EYRIE_RETURN_IF_ERROR(strings_.CopyNoted());
   for (uint32_t i = 0; i < count_; ++i) {
-    if (ValueOf(i).is_sequence)
-      FillSequence(slots_[i], outputs[i]);
+    if (IsList(ValueOf(i)))
+      FillList(slots_[i], ValueOf(i), outputs[i]);
     else
       FillTensor(i, outputs[i]);
   }

@@ -31,17 +31,17 @@ class Results {
   struct Slot {
     hal::Buffer* view;   // what the program writes to
     hal::Buffer* owned;  // the instance's memory, if it was ever needed; kept and grown
-    vm::List* list;      // of a sequence
+    vm::List* list;      // of a sequence or an optional value
     int64_t dims[EYRIE_MAX_RANK];
     size_t bytes;  // in the caller's terms
     bool given;    // in this call
   };
   const eyrie_value_info_t& ValueOf(uint32_t result) const;
   Status Own(Slot& slot, size_t bytes);
-  // Notes the ids of a result, and finds memory for a sequence.
+  // Notes the ids of a result, and finds memory for a list.
   Status PrepareToHandOut(uint32_t result);
   void FillTensor(uint32_t result, eyrie_tensor_t& output);
-  void FillSequence(Slot& slot, eyrie_tensor_t& output);
+  void FillList(Slot& slot, const eyrie_value_info_t& value, eyrie_tensor_t& output);
 
   const eyrie_module& module_;
   vm::Lists& lists_;

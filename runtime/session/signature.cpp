@@ -86,6 +86,7 @@ Status CheckTensor(const eyrie_value_info_t& value, const eyrie_tensor_t& tensor
 }
 
 Status CheckInput(uint32_t index, const eyrie_value_info_t& value, const eyrie_tensor_t& tensor) {
+  if (value.is_optional && tensor.type == EYRIE_NONE) return {};
   Status status = value.is_sequence ? CheckSequence(value, tensor) : CheckTensor(value, tensor);
   if (!status.ok()) return Annotate(std::move(status), "input %u '%.100s'", index, value.name);
   const auto* elements = static_cast<const eyrie_tensor_t*>(tensor.data);

@@ -36,11 +36,13 @@ const char* TypeName(uint32_t type) {
 
 void PrintShape(Text& text, uint32_t type, std::span<const int64_t> dims) {
   if (type == EYRIE_SEQUENCE) return text.Print("a sequence");
+  if (type == EYRIE_NONE) return text.Print("nothing");
   for (int64_t dim : dims) text.Print("%lldx", static_cast<long long>(dim));
   text.Print("%s", TypeName(type));
 }
 
 void PrintShape(Text& text, const eyrie_value_info_t& value) {
+  if (value.is_optional) text.Print("optional ");
   if (value.is_sequence) text.Print("sequence of ");
   for (uint32_t i = 0; i < value.rank; ++i) {
     const eyrie_dim_t& dim = value.dims[i];
@@ -50,13 +52,13 @@ void PrintShape(Text& text, const eyrie_value_info_t& value) {
       text.Print("%.60sx", dim.symbol ? dim.symbol : "?");
   }
   text.Print("%s", TypeName(value.type));
+  if (value.any_rank && !value.is_sequence) text.Print(" of any rank");
 }
 
 void PrintElementShape(Text& text, const eyrie_value_info_t& value) {
   eyrie_value_info_t element = value;
-  element.is_sequence = 0;
+  element.is_sequence = element.is_optional = 0;
   PrintShape(text, element);
-  if (value.any_rank) text.Print(" of any rank");
 }
 
 }  // namespace eyrie::rt::session

@@ -18,6 +18,11 @@ def sequence_info(name, element=FLOAT, shape=None):
     return helper.make_value_info(name, helper.make_sequence_type_proto(helper.make_tensor_type_proto(element, shape)))
 
 
+def optional_info(name, shape, is_sequence=False):
+    kind = helper.make_tensor_type_proto(FLOAT, shape)
+    return helper.make_value_info(name, helper.make_optional_type_proto(helper.make_sequence_type_proto(kind) if is_sequence else kind))
+
+
 def sequence_model(nodes, inputs, outputs) -> onnx.ModelProto:
     graph = helper.make_graph(nodes, "sequences", inputs, outputs)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -41,6 +46,9 @@ def models():
         "dots": sequence_model([node("Identity", ["x"], ["y"]), node("Identity", ["x.0"], ["y.0"])],
                                [sequence_info("x"), tensor("x.0", INT64, [])],
                                [sequence_info("y"), tensor("y.0", INT64, [])]),
+        "optional": sequence_model([node("Identity", ["x"], ["y"]), node("Identity", ["s"], ["t"])],
+                                   [optional_info("x", [None, 2]), optional_info("s", [None], is_sequence=True)],
+                                   [optional_info("y", [None, 2]), optional_info("t", [None], is_sequence=True)]),
         "half": sequence_model([node("Identity", ["x"], ["y"])], [sequence_info("x", TensorProto.BFLOAT16)],
                                [sequence_info("y", TensorProto.BFLOAT16)]),
     }
@@ -292,3 +300,22 @@ def test_sequences_without_the_compiler(folder, tmp_path):
     assert small("run", folder / "dots.eyr", "--input", "x.0=i64=4", "--input", "x.len=0") == "y: sequence of 0\ny.0: i64 = 4\n"
     for name in "rows", "identity", "insert":
         assert "median" in small("bench", folder / f"{name}.eyr", "--min-time", "0.01")
+
+
+def test_optional_values_without_the_compiler(folder, tmp_path):
+    call = ["run", folder / "optional.eyr"]
+    assert small(*call) == "y: no value\nt: no value\n"
+    assert small(*call, "--input", "x=1x2xf32=1", "--input", "s.len=0") == "y: 1x2xf32 = 1 1\nt: sequence of 0\n"
+    assert small(*call, "--input", "s.0=2xf32=3") == "y: no value\nt: sequence of 1\nt.0: 2xf32 = 3 3\n"
+    for part in "y", "t.0", "t.len":
+        assert "has no value in this call" in small(*call, "--output", f"{part}=@{tmp_path / 'y.npy'}", code=1)
+    assert "expected optional ?x2xf32, got 3x3xf32" in small(*call, "--input", "x=3x3xf32=1", code=1)
+    assert "median" in small("bench", folder / "optional.eyr", "--min-time", "0.01")
+
+
+def test_optional_sequences(folder, tmp_path):
+    """None, an empty one, and one with an element are three things."""
+    for given in ({}, {"s": []}, {"s": [ROW]}, {"x": TABLE[:, :2]}):
+        want = {{"s": "t", "x": "y"}[name]: value for name, value in given.items()}
+        check_equal(run_module(folder / "optional.eyr", given, tmp_path), want, 0)
+    fail("run", folder / "optional.eyr", "--output", f"t.0=@{tmp_path / 't.npy'}", says="the optional output 't' has no value")

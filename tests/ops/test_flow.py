@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from cases import f32
 from command import fail, run_module
-from graphs import BOOL, FLOAT, INT32, INT64, check, constant, graph, node, refuse, turn
+from graphs import BOOL, FLOAT, INT32, INT64, check, constant, graph, helper, node, refuse, turn
 from small import model_of
 
 ROWS = np.abs(f32(5, 3))
@@ -37,6 +37,24 @@ def test_branches_of_different_ranks(tmp_path):
              node("ReduceSum", ["chosen"], ["sum"], keepdims=0), node("Mul", ["sum", "sum"], ["y"])]
     model = model_of(nodes, [("c", BOOL, []), ("x", FLOAT, ["n", 1, 3])], [("y", FLOAT, [])])
     check(tmp_path, model, *({"c": np.array(c), "x": f32(4, 1, 3)} for c in (True, False)))
+
+
+def test_branches_of_different_ranks_in_place_of_a_node(tmp_path):
+    """In a branch that is surely taken and in a function: what is behind these goes into the branches."""
+    then = graph([constant("a", [1]), node("Squeeze", ["x", "a"], ["t"])], [], [("t", FLOAT)])
+    other = graph([node("Identity", ["x"], ["e"])], [], [("e", FLOAT)])
+    inner = node("If", ["c"], ["chosen"], then_branch=then, else_branch=other)
+    taken = graph([inner], [], [("chosen", FLOAT)])
+    unused = graph([node("Exp", ["x"], ["chosen"])], [], [("chosen", FLOAT)])
+    rest = [node("ReduceSum", ["kept"], ["sum"], keepdims=0), node("Mul", ["sum", "sum"], ["y"])]
+    inputs, outputs = [("c", BOOL, []), ("x", FLOAT, ["n", 1, 3])], [("y", FLOAT, [])]
+    feeds = [{"c": np.array(c), "x": f32(4, 1, 3)} for c in (True, False)]
+    surely = [constant("yes", True), node("If", ["yes"], ["kept"], then_branch=taken, else_branch=unused)]
+    check(tmp_path, model_of(surely + rest, inputs, outputs), *feeds)
+    function = helper.make_function("house", "either", ["c", "x"], ["chosen"], [inner], [helper.make_opsetid("", 17)])
+    called = [node("either", ["c", "x"], ["kept"], domain="house")]
+    check(tmp_path, model_of(called + rest, inputs, outputs, functions=[function], domains=["house"]), *feeds,
+          want=lambda _, feed: {"y": feed["x"].sum(dtype=np.float32) ** 2})
 
 
 def test_a_branch_that_does_not_fit_fails_only_when_taken(tmp_path):

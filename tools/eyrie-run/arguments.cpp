@@ -142,7 +142,7 @@ void AllocateTensor(eyrie_tensor_t* tensor, size_t extra) {
 void MakeInput(const eyrie_value_info_t& value, eyrie_tensor_t* tensor) {
   if (value.is_sequence) {
     eyrie_value_info_t element = value;
-    element.is_sequence = 0;
+    element.is_sequence = element.is_optional = 0;
     auto* elements = static_cast<eyrie_tensor_t*>(calloc(1, sizeof(eyrie_tensor_t)));
     if (!elements) Fail(kFailed, "not enough memory");
     MakeInput(element, elements);

@@ -147,7 +147,7 @@ void ReadInputs(Session& session, const Options& options) {
       if (!static_cast<eyrie_tensor_t*>(input->data)[k].type)
         Fail(kUsage, "input '%s' has %lld elements, but %s.%lld is missing", value.name,
              static_cast<long long>(input->dims[0]), value.name, static_cast<long long>(k));
-    if (input->type) continue;
+    if (input->type || value.is_optional) continue;
     if (!options.bench)
       Fail(kUsage, "input '%s' is missing: give --input %s%s=@FILE.npy", value.name, value.name,
            value.is_sequence ? ".0" : "");
@@ -199,6 +199,10 @@ void PrintTensor(const eyrie_tensor_t& tensor) {
 
 void PrintResult(const char* name, const eyrie_tensor_t& result) {
   printf("%s: ", name);
+  if (result.type == EYRIE_NONE) {
+    printf("no value\n");
+    return;
+  }
   if (result.type != EYRIE_SEQUENCE) return PrintTensor(result);
   printf("sequence of %lld\n", static_cast<long long>(result.dims[0]));
   for (int64_t i = 0; i < result.dims[0]; ++i) {
@@ -212,6 +216,7 @@ void WritePart(const Session& session, const Part& part) {
   if (part.value.is_sequence && part.element == kWhole)
     Fail(kUsage, "output '%s' is a sequence: write its elements, %s.0=@FILE.npy, ...", name, name);
   eyrie_tensor_t result = session.outputs[part.index];
+  if (result.type == EYRIE_NONE) Fail(kFailed, "the optional output '%s' has no value in this call", name);
   int64_t length = result.dims[0];
   if (part.element == kLength) {
     result = {&length, sizeof(length), EYRIE_I64, 0, {}};

@@ -141,6 +141,17 @@ std::vector<Comparison> CompareOutputs(const Function& function, const std::vect
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Value& value = function.outputs[i];
     const Reference& reference = references[i];
+    bool has_entry = value.is_sequence ? reference.length || !reference.elements.empty() : reference.whole.has_value();
+    if (outputs[i].type == EYRIE_NONE || (value.is_optional && !has_entry)) {
+      Comparison result;
+      result.name = value.name;
+      result.is_numeric = false;
+      result.count = 1;
+      if (has_entry) result.problem = "the result has no value, the reference has one";
+      if (outputs[i].type != EYRIE_NONE) result.problem = "the result has a value, the reference has none";
+      results.push_back(std::move(result));
+      continue;
+    }
     if (value.is_sequence ? !reference.length && reference.elements.empty() : !reference.whole)
       Fail("'" + path + "' has no entry for the output '" + value.name + (value.is_sequence ? ".len'" : "'"));
     if (value.is_sequence) {

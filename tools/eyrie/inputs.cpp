@@ -134,7 +134,9 @@ void TakeArchive(const Function& function, const std::string& path, std::vector<
       SetPart(part, ReadTensor(value, array, found), given);
     }
   });
-  if (matched == 0 && !function.inputs.empty())
+  bool may_be_empty =
+      std::all_of(function.inputs.begin(), function.inputs.end(), [](const Value& v) { return v.is_optional; });
+  if (matched == 0 && !may_be_empty)
     Fail(found + " has no entry with the name of an input; the inputs are " + Signature(function.inputs));
 }
 
@@ -159,7 +161,7 @@ void TakeNamed(const Function& function, const Part& part, const std::string& te
 // The argument that was given, or none.
 std::optional<Argument> ToArgument(const Value& input, Given given) {
   if (!input.is_sequence) return given.tensor ? std::optional(Argument(std::move(*given.tensor))) : std::nullopt;
-  if (!given.length && given.elements.empty()) return std::nullopt;
+  if (!given.length && given.elements.empty()) return std::nullopt;  // an empty one says its length
   std::vector<uint64_t> indices;
   for (const auto& [index, tensor] : given.elements) indices.push_back(index);
   SettleLength(input, given.length ? &*given.length : nullptr, indices);
@@ -253,8 +255,10 @@ Tensor MakeRandom(uint32_t type, const std::vector<int64_t>& shape, Normal* norm
 std::vector<Argument> ReadInputs(const Function& function, const std::vector<std::string>& inputs) {
   std::vector<std::optional<Argument>> given = ReadGiven(function, inputs);
   std::vector<Value> missing;
-  for (size_t i = 0; i < given.size(); ++i)
+  for (size_t i = 0; i < given.size(); ++i) {
+    if (!given[i] && function.inputs[i].is_optional) given[i].emplace();
     if (!given[i]) missing.push_back(function.inputs[i]);
+  }
   if (!missing.empty()) {
     bool sequence = missing[0].is_sequence;
     Fail("inputs are missing: " + Signature(missing) + "; give each " + (sequence ? "part " : "") + "as --input " +
@@ -273,7 +277,7 @@ std::vector<Argument> MakeInputs(const Function& function, const std::vector<std
   Symbols symbols;
   for (size_t i = 0; i < given.size(); ++i) {
     const Value& input = function.inputs[i];
-    if (input.is_sequence) continue;
+    if (input.is_sequence || input.is_optional) continue;
     const std::vector<int64_t>* shape = given[i] ? &given[i]->tensors()[0].shape : shapes[i] ? &*shapes[i] : nullptr;
     if (shape == nullptr || shape->size() != input.dims.size()) continue;
     for (size_t d = 0; d < input.dims.size(); ++d)
@@ -285,6 +289,10 @@ std::vector<Argument> MakeInputs(const Function& function, const std::vector<std
     const Value& input = function.inputs[i];
     if (given[i]) {
       arguments.push_back(std::move(*given[i]));
+      continue;
+    }
+    if (input.is_optional && !shapes[i]) {
+      arguments.emplace_back();
       continue;
     }
     std::vector<int64_t> shape = shapes[i] ? *shapes[i] : ShapeFor(input, symbols);

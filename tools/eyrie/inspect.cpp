@@ -219,6 +219,7 @@ Json ValuesJson(const std::vector<Value>& values) {
     } else {
       row.update(element);
     }
+    if (value.is_optional) row["optional"] = true;
     json.push_back(row);
   }
   return json;

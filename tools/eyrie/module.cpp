@@ -6,7 +6,12 @@ namespace eyrie::cli {
 namespace {
 
 Value ValueOf(const eyrie_value_info_t& info) {
-  return {info.name, info.type, {info.dims, info.dims + info.rank}, info.is_sequence != 0, info.any_rank != 0};
+  return {info.name,
+          info.type,
+          {info.dims, info.dims + info.rank},
+          info.is_sequence != 0,
+          info.any_rank != 0,
+          info.is_optional != 0};
 }
 
 }  // namespace
@@ -22,12 +27,13 @@ void Check(eyrie_status_t status, const std::string& context) {
 Value ElementOf(const Value& sequence, uint64_t index) {
   Value element = sequence;
   element.name += "." + std::to_string(index);
-  element.is_sequence = false;
+  element.is_sequence = element.is_optional = false;
   return element;
 }
 
 std::string TypeText(const Value& value) {
-  std::string text = value.is_sequence ? "sequence of " : "";
+  std::string text = value.is_optional ? "optional " : "";
+  if (value.is_sequence) text += "sequence of ";
   for (const eyrie_dim_t& dim : value.dims) {
     text += dim.size >= 0 ? std::to_string(dim.size) : dim.symbol && *dim.symbol ? Printable(dim.symbol) : "?";
     text += "x";

@@ -19,12 +19,13 @@ struct Value {
   std::vector<eyrie_dim_t> dims;
   bool is_sequence = false;  // type and dimensions are those of every element
   bool any_rank = false;     // nothing is known of the shape; `dims` is empty
+  bool is_optional = false;  // may be missing
 };
 
 // Element `index` of a sequence: "name.3", a tensor.
 Value ElementOf(const Value& sequence, uint64_t index);
 
-// "batchx3x224x224xf32", "f32 of any rank", "sequence of ?x3xf32" or "sequence of f32"
+// "batchx3x224x224xf32", "f32 of any rank", "sequence of ?x3xf32", "sequence of f32" or "optional f32"
 std::string TypeText(const Value& value);
 std::string TypeText(uint32_t type, const std::vector<int64_t>& shape);
 

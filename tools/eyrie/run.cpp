@@ -85,6 +85,7 @@ NamedTensor Select(const Function& function, const std::vector<eyrie_tensor_t>& 
                    int64_t* length) {
   const eyrie_tensor_t& output = outputs[part.value];
   const std::string& name = function.outputs[part.value].name;
+  if (output.type == EYRIE_NONE) Fail("--output: the optional output '" + name + "' has no value in this call");
   if (part.kind == Part::kWhole) return {name, output};
   if (part.kind == Part::kLength) return LengthOf(name, output, length);
   std::vector<eyrie_tensor_t> elements = ElementsOf(output);
@@ -116,6 +117,7 @@ void WriteArchive(const Function& function, const std::vector<eyrie_tensor_t>& o
   };
   for (size_t i = 0; good && i < outputs.size(); ++i) {
     const Value& output = function.outputs[i];
+    if (outputs[i].type == EYRIE_NONE) continue;
     if (!output.is_sequence) {
       add({output.name, outputs[i]});
       continue;
@@ -196,6 +198,7 @@ Json TensorJson(const std::string& name, const eyrie_tensor_t& tensor, bool with
 }
 
 Json OutputJson(const Value& value, const eyrie_tensor_t& output, bool with_data) {
+  if (output.type == EYRIE_NONE) return {{"name", value.name}, {"type", nullptr}};
   if (!value.is_sequence) return TensorJson(value.name, output, with_data);
   Json json = {{"name", value.name}, {"type", "sequence"}, {"elements", Json::array()}};
   uint64_t index = 0;
@@ -206,6 +209,7 @@ Json OutputJson(const Value& value, const eyrie_tensor_t& output, bool with_data
 
 std::string OutputText(const Value& value, const eyrie_tensor_t& output) {
   std::string name = Printable(value.name) + ": ";
+  if (output.type == EYRIE_NONE) return name + "no value\n";
   if (!value.is_sequence) return name + TypeText(output.type, ShapeOf(output)) + "\n" + TensorText(output);
   std::vector<eyrie_tensor_t> elements = ElementsOf(output);
   std::string text = name + "sequence of " + std::to_string(elements.size()) + "\n";

@@ -164,7 +164,7 @@ Argument::Argument(std::vector<Tensor> elements) : tensors_(std::move(elements))
 }
 
 eyrie_tensor_t Argument::ToRuntime() const {
-  if (!is_sequence_) return views_[0];
+  if (!is_sequence_) return views_.empty() ? eyrie_tensor_t{nullptr, 0, EYRIE_NONE, 0, {}} : views_[0];
   eyrie_tensor_t sequence = {};
   // The runtime only reads inputs.
   sequence.data = const_cast<eyrie_tensor_t*>(views_.data());

@@ -30,9 +30,10 @@ Tensor FromArray(const npy::Array& array, const Value& expected, const std::stri
 // Fails with expected and found if the tensor does not fit the input's type and static shape.
 void CheckFits(const Tensor& tensor, const Value& expected, const std::string& found);
 
-// An argument of a call: a tensor, or a sequence of tensors.
+// An argument of a call: a tensor, a sequence of tensors, or nothing.
 class Argument {
  public:
+  Argument() = default;
   explicit Argument(Tensor tensor);
   explicit Argument(std::vector<Tensor> elements);
 
@@ -45,7 +46,7 @@ class Argument {
  private:
   std::vector<Tensor> tensors_;
   std::vector<eyrie_tensor_t> views_;  // of the tensors
-  bool is_sequence_;
+  bool is_sequence_ = false;
 };
 
 // The elements of an output, which is a sequence.

@@ -41,7 +41,7 @@ class Dim(ctypes.Structure):
 
 class ValueInfo(ctypes.Structure):
     _fields_ = [("name", c_char_p), ("type", c_uint32), ("rank", c_uint32), ("dims", POINTER(Dim)),
-                ("is_sequence", c_int), ("any_rank", c_int)]
+                ("is_sequence", c_int), ("any_rank", c_int), ("is_optional", c_int)]
 
 
 class CallOptions(ctypes.Structure):

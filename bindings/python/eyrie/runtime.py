@@ -21,8 +21,8 @@ class Value:
 
     @staticmethod
     def _of(info: native.ValueInfo):
-        if info.is_sequence or native.type_name(info.type) == b"string":
-            kind = "a sequence" if info.is_sequence else "of strings"
+        if info.is_sequence or info.is_optional or native.type_name(info.type) == b"string":
+            kind = "a sequence" if info.is_sequence else "optional" if info.is_optional else "of strings"
             raise Error("UNIMPLEMENTED", f"'{info.name.decode()}' is {kind}, which the Python binding does not hand over; "
                         "use the C interface or `eyrie run`")
         dims = (info.dims[i] for i in range(info.rank))

@@ -45,7 +45,7 @@ bool dependsOn(Dim dim, Region &region) {
   return false;
 }
 
-Slots Importer::importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place) {
+Slots Importer::importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place, const Around *around) {
   Scope inner(&scope);
   if (!graph.inputs.empty()) {
     errors.add("node '" + place.str() + "' (If): a branch has inputs, expected none");
@@ -56,7 +56,7 @@ Slots Importer::importBranch(const Graph &graph, Scope &scope, const Env &env, S
   SmallVector<StringRef> names;
   for (const ValueInfo &output : graph.outputs)
     names.push_back(output.name);
-  return importNodes(graph.nodes, names, inner, env);
+  return importNodes(graph.nodes, names, inner, env, around);
 }
 
 /// Gives the results of two branches one type and yields them. Sizes and integers of the host that differ are yielded
@@ -89,14 +89,26 @@ std::string Importer::mergeBranches(Value condition, scf::IfOp apart, ArrayRef<S
     ElementShape elements;
   };
   SmallVector<Merged> plans;
+  Slots settled;
   for (auto [i, pair] : llvm::enumerate(llvm::zip_equal(thenResults, elseResults))) {
-    const Slot &thenSlot = std::get<0>(pair), &elseSlot = std::get<1>(pair);
+    Slot thenSlot = std::get<0>(pair), elseSlot = std::get<1>(pair);
+    if (thenSlot.kind != elseSlot.kind) {
+      atEnd(0);
+      thenSlot = asOptional(*b, thenSlot, elseSlot);
+      atEnd(1);
+      elseSlot = asOptional(*b, elseSlot, thenSlot);
+    }
+    settled.push_back(thenSlot);
+    if (thenSlot.kind == Slot::Kind::Nothing && elseSlot.kind == Slot::Kind::Nothing) {
+      plans.emplace_back();
+      continue;
+    }
     const Tensor &t = thenSlot.tensor, &e = elseSlot.tensor;
     std::string both = "result " + std::to_string(i) + " is " + thenSlot.str() + " in one branch and " +
                        elseSlot.str() + " in the other";
     if (!thenSlot.hasTypeOf(elseSlot))
       return both + "; the types must be equal";
-    if (thenSlot.kind == Slot::Kind::Sequence) {
+    if (thenSlot.isList()) {
       Merged plan;
       for (int branch : {0, 1}) {
         const Sequence &sequence = branch ? elseSlot.sequence : thenSlot.sequence;
@@ -139,12 +151,14 @@ std::string Importer::mergeBranches(Value condition, scf::IfOp apart, ArrayRef<S
     OpBuilder end = OpBuilder::atBlockEnd(&region.front());
     scf::YieldOp::create(end, b->loc, yields[i]);
   }
-  for (auto [slot, plan] : llvm::zip_equal(thenResults, plans)) {
+  for (auto [slot, plan] : llvm::zip_equal(settled, plans)) {
     auto read = [&](Integer integer, std::optional<int64_t> lower) {
       return integer.yield ? dims.opaque(branch.getResult(*integer.yield), "v", lower) : integer.same;
     };
-    if (slot.kind == Slot::Kind::Sequence) {
-      merged.push_back(Slot::of(slot.sequence.withList(branch.getResult(*plan.value), plan.elements)));
+    if (slot.isList())
+      slot.sequence = slot.sequence.withList(branch.getResult(*plan.value), plan.elements);
+    if (slot.kind != Slot::Kind::Tensor) {
+      merged.push_back(slot);
       continue;
     }
     Tensor t;
@@ -181,11 +195,12 @@ Slots Importer::failingBranch(Region &region, StringRef text, Region &other, Arr
   cf::AssertOp::create(builder, b->loc, arith::ConstantIntOp::create(builder, b->loc, 0, 1), text);
   Slots slots(results);
   for (Slot &slot : slots) {
-    if (slot.kind == Slot::Kind::Sequence) {
+    if (slot.isList()) {
       slot.sequence.list = nullptr;
       slot.sequence.elements.emplace();
-      continue;
     }
+    if (slot.kind != Slot::Kind::Tensor)
+      continue;
     ops::Dims shape = slot.tensor.shape;
     for (Dim &size : shape)
       if (dependsOn(size, other))
@@ -195,40 +210,77 @@ Slots Importer::failingBranch(Region &region, StringRef text, Region &other, Arr
   return slots;
 }
 
-/// Results of different ranks have no common type: what is left of the graph is imported in each branch, and the
-/// graph's results are merged instead.
-void Importer::importRestInBranches(const Node &node, Scope &scope, const Env &env, StringRef place, Value condition,
-                                    scf::IfOp apart, ArrayRef<Slots> results) {
-  Rest left = *rest;
-  Slots ends[2];
-  std::string wrong[2];
+static bool haveOneRank(ArrayRef<Slot> a, ArrayRef<Slot> b) {
+  return llvm::all_of(llvm::zip_equal(a, b), [](auto pair) {
+    const Slot &x = std::get<0>(pair), &y = std::get<1>(pair);
+    return x.kind != Slot::Kind::Tensor || y.kind != Slot::Kind::Tensor || x.tensor.rank() == y.tensor.rank();
+  });
+}
+
+/// The two branches of an If into which more and more of what is behind it is imported.
+struct Importer::Branches {
+  scf::IfOp apart;
+  Slots ends[2];        // what they give so far
+  std::string wrong[2]; // why what is behind does not fit a branch; then it must not be taken
+};
+
+/// Imports `left`, in which `node` gave what the branches give, into both; false after an error.
+bool Importer::importRestOnce(Branches &branches, const Node &node, Scope &scope, const Env &env, Rest left) {
+  left.around = nullptr;
   Location before = b->loc;
   for (int branch : {0, 1}) {
+    if (!branches.wrong[branch].empty())
+      continue;
     OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToEnd(&apart->getRegion(branch).front());
+    builder.setInsertionPointToEnd(&branches.apart->getRegion(branch).front());
     Scope inner(&scope);
-    for (auto [output, slot] : llvm::zip(node.outputs, results[branch]))
+    for (auto [output, slot] : llvm::zip(node.outputs, branches.ends[branch]))
       if (!output.empty())
         inner.add(output, slot);
     auto mark = errors.mark();
     auto assumed = dims.countAssumptions();
-    ends[branch] = importRest(left, inner, env);
+    branches.ends[branch] = importRest(left, inner, env);
     b->loc = before;
     // What does not fit one branch's shapes is wrong only if that branch is taken.
-    if (errors.mark() != mark && wrong[0].empty() && errors.forget(mark, wrong[branch]))
+    bool isOtherRight = branches.wrong[!branch].empty();
+    if (errors.mark() != mark && isOtherRight && errors.forget(mark, branches.wrong[branch]))
       dims.forgetAssumptions(assumed);
-    else if (errors.mark() != mark || ends[branch].size() != left.results.size())
-      return void(rest->merged.emplace(left.results.size()));
+    else if (errors.mark() != mark || branches.ends[branch].size() != left.results.size())
+      return false;
   }
+  return true;
+}
+
+/// Results of different ranks have no common type: what is left of the graph is imported in each branch, and the
+/// graph's results are merged instead; or those of the graph around it.
+void Importer::importRestInBranches(const Node &node, Scope &scope, const Env &env, StringRef place, Value condition,
+                                    scf::IfOp apart, ArrayRef<Slots> results) {
+  Branches branches{apart, {results[0], results[1]}, {}};
+  SmallVector<Rest *> levels;
+  bool isGood = true;
+  Around here{node, scope, env, rest};
+  for (const Around *around = &here; around; around = around->rest->around) {
+    levels.push_back(around->rest);
+    isGood = importRestOnce(branches, around->node, around->scope, around->env, *around->rest);
+    bool isOneWrong = !branches.wrong[0].empty() || !branches.wrong[1].empty();
+    if (!isGood || isOneWrong || haveOneRank(branches.ends[0], branches.ends[1]))
+      break;
+  }
+  // None of the graphs has anything left to import.
+  for (Rest *level : levels)
+    level->merged.emplace(level->results.size());
+  if (!isGood)
+    return;
   for (int branch : {0, 1})
-    if (!wrong[branch].empty())
-      ends[branch] = failingBranch(apart->getRegion(branch), wrong[branch], apart->getRegion(!branch), ends[!branch]);
+    if (!branches.wrong[branch].empty())
+      branches.ends[branch] = failingBranch(apart->getRegion(branch), branches.wrong[branch], apart->getRegion(!branch),
+                                            branches.ends[!branch]);
   Slots merged;
-  std::string error = mergeBranches(condition, apart, ends[0], ends[1], merged);
+  std::string error = mergeBranches(condition, apart, branches.ends[0], branches.ends[1], merged);
   if (!error.empty())
     return failFlow(node, scope, env, place, error);
   apart.erase();
-  rest->merged = std::move(merged);
+  levels.back()->merged = std::move(merged);
 }
 
 void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
@@ -258,7 +310,10 @@ void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef
 
   size_t errorsBefore = errors.count();
   if (std::optional<bool> known = knownCondition(condition)) {
-    Slots slots = importBranch(*graphs[*known ? 0 : 1], scope, env, place);
+    Around around{node, scope, env, rest};
+    Slots slots = importBranch(*graphs[*known ? 0 : 1], scope, env, place, &around);
+    if (rest->merged)
+      return; // what is behind this node has been imported already
     if (slots.empty())
       return poison(node, scope);
     for (auto [output, slot] : llvm::zip(node.outputs, slots))
@@ -280,17 +335,14 @@ void Importer::importIf(const Node &node, Scope &scope, const Env &env, ArrayRef
   }
   bool isPoisoned = errors.count() != errorsBefore || results[0].empty() || results[1].empty();
   for (const Slot &slot : llvm::concat<Slot>(results[0], results[1]))
-    isPoisoned |= !slot.hasValue();
+    isPoisoned |= !slot.isSettled();
   if (isPoisoned) {
     if (errors.count() == errorsBefore)
       return fail("a branch gives a result without a value");
     return poison(node, scope);
   }
   Slots merged;
-  bool haveOneRank = llvm::all_of(llvm::zip_equal(results[0], results[1]), [](auto pair) {
-    return std::get<0>(pair).tensor.rank() == std::get<1>(pair).tensor.rank(); // 0 for sequences
-  });
-  if (!haveOneRank && rest)
+  if (!haveOneRank(results[0], results[1]))
     return importRestInBranches(node, scope, env, place, read, apart, results);
   std::string error = mergeBranches(read, apart, results[0], results[1], merged);
   if (!error.empty())

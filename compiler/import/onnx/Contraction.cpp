@@ -16,7 +16,7 @@ Result einsum(OpNode &n) {
 
 const OpRow rows[] = {
     {"Einsum", {12, 28}, 1, kAnyNumber, einsum},
-    {"Gemm", {7, 9, 11, 13}, 2, 3, gemm},
+    {"Gemm", {1, 6, 7, 9, 11, 13}, 2, 3, gemm},
     {"MatMul", {1, 9, 13}, 2, 2, [](OpNode &n) -> Result { return ops::matmul(n.b, n.required(0), n.required(1)); }},
 };
 

@@ -3,6 +3,7 @@
 #include "compiler/import/onnx/Order.h"
 #include "compiler/import/onnx/Registry.h"
 #include "compiler/import/onnx/Text.h"
+#include "compiler/import/onnx/Upgrade.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -27,17 +28,16 @@ static std::string functionKey(StringRef domain, StringRef name, StringRef overl
 
 bool Importer::checkVersions() {
   if (model.irVersion < 1 || model.irVersion > kNewestIrVersion)
-    errors.add("the file has IR version " + std::to_string(model.irVersion) + ", supported are 3 to " +
+    errors.add("the file has IR version " + std::to_string(model.irVersion) + ", supported are 1 to " +
                std::to_string(kNewestIrVersion) + (model.irVersion < 1 ? "; is it an ONNX file?" : ""));
   auto check = [&](const std::vector<OperatorSet> &sets, const std::string &where) {
     for (const OperatorSet &set : sets)
       if (plainDomain(set.domain).empty() && (set.version < kOldestOpset || set.version > kNewestOpset))
         errors.add(where + " is written for operator set " + std::to_string(set.version) + ", supported are " +
-                   std::to_string(kOldestOpset) + " to " + std::to_string(kNewestOpset) +
-                   (set.version < kOldestOpset ? "; convert it with onnx.version_converter" : ""));
+                   std::to_string(kOldestOpset) + " to " + std::to_string(kNewestOpset));
   };
   check(model.operatorSets, "the model");
-  if (model.operatorSets.empty())
+  if (model.operatorSets.empty() && model.irVersion >= 3)
     errors.add("the model names no operator set (opset_import), so the meaning of its nodes is open");
   for (const Function &function : model.functions) {
     check(function.operatorSets, "the function " + quote(function.name));
@@ -58,6 +58,8 @@ int64_t Importer::opsetOf(StringRef domain, const Env &env) const {
         return set.version;
     return 0;
   };
+  if (model.operatorSets.empty() && plainDomain(domain).empty())
+    return 1; // files before IR version 3 name none
   int64_t version = search(*env.operatorSets);
   return version ? version : search(model.operatorSets);
 }
@@ -155,7 +157,8 @@ void Importer::poison(const Node &node, Scope &scope) {
 
 //===- nodes --------------------------------------------------------------------------------------------------------===
 
-Slots Importer::importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope, const Env &env) {
+Slots Importer::importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope, const Env &env,
+                            const Around *around) {
   bool isGood;
   auto report = [&](int64_t node, const std::string &text) {
     errors.add(node < 0 ? text : describe(nodes[node], placeOf(nodes[node], node, env)) + text);
@@ -164,7 +167,7 @@ Slots Importer::importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, S
       orderNodes(nodes, results, [&](StringRef name) { return scope.find(name) != nullptr; }, report, isGood);
   if (!isGood)
     return {};
-  return importRest({nodes, order, results, std::nullopt}, scope, env);
+  return importRest({nodes, order, results, std::nullopt, around}, scope, env);
 }
 
 Slots Importer::importRest(Rest left, Scope &scope, const Env &env) {
@@ -205,6 +208,8 @@ static std::string reasonFor(const Node &node) {
 }
 
 Importer::FlowHandler Importer::findFlow(const Node &node) {
+  if (node.domain == "ai.onnx.preview" && node.op == "FlexAttention")
+    return &Importer::importFlexAttention;
   if (!plainDomain(node.domain).empty())
     return nullptr;
   return llvm::StringSwitch<FlowHandler>(node.op)
@@ -258,7 +263,7 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
   if (isUnknown(node, env, place))
     return poison(node, scope);
 
-  static const Slot absent{Slot::Kind::Absent, {}, nullptr, nullptr};
+  static const Slot absent{Slot::Kind::Absent, {}};
   SmallVector<const Slot *> operands;
   bool isPoisoned = false;
   for (StringRef input : node.inputs) {
@@ -279,16 +284,21 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
   });
   b->loc = NameLoc::get(StringAttr::get(&context, place));
   const bool isPlain = plainDomain(node.domain).empty();
+  const bool takesOptionals = isPlain && (node.op.starts_with("Optional") || node.op == "Loop");
   auto nothing = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Nothing; });
+  auto optional = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Optional; });
   if (const Function *function = findFunction(node))
     importCall(node, *function, scope, env, operands, place);
   else if (nothing != operands.end() && isPlain && node.op == "Identity")
     bind(node, scope, **nothing, place);
-  else if (nothing != operands.end() && !(isPlain && node.op.starts_with("Optional")))
+  else if (nothing != operands.end() && !takesOptionals)
     fail("input " + std::to_string(nothing - operands.begin()) + " is an optional value that holds nothing");
+  else if (optional != operands.end() && !takesOptionals && !(isPlain && node.op == "Identity"))
+    fail("input " + std::to_string(optional - operands.begin()) + " is " + (*optional)->str() +
+         "; take its element with OptionalGetElement");
   else if (FlowHandler handler = findFlow(node))
     (this->*handler)(node, scope, env, operands, place);
-  else if (auto sequence = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Sequence; });
+  else if (auto sequence = llvm::find_if(operands, [](const Slot *slot) { return slot->isList(); });
            sequence == operands.end())
     importOperation(node, scope, env, opsetOf(node.domain, env), operands, place);
   else if (node.op == "Identity" && isPlain)
@@ -369,8 +379,9 @@ void Importer::importOperation(const Node &node, Scope &scope, const Env &env, i
   n.readSparseTensor = readSparseAttribute;
   n.texts = &texts;
   callHandler(n, scope, place, [&]() -> FailureOr<Slots> {
-    if (operands.size() > row.maxInputs)
-      return n.fail("has " + llvm::Twine(operands.size()) + " inputs, expected at most " + llvm::Twine(row.maxInputs));
+    upgrade(n);
+    if (n.numInputs() > row.maxInputs)
+      return n.fail("has " + llvm::Twine(n.numInputs()) + " inputs, expected at most " + llvm::Twine(row.maxInputs));
     for (size_t i = 0; i < row.minInputs; ++i)
       (void)n.required(i);
     if (std::string text = refuseStrings(node, n.inputs); !text.empty())
@@ -407,7 +418,7 @@ void Importer::callHandler(OpNode &n, Scope &scope, StringRef place, llvm::funct
   if (text.empty())
     text = "cannot be imported, and nothing says why: this is a bug of Eyrie";
   if (n.isUnsupported || StringRef(text).contains("not supported"))
-    errors.addUnsupported({place.str(), opName(n.node, n.opset), text});
+    errors.addUnsupported({place.str(), opName(n.node, n.modelOpset), text});
   else
     errors.add(describe(n.node, place) + text);
 }
@@ -439,12 +450,15 @@ void Importer::importCall(const Node &node, const Function &function, Scope &sco
   Env inner{&function.operatorSets, &call, place.str() + "/"};
   Scope body;
   for (auto [i, input] : llvm::enumerate(function.inputs)) {
-    Slot slot{Slot::Kind::Absent, {}, nullptr, nullptr};
+    Slot slot{Slot::Kind::Absent, {}};
     if (!body.add(input, i < operands.size() ? *operands[i] : slot))
       return fail("the function " + quote(function.name) + " has the input " + quote(input) + " twice");
   }
   size_t errorsBefore = errors.count();
-  Slots slots = importNodes(function.nodes, function.outputs, body, inner);
+  Around around{node, scope, env, rest};
+  Slots slots = importNodes(function.nodes, function.outputs, body, inner, &around);
+  if (rest->merged)
+    return; // what is behind this node has been imported already
   if (slots.empty() && errors.count() == errorsBefore && !function.outputs.empty())
     return fail("the function " + quote(function.name) + " gives no results");
   if (slots.empty())
@@ -498,9 +512,8 @@ OwningOpRef<ModuleOp> Importer::run() {
     op->dropAllReferences();
   for (Operation *op : givenUp)
     op->erase();
-  for (auto [slot, name] : llvm::zip(slots, names))
-    if (slot.kind == Slot::Kind::Absent || slot.kind == Slot::Kind::Nothing)
-      errors.add("the output " + quote(name) + " has no value");
+  for (auto [slot, output] : llvm::zip(slots, graph.outputs))
+    settleOutput(output, slot);
   if (errors.any() || slots.empty())
     return nullptr;
   addResults(graph, slots);

@@ -22,29 +22,42 @@ bool dependsOn(ops::Dim dim, mlir::Region &region);
 inline constexpr unsigned kMaxDepth = 128;
 
 /// A name of the model: a tensor or sequence, an optional value that holds nothing, an initializer that nobody has
-/// asked for yet, or what stands for an error. An optional value that holds something is that.
+/// asked for yet, or what stands for an error. An optional value that surely holds something is that; one of which only
+/// the program knows it is a list (abi/module.fbs): empty, or one tensor, or a sequence behind a zero.
 struct Slot {
-  enum class Kind { Tensor, Sequence, Nothing, Initializer, SparseInitializer, Absent, Poisoned };
+  enum class Kind { Tensor, Sequence, Optional, Nothing, Initializer, SparseInitializer, Absent, Poisoned };
   Kind kind = Kind::Poisoned;
   Tensor tensor;
   const TensorProto *initializer = nullptr;
   const SparseTensorProto *sparse = nullptr;
-  Sequence sequence = {};
+  Sequence sequence = {};       // of Optional: the list without what is in front of a sequence
+  bool mayHoldSequence = false; // of Optional: else a tensor
 
   static Slot of(Tensor tensor) { return {Kind::Tensor, std::move(tensor)}; }
   static Slot of(Sequence sequence) { return {Kind::Sequence, {}, nullptr, nullptr, std::move(sequence)}; }
-  bool hasValue() const { return kind == Kind::Tensor || kind == Kind::Sequence; }
+  static Slot optional(Sequence list, bool mayHoldSequence) {
+    Slot slot = of(std::move(list));
+    slot.kind = Kind::Optional;
+    slot.mayHoldSequence = mayHoldSequence;
+    return slot;
+  }
+  bool hasValue() const { return isList() || kind == Kind::Tensor; }
+  /// May be handed on by branches and loops.
+  bool isSettled() const { return hasValue() || kind == Kind::Nothing; }
+  /// A list when it is handed on.
+  bool isList() const { return kind == Kind::Sequence || kind == Kind::Optional; }
   /// Both are tensors, or sequences, with elements of one type.
   bool hasTypeOf(const Slot &other) const {
-    if (kind != other.kind)
+    if (kind != other.kind || mayHoldSequence != other.mayHoldSequence)
       return false;
-    return kind == Kind::Sequence
-               ? sequence.hasTypeOf(other.sequence)
-               : tensor.elementType == other.tensor.elementType && tensor.isUnsigned == other.tensor.isUnsigned &&
-                     tensor.isString == other.tensor.isString;
+    return isList() ? sequence.hasTypeOf(other.sequence)
+                    : tensor.elementType == other.tensor.elementType && tensor.isUnsigned == other.tensor.isUnsigned &&
+                          tensor.isString == other.tensor.isString;
   }
   /// "f32[2, 3]", "sequence of f32[?, 3]".
   std::string str() const {
+    if (kind == Kind::Optional)
+      return "optional " + (mayHoldSequence ? sequence.str() : sequence.elementText());
     return kind == Kind::Nothing ? "optional without a value" : kind == Kind::Sequence ? sequence.str() : tensor.str();
   }
 };
@@ -53,6 +66,15 @@ using Slots = SmallVector<Slot, 0>;
 
 /// True for the operations on sequences and optional values but SequenceMap.
 bool isSlotOp(StringRef op);
+
+// Optionals.cpp
+/// Whether an optional value holds something, as an integer of the host.
+ops::Dim holdsOne(ops::Builder &b, const Slot &optional);
+/// What it holds; the program stops where it holds nothing.
+mlir::FailureOr<Slot> held(ops::Builder &b, const Slot &optional);
+/// A tensor, a sequence or nothing as an optional value like `like`, which is one or what one holds; itself if that
+/// is impossible.
+Slot asOptional(ops::Builder &b, const Slot &slot, const Slot &like);
 
 /// The names of one graph; those of the graphs around it are visible.
 class Scope {
@@ -102,7 +124,9 @@ private:
   // Signature.cpp
   bool addArguments(const Graph &graph, Scope &scope);
   bool addArgument(const ValueInfo &input, const llvm::StringMap<int64_t> &fixed, Scope &scope);
-  void addSequenceArgument(const ValueInfo &input, Scope &scope);
+  void addListArgument(const ValueInfo &input, Scope &scope);
+  /// An output is what the graph declares: an optional value, or what it must hold.
+  void settleOutput(const ValueInfo &output, Slot &slot);
   void addResults(const Graph &graph, ArrayRef<Slot> results);
   void addChecks();
   // States.cpp
@@ -115,16 +139,26 @@ private:
   // Importer.cpp
   bool checkVersions();
   bool addInitializers(const Graph &graph, Scope &scope);
-  /// Imports the nodes that `results` need; the slots of the results, or empty after an error.
-  Slots importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope, const Env &env);
+  struct Rest;
+  /// Where a graph that is imported in place of a node (a branch that is surely taken, a function) belongs.
+  struct Around {
+    const Node &node;
+    Scope &scope;
+    const Env &env;
+    Rest *rest;
+  };
   /// What is still to import of a graph. An If that cannot be merged imports it in both branches and leaves the
-  /// results here.
+  /// results here; if these cannot be merged either, what is behind the graph too.
   struct Rest {
     ArrayRef<Node> nodes;
     ArrayRef<unsigned> order;
     ArrayRef<StringRef> results;
     std::optional<Slots> merged;
+    const Around *around; // null: nothing is known of what is behind
   };
+  /// Imports the nodes that `results` need; the slots of the results, or empty after an error.
+  Slots importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope, const Env &env,
+                    const Around *around = nullptr);
   Slots importRest(Rest rest, Scope &scope, const Env &env);
   void importNode(const Node &node, unsigned index, Scope &scope, const Env &env);
   void importOperation(const Node &node, Scope &scope, const Env &env, int64_t opset, ArrayRef<const Slot *> operands,
@@ -153,10 +187,12 @@ private:
   /// Reports that a node with graphs does not fit, or is not supported.
   void failFlow(const Node &node, Scope &scope, const Env &env, StringRef place, const std::string &text);
   void importIf(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
-  Slots importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place);
+  Slots importBranch(const Graph &graph, Scope &scope, const Env &env, StringRef place, const Around *around = nullptr);
   std::string mergeBranches(mlir::Value condition, mlir::scf::IfOp apart, ArrayRef<Slot> thenResults,
                             ArrayRef<Slot> elseResults, Slots &merged);
   Slots failingBranch(mlir::Region &region, StringRef text, mlir::Region &other, ArrayRef<Slot> results);
+  struct Branches;
+  bool importRestOnce(Branches &branches, const Node &node, Scope &scope, const Env &env, Rest left);
   void importRestInBranches(const Node &node, Scope &scope, const Env &env, StringRef place, mlir::Value condition,
                             mlir::scf::IfOp apart, ArrayRef<Slots> results);
 
@@ -165,8 +201,12 @@ private:
   void importScan(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
   struct Carried;
   struct Loop;
-  std::string importTurns(Loop &loop, Scope &scope, const Env &env, Slots &results);
-  bool importTurn(Loop &loop, Scope &scope, const Env &env);
+  void importBatchedScan(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
+                         StringRef place);
+  ops::Dim readLength(const Loop &loop, const Tensor &length, ops::Dim most);
+  Slots importLoopBody(const Graph &body, StringRef loop, ArrayRef<Slot> inputs, Scope &scope, const Env &env);
+  std::string importTurns(Loop &loop, Slots &results);
+  bool importTurn(Loop &loop);
   static bool settleCarried(Loop &loop);
   void finishLoop(const Node &node, Scope &scope, const Env &env, StringRef place, Loop &loop,
                   ArrayRef<int64_t> outputAxes);
@@ -184,6 +224,11 @@ private:
   Slots importMapBody(const Graph &body, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
                       ops::Dim position, StringRef place);
   mlir::LogicalResult checkLengths(OpNode &n, ArrayRef<const Slot *> operands, ops::Dim length);
+
+  // FlexAttention.cpp
+  void importFlexAttention(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
+                           StringRef place);
+  mlir::FailureOr<Tensor> importModifier(OpNode &n, StringRef name, const Tensor &t, Scope &scope, const Env &env);
 
   /// For the list of unsupported nodes only: what cannot be reached because an earlier node failed.
   void listUnsupported(const Graph &graph, const Env &env);

@@ -20,7 +20,7 @@ namespace eyrie::import::onnx {
 
 /// What is carried from turn to turn.
 struct Importer::Carried {
-  Slot start;               // a sequence is a list
+  Slot start;               // a sequence or an optional value is a list
   bool onHost = false;      // as integers
   SmallVector<bool> isOpen; // per dimension: changes
   // In the body that is being imported.
@@ -29,7 +29,14 @@ struct Importer::Carried {
   Tensor tensor;
   ElementShape elements; // of a sequence
 
-  bool isSequence() const { return start.kind == Slot::Kind::Sequence; }
+  bool isSequence() const { return start.isList(); }
+  /// It holds nothing in any turn.
+  bool isNothing() const { return start.kind == Slot::Kind::Nothing; }
+  Slot list(Value value) const {
+    Slot slot = start;
+    slot.sequence = start.sequence.withList(value, elements);
+    return slot;
+  }
 };
 
 namespace {
@@ -50,14 +57,16 @@ struct ScanOutput {
 } // namespace
 
 struct Importer::Loop {
-  const Graph *body;
   std::string place;
+  /// Imports the body for one turn: its results, or nothing after an error.
+  std::function<Slots(ArrayRef<Slot> inputs)> importBody;
   bool isScan = false;
   std::optional<Dim> trips; // the most turns
   Value condition;          // whether the first turn runs; null: surely
   std::vector<Carried> carried;
   std::vector<ScanInput> scanned;
   SmallVector<bool> isReverseOutput;
+  SmallVector<bool> isPlainResult; // of carried values: declared as no optional value (empty: none is)
   // Of the last import of the body.
   scf::WhileOp apart;
   Dim turnNumber;
@@ -76,8 +85,25 @@ static std::optional<Dim> knownInteger(const Tensor &t) {
 
 //===- one turn -----------------------------------------------------------------------------------------------------===
 
+/// The results of a body's nodes; empty after an error.
+Slots Importer::importLoopBody(const Graph &body, StringRef loop, ArrayRef<Slot> inputs, Scope &scope, const Env &env) {
+  Scope inner(&scope);
+  for (auto [value, slot] : llvm::zip_equal(body.inputs, inputs))
+    inner.add(value.name, slot);
+  if (!addInitializers(body, inner))
+    return {};
+  SmallVector<StringRef> names;
+  for (const ValueInfo &output : body.outputs)
+    names.push_back(output.name);
+  Slots slots = importNodes(body.nodes, names, inner, env);
+  for (auto [slot, name] : llvm::zip(slots, names))
+    if (slot.kind != Slot::Kind::Poisoned && !slot.isSettled())
+      errors.add("the body of " + loop.str() + " gives its result " + quote(name) + " no value");
+  return slots;
+}
+
 /// Imports the body behind new block arguments; false after an error.
-bool Importer::importTurn(Loop &loop, Scope &scope, const Env &env) {
+bool Importer::importTurn(Loop &loop) {
   OpBuilder::InsertionGuard guard(builder);
   loop.apart = scf::WhileOp::create(builder, b->loc, TypeRange(), ValueRange());
   Block &block = loop.apart.getAfter().emplaceBlock();
@@ -92,9 +118,13 @@ bool Importer::importTurn(Loop &loop, Scope &scope, const Env &env) {
   }
   for (Carried &carried : loop.carried) {
     carried.integers.clear();
+    if (carried.isNothing()) {
+      inputs.push_back(carried.start);
+      continue;
+    }
     if (carried.isSequence()) {
       carried.value = block.addArgument(carried.start.sequence.listType(), b->loc);
-      inputs.push_back(Slot::of(carried.start.sequence.withList(carried.value, carried.elements)));
+      inputs.push_back(carried.list(carried.value));
       continue;
     }
     Tensor &t = carried.tensor = Tensor();
@@ -121,23 +151,10 @@ bool Importer::importTurn(Loop &loop, Scope &scope, const Env &env) {
   for (const ScanInput &input : loop.scanned)
     inputs.push_back(Slot::of(ops::rowOf(*b, input.rows, input.isReverse ? *loop.trips - Dim(1) - turn : turn)));
 
-  Scope inner(&scope);
   size_t errorsBefore = errors.count();
-  for (auto [value, slot] : llvm::zip_equal(loop.body->inputs, inputs))
-    inner.add(value.name, slot);
-  if (!addInitializers(*loop.body, inner))
+  Slots slots = loop.importBody(inputs);
+  if (slots.empty() || errors.count() != errorsBefore)
     return false;
-  SmallVector<StringRef> names;
-  for (const ValueInfo &output : loop.body->outputs)
-    names.push_back(output.name);
-  Slots slots = importNodes(loop.body->nodes, names, inner, env);
-  if (slots.size() != names.size() || errors.count() != errorsBefore)
-    return false;
-  for (auto [slot, name] : llvm::zip_equal(slots, names))
-    if (!slot.hasValue()) {
-      errors.add("the body of " + loop.place + " gives its result " + quote(name) + " no value");
-      return false;
-    }
   ArrayRef<Slot> rest = slots;
   loop.nextCondition.reset();
   if (!loop.isScan) {
@@ -151,6 +168,9 @@ bool Importer::importTurn(Loop &loop, Scope &scope, const Env &env) {
     rest = rest.drop_front();
   }
   loop.nextCarried.assign(rest.begin(), rest.begin() + loop.carried.size());
+  for (auto [carried, next] : llvm::zip_equal(loop.carried, loop.nextCarried))
+    if (carried.start.kind != next.kind)
+      next = asOptional(*b, next, carried.start);
   loop.outputs.clear();
   for (auto [i, row] : llvm::enumerate(rest.drop_front(loop.carried.size()))) {
     if (row.kind != Slot::Kind::Tensor) {
@@ -166,6 +186,8 @@ bool Importer::importTurn(Loop &loop, Scope &scope, const Env &env) {
 bool Importer::settleCarried(Loop &loop) {
   bool isSettled = true;
   for (auto [carried, nextSlot] : llvm::zip_equal(loop.carried, loop.nextCarried)) {
+    if (carried.isNothing())
+      continue;
     if (carried.isSequence()) {
       ElementShape wider = carried.elements;
       wider.join(nextSlot.sequence.elementShape());
@@ -201,6 +223,8 @@ void Importer::checkRowSize(const Loop &loop, Dim turn, Value before, Dim size) 
 
 /// Appends what stands for a carried value outside the body: `t`, before the loop or after a turn.
 void Importer::handOn(const Carried &carried, const Slot &slot, SmallVectorImpl<Value> &values) {
+  if (carried.isNothing())
+    return;
   if (carried.isSequence())
     return values.push_back(listOf(*b, slot.sequence));
   const Tensor &t = slot.tensor;
@@ -306,8 +330,8 @@ Slots Importer::readResults(const Loop &loop, scf::WhileOp made) {
   Slots results;
   unsigned number = 1;
   for (const Carried &carried : loop.carried) {
-    if (carried.isSequence()) {
-      results.push_back(Slot::of(carried.start.sequence.withList(made.getResult(number++), carried.elements)));
+    if (carried.isNothing() || carried.isSequence()) {
+      results.push_back(carried.isNothing() ? carried.start : carried.list(made.getResult(number++)));
       continue;
     }
     Tensor t = carried.start.tensor;
@@ -339,21 +363,39 @@ Slots Importer::readResults(const Loop &loop, scf::WhileOp made) {
 }
 
 /// The text says what does not fit; errors inside the body have been reported (then it is empty, and so are `results`).
-std::string Importer::importTurns(Loop &loop, Scope &scope, const Env &env, Slots &results) {
-  for (Carried &carried : loop.carried) {
+std::string Importer::importTurns(Loop &loop, Slots &results) {
+  auto prepare = [&](Carried &carried) {
+    if (carried.isNothing())
+      return;
     if (Sequence &sequence = carried.start.sequence; carried.isSequence()) {
       carried.elements = sequence.elementShape();
       sequence = sequence.withList(listOf(*b, sequence), carried.elements);
-      continue;
+      return;
     }
     carried.onHost = carried.start.tensor.contents && carried.start.tensor.contents->size() <= ops::kMaxCarriedIntegers;
     carried.isOpen.assign(carried.start.tensor.rank(), false);
-  }
+  };
+  for (Carried &carried : loop.carried)
+    prepare(carried);
   while (true) {
     auto assumed = dims.countAssumptions();
-    if (!importTurn(loop, scope, env))
+    if (!importTurn(loop))
       return "";
+    bool isOfOneKind = true;
     for (auto [i, pair] : llvm::enumerate(llvm::zip_equal(loop.carried, loop.nextCarried))) {
+      // What a turn may give or not is an optional value before the first one, too.
+      if (Carried &carried = std::get<0>(pair); carried.start.kind != std::get<1>(pair).kind) {
+        Slot start = asOptional(*b, carried.start, std::get<1>(pair));
+        if (start.kind != carried.start.kind) {
+          const Slot &after = std::get<1>(pair);
+          carried.start = start;
+          prepare(carried);
+          carried.elements.join(after.kind == Slot::Kind::Tensor ? ElementShape::of(after.tensor)
+                                                                 : after.sequence.elementShape());
+          isOfOneKind = false;
+          continue;
+        }
+      }
       const Slot &before = std::get<0>(pair).start, &after = std::get<1>(pair);
       std::string both = "carried value " + std::to_string(i) + " is " + before.str() + " before a turn and " +
                          after.str() + " after it; ";
@@ -362,7 +404,7 @@ std::string Importer::importTurns(Loop &loop, Scope &scope, const Env &env, Slot
       if (before.tensor.rank() != after.tensor.rank())
         return both + "a rank that changes is not supported";
     }
-    if (settleCarried(loop))
+    if (isOfOneKind && settleCarried(loop))
       break;
     dims.forgetAssumptions(assumed);
     loop.apart->remove();
@@ -389,29 +431,43 @@ static const Graph *findBody(ArrayRef<std::pair<StringRef, const Attribute *>> a
   return nullptr;
 }
 
+/// What is scanned together has one length; the text says what differs.
+static std::string fitLength(std::optional<Dim> &length, Dim other, ops::DimContext &dims) {
+  if (!length)
+    length = other;
+  if (ops::isEqual(*length, other) == std::optional<bool>(false))
+    return "its scanned inputs have different lengths: " + length->str() + " and " + other.str();
+  if (*length != other)
+    dims.assumeEqual(*length, other);
+  return "";
+}
+
 void Importer::importLoop(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
                           StringRef place) {
   auto fail = [&](const std::string &text) { failFlow(node, scope, env, place, text); };
   Loop loop;
   loop.place = "node '" + place.str() + "' (Loop)";
-  loop.body = findBody(attributesOf(node, env));
-  if (!loop.body)
+  const Graph *body = findBody(attributesOf(node, env));
+  if (!body)
     return fail("needs the attribute 'body' with a graph");
   if (operands.size() < 2)
     return fail("has " + std::to_string(operands.size()) +
                 " inputs, expected at least the trip count and the condition");
   size_t count = operands.size() - 2;
-  if (loop.body->inputs.size() != count + 2 || loop.body->outputs.size() < count + 1)
+  if (body->inputs.size() != count + 2 || body->outputs.size() < count + 1)
     return fail("carries " + std::to_string(count) + " values, but its body has " +
-                std::to_string(loop.body->inputs.size()) + " inputs (expected " + std::to_string(count + 2) + ") and " +
-                std::to_string(loop.body->outputs.size()) + " outputs (expected at least " + std::to_string(count + 1) +
+                std::to_string(body->inputs.size()) + " inputs (expected " + std::to_string(count + 2) + ") and " +
+                std::to_string(body->outputs.size()) + " outputs (expected at least " + std::to_string(count + 1) +
                 ")");
   for (size_t i = 2; i < operands.size(); ++i) {
-    if (!operands[i]->hasValue())
+    if (!operands[i]->isSettled())
       return fail("input " + std::to_string(i) + " is missing");
     loop.carried.emplace_back().start = *operands[i];
+    const ValueInfo &declared = body->outputs[i - 1];
+    loop.isPlainResult.push_back(!declared.isOptional && (declared.kind == ValueInfo::Kind::Tensor ||
+                                                          declared.kind == ValueInfo::Kind::Sequence));
   }
-  loop.isReverseOutput.assign(loop.body->outputs.size() - 1 - count, false);
+  loop.isReverseOutput.assign(body->outputs.size() - 1 - count, false);
   if (operands[0]->kind == Slot::Kind::Tensor) {
     const Tensor &trips = operands[0]->tensor;
     if (!trips.isInteger() || !trips.hasStaticShape() || !trips.numElements().is(1))
@@ -428,6 +484,7 @@ void Importer::importLoop(const Node &node, Scope &scope, const Env &env, ArrayR
     if (std::optional<Dim> known = knownInteger(condition); !known || !known->is(1))
       loop.condition = readCondition(condition);
   }
+  loop.importBody = [&, body](ArrayRef<Slot> inputs) { return importLoopBody(*body, loop.place, inputs, scope, env); };
   finishLoop(node, scope, env, place, loop, {});
 }
 
@@ -435,12 +492,12 @@ void Importer::importScan(const Node &node, Scope &scope, const Env &env, ArrayR
                           StringRef place) {
   auto fail = [&](const std::string &text) { failFlow(node, scope, env, place, text); };
   if (opsetOf(node.domain, env) < 9)
-    return fail("the Scan of operator set 8 is not supported");
+    return importBatchedScan(node, scope, env, operands, place);
   Loop loop;
   loop.place = "node '" + place.str() + "' (Scan)";
   loop.isScan = true;
   auto attributes = attributesOf(node, env);
-  loop.body = findBody(attributes);
+  const Graph *body = findBody(attributes);
   OpNode n(*b, node, opsetOf(node.domain, env));
   n.attributes = attributes;
   int64_t numScanned = n.requiredInteger("num_scan_inputs");
@@ -449,14 +506,14 @@ void Importer::importScan(const Node &node, Scope &scope, const Env &env, ArrayR
                        outputDirections = n.integers("scan_output_directions");
   if (!n.error.empty())
     return fail(n.error);
-  if (!loop.body)
+  if (!body)
     return fail("needs the attribute 'body' with a graph");
   int64_t numCarried = static_cast<int64_t>(operands.size()) - numScanned;
-  int64_t numOutputs = static_cast<int64_t>(loop.body->outputs.size()) - numCarried;
-  if (numScanned < 1 || numCarried < 0 || loop.body->inputs.size() != operands.size() || numOutputs < 0)
+  int64_t numOutputs = static_cast<int64_t>(body->outputs.size()) - numCarried;
+  if (numScanned < 1 || numCarried < 0 || body->inputs.size() != operands.size() || numOutputs < 0)
     return fail("has " + std::to_string(operands.size()) + " inputs, num_scan_inputs " + std::to_string(numScanned) +
-                ", and a body with " + std::to_string(loop.body->inputs.size()) + " inputs and " +
-                std::to_string(loop.body->outputs.size()) + " outputs, which do not fit together");
+                ", and a body with " + std::to_string(body->inputs.size()) + " inputs and " +
+                std::to_string(body->outputs.size()) + " outputs, which do not fit together");
   auto fits = [](ArrayRef<int64_t> list, int64_t size) { return list.empty() || std::ssize(list) == size; };
   if (!fits(inputAxes, numScanned) || !fits(inputDirections, numScanned) || !fits(outputAxes, numOutputs) ||
       !fits(outputDirections, numOutputs))
@@ -474,13 +531,8 @@ void Importer::importScan(const Node &node, Scope &scope, const Env &env, ArrayR
     if (axis < -t.rank() || axis >= t.rank())
       return fail("scan_input_axes: axis " + std::to_string(axis) + " is out of range for " + t.str());
     axis += axis < 0 ? t.rank() : 0;
-    if (loop.trips && *loop.trips != t.shape[axis]) {
-      if (ops::isEqual(*loop.trips, t.shape[axis]) == std::optional<bool>(false))
-        return fail("its scanned inputs have different lengths: " + loop.trips->str() + " and " + t.shape[axis].str());
-      dims.assumeEqual(*loop.trips, t.shape[axis]);
-    } else {
-      loop.trips = t.shape[axis];
-    }
+    if (std::string error = fitLength(loop.trips, t.shape[axis], dims); !error.empty())
+      return fail(error);
     SmallVector<int64_t> order{axis};
     for (int64_t d = 0; d < t.rank(); ++d)
       if (d != axis)
@@ -489,7 +541,94 @@ void Importer::importScan(const Node &node, Scope &scope, const Env &env, ArrayR
   }
   for (int64_t i = 0; i < numOutputs; ++i)
     loop.isReverseOutput.push_back(!outputDirections.empty() && outputDirections[i] == 1);
+  loop.importBody = [&, body](ArrayRef<Slot> inputs) { return importLoopBody(*body, loop.place, inputs, scope, env); };
   finishLoop(node, scope, env, place, loop, outputAxes);
+}
+
+/// The number of turns for one entry of a batch, checked while the program runs.
+Dim Importer::readLength(const Loop &loop, const Tensor &length, Dim most) {
+  Dim turns = b->integers(length, "the length of a sequence")->front();
+  auto is = [&](arith::CmpIPredicate predicate, Dim bound) -> Value {
+    return arith::CmpIOp::create(builder, b->loc, predicate, b->index(turns), b->index(bound));
+  };
+  Value fits =
+      arith::AndIOp::create(builder, b->loc, is(arith::CmpIPredicate::sge, 0), is(arith::CmpIPredicate::sle, most));
+  cf::AssertOp::create(builder, b->loc, fits,
+                       loop.place + ": a length of its sequences is negative or larger than " + most.str());
+  return dims.opaque(b->index(turns), "length", /*lower=*/0);
+}
+
+/// The Scan of operator set 8: everything has a batch as its first dimension, and for each entry of it the second one
+/// is scanned, as far as `sequence_lens` says.
+void Importer::importBatchedScan(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
+                                 StringRef place) {
+  auto fail = [&](const std::string &text) { failFlow(node, scope, env, place, text); };
+  OpNode n(*b, node, opsetOf(node.domain, env));
+  n.attributes = attributesOf(node, env);
+  const Graph *body = findBody(n.attributes);
+  int64_t numScanned = n.requiredInteger("num_scan_inputs");
+  SmallVector<int64_t> directions = n.integers("directions");
+  if (!n.error.empty())
+    return fail(n.error);
+  if (!body)
+    return fail("needs the attribute 'body' with a graph");
+  int64_t numCarried = static_cast<int64_t>(operands.size()) - 1 - numScanned;
+  if (numScanned < 1 || numCarried < 0 || std::ssize(body->inputs) != numCarried + numScanned ||
+      std::ssize(body->outputs) < numCarried || (!directions.empty() && std::ssize(directions) != numScanned))
+    return fail("has " + std::to_string(operands.size()) + " inputs, num_scan_inputs " + std::to_string(numScanned) +
+                ", " + std::to_string(directions.size()) + " directions, and a body with " +
+                std::to_string(body->inputs.size()) + " inputs and " + std::to_string(body->outputs.size()) +
+                " outputs, which do not fit together");
+  Loop batch;
+  batch.place = "node '" + place.str() + "' (Scan)";
+  batch.isScan = true;
+  batch.isReverseOutput.assign(body->outputs.size(), false);
+  bool hasLengths = operands[0]->kind == Slot::Kind::Tensor;
+  std::optional<Dim> longest;
+  for (auto [i, operand] : llvm::enumerate(operands.drop_front(hasLengths ? 0 : 1))) {
+    bool isLength = hasLengths && i == 0;
+    int64_t number = i + (hasLengths ? 0 : 1);
+    if (operand->kind != Slot::Kind::Tensor)
+      return fail("input " + std::to_string(number) + " is missing, or no tensor");
+    const Tensor &t = operand->tensor;
+    bool isScanned = number > numCarried;
+    if (isLength ? t.rank() != 1 || !t.isInteger() : t.rank() < (isScanned ? 2 : 1))
+      return fail("input " + std::to_string(number) + " needs " +
+                  (isLength ? "one length for each entry of the batch" : "a batch as its first dimension") +
+                  ", found " + t.str());
+    std::string error = fitLength(batch.trips, t.shape[0], dims);
+    if (error.empty() && isScanned)
+      error = fitLength(longest, t.shape[1], dims);
+    if (!error.empty())
+      return fail(error);
+    batch.scanned.push_back({t, false});
+  }
+  batch.importBody = [&](ArrayRef<Slot> rows) -> Slots {
+    Loop loop;
+    loop.place = batch.place;
+    loop.isScan = true;
+    loop.isReverseOutput.assign(body->outputs.size() - numCarried, false);
+    loop.importBody = [&](ArrayRef<Slot> inputs) { return importLoopBody(*body, loop.place, inputs, scope, env); };
+    loop.trips = hasLengths ? readLength(loop, rows.front().tensor, *longest) : *longest;
+    rows = rows.drop_front(hasLengths ? 1 : 0);
+    for (const Slot &row : rows.take_front(numCarried))
+      loop.carried.emplace_back().start = row;
+    for (auto [i, row] : llvm::enumerate(rows.drop_front(numCarried)))
+      loop.scanned.push_back({row.tensor, !directions.empty() && directions[i] == 1});
+    Slots results;
+    std::string error = importTurns(loop, results);
+    if (!error.empty())
+      errors.add(describe(node, place) + error);
+    // Behind the end of a shorter sequence there are zeros.
+    for (Slot &result : llvm::drop_begin(results, std::min<size_t>(numCarried, results.size())))
+      if (Tensor &t = result.tensor; hasLengths) {
+        SmallVector<Dim> low(t.rank(), Dim(0)), high(t.rank(), Dim(0));
+        high[0] = *longest - *loop.trips;
+        t = ops::marked(b->pad(t, low, high, ops::numberAttr(t.elementType, 0, t.isUnsigned)), t);
+      }
+    return results;
+  };
+  finishLoop(node, scope, env, place, batch, {});
 }
 
 void Importer::finishLoop(const Node &node, Scope &scope, const Env &env, StringRef place, Loop &loop,
@@ -498,12 +637,19 @@ void Importer::finishLoop(const Node &node, Scope &scope, const Env &env, String
     return failFlow(node, scope, env, place, "functions, branches and loops are nested too deeply");
   ++depth;
   Slots results;
-  std::string error = importTurns(loop, scope, env, results);
+  std::string error = importTurns(loop, results);
   --depth;
   if (!error.empty())
     return failFlow(node, scope, env, place, error);
   if (results.empty())
     return poison(node, scope);
+  for (auto [slot, isPlain] : llvm::zip(results, loop.isPlainResult))
+    if (slot.kind == Slot::Kind::Optional && isPlain) {
+      FailureOr<Slot> element = held(*b, slot);
+      if (failed(element))
+        return failFlow(node, scope, env, place, "gives " + slot.str() + ", whose rank nothing says");
+      slot = *element;
+    }
   for (auto [i, axis] : llvm::enumerate(outputAxes)) {
     Tensor &t = results[loop.carried.size() + i].tensor;
     if (axis < -t.rank() || axis >= t.rank())

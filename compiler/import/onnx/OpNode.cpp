@@ -104,6 +104,28 @@ SmallVector<int64_t> OpNode::constantIntegers(size_t i, StringRef what) {
   return {};
 }
 
+void OpNode::setInput(size_t i, Tensor tensor) {
+  inputs.resize(std::max(inputs.size(), i + 1), nullptr);
+  inputs[i] = &madeTensors.emplace_back(std::move(tensor));
+}
+
+Attribute &OpNode::makeAttribute(StringRef name, Attribute::Type type) {
+  llvm::erase_if(attributes, [&](auto &pair) { return pair.first == name; });
+  Attribute &attribute = madeAttributes.emplace_back();
+  attribute.name = name;
+  attribute.type = type;
+  attributes.emplace_back(name, &attribute);
+  return attribute;
+}
+
+void OpNode::setInteger(StringRef name, int64_t value) { makeAttribute(name, Attribute::Type::Int).integer = value; }
+
+void OpNode::setNumber(StringRef name, double value) {
+  makeAttribute(name, Attribute::Type::Float).number = static_cast<float>(value);
+}
+
+void OpNode::setString(StringRef name, StringRef value) { makeAttribute(name, Attribute::Type::String).string = value; }
+
 ElementType OpNode::elementTypeOrString(StringRef name, int64_t initial) {
   int64_t number = integer(name, initial);
   auto type = static_cast<DataType>(number < 0 || number > 1000 ? -1 : number);

@@ -4,6 +4,7 @@
 #include "compiler/ops/Ops.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/Error.h"
+#include <deque>
 
 namespace eyrie::import::onnx {
 
@@ -30,11 +31,12 @@ public:
 /// afterwards with the first error, so that handlers stay one expression long.
 class OpNode {
 public:
-  OpNode(ops::Builder &b, const Node &node, int64_t opset) : b(b), node(node), opset(opset) {}
+  OpNode(ops::Builder &b, const Node &node, int64_t opset) : b(b), node(node), opset(opset), modelOpset(opset) {}
 
   ops::Builder &b;
   const Node &node;
-  int64_t opset; // version of the operator set that the node is written for
+  int64_t opset;            // version of the operator set whose form the node has
+  const int64_t modelOpset; // that it is written for: an older one if `upgrade` gave it another form
 
   // Operands. Optional ones may be left out at the end or by an empty name.
   size_t numInputs() const { return inputs.size(); }
@@ -97,6 +99,12 @@ public:
     return fail(reason);
   }
 
+  // Another form for the node.
+  void setInput(size_t i, Tensor tensor);
+  void setInteger(StringRef name, int64_t value);
+  void setNumber(StringRef name, double value);
+  void setString(StringRef name, StringRef value); // which must outlive the node
+
   // For the importer.
   const Attribute *find(StringRef name) const;
   SmallVector<const Tensor *> inputs;
@@ -111,7 +119,10 @@ public:
 
 private:
   const Attribute *expect(StringRef name, Attribute::Type type, StringRef typeName);
+  Attribute &makeAttribute(StringRef name, Attribute::Type type);
   Tensor dummy;
+  std::deque<Tensor> madeTensors;
+  std::deque<Attribute> madeAttributes;
 };
 
 } // namespace eyrie::import::onnx

@@ -207,10 +207,24 @@ void parseType(Reader r, ValueInfo &info, unsigned depth = 0) {
       info.kind = Kind::SparseTensor;
       r.pbf.skip();
       break;
-    case 9:
+    case 9: {
+      Reader optional = r.submessage("TypeProto.Optional");
+      ValueInfo element;
+      while (optional.pbf.next()) {
+        if (optional.pbf.tag() == 1 && depth < kMaxTypeDepth)
+          parseType(optional.submessage("TypeProto"), element, depth + 1);
+        else
+          optional.pbf.skip();
+      }
       info.kind = Kind::Optional;
-      r.pbf.skip();
+      if ((element.kind == Kind::Tensor || element.kind == Kind::Sequence) && !element.isOptional) {
+        StringRef name = info.name;
+        info = std::move(element);
+        info.name = name;
+        info.isOptional = true;
+      }
       break;
+    }
     default:
       r.pbf.skip();
     }

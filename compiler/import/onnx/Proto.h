@@ -69,6 +69,7 @@ struct ValueInfo {
   enum class Kind { None, Tensor, Sequence, Map, Optional, SparseTensor, Opaque };
   StringRef name;
   Kind kind = Kind::None;
+  bool isOptional = false;             // of a tensor or sequence
   DataType type = DataType::Undefined; // of a sequence of tensors: what follows is of every element
   bool hasShape = false;
   std::vector<Dimension> dims;

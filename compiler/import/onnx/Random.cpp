@@ -73,29 +73,40 @@ Result multinomial(OpNode &n) {
   return ops::multinomial(n.b, key, n.required(0), samples, type, isUnsigned);
 }
 
-/// Until operator set 12 for inference only; then an operand says whether the model is trained.
+/// Where elements may be lost: since operator set 12 if an operand says so, before 7 unless attribute 'is_test' is set,
+/// in between nowhere.
 Result dropout(OpNode &n) {
   const Tensor &x = n.required(0);
-  const Tensor *training = n.opset >= 12 ? n.input(2) : nullptr;
+  const Tensor *training = n.opset >= 12 ? n.input(2) : nullptr, *ratio = n.opset >= 12 ? n.input(1) : nullptr;
+  Type maskType = n.opset >= 10 ? Type(n.b.builder.getI1Type()) : x.elementType;
+  Tensor always = n.b.splat({}, n.b.builder.getI1Type(), 1), share;
+  if (n.opset < 7 && !n.flag("is_test", false)) {
+    share = n.b.splat({}, n.b.builder.getF32Type(), n.number("ratio", 0.5));
+    training = &always, ratio = &share;
+  }
   if (!training || ops::splatValue(*training) == 0.0) {
     SmallVector<Tensor> results{x};
     if (n.wantsOutput(1))
-      results.push_back(n.b.splat(x.shape, n.opset >= 10 ? Type(n.b.builder.getI1Type()) : x.elementType, 1));
+      results.push_back(n.b.splat(x.shape, maskType, 1));
     return results;
   }
   ops::RandomKey key = keyOfName(n);
   if (n.has("seed"))
     key = {static_cast<uint32_t>(n.integer("seed", 0)), 0};
-  auto results =
-      n.isGood() ? ops::dropout(n.b, key, x, n.input(1), *training) : FailureOr<SmallVector<Tensor>>(failure());
-  if (succeeded(results))
-    results->truncate(n.wantsOutput(1) ? 2 : 1);
+  auto results = n.isGood() ? ops::dropout(n.b, key, x, ratio, *training) : FailureOr<SmallVector<Tensor>>(failure());
+  if (failed(results))
+    return failure();
+  FailureOr<Tensor> mask = ops::cast(n.b, (*results)[1], maskType, false);
+  if (failed(mask))
+    return failure();
+  (*results)[1] = *mask;
+  results->truncate(n.wantsOutput(1) ? 2 : 1);
   return results;
 }
 
 const OpRow rows[] = {
     {"Bernoulli", {15, 22}, 1, 1, bernoulli},
-    {"Dropout", {7, 10, 12, 13, 22}, 1, 3, dropout},
+    {"Dropout", {1, 6, 7, 10, 12, 13, 22}, 1, 3, dropout},
     {"Multinomial", {7, 22}, 1, 1, multinomial},
     {"RandomNormal", {1, 22}, 0, 0, randomOfShape<true>},
     {"RandomNormalLike", {1, 22}, 1, 1, randomLike<true>},

@@ -68,9 +68,9 @@ template <Cell cell> Result recurrentCell(OpNode &n) {
 }
 
 const OpRow rows[] = {
-    {"GRU", {7, 14, 22}, 3, 6, recurrentCell<Cell::Gru>},
-    {"LSTM", {7, 14, 22}, 3, 8, recurrentCell<Cell::Lstm>},
-    {"RNN", {7, 14, 22}, 3, 6, recurrentCell<Cell::Rnn>},
+    {"GRU", {1, 3, 7, 14, 22}, 3, 6, recurrentCell<Cell::Gru>},
+    {"LSTM", {1, 7, 14, 22}, 3, 8, recurrentCell<Cell::Lstm>},
+    {"RNN", {1, 7, 14, 22}, 3, 6, recurrentCell<Cell::Rnn>},
 };
 
 } // namespace

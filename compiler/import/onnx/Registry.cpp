@@ -3,7 +3,10 @@
 
 namespace eyrie::import::onnx {
 
-bool isKnownDomain(StringRef domain) { return domain == "com.microsoft" || domain == "ai.onnx.ml"; }
+bool isKnownDomain(StringRef domain) {
+  return domain == "com.microsoft" || domain == "ai.onnx.ml" || domain == "ai.onnx.preview" ||
+         domain == "ai.onnx.preview.training";
+}
 
 const OpRow *findOp(StringRef domain, StringRef name) {
   static const llvm::StringMap<const OpRow *> *const table = [] {
@@ -13,7 +16,7 @@ const OpRow *findOp(StringRef domain, StringRef name) {
           movementOps(),        shapeOps(),       resizeOps(),  recurrentOps(),        lossOps(),
           samplingOps(),        visionOps(),      signalOps(),  randomOps(),           vectorizerOps(),
           quantizedOps(),       attentionOps(),   contribOps(), contribQuantizedOps(), contribAttentionOps(),
-          linearAttentionOps(), selectOps()})
+          linearAttentionOps(), selectOps(),      trainingOps()})
       for (const OpRow &row : family)
         if (!rows->try_emplace(row.name, &row).second)
           llvm_unreachable("two rows for one operation");

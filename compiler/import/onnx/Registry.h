@@ -5,7 +5,7 @@
 namespace eyrie::import::onnx {
 
 /// Operator sets of the default domain and IR versions that the importer knows.
-inline constexpr int64_t kOldestOpset = 7, kNewestOpset = 28;
+inline constexpr int64_t kOldestOpset = 1, kNewestOpset = 28;
 inline constexpr int64_t kNewestIrVersion = 14;
 
 struct OpRow {
@@ -47,6 +47,7 @@ ArrayRef<OpRow> quantizedOps();       // Quantized.cpp
 ArrayRef<OpRow> attentionOps();       // Attention.cpp
 ArrayRef<OpRow> linearAttentionOps(); // LinearAttention.cpp
 ArrayRef<OpRow> selectOps();          // Select.cpp
+ArrayRef<OpRow> trainingOps();        // Training.cpp
 // Other domains: the names of their rows begin with the domain, as in "com.microsoft::Gelu".
 ArrayRef<OpRow> contribOps();          // Contrib.cpp
 ArrayRef<OpRow> contribQuantizedOps(); // ContribQuantized.cpp

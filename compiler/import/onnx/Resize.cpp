@@ -75,7 +75,7 @@ Result upsample(OpNode &n) {
 
 const OpRow rows[] = {
     {"Resize", {10, 11, 13, 18, 19}, 1, 4, resize},
-    {"Upsample", {7, 9}, 1, 2, upsample},
+    {"Upsample", {1, 7, 9}, 1, 2, upsample},
 };
 
 } // namespace

@@ -25,10 +25,10 @@ Result nonMaxSuppression(OpNode &n) {
 }
 
 const OpRow rows[] = {
-    {"Compress", {9, 11}, 2, 2, compress},
+    {"Compress", {9, 11, 28}, 2, 2, compress},
     {"NonMaxSuppression", {10, 11}, 2, 5, nonMaxSuppression},
     {"NonZero", {9, 13}, 1, 1, [](OpNode &n) -> Result { return ops::nonZero(n.b, n.required(0)); }},
-    {"Unique", {11}, 1, 1, unique},
+    {"Unique", {11, 28}, 1, 1, unique},
 };
 
 } // namespace

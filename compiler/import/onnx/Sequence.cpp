@@ -61,7 +61,9 @@ ElementShape Sequence::elementShape() const {
 
 Type Sequence::listType() const { return graph::getListType(elementType, isUnsigned, isString); }
 
-std::string Sequence::str() const {
+std::string Sequence::str() const { return "sequence of " + elementText(); }
+
+std::string Sequence::elementText() const {
   ElementShape shape = elementShape();
   Tensor like;
   like.elementType = elementType;
@@ -75,7 +77,7 @@ std::string Sequence::str() const {
       text += (i ? ", " : "") + (ShapedType::isDynamic(size) ? "?" : std::to_string(size));
     text += "]";
   }
-  return "sequence of " + text;
+  return text;
 }
 
 //===- elements -----------------------------------------------------------------------------------------------------===

@@ -37,6 +37,7 @@ struct Sequence {
   mlir::Type listType() const;
   /// "sequence of f32[?, 3]".
   std::string str() const;
+  std::string elementText() const; // "f32[?, 3]"
 };
 
 // Pieces of operations; they write core IR.

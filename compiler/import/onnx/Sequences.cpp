@@ -148,13 +148,13 @@ static Results concatFromSequence(const Operands &operands) {
 }
 
 //===- optional values ----------------------------------------------------------------------------------------------===
-// Whether one holds something is known here; what it holds stands for it.
+// One that surely holds something is that; what is known only at run time is in Optionals.cpp.
 
 static Results optional(const Operands &operands) {
   if (operands.slots.size() > 1)
     return operands.n.fail("has " + llvm::Twine(operands.slots.size()) + " inputs, expected at most 1");
   if (operands.has(0)) {
-    if (operands.slots[0]->kind == Slot::Kind::Nothing)
+    if (operands.slots[0]->kind == Slot::Kind::Nothing || operands.slots[0]->kind == Slot::Kind::Optional)
       return operands.n.fail("input 0 is an optional value already, expected a tensor or a sequence");
     return Slots{*operands.slots[0]};
   }
@@ -164,8 +164,8 @@ static Results optional(const Operands &operands) {
 }
 
 static Results optionalHasElement(const Operands &operands) {
-  bool holdsOne = operands.has(0) && operands.slots[0]->kind != Slot::Kind::Nothing;
-  return one(FailureOr<Tensor>(ops::fromContents(operands.n.b.builder.getI1Type(), {}, {Dim(holdsOne)})));
+  Dim holds = operands.has(0) ? holdsOne(operands.n.b, *operands.slots[0]) : Dim(0);
+  return one(FailureOr<Tensor>(ops::fromContents(operands.n.b.builder.getI1Type(), {}, {holds})));
 }
 
 static Results optionalGetElement(const Operands &operands) {
@@ -173,7 +173,10 @@ static Results optionalGetElement(const Operands &operands) {
     return operands.n.fail("input 0 is missing");
   if (operands.slots[0]->kind == Slot::Kind::Nothing)
     return operands.n.fail("takes the element of an optional value that holds nothing");
-  return Slots{*operands.slots[0]};
+  if (operands.slots[0]->kind != Slot::Kind::Optional)
+    return Slots{*operands.slots[0]};
+  FailureOr<Slot> element = held(operands.n.b, *operands.slots[0]);
+  return failed(element) ? Results(failure()) : Results(Slots{*element});
 }
 
 using Handler = Results (*)(const Operands &);

@@ -104,7 +104,8 @@ bool Importer::addArguments(const Graph &graph, Scope &scope) {
     else if (scope.owns(input.name))
       continue; // an initializer
     else if (input.kind != ValueInfo::Kind::Tensor && input.kind != ValueInfo::Kind::Sequence)
-      refuse("is " + kindName(input.kind).str() + "; only tensors and sequences of tensors are supported");
+      refuse("is " + kindName(input.kind).str() +
+             "; only tensors, sequences of tensors, and optional ones of these are supported");
     else if (input.kind == ValueInfo::Kind::Sequence && input.type == DataType::Undefined)
       refuse("is a sequence whose elements are no tensors, which is not supported");
     else if (!elementTypeOf(&context, input.type).type)
@@ -112,16 +113,17 @@ bool Importer::addArguments(const Graph &graph, Scope &scope) {
     else if (input.dims.size() > kMaxRank)
       fail("has " + std::to_string(input.dims.size()) + " dimensions, at most " + std::to_string(kMaxRank) +
            " are supported");
-    else if (input.kind == ValueInfo::Kind::Sequence)
-      addSequenceArgument(input, scope);
+    else if (input.kind == ValueInfo::Kind::Sequence || input.isOptional)
+      addListArgument(input, scope);
     else
       isGood &= addArgument(input, fixed, scope);
   }
   return isGood;
 }
 
-/// The elements differ in size, so a symbol says nothing: only numbers are kept. `--shape` fixes the elements' sizes.
-void Importer::addSequenceArgument(const ValueInfo &input, Scope &scope) {
+/// A sequence, or an optional value. The elements differ in size, so a symbol says nothing: only numbers are kept.
+/// `--shape` fixes the elements' sizes.
+void Importer::addListArgument(const ValueInfo &input, Scope &scope) {
   ElementType element = elementTypeOf(&context, input.type);
   Sequence sequence{element.type, element.isUnsigned, element.isString, std::nullopt, Value(), {}};
   const std::vector<int64_t> *given = findShape(options, input.name);
@@ -135,8 +137,10 @@ void Importer::addSequenceArgument(const ValueInfo &input, Scope &scope) {
     size = size < 0 ? ShapedType::kDynamic : size;
   Location loc = NameLoc::get(StringAttr::get(&context, printable(input.name)));
   sequence.list = main.getBody().front().addArgument(sequence.listType(), loc);
-  arguments.emplace_back(input.name, Slot::of(sequence));
-  scope.add(input.name, Slot::of(sequence));
+  bool isSequence = input.kind == ValueInfo::Kind::Sequence;
+  Slot slot = input.isOptional ? Slot::optional(sequence, isSequence) : Slot::of(sequence);
+  arguments.emplace_back(input.name, slot);
+  scope.add(input.name, slot);
 }
 
 bool Importer::addArgument(const ValueInfo &input, const llvm::StringMap<int64_t> &fixed, Scope &scope) {
@@ -305,7 +309,9 @@ void Importer::addChecks() {
 DictionaryAttr Importer::describeValue(StringRef name, const Slot &value) {
   NamedAttrList attributes;
   attributes.append("eyrie.name", builder.getStringAttr(name));
-  if (value.kind == Slot::Kind::Sequence) {
+  if (value.kind == Slot::Kind::Optional)
+    attributes.append("eyrie.optional", builder.getStringAttr(value.mayHoldSequence ? "sequence" : "tensor"));
+  if (value.isList()) {
     ElementShape shape = value.sequence.elementShape();
     if (shape.kind == ElementShape::Kind::Ranked)
       attributes.append("eyrie.element_sizes", builder.getDenseI64ArrayAttr(shape.sizes));
@@ -319,13 +325,32 @@ DictionaryAttr Importer::describeValue(StringRef name, const Slot &value) {
   return attributes.getDictionary(&context);
 }
 
+void Importer::settleOutput(const ValueInfo &output, Slot &slot) {
+  b->loc = NameLoc::get(StringAttr::get(&context, printable(output.name)));
+  ElementType element = elementTypeOf(&context, output.type);
+  if (slot.kind == Slot::Kind::Nothing && output.isOptional && element.type) {
+    Sequence sequence{element.type, element.isUnsigned, element.isString, std::nullopt, Value(), {}};
+    slot = asOptional(*b, slot, Slot::optional(sequence, output.kind == ValueInfo::Kind::Sequence));
+  }
+  bool isPlain = output.kind == ValueInfo::Kind::Tensor || output.kind == ValueInfo::Kind::Sequence;
+  if (slot.kind == Slot::Kind::Optional && isPlain && !output.isOptional) {
+    FailureOr<Slot> element = held(*b, slot);
+    if (failed(element))
+      errors.add("the output " + quote(output.name) + " is " + slot.str() + ", but declared as what it holds");
+    else
+      slot = *element;
+  }
+  if (slot.kind == Slot::Kind::Absent || slot.kind == Slot::Kind::Nothing)
+    errors.add("the output " + quote(output.name) + " has no value");
+}
+
 void Importer::addResults(const Graph &graph, ArrayRef<Slot> results) {
   unifyNames(dims.getAssumptions(), argumentSymbols);
   SmallVector<Value> values;
   SmallVector<Type> types;
   for (auto [slot, output] : llvm::zip_equal(results, graph.outputs)) {
     b->loc = NameLoc::get(StringAttr::get(&context, printable(output.name)));
-    values.push_back(slot.kind == Slot::Kind::Sequence ? listOf(*b, slot.sequence) : b->value(slot.tensor));
+    values.push_back(slot.isList() ? listOf(*b, slot.sequence) : b->value(slot.tensor));
     types.push_back(values.back().getType());
   }
   func::ReturnOp::create(builder, main.getLoc(), values);

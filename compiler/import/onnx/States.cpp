@@ -35,7 +35,7 @@ void Importer::addState(unsigned argument, unsigned result, StringRef output, Ar
   const auto &[input, before] = arguments[argument];
   const Slot &after = results[result];
   std::string pair = "input " + quote(input) + " and output " + quote(output);
-  if (before.kind == Slot::Kind::Sequence || after.kind == Slot::Kind::Sequence || before.tensor.isString)
+  if (before.isList() || after.isList() || before.tensor.isString)
     return fail(pair + " must be tensors, not of strings");
   const Tensor &x = before.tensor, &y = after.tensor;
   bool fits = x.elementType == y.elementType && x.isUnsigned == y.isUnsigned && x.shape.size() == y.shape.size();

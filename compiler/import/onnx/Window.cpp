@@ -70,13 +70,13 @@ template <Pool kind> Result globalPool(OpNode &n) {
 }
 
 const OpRow rows[] = {
-    {"AveragePool", {7, 10, 11, 19, 22}, 1, 1, pool<Pool::Average>},
+    {"AveragePool", {1, 7, 10, 11, 19, 22}, 1, 1, pool<Pool::Average>},
     {"Conv", {1, 11, 22}, 2, 3, conv},
     {"ConvTranspose", {1, 11, 22}, 2, 3, convTranspose},
     {"GlobalAveragePool", {1, 22}, 1, 1, globalPool<Pool::Average>},
-    {"GlobalLpPool", {2, 22}, 1, 1, globalPool<Pool::Lp>},
+    {"GlobalLpPool", {1, 2, 22}, 1, 1, globalPool<Pool::Lp>},
     {"GlobalMaxPool", {1, 22}, 1, 1, globalPool<Pool::Max>},
-    {"LpPool", {2, 11, 18, 22}, 1, 1, pool<Pool::Lp>},
+    {"LpPool", {1, 2, 11, 18, 22}, 1, 1, pool<Pool::Lp>},
     {"MaxPool", {1, 8, 10, 11, 12, 22}, 1, 1, pool<Pool::Max>},
 };
 
