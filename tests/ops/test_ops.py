@@ -9,6 +9,7 @@ import contrib
 import contrib_attention
 import elementwise
 import losses
+import machine_learning
 import movement
 import onnx
 import pytest
@@ -23,7 +24,7 @@ from reference import expected
 
 CASES = {}
 for family in (elementwise, contractions, reductions, movement, losses, axes, vision, signals, quantized, attention, contrib,
-               contrib_attention, selections):
+               contrib_attention, selections, machine_learning):
     for case in family.family.cases:
         name = case.name
         while name in CASES:

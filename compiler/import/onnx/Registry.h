@@ -52,6 +52,7 @@ ArrayRef<OpRow> trainingOps();        // Training.cpp
 ArrayRef<OpRow> contribOps();          // Contrib.cpp
 ArrayRef<OpRow> contribQuantizedOps(); // ContribQuantized.cpp
 ArrayRef<OpRow> contribAttentionOps(); // ContribAttention.cpp
+ArrayRef<OpRow> machineLearningOps();  // MachineLearning.cpp
 
 /// The row of an operation of a domain (empty: the default one); null if there is none.
 const OpRow *findOp(StringRef domain, StringRef name);
