@@ -105,6 +105,7 @@ private:
   void addSequenceArgument(const ValueInfo &input, Scope &scope);
   void addResults(const Graph &graph, ArrayRef<Slot> results);
   void addChecks();
+  void addRanges();
   // States.cpp
   void addStates(const Graph &graph, ArrayRef<Slot> results);
   void addState(unsigned argument, unsigned result, StringRef output, ArrayRef<Slot> results,
