@@ -79,6 +79,29 @@ def test_a_range_and_a_list_go_together(softmax, tmp_path):
     fail("run", tmp_path / "m.eyr", "--input", f"@{tmp_path / 'bad.npz'}", says="is 17 in input 0 'x'")
 
 
+def two_inputs():
+    """y = a beside b, so that they must have as many rows."""
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph([helper.make_node("Concat", ["a", "b"], ["y"], axis=1)], "g",
+                              [info("a", TensorProto.FLOAT, ["m", 2]), info("b", TensorProto.FLOAT, ["n", 2])],
+                              [info("y", TensorProto.FLOAT, ["m", 4])])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_dimensions_that_must_be_equal_keep_both_promises(tmp_path):
+    onnx.save(two_inputs(), tmp_path / "m.onnx")
+    compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", "--shape", "m=1..12", "--shape", "n=4..64:4")
+    for size, good in [(4, True), (12, True), (1, False), (6, False), (16, False)]:
+        feed = {name: np.ones((size, 2), np.float32) for name in "ab"}
+        save_npz(tmp_path / "in.npz", feed)
+        if good:
+            check_equal(run_module(tmp_path / "m.eyr", feed, tmp_path), Reference(tmp_path / "m.onnx")(feed), 0)
+        else:
+            fail("run", tmp_path / "m.eyr", "--input", f"@{tmp_path / 'in.npz'}", says="multiples of 4 from 4 to 12")
+    fail("compile", tmp_path / "m.onnx", "-o", tmp_path / "m.eyr", "--shape", "m=1..3", "--shape", "n=4..8",
+         says="no size is in the ranges of both")
+
+
 def test_copies_share_their_weights(softmax, tmp_path):
     big = np.random.default_rng(1).standard_normal((512, 512)).astype(np.float32)
     info = helper.make_tensor_value_info

@@ -6,6 +6,8 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/EquivalenceClasses.h"
+#include <map>
+#include <numeric>
 
 using namespace mlir;
 using eyrie::ops::Dim;
@@ -355,13 +357,26 @@ void Importer::addChecks() {
     check(assumption, /*orOne=*/true);
 }
 
-/// What is promised of sizes, under the names that dimensions have in the end: [least, most, divisor].
+/// What is promised of sizes, under the names that dimensions have in the end: [least, most, divisor]. Dimensions that
+/// must be equal have one name, and keep both promises.
 void Importer::addRanges() {
-  NamedAttrList ranges;
+  std::map<std::string, SymbolRange> kept;
   for (auto &[symbol, name] : argumentSymbols)
-    for (const SymbolRange &range : options.ranges)
-      if (range.isPromise() && symbol.str() == printable(range.name) && !name.empty())
-        ranges.set(name, builder.getDenseI64ArrayAttr({range.least, range.most, range.divisor}));
+    for (const SymbolRange &range : options.ranges) {
+      if (!range.isPromise() || symbol.str() != printable(range.name) || name.empty())
+        continue;
+      auto [known, isNew] = kept.try_emplace(name, range);
+      SymbolRange &both = known->second;
+      both.divisor = std::lcm(both.divisor, range.divisor);
+      both.least = llvm::divideCeil(std::max(both.least, range.least), both.divisor) * both.divisor;
+      both.most = std::min(both.most, range.most) / both.divisor * both.divisor;
+      if (both.most < both.least)
+        errors.add("--shape " + printable(range.name) + ": the dimension must equal " + quote(both.name) +
+                   ", but no size is in the ranges of both");
+    }
+  NamedAttrList ranges;
+  for (auto &[name, range] : kept)
+    ranges.set(name, builder.getDenseI64ArrayAttr({range.least, range.most, range.divisor}));
   if (!ranges.empty())
     (*module)->setAttr(graph::kSymbolRanges, ranges.getDictionary(&context));
 }
