@@ -27,6 +27,15 @@ inline constexpr llvm::StringLiteral kState = "eyrie.state";
 /// dimension i is the model's dimension `order[i]`. `eyrie.dims` names the dimensions as they are in the IR.
 inline constexpr llvm::StringLiteral kStateOrder = "eyrie.state_order";
 
+/// On a function: nothing outside the module calls it.
+inline constexpr llvm::StringLiteral kInternal = "eyrie.internal";
+/// On a function: copies of it for certain sizes, an array of {function, guards}. `guards` (i64 array) has three
+/// numbers for each condition: argument, dimension, size. A call goes on in the first copy whose conditions hold, and
+/// else in the function itself.
+inline constexpr llvm::StringLiteral kCopies = "eyrie.copies";
+/// On the module: what is promised of open dimensions by their names, [least, most, divisor] (i64 array) for each.
+inline constexpr llvm::StringLiteral kSymbolRanges = "eyrie.symbol_ranges";
+
 /// The sizes of `value` as seen by the host program: static sizes as attributes, dynamic ones as index values found
 /// through its producer, or as `tensor.dim` when the producer is a function argument.
 llvm::SmallVector<mlir::OpFoldResult> getHostSizes(mlir::OpBuilder &b, mlir::Value value);

@@ -128,11 +128,11 @@ FailureOr<flatbuffers::Offset<fb::Function>> MetadataBuilder::addFunction(const 
     results.push_back(*value);
   }
   auto plan = addMemoryPlan(func);
-  return fb::CreateFunction(builder, string(function.name), builder.CreateVector(arguments),
-                            builder.CreateVector(results), function.codeOffset, function.codeSize,
-                            function.intRegisters, function.bufferRegisters, builder.CreateVector(function.blocks),
-                            plan, function.listRegisters,
-                            builder.CreateVector(std::vector<uint32_t>(used.begin(), used.end())));
+  return fb::CreateFunction(
+      builder, string(function.name), builder.CreateVector(arguments), builder.CreateVector(results),
+      function.codeOffset, function.codeSize, function.intRegisters, function.bufferRegisters,
+      builder.CreateVector(function.blocks), plan, function.listRegisters,
+      builder.CreateVector(std::vector<uint32_t>(used.begin(), used.end())), func->hasAttr(graph::kInternal));
 }
 
 namespace {
@@ -268,10 +268,17 @@ FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
   if (auto known = module->getAttrOfType<ArrayAttr>("eyrie.texts"))
     for (auto text : known.getAsRange<StringAttr>())
       texts.push_back(string(text.getValue()));
-  auto root = fb::CreateModule(builder, string("eyrie " EYRIE_VERSION), string(options.target),
-                               builder.CreateVector(symbolNames), builder.CreateVector(messages),
-                               builder.CreateVector(functions), builder.CreateVector(executables),
-                               string(options.source), builder.CreateVector(texts), builder.CreateVector(globals));
+  std::vector<fb::SymbolRange> ranges;
+  if (auto known = module->getAttrOfType<DictionaryAttr>(graph::kSymbolRanges))
+    for (auto &[name, number] : symbols) {
+      auto range = known.getAs<DenseI64ArrayAttr>(name);
+      ranges.push_back(range ? fb::SymbolRange(range[0], range[1], range[2]) : fb::SymbolRange(0, INT64_MAX, 1));
+    }
+  auto rangeList = ranges.empty() ? 0 : builder.CreateVectorOfStructs(ranges);
+  auto root = fb::CreateModule(
+      builder, string("eyrie " EYRIE_VERSION), string(options.target), builder.CreateVector(symbolNames),
+      builder.CreateVector(messages), builder.CreateVector(functions), builder.CreateVector(executables),
+      string(options.source), builder.CreateVector(texts), builder.CreateVector(globals), rangeList);
   fb::FinishModuleBuffer(builder, root);
   auto *data = reinterpret_cast<const char *>(builder.GetBufferPointer());
   return SmallVector<char, 0>(data, data + builder.GetSize());

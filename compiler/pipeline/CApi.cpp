@@ -15,14 +15,13 @@ using llvm::StringRef;
 
 struct eyrie_compile {
   CompileOptions options;
+  std::vector<eyrie::pipeline::ModelFile> models;
   std::string message, report;
   eyrie_progress_t progress = nullptr;
   void *user = nullptr;
 };
 
 namespace {
-
-using Shape = std::pair<std::string, std::vector<int64_t>>;
 
 constexpr eyrie_option_info_t optionTable[] = {
 #define EYRIE_COMPILE_OPTION(field, name, kind, letter, value, initial, help)                                          \
@@ -52,27 +51,8 @@ bool readValue(StringRef text, bool &value, std::string &expected) {
   return value || text == "false";
 }
 
-bool readValue(StringRef text, std::vector<Shape> &shapes, std::string &expected) {
-  expected = "NAME=DIMS with dimensions such as 1x3x224x224";
-  // The name of an input may itself contain '='.
-  auto [name, dims] = text.rsplit('=');
-  if (name.empty() || name.size() == text.size())
-    return false;
-  Shape shape{name.str(), {}};
-  llvm::SmallVector<StringRef> parts;
-  if (!dims.empty() && dims != "scalar")
-    dims.split(parts, 'x');
-  for (StringRef part : parts) {
-    int64_t dim;
-    if (part.getAsInteger(10, dim) || dim < 0)
-      return false;
-    shape.second.push_back(dim);
-  }
-  expected = "each name once";
-  if (llvm::any_of(shapes, [&](const Shape &other) { return other.first == shape.first; }))
-    return false;
-  shapes.push_back(std::move(shape));
-  return true;
+bool readValue(StringRef text, eyrie::pipeline::ShapeOptions &shapes, std::string &expected) {
+  return eyrie::pipeline::readShape(text, shapes, expected);
 }
 
 bool readValue(StringRef text, std::vector<std::pair<std::string, std::string>> &pairs, std::string &expected) {
@@ -171,23 +151,51 @@ eyrie_compile_result_t eyrie_compile_check(eyrie_compile_t *job) {
   return job->message.empty() ? EYRIE_COMPILE_OK : EYRIE_COMPILE_USAGE;
 }
 
+eyrie_compile_result_t eyrie_compile_add(eyrie_compile_t *job, const char *model, const char *function) {
+  job->message.clear();
+  std::string name = function ? std::string(function) : eyrie::pipeline::functionNameOf(model);
+  if (!eyrie::pipeline::isFunctionName(name)) {
+    job->message = llvm::formatv("'{0}' cannot be the name of a function: expected letters, digits, '_', '-' and '.', "
+                                 "the first a letter or '_'",
+                                 name);
+    return EYRIE_COMPILE_USAGE;
+  }
+  for (const auto &other : job->models)
+    if (other.function == name) {
+      job->message = llvm::formatv("'{0}' and '{1}' would both be the function '{2}': name one with NAME=FILE",
+                                   other.path, model, name);
+      return EYRIE_COMPILE_USAGE;
+    }
+  job->models.push_back({std::move(name), model});
+  return EYRIE_COMPILE_OK;
+}
+
 eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model, const char *output) {
   job->report.clear();
   if (eyrie_compile_check(job) != EYRIE_COMPILE_OK)
     return EYRIE_COMPILE_USAGE;
-  if (llvm::sys::fs::is_directory(model)) {
-    job->message = llvm::formatv("cannot read '{0}': it is a directory", model);
-    return EYRIE_COMPILE_FAILED;
+  std::vector<eyrie::pipeline::ModelFile> models = job->models;
+  if (model)
+    models = {{"main", model}};
+  if (models.empty()) {
+    job->message = "no model is given";
+    return EYRIE_COMPILE_USAGE;
   }
-  if (llvm::sys::fs::equivalent(model, output)) {
-    job->message = llvm::formatv("the output '{0}' is the model itself", output);
-    return EYRIE_COMPILE_FAILED;
+  for (const auto &each : models) {
+    if (llvm::sys::fs::is_directory(each.path)) {
+      job->message = llvm::formatv("cannot read '{0}': it is a directory", each.path);
+      return EYRIE_COMPILE_FAILED;
+    }
+    if (llvm::sys::fs::equivalent(each.path, output)) {
+      job->message = llvm::formatv("the output '{0}' is the model itself", output);
+      return EYRIE_COMPILE_FAILED;
+    }
   }
   if (job->progress)
     job->options.progress = [job](StringRef stage, unsigned index, unsigned count) {
       job->progress(job->user, stage.str().c_str(), index, count);
     };
-  bool good = mlir::succeeded(eyrie::pipeline::compileFile(model, output, job->options, job->message, job->report));
+  bool good = mlir::succeeded(eyrie::pipeline::compileFiles(models, output, job->options, job->message, job->report));
   if (!good && job->message.empty())
     job->message = "the compiler failed without saying why: this is a bug of Eyrie";
   return good ? EYRIE_COMPILE_OK : EYRIE_COMPILE_FAILED;

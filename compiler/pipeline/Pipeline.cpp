@@ -99,7 +99,7 @@ public:
     });
   }
 
-  LogicalResult run(StringRef modelPath, StringRef outputPath) {
+  LogicalResult run(ArrayRef<ModelFile> models, StringRef outputPath) {
     const target::Target *target = target::findTarget(options.target);
     if (!target) {
       std::string names;
@@ -115,7 +115,7 @@ public:
       if (options.progress)
         options.progress(stage.name, index, std::size(kStages));
       Stopwatch watch;
-      LogicalResult result = runStage(stage.name, modelPath, outputPath);
+      LogicalResult result = runStage(stage.name, models, outputPath);
       timing.addStage(stage.name, watch.seconds());
       if (failed(result))
         return failure();
@@ -139,9 +139,9 @@ private:
     return registry;
   }
 
-  LogicalResult runStage(StringRef name, StringRef modelPath, StringRef outputPath) {
+  LogicalResult runStage(StringRef name, ArrayRef<ModelFile> models, StringRef outputPath) {
     if (name == "import")
-      return import(modelPath);
+      return import(models);
     if (name == "graph") {
       if (failed(runPasses(*module, [&](OpPassManager &pm) { buildWholeModel(pm); })) ||
           failed(evaluateConstants(*module, [&](ModuleOp program) { return compileForHost(program); })))
@@ -154,17 +154,19 @@ private:
       return runPasses(*module, [&](OpPassManager &pm) { buildTarget(pm, targetOptions); });
     if (name == "vm")
       return runPasses(*module, vm::buildVmPipeline);
-    module::WriteOptions write{.target = options.target + ", " + options.cpu,
-                               .source = llvm::sys::path::filename(modelPath).str()};
+    std::string source;
+    for (const ModelFile &model : models)
+      source += (source.empty() ? "" : ", ") + llvm::sys::path::filename(model.path).str();
+    module::WriteOptions write{.target = options.target + ", " + options.cpu, .source = source};
     return module::writeModule(*module, outputPath, write);
   }
 
-  LogicalResult import(StringRef modelPath) {
+  LogicalResult import(ArrayRef<ModelFile> models) {
     import::onnx::ImportOptions importOptions;
-    for (auto &[name, shape] : options.shapes)
-      importOptions.shapes.push_back({name, shape});
+    importOptions.shapes = options.shapes.fixed;
+    importOptions.ranges = options.shapes.ranges;
     importOptions.states = options.states;
-    auto imported = import::onnx::importOnnx(context, modelPath, importOptions);
+    auto imported = importModels(context, models, importOptions);
     if (failed(imported))
       return failure();
     module = std::move(*imported);
@@ -268,10 +270,11 @@ private:
 
 } // namespace
 
-llvm::LogicalResult pipeline::compileFile(StringRef modelPath, StringRef outputPath, const CompileOptions &options,
-                                          std::string &diagnostics, std::string &report) {
+llvm::LogicalResult pipeline::compileFiles(ArrayRef<ModelFile> models, StringRef outputPath,
+                                           const CompileOptions &options, std::string &diagnostics,
+                                           std::string &report) {
   Compilation compilation(options, diagnostics);
-  LogicalResult result = compilation.run(modelPath, outputPath);
+  LogicalResult result = compilation.run(models, outputPath);
   if (options.time)
     report = compilation.timing.table();
   return result;

@@ -1,5 +1,7 @@
 // The road of a model as one table of stages, and the function that walks it. The only room that sees all rooms.
 #pragma once
+#include "compiler/pipeline/ImportModels.h"
+#include "compiler/pipeline/ShapeOptions.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/LogicalResult.h"
@@ -24,8 +26,7 @@ struct CompileOptions {
   std::string dumpDir;
   /// Whether to report how long stages and passes took.
   bool time = false;
-  /// Shapes of inputs that the model leaves open.
-  std::vector<std::pair<std::string, std::vector<int64_t>>> shapes;
+  ShapeOptions shapes;
   /// Inputs and outputs that are states (import::onnx::ImportOptions::states).
   std::vector<std::pair<std::string, std::string>> states;
   /// Called as a stage begins, with its number (from 0) and their count.
@@ -40,10 +41,10 @@ struct Stage {
 /// The stages in order.
 llvm::ArrayRef<Stage> stages();
 
-/// Compiles the model at `modelPath` and writes the module to `outputPath`, whole or not at all. On failure
-/// `diagnostics` holds the text for the person. With `options.time` `report` gets a table. May be called from several
-/// threads at once.
-llvm::LogicalResult compileFile(llvm::StringRef modelPath, llvm::StringRef outputPath, const CompileOptions &options,
-                                std::string &diagnostics, std::string &report);
+/// Compiles the models, each a function of the module, and writes the module to `outputPath`, whole or not at all. On
+/// failure `diagnostics` holds the text for the person. With `options.time` `report` gets a table. May be called from
+/// several threads at once.
+llvm::LogicalResult compileFiles(llvm::ArrayRef<ModelFile> models, llvm::StringRef outputPath,
+                                 const CompileOptions &options, std::string &diagnostics, std::string &report);
 
 } // namespace eyrie::pipeline

@@ -93,11 +93,13 @@ abi::ElementType getLoadType(Type type) {
 class FunctionEmitter {
 public:
   FunctionEmitter(func::FuncOp func, const DenseMap<StringAttr, uint32_t> &exports,
-                  const llvm::SetVector<StringAttr> &states, Program &program)
-      : func(func), exports(exports), states(states), program(program) {}
+                  const llvm::SetVector<StringAttr> &states, const DenseMap<StringAttr, uint32_t> &functions,
+                  Program &program)
+      : func(func), exports(exports), states(states), functions(functions), program(program) {}
 
   LogicalResult run() {
     startBlock(newLabel());
+    emitGuards();
     Block &body = func.getBody().front();
     for (BlockArgument argument : body.getArguments())
       if (isList(argument) && !argument.use_empty())
@@ -114,6 +116,7 @@ public:
   }
 
 private:
+  void emitGuards();
   LogicalResult emitOp(Operation *op);
   LogicalResult emitArith(Operation *op);
   LogicalResult emitCast(Operation *op);
@@ -199,11 +202,42 @@ private:
 
   const DenseMap<StringAttr, uint32_t> &exports;
   const llvm::SetVector<StringAttr> &states;
+  const DenseMap<StringAttr, uint32_t> &functions;
   Program &program;
   Code code;
   DenseMap<Value, uint32_t> registers; // of any kind
   std::map<int64_t, uint32_t> constants;
 };
+
+/// Copies of the function for certain sizes go first (graph.h, kCopies).
+void FunctionEmitter::emitGuards() {
+  auto copies = func->getAttrOfType<ArrayAttr>(graph::kCopies);
+  if (!copies)
+    return;
+  // All that they compare, once, in the block that is always run.
+  std::map<std::pair<int64_t, int64_t>, uint32_t> sizes;
+  for (auto copy : copies.getAsRange<DictionaryAttr>()) {
+    ArrayRef<int64_t> guards = copy.getAs<DenseI64ArrayAttr>("guards");
+    for (size_t i = 0; i < guards.size(); i += 3) {
+      constant(guards[i + 2]);
+      auto [size, isNew] = sizes.try_emplace({guards[i], guards[i + 1]}, code.numInts);
+      if (isNew)
+        emit(VmOp::kArgDim, {code.numInts++, stream::getArgumentNumber(func, guards[i]), uint32_t(guards[i + 1])});
+    }
+  }
+  for (auto copy : copies.getAsRange<DictionaryAttr>()) {
+    ArrayRef<int64_t> guards = copy.getAs<DenseI64ArrayAttr>("guards");
+    uint32_t next = newLabel();
+    for (size_t i = 0; i < guards.size(); i += 3) {
+      uint32_t isEqual = code.numInts++, holds = newLabel();
+      emit(VmOp::kCmpEq, {isEqual, sizes.at({guards[i], guards[i + 1]}), constant(guards[i + 2])});
+      emit(VmOp::kCondBr, {isEqual, holds, next});
+      startBlock(holds);
+    }
+    emit(VmOp::kCallTail, {functions.at(copy.getAs<FlatSymbolRefAttr>("function").getAttr())});
+    startBlock(next);
+  }
+}
 
 void FunctionEmitter::makeConstants(Operation *op) {
   op->walk<WalkOrder::PreOrder>([&](Operation *inner) {
@@ -556,8 +590,17 @@ FailureOr<Program> vm::emitProgram(ModuleOp module) {
     exports.try_emplace(executable.getSymNameAttr(), exports.size());
   Program program;
   llvm::SetVector<StringAttr> states = stream::getStates(module);
-  for (auto func : module.getOps<func::FuncOp>())
-    if (func.isPublic() && !func.isExternal() && failed(FunctionEmitter(func, exports, states, program).run()))
+  // What the module alone calls lies behind what can be called from outside.
+  SmallVector<func::FuncOp> order;
+  for (bool isInternal : {false, true})
+    for (auto func : module.getOps<func::FuncOp>())
+      if (func.isPublic() && !func.isExternal() && func->hasAttr(graph::kInternal) == isInternal)
+        order.push_back(func);
+  DenseMap<StringAttr, uint32_t> functions;
+  for (func::FuncOp func : order)
+    functions.try_emplace(func.getSymNameAttr(), functions.size());
+  for (func::FuncOp func : order)
+    if (failed(FunctionEmitter(func, exports, states, functions, program).run()))
       return failure();
   return program;
 }

@@ -34,7 +34,7 @@ typedef enum eyrie_option_kind {
   EYRIE_OPTION_LEVEL = 1, /* 0 to 3 */
   EYRIE_OPTION_COUNT = 2, /* a number from 0 */
   EYRIE_OPTION_FLAG = 3,  /* "true" or "false" */
-  EYRIE_OPTION_SHAPE = 4, /* "NAME=1x3x224x224"; may be set many times, for different names */
+  EYRIE_OPTION_SHAPE = 4, /* "NAME=1x3x224x224" and more, see its help; may be set many times */
   EYRIE_OPTION_PAIR = 5   /* "NAME=NAME"; may be set many times */
 } eyrie_option_kind_t;
 
@@ -69,8 +69,12 @@ typedef void (*eyrie_progress_t)(void* user, const char* stage, size_t index, si
 EYRIE_COMPILER_API void eyrie_compile_on_progress(eyrie_compile_t* job, eyrie_progress_t progress, void* user);
 /* Do the options fit together (does the target exist, does it know the processor)? eyrie_compile_run asks this too. */
 EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_check(eyrie_compile_t* job);
-/* Compiles the model and writes the module. The output appears whole or not at all: an older file of that name stays
- * if the run fails. */
+/* Makes a model one of the module's functions, which share their weights, and the states that have one name. `function`
+ * may be null: the name is then that of the file without its ending. */
+EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_add(eyrie_compile_t* job, const char* model,
+                                                            const char* function);
+/* Compiles the model, as the function "main", or those that were added if `model` is null, and writes the module. The
+ * output appears whole or not at all: an older file of that name stays if the run fails. */
 EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t* job, const char* model,
                                                             const char* output);
 /* What went wrong, one error a line; after a good run, warnings; often empty. */

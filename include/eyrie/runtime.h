@@ -214,6 +214,7 @@ typedef struct eyrie_module_info {
   uint32_t format_major, format_minor;
   uint64_t file_size;
   uint32_t section_count, function_count, executable_count;
+  uint32_t internal_count; /* functions behind the others: they can be looked at, but not called */
 } eyrie_module_info_t;
 
 typedef struct eyrie_section_info {

@@ -94,6 +94,23 @@ Status CheckFunction(const abi::fb::Function& function, uint32_t symbol_count, u
   return {};
 }
 
+// What is promised of a symbol's sizes.
+Status CheckRanges(const flatbuffers::Vector<const abi::fb::SymbolRange*>* ranges, uint32_t symbol_count) {
+  if (!ranges) return {};
+  if (ranges->size() != symbol_count)
+    return Error(EYRIE_INVALID_ARGUMENT, "%u ranges for %u symbols", ranges->size(), symbol_count);
+  if (symbol_count && !IsAligned(ranges->Data(), alignof(abi::fb::SymbolRange)))
+    return Error(EYRIE_INVALID_ARGUMENT, "the ranges of symbols are not aligned");
+  for (uint32_t i = 0; i < symbol_count; ++i) {
+    const abi::fb::SymbolRange& range = *ranges->Get(i);
+    if (range.least() < 0 || range.most() < range.least() || range.divisor() < 1)
+      return Error(EYRIE_INVALID_ARGUMENT, "symbol %u has a range from %lld to %lld in steps of %lld", i,
+                   static_cast<long long>(range.least()), static_cast<long long>(range.most()),
+                   static_cast<long long>(range.divisor()));
+  }
+  return {};
+}
+
 Status CheckExecutable(const abi::fb::Executable& executable, uint64_t objects_size) {
   if (!InRange(executable.offset(), executable.size(), objects_size) || executable.size() == 0)
     return Error(EYRIE_INVALID_ARGUMENT, "its object does not lie in the objects section");
@@ -118,6 +135,7 @@ Status CheckMetadata(const abi::fb::Module& metadata, size_t metadata_size, size
     return Error(EYRIE_RESOURCE_EXHAUSTED, "%u functions, limit %u", function_count, abi::kMaxFunctions);
   if (global_count > abi::kMaxGlobals)
     return Error(EYRIE_RESOURCE_EXHAUSTED, "%u globals, limit %u", global_count, abi::kMaxGlobals);
+  EYRIE_RETURN_IF_ERROR(CheckRanges(metadata.symbol_ranges(), symbol_count));
   uint64_t code_end = 0, dim_count = 0;
   for (uint32_t i = 0; i < global_count; ++i) {
     const abi::fb::Global& global = *metadata.globals()->Get(i);
@@ -134,6 +152,9 @@ Status CheckMetadata(const abi::fb::Module& metadata, size_t metadata_size, size
     // Vectors may be referred to many times; a small file must not take much memory.
     if (dim_count > metadata_size)
       return Error(EYRIE_RESOURCE_EXHAUSTED, "the metadata describes more dimensions than it can hold");
+    if (i && !function.internal() && metadata.functions()->Get(i - 1)->internal())
+      return Error(EYRIE_INVALID_ARGUMENT, "function '%.100s' lies behind functions that cannot be called",
+                   TextOf(function.name()));
     if (function.code_offset() < code_end)
       return Error(EYRIE_INVALID_ARGUMENT, "function '%.100s': its code overlaps that of another, or is out of order",
                    TextOf(function.name()));

@@ -239,8 +239,8 @@ Status eyrie_instance::BindStates(uint32_t function) {
 
 Status eyrie_instance::Call(uint32_t function, const eyrie_tensor_t* inputs, size_t input_count,
                             eyrie_tensor_t* outputs, size_t output_count, const eyrie_call_options_t& options) {
-  if (function >= module_->functions.size())
-    return Error(EYRIE_NOT_FOUND, "there is no function %u: the module has %zu", function, module_->functions.size());
+  if (function >= module_->public_count)
+    return Error(EYRIE_NOT_FOUND, "there is no function %u: the module has %u", function, module_->public_count);
   // What the last call left, which its caller could still use.
   results_.Release();
   inputs_.Release();

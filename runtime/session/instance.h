@@ -57,6 +57,7 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie::rt::Status Barrier() override;
   eyrie::rt::Status SubmitAndWait() override;
   eyrie::rt::Status Return() override;
+  eyrie::rt::vm::Function FunctionAt(uint32_t function) override { return module_->FunctionAt(function); }
   const char* Message(uint32_t string) override { return module_->String(string); }
   eyrie::rt::Status CheckStop() override { return stop_.Check(); }
 

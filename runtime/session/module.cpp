@@ -18,7 +18,9 @@ eyrie_module::eyrie_module(eyrie_runtime* runtime, const eyrie_module_options_t&
       dims(runtime->allocator),
       dim_symbols(runtime->allocator),
       ranks(runtime->allocator),
+      types(runtime->allocator),
       functions(runtime->allocator),
+      signatures(runtime->allocator),
       states(runtime->allocator),
       state_ranks(runtime->allocator),
       export_specs(runtime->allocator),
@@ -83,6 +85,7 @@ Status eyrie_module::AddValue(const fb::Value& value) {
   // The address of the dimensions is set when all are there.
   EYRIE_RETURN_IF_ERROR(values.Push(info));
   EYRIE_RETURN_IF_ERROR(ranks.Push(session::IsList(info) ? vm::kSequence : rank));
+  EYRIE_RETURN_IF_ERROR(types.Push(value.element_type()));
   for (uint32_t i = 0; i < rank; ++i) {
     const fb::Dim* dim = value.dims()->Get(i);
     const char* symbol = dim->symbol() >= 0 ? TextOf(file.metadata().symbols()->Get(dim->symbol())) : nullptr;
@@ -119,6 +122,7 @@ Status eyrie_module::BuildValues() {
     record.result_count = CountOf(function.results());
     for (uint32_t k = 0; k < record.result_count; ++k) EYRIE_RETURN_IF_ERROR(AddValue(*function.results()->Get(k)));
     EYRIE_RETURN_IF_ERROR(functions.Push(record));
+    if (!function.internal()) public_count = i + 1;
   }
   const auto* globals = file.metadata().globals();
   for (uint32_t i = 0; i < CountOf(globals); ++i) EYRIE_RETURN_IF_ERROR(AddState(*globals->Get(i)));
@@ -126,6 +130,15 @@ Status eyrie_module::BuildValues() {
   for (eyrie_value_info_t& value : values) {
     value.dims = at;
     at += value.rank;
+  }
+  // Results lie behind the arguments, and nothing moves any more.
+  for (uint32_t i = 0; i < functions.size(); ++i) {
+    const session::FunctionRecord& record = functions[i];
+    EYRIE_RETURN_IF_ERROR(
+        signatures.Push({{ranks.data() + record.first_argument, record.argument_count},
+                         {ranks.data() + record.first_result, record.result_count},
+                         {types.data() + record.first_argument, size_t{record.argument_count} + record.result_count},
+                         StatesOf(i)}));
   }
   return {};
 }
@@ -189,6 +202,7 @@ vm::Function eyrie_module::FunctionAt(uint32_t index) const {
   function.list_registers = item.list_registers();
   function.argument_ranks = {ranks.data() + record.first_argument, record.argument_count};
   function.result_ranks = {ranks.data() + record.first_result, record.result_count};
+  function.index = index;
   return function;
 }
 
@@ -204,6 +218,9 @@ const fb::Export& eyrie_module::ExportAt(uint32_t index) const {
 
 const char* eyrie_module::String(uint32_t index) const { return TextOf(file.metadata().strings()->Get(index)); }
 const char* eyrie_module::Export(uint32_t index) const { return export_specs[index].symbol; }
+const char* eyrie_module::Function(uint32_t index) const {
+  return TextOf(file.metadata().functions()->Get(index)->name());
+}
 
 namespace {
 

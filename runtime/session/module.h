@@ -49,7 +49,10 @@ struct eyrie_module final : eyrie::rt::vm::Names {
 
   eyrie::rt::vm::Function FunctionAt(uint32_t index) const;
   eyrie::rt::vm::Program program() const {
-    return {string_count, {export_counts.data(), export_counts.size()}, {state_ranks.data(), state_ranks.size()}};
+    return {string_count,
+            {export_counts.data(), export_counts.size()},
+            {state_ranks.data(), state_ranks.size()},
+            {signatures.data(), signatures.size()}};
   }
   // Bytes of transient memory that a call may take.
   uint64_t transient_limit() const { return options.max_arena_bytes ? options.max_arena_bytes : uint64_t{1} << 40; }
@@ -57,6 +60,7 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   const char* String(uint32_t index) const override;
   const char* Export(uint32_t index) const override;
   const char* Global(uint32_t index) const override { return values[states[index].value].name; }
+  const char* Function(uint32_t index) const override;
   // The states that a function reads or writes.
   std::span<const uint32_t> StatesOf(uint32_t function) const;
 
@@ -68,12 +72,15 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   size_t copy_size = 0;
   eyrie::rt::module::ModuleFile file;
   uint32_t string_count = 0;
+  uint32_t public_count = 0;  // functions that can be called; those behind them are called by code of the module
   eyrie::rt::session::Texts texts;
   eyrie::rt::Array<eyrie_value_info_t> values;
   eyrie::rt::Array<eyrie_dim_t> dims;
   eyrie::rt::Array<int32_t> dim_symbols;  // beside `dims`: the number of the symbol, or -1
   eyrie::rt::Array<uint32_t> ranks;       // beside `values`; vm::kSequence for sequences
+  eyrie::rt::Array<uint8_t> types;        // beside `values`
   eyrie::rt::Array<eyrie::rt::session::FunctionRecord> functions;
+  eyrie::rt::Array<eyrie::rt::vm::Signature> signatures;  // beside `functions`
   eyrie::rt::Array<eyrie::rt::session::StateRecord> states;
   eyrie::rt::Array<uint32_t> state_ranks;  // beside `states`
   eyrie::rt::Array<eyrie::rt::hal::ExportSpec> export_specs;

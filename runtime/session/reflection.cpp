@@ -39,7 +39,8 @@ void eyrie_module_get_info(const eyrie_module_t* module, eyrie_module_info_t* in
   info->format_minor = module->file.header().format_minor;
   info->file_size = module->file.header().file_size;
   info->section_count = module->file.header().section_count;
-  info->function_count = static_cast<uint32_t>(module->functions.size());
+  info->function_count = module->public_count;
+  info->internal_count = static_cast<uint32_t>(module->functions.size()) - module->public_count;
   info->executable_count = CountOf(metadata.executables());
 }
 
@@ -53,7 +54,7 @@ eyrie_status_t eyrie_module_section(const eyrie_module_t* module, uint32_t index
 }
 
 eyrie_status_t eyrie_module_find(const eyrie_module_t* module, const char* name, uint32_t* function) {
-  size_t count = module->functions.size();
+  uint32_t count = module->public_count;
   const auto* list = module->file.metadata().functions();
   if ((!name || !*name) && count == 1) {
     *function = 0;

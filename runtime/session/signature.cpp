@@ -14,6 +14,22 @@ void SymbolSizes::Clear() {
   for (Binding& binding : sizes_) binding.what = nullptr;
 }
 
+Status SymbolSizes::CheckRange(uint32_t symbol, const eyrie_value_info_t& value, const char* what) const {
+  const auto* ranges = module_.file.metadata().symbol_ranges();
+  if (!ranges) return {};
+  const Binding& binding = sizes_[symbol];
+  const abi::fb::SymbolRange& range = *ranges->Get(symbol);
+  if (binding.size >= range.least() && binding.size <= range.most() && binding.size % range.divisor() == 0) return {};
+  char multiple[64] = "";
+  Text text(multiple, sizeof(multiple));
+  if (range.divisor() > 1) text.Print("multiples of %lld ", static_cast<long long>(range.divisor()));
+  return Error(EYRIE_INVALID_ARGUMENT,
+               "dimension '%.60s' is %lld in %s %u '%.100s', but the module was compiled for %sfrom %lld to %lld",
+               module::TextOf(module_.file.metadata().symbols()->Get(symbol)), static_cast<long long>(binding.size),
+               what, binding.index, value.name, multiple, static_cast<long long>(range.least()),
+               static_cast<long long>(range.most()));
+}
+
 Status SymbolSizes::Bind(const char* what, uint32_t index, const eyrie_value_info_t& value,
                          std::span<const int64_t> dims) {
   const int32_t* symbols = module_.dim_symbols.data() + (value.dims - module_.dims.data());
@@ -22,6 +38,7 @@ Status SymbolSizes::Bind(const char* what, uint32_t index, const eyrie_value_inf
     Binding& binding = sizes_[static_cast<uint32_t>(symbols[i])];
     if (!binding.what) {
       binding = {dims[i], what, index};
+      EYRIE_RETURN_IF_ERROR(CheckRange(static_cast<uint32_t>(symbols[i]), value, what));
     } else if (binding.size != dims[i]) {
       return Error(EYRIE_INVALID_ARGUMENT, "dimension '%.60s' is %lld in %s %u, but %lld in %s %u '%.100s'",
                    value.dims[i].symbol, static_cast<long long>(binding.size), binding.what, binding.index,

@@ -16,6 +16,9 @@ class SymbolSizes {
   Status Bind(const char* what, uint32_t index, const eyrie_value_info_t& value, std::span<const int64_t> dims);
 
  private:
+  // Whether the size that is bound is one that the module was compiled for.
+  Status CheckRange(uint32_t symbol, const eyrie_value_info_t& value, const char* what) const;
+
   struct Binding {
     int64_t size;
     const char* what;  // null: not bound

@@ -56,10 +56,10 @@ std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& b
     auto blocks = builder.CreateVector(function.blocks);
     auto plan = fb::CreateMemoryPlan(builder, 0, 64, 128);
     auto states = builder.CreateVector(function.states);
-    functions.push_back(fb::CreateFunction(builder, name, arguments, results,
-                                           static_cast<uint32_t>(bytecode.size() / 4),
-                                           static_cast<uint32_t>(function.code.size()), function.int_registers,
-                                           function.buffer_registers, blocks, plan, function.list_registers, states));
+    functions.push_back(fb::CreateFunction(
+        builder, name, arguments, results, static_cast<uint32_t>(bytecode.size() / 4),
+        static_cast<uint32_t>(function.code.size()), function.int_registers, function.buffer_registers, blocks, plan,
+        function.list_registers, states, function.internal));
     const auto* words = reinterpret_cast<const uint8_t*>(function.code.data());
     bytecode.insert(bytecode.end(), words, words + function.code.size() * 4);
   }
@@ -90,8 +90,10 @@ std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& b
     globals.push_back(fb::CreateGlobal(builder, WriteValue(builder, state.value), 0,
                                        state.order.empty() ? 0 : builder.CreateVector(state.order)));
   auto global_list = builder.CreateVector(globals);
+  flatbuffers::Offset<flatbuffers::Vector<const fb::SymbolRange*>> ranges;
+  if (!module.ranges.empty()) ranges = builder.CreateVectorOfStructs(module.ranges);
   fb::FinishModuleBuffer(builder, fb::CreateModule(builder, producer, 0, symbols, strings, function_list,
-                                                   executable_list, 0, texts, global_list));
+                                                   executable_list, 0, texts, global_list, ranges));
   return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "abi/module_format.h"
+#include "abi/module_generated.h"
 #include "abi/vm_encoding.h"
 
 namespace eyrie::rt::testing {
@@ -38,6 +39,7 @@ struct Function {
   uint32_t int_registers = 16, buffer_registers = 8, list_registers = 4;
   std::vector<uint32_t> code, blocks = {0};
   std::vector<uint32_t> states;
+  bool internal = false;
 
   // Operands as words; lists with their counts.
   Function& Op(abi::VmOp op, std::initializer_list<uint32_t> operands = {});
@@ -71,6 +73,7 @@ struct State {
 
 struct Module {
   std::vector<std::string> symbols, strings, texts;
+  std::vector<abi::fb::SymbolRange> ranges;  // of each symbol, or none
   std::vector<State> states;
   std::vector<Function> functions;
   std::vector<Executable> executables;

@@ -37,6 +37,9 @@ const uint32_t* PrintOperand(char kind, const uint32_t* word, const Names& names
     case 'x':
       text.Print("%s", names.Export(value));
       break;
+    case 'f':
+      text.Print("%s", names.Function(value));
+      break;
     case 'g':
       text.Print("%s", names.Global(value));
       break;

@@ -7,12 +7,13 @@
 
 namespace eyrie::rt::vm {
 
-// Names of a module's strings and exports, for comments.
+// Names of a module's parts, for comments.
 class Names {
  public:
   virtual const char* String(uint32_t index) const = 0;
   virtual const char* Export(uint32_t index) const = 0;
   virtual const char* Global(uint32_t index) const = 0;
+  virtual const char* Function(uint32_t index) const = 0;
 
  protected:
   ~Names() = default;

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "runtime/base/status.h"
+#include "runtime/vm/program.h"
 
 namespace eyrie::rt::vm {
 
@@ -55,6 +56,7 @@ class Host {
   virtual Status Barrier() = 0;
   virtual Status SubmitAndWait() = 0;
   virtual Status Return() = 0;
+  virtual Function FunctionAt(uint32_t function) = 0;
   virtual const char* Message(uint32_t string) = 0;
   // Whether the call should be given up: asked at every backward jump.
   virtual Status CheckStop() = 0;

@@ -63,6 +63,19 @@ Status Interpreter::Prepare(const Program& program, const Function& function) {
 }
 
 Status Interpreter::Run(const Function& function, Host& host) {
+  constexpr uint32_t kNone = ~0u;
+  next_function_ = kNone;
+  EYRIE_RETURN_IF_ERROR(RunOne(function, host));
+  // A tail call only goes forward in the module: this ends.
+  while (next_function_ != kNone) {
+    Function next = host.FunctionAt(next_function_);
+    next_function_ = kNone;
+    EYRIE_RETURN_IF_ERROR(RunOne(next, host));
+  }
+  return {};
+}
+
+Status Interpreter::RunOne(const Function& function, Host& host) {
   integers_.Clear();
   EYRIE_RETURN_IF_ERROR(integers_.Resize(function.int_registers));
   EYRIE_RETURN_IF_ERROR(buffers_.Resize(function.buffer_registers));
@@ -172,6 +185,9 @@ Status Interpreter::Execute(const Function& function, Host& host) {
         break;
       case VmOp::kReturn:
         EYRIE_VM_TRY(host.Return());
+        return {};
+      case VmOp::kCallTail:
+        next_function_ = w[0];
         return {};
       case VmOp::kFail:
         return Error(static_cast<eyrie_code_t>(w[0]), "%s", host.Message(w[1]));

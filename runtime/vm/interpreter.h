@@ -30,6 +30,7 @@ class Interpreter {
   Status Run(const Function& function, Host& host);
 
  private:
+  Status RunOne(const Function& function, Host& host);
   Status Execute(const Function& function, Host& host);
   Status ExecuteList(abi::VmOp op, const uint32_t* operands, Host& host);
 
@@ -40,6 +41,7 @@ class Interpreter {
   Array<int64_t> constants_;
   Array<BindingRef> bindings_;
   ArenaPacker packer_;
+  uint32_t next_function_ = 0;  // of a tail call
 };
 
 }  // namespace eyrie::rt::vm

@@ -18,6 +18,14 @@ struct Function {
   uint32_t list_registers = 0;
   std::span<const uint32_t> argument_ranks;
   std::span<const uint32_t> result_ranks;
+  uint32_t index = 0;  // in the module
+};
+
+// What a tail call compares: the function's arguments, then its results.
+struct Signature {
+  std::span<const uint32_t> argument_ranks, result_ranks;
+  std::span<const uint8_t> types;    // of arguments and results
+  std::span<const uint32_t> states;  // ascending
 };
 
 struct ExportCounts {
@@ -30,6 +38,7 @@ struct Program {
   uint32_t string_count = 0;
   std::span<const ExportCounts> exports;
   std::span<const uint32_t> state_ranks;  // of each global
+  std::span<const Signature> functions;
 };
 
 }  // namespace eyrie::rt::vm

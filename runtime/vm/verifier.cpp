@@ -1,5 +1,7 @@
 #include "runtime/vm/verifier.h"
 
+#include <algorithm>
+
 #include "abi/element_types.h"
 #include "abi/module_format.h"
 #include "abi/vm_encoding.h"
@@ -108,6 +110,9 @@ class FunctionVerifier {
         case 'g':
           EYRIE_RETURN_IF_ERROR(CheckIndex("global", value, program_.state_ranks.size()));
           break;
+        case 'f':
+          EYRIE_RETURN_IF_ERROR(CheckIndex("function", value, program_.functions.size()));
+          break;
         case 'e':
           EYRIE_RETURN_IF_ERROR(CheckElementType(info.op, value));
           break;
@@ -185,6 +190,8 @@ class FunctionVerifier {
         if (list_size != function_.result_ranks[word[1]])
           return Bad("sizes given for a result", list_size, function_.result_ranks[word[1]]);
         return {};
+      case VmOp::kCallTail:
+        return CheckTail(word[0]);
       case VmOp::kGlobalDim:
         return CheckIndex("dimension", word[2], program_.state_ranks[word[1]]);
       case VmOp::kGlobalStore:
@@ -209,6 +216,20 @@ class FunctionVerifier {
       default:
         return {};
     }
+  }
+
+  // Only forward, so that a call ends; the caller's tensors, symbols and states were bound for the signature of this
+  // one.
+  Status CheckTail(uint32_t index) const {
+    if (index <= function_.index) return Bad("a tail call goes back to function", index, function_.index);
+    const Signature &from = program_.functions[function_.index], &to = program_.functions[index];
+    auto equal = [](auto a, auto b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); };
+    if (!equal(from.argument_ranks, to.argument_ranks) || !equal(from.result_ranks, to.result_ranks) ||
+        !equal(from.types, to.types))
+      return Bad("a tail call of a function with another signature");
+    if (!std::includes(from.states.begin(), from.states.end(), to.states.begin(), to.states.end()))
+      return Bad("a tail call of a function with states that this one has not");
+    return {};
   }
 
   Status CheckCode(uint32_t code) const {

@@ -14,6 +14,7 @@ using abi::VmOp;
 const uint32_t kRanks[] = {2}, kSequences[] = {kSequence};
 const ExportCounts kExports[] = {{2, 3}};
 const uint32_t kStates[] = {3};
+const uint8_t kTypes[] = {EYRIE_F32, EYRIE_F32};
 
 struct Sample {
   std::vector<uint32_t> code, blocks = {0};
@@ -29,7 +30,11 @@ struct Sample {
     function.argument_ranks = function.result_ranks = {takes_sequence ? kSequences : kRanks, 1};
     return function;
   }
-  Status Check() const { return Verify({1, {kExports, 1}, {kStates, 1}}, Get()); }
+  Status Check() const {
+    const Signature signature = {Get().argument_ranks, Get().result_ranks, kTypes, {}};
+    const Signature functions[] = {signature, signature};
+    return Verify({1, {kExports, 1}, {kStates, 1}, functions}, Get());
+  }
 };
 
 struct Operand {
@@ -65,6 +70,9 @@ Sample MakeSample(const abi::VmOpInfo& info, std::vector<Operand>* operands) {
       case 'x':
       case 'g':
         push(0, 1);
+        break;
+      case 'f':  // behind the sample, which is function 0
+        push(1, 2);
         break;
       case 'e':
         push(EYRIE_F32, 49);

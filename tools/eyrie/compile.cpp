@@ -22,12 +22,15 @@ using Json = nlohmann::ordered_json;
 constexpr char kExamples[] =
     "  eyrie compile model.onnx -o model.eyr\n"
     "  eyrie compile model.onnx -o model.eyr --shape x=1x3x224x224 --time\n"
+    "  eyrie compile model.onnx -o model.eyr --shape batch=1..64 --shape length=64..512:64\n"
+    "  eyrie compile prefill.onnx decode=step.onnx -o decoder.eyr\n"
     "  eyrie compile model.onnx -o model.eyr --cpu=x86-64-v3\n"
     "  eyrie compile model.onnx -o - --stop-after graph\n"
     "  eyrie compile model.onnx -o model.eyr --dump-dir stages";
 
 struct CompileFlags {
-  std::string model, output;
+  std::vector<std::string> models;  // FILE or NAME=FILE
+  std::string output;
   std::vector<std::pair<std::string, std::string>> options;  // of the compiler's table, as given
   bool json = false;
 };
@@ -43,18 +46,44 @@ std::string TemporaryFolder() {
   return folder != nullptr && *folder != 0 ? folder : "/tmp";
 }
 
+// The function's name, if one is given, and the file. A file's own name may contain '='.
+std::pair<std::string, std::string> SplitModel(const std::string& text) {
+  size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || text.find('/') < equals || access(text.c_str(), F_OK) == 0)
+    return {"", text};
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+void CheckModel(const std::string& path, const std::string& output) {
+  struct stat model, other;
+  if (stat(path.c_str(), &model) != 0) Fail("cannot read '" + path + "': " + std::strerror(errno));
+  if (S_ISDIR(model.st_mode)) Fail("cannot read '" + path + "': it is a directory");
+  if (!S_ISREG(model.st_mode)) Fail("cannot read '" + path + "': it is not a regular file");
+  if (access(path.c_str(), R_OK) != 0) Fail("cannot read '" + path + "': " + std::strerror(errno));
+  if (output == "-" || stat(output.c_str(), &other) != 0) return;
+  if (model.st_dev == other.st_dev && model.st_ino == other.st_ino)
+    Fail("cannot write '" + output + "': it is the model itself");
+}
+
 void CheckPaths(const CompileFlags& flags) {
-  struct stat model, output;
-  if (stat(flags.model.c_str(), &model) != 0) Fail("cannot read '" + flags.model + "': " + std::strerror(errno));
-  if (S_ISDIR(model.st_mode)) Fail("cannot read '" + flags.model + "': it is a directory");
-  if (!S_ISREG(model.st_mode)) Fail("cannot read '" + flags.model + "': it is not a regular file");
-  if (access(flags.model.c_str(), R_OK) != 0) Fail("cannot read '" + flags.model + "': " + std::strerror(errno));
+  for (const std::string& model : flags.models) CheckModel(SplitModel(model).second, flags.output);
+  struct stat output;
   if (flags.output == "-" || stat(flags.output.c_str(), &output) != 0) return;
   std::string problem = "cannot write '" + flags.output + "': ";
   if (S_ISDIR(output.st_mode)) Fail(problem + "it is a directory");
   if (!S_ISREG(output.st_mode)) Fail(problem + "it is not a regular file");
-  if (model.st_dev == output.st_dev && model.st_ino == output.st_ino) Fail(problem + "it is the model itself");
   if (access(flags.output.c_str(), W_OK) != 0) Fail(problem + std::strerror(errno));
+}
+
+// A single model without a name is the function "main".
+eyrie_compile_result_t AddModels(const CompilerLibrary& api, eyrie_compile_t* job, const CompileFlags& flags) {
+  if (flags.models.size() == 1 && SplitModel(flags.models[0]).first.empty()) return EYRIE_COMPILE_OK;
+  for (const std::string& model : flags.models) {
+    auto [name, path] = SplitModel(model);
+    eyrie_compile_result_t result = api.compile_add(job, path.c_str(), name.empty() ? nullptr : name.c_str());
+    if (result != EYRIE_COMPILE_OK) return result;
+  }
+  return EYRIE_COMPILE_OK;
 }
 
 struct Progress {
@@ -78,10 +107,12 @@ int Work(const CompilerLibrary& api, const CompileFlags& flags, const std::strin
     result = api.compile_set(job, name.c_str(), value.c_str());
     if (result != EYRIE_COMPILE_OK) break;
   }
+  if (result == EYRIE_COMPILE_OK) result = AddModels(api, job, flags);
+  bool is_plain = flags.models.size() == 1 && SplitModel(flags.models[0]).first.empty();
   Progress progress{report, isatty(terminal) ? terminal : -1};
   if (result == EYRIE_COMPILE_OK) {
     api.compile_on_progress(job, ShowProgress, &progress);
-    result = api.compile_run(job, flags.model.c_str(), output.c_str());
+    result = api.compile_run(job, is_plain ? flags.models[0].c_str() : nullptr, output.c_str());
     if (progress.terminal >= 0) dprintf(progress.terminal, "\r\033[K");
   }
   report->Message(api.compile_message(job));
@@ -111,7 +142,9 @@ std::string WriteReproducer(const CompileFlags& flags, const WorkerOutcome& outc
   char folder[4096];
   std::string text = "# eyrie " EYRIE_VERSION ", stage '" + outcome.stage + "', signal " +
                      std::to_string(outcome.signal) + "\ncd " + Quoted(getcwd(folder, sizeof(folder)) ? folder : ".") +
-                     "\neyrie compile " + Quoted(flags.model) + " -o " + Quoted(flags.output);
+                     "\neyrie compile";
+  for (const std::string& model : flags.models) text += " " + Quoted(model);
+  text += " -o " + Quoted(flags.output);
   for (const auto& [name, value] : flags.options) text += " " + Quoted("--" + name + "=" + value);
   text += "\n\n# What it said:\n" + outcome.talk;
   npy::OutputFile file;
@@ -220,8 +253,10 @@ int CompileMain(const std::vector<std::string>& arguments) {
   std::map<std::string, bool> switches;
   CLI::App app;
   std::string examples = kExamples + StagesText(api);
-  DescribeCommand(&app, "compile", "Compiles a model (.onnx) into a module (.eyr).", examples.c_str());
-  app.add_option("MODEL", flags.model, "The model file")->required();
+  DescribeCommand(&app, "compile", "Compiles a model (.onnx), or several, into a module (.eyr).", examples.c_str());
+  app.add_option("MODEL", flags.models,
+                 "The model file. Several become functions of one module, named like their files or by NAME=FILE")
+      ->required();
   app.add_option("-o,--output", flags.output, "The module file to write; - for standard output")
       ->required()
       ->type_name("FILE");
@@ -237,6 +272,7 @@ int CompileMain(const std::vector<std::string>& arguments) {
   eyrie_compile_result_t result = probe == nullptr ? EYRIE_COMPILE_FAILED : EYRIE_COMPILE_OK;
   for (size_t i = 0; result == EYRIE_COMPILE_OK && i < flags.options.size(); ++i)
     result = api.compile_set(probe, flags.options[i].first.c_str(), flags.options[i].second.c_str());
+  if (result == EYRIE_COMPILE_OK) result = AddModels(api, probe, flags);
   if (result == EYRIE_COMPILE_OK) result = api.compile_check(probe);
   if (result != EYRIE_COMPILE_OK)
     throw Failure{result, probe == nullptr ? "not enough memory" : api.compile_message(probe)};

@@ -49,6 +49,7 @@ CompilerLibrary LoadCompilerLibrary() {
   EYRIE_BIND(compile_set);
   EYRIE_BIND(compile_check);
   EYRIE_BIND(compile_on_progress);
+  EYRIE_BIND(compile_add);
   EYRIE_BIND(compile_run);
   EYRIE_BIND(compile_message);
   EYRIE_BIND(compile_report);

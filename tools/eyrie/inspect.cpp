@@ -73,7 +73,9 @@ Facts Collect(const Module& module, const InspectFlags& flags) {
   if (!flags.function.empty()) {
     indices.push_back(module.Find(flags.function).index);
   } else {
-    for (uint32_t i = 0; i < facts.info.function_count; ++i) indices.push_back(i);
+    // With the code also that of functions which only the module calls.
+    uint32_t count = facts.info.function_count + (flags.vm ? facts.info.internal_count : 0);
+    for (uint32_t i = 0; i < count; ++i) indices.push_back(i);
   }
   for (uint32_t index : indices) {
     FunctionFacts function{module.At(index), {}, {}, {}};

@@ -28,7 +28,8 @@ class RuntimeOptions(ctypes.Structure):
 class ModuleInfo(ctypes.Structure):
     _fields_ = [("producer", c_char_p), ("target", c_char_p), ("source", c_char_p), ("format_major", c_uint32),
                 ("format_minor", c_uint32), ("file_size", c_uint64), ("section_count", c_uint32),
-                ("function_count", c_uint32), ("executable_count", c_uint32)]
+                ("function_count", c_uint32), ("executable_count", c_uint32),
+                ("internal_count", c_uint32)]
 
 
 class FunctionInfo(ctypes.Structure):

@@ -4,19 +4,37 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/StringRef.h"
 #include <cstdint>
+#include <limits>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace eyrie::import::onnx {
 
+/// What is said of an open dimension that has a name (`--shape batch=1..64`): its sizes are multiples of `divisor` from
+/// `least` to `most`. `values` are sizes that are worth code of their own (`--shape batch=1,8,64`).
+struct SymbolRange {
+  std::string name;
+  int64_t least = 0, most = std::numeric_limits<int64_t>::max(), divisor = 1;
+  std::vector<int64_t> values;
+  bool isPromise() const { return least > 0 || most < std::numeric_limits<int64_t>::max() || divisor > 1; }
+};
+
 struct ImportOptions {
   /// Sizes of inputs by name (`--shape NAME=1x3x224x224`). They replace what the file leaves open; a name that two
   /// inputs share for a dimension takes the size everywhere.
+  /// Or one size of such a name itself, if no input has it.
   std::vector<std::pair<std::string, std::vector<int64_t>>> shapes;
+  std::vector<SymbolRange> ranges;
   /// Inputs and the outputs that are their values in the next call (`--state IN=OUT`): states of the module, which it
   /// keeps. A `*`, at most one on each side, stands for the same text on both.
   std::vector<std::pair<std::string, std::string>> states;
+  /// The strings of models before this one in the module: theirs are numbered behind them.
+  std::vector<std::string> texts;
+  /// If not null, names in `shapes`, `ranges` and `states` (the input) that the model has not are no errors, because
+  /// another one of the module may have them; those that it has are added.
+  std::set<std::string> *found = nullptr;
 };
 
 /// Imports the model at `path`: one module with a public `@main` and a `graph.global` for each weight that is used.

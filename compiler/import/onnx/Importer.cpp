@@ -16,7 +16,10 @@ namespace eyrie::import::onnx {
 Importer::Importer(MLIRContext &context, const Model &model, std::shared_ptr<llvm::MemoryBuffer> file, StringRef path,
                    const ImportOptions &options, Errors &errors)
     : context(context), model(model), files(path), source{&context, files, texts, std::move(file)}, options(options),
-      errors(errors), builder(&context) {}
+      errors(errors), builder(&context) {
+  for (const std::string &text : options.texts)
+    texts.idOf(text);
+}
 
 static StringRef plainDomain(StringRef domain) { return domain == "ai.onnx" ? StringRef() : domain; }
 

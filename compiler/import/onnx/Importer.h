@@ -129,6 +129,7 @@ private:
   void settleOutput(const ValueInfo &output, Slot &slot);
   void addResults(const Graph &graph, ArrayRef<Slot> results);
   void addChecks();
+  void addRanges();
   // States.cpp
   void addStates(const Graph &graph, ArrayRef<Slot> results);
   void addState(unsigned argument, unsigned result, StringRef output, ArrayRef<Slot> results,

@@ -1,10 +1,13 @@
 // Arguments and results of @main: types, symbolic dimensions, names.
+#include "compiler/graph/Graph.h"
 #include "compiler/import/onnx/Importer.h"
 #include "compiler/import/onnx/Text.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/EquivalenceClasses.h"
+#include <map>
+#include <numeric>
 
 using namespace mlir;
 using eyrie::ops::Dim;
@@ -40,21 +43,71 @@ static bool isSymbol(const Dimension &dim) {
          !dim.name.contains('\0');
 }
 
+static std::string listSymbols(const Graph &graph) {
+  std::string names;
+  llvm::StringSet<> seen;
+  for (const ValueInfo &info : graph.inputs)
+    for (const Dimension &dim : info.dims)
+      if (isSymbol(dim) && seen.insert(dim.name).second)
+        names += (names.empty() ? "; its open dimensions are " : ", ") + quote(dim.name);
+  return names.empty() ? "; none of its open dimensions has a name" : names;
+}
+
+static bool hasSymbol(const Graph &graph, StringRef name) {
+  return llvm::any_of(graph.inputs, [&](const ValueInfo &info) {
+    return llvm::any_of(info.dims, [&](const Dimension &dim) { return isSymbol(dim) && dim.name == name; });
+  });
+}
+
+/// Ranges are for names of open dimensions.
+static bool checkRanges(const Graph &graph, const ImportOptions &options, Errors &errors) {
+  bool isGood = true;
+  for (const SymbolRange &range : options.ranges) {
+    if (hasSymbol(graph, range.name)) {
+      if (options.found)
+        options.found->insert(range.name);
+      continue;
+    }
+    if (options.found)
+      continue;
+    bool isInput = llvm::any_of(graph.inputs, [&](const ValueInfo &info) { return info.name == range.name; });
+    errors.add("--shape " + printable(range.name) + ": " +
+               (isInput ? "a range or list of sizes is given for an open dimension, not for an input"
+                        : "the model has no open dimension of this name") +
+               listSymbols(graph));
+    isGood = false;
+  }
+  return isGood;
+}
+
 /// Sizes from `options` for the names that inputs give to their dimensions.
 static bool findFixedSymbols(const Graph &graph, const ImportOptions &options, Errors &errors,
                              llvm::StringMap<int64_t> &fixed) {
   bool isGood = true;
+  for (const SymbolRange &range : options.ranges)
+    if (range.least == range.most)
+      fixed[range.name] = range.least;
   for (auto &[name, sizes] : options.shapes) {
     auto input = llvm::find_if(graph.inputs, [&](const ValueInfo &info) { return info.name == name; });
     auto fail = [&](const std::string &text) {
       errors.add("--shape " + printable(name) + "=" + showDims(sizes) + ": " + text);
       isGood = false;
     };
+    bool isName = input == graph.inputs.end() && sizes.size() == 1 && hasSymbol(graph, name);
+    if (options.found && (isName || input != graph.inputs.end()))
+      options.found->insert(name);
+    if (isName) {
+      if (auto [it, isNew] = fixed.try_emplace(name, sizes.front()); !isNew && it->second != sizes.front())
+        fail("the dimension is " + std::to_string(it->second) + " elsewhere");
+      continue;
+    }
     if (input == graph.inputs.end()) {
+      if (options.found)
+        continue;
       std::string names;
       for (const ValueInfo &info : graph.inputs)
         names += (names.empty() ? "" : ", ") + quote(info.name);
-      fail("the model has no such input; its inputs are " + names);
+      fail("the model has no such input; its inputs are " + names + (sizes.size() == 1 ? listSymbols(graph) : ""));
       continue;
     }
     if (!input->hasShape)
@@ -85,7 +138,8 @@ static const std::vector<int64_t> *findShape(const ImportOptions &options, Strin
 
 bool Importer::addArguments(const Graph &graph, Scope &scope) {
   llvm::StringMap<int64_t> fixed;
-  bool isGood = findFixedSymbols(graph, options, errors, fixed);
+  bool isGood = checkRanges(graph, options, errors);
+  isGood &= findFixedSymbols(graph, options, errors, fixed);
   llvm::DenseSet<StringRef> names;
   for (const ValueInfo &input : graph.inputs) {
     auto fail = [&](const std::string &text) {
@@ -183,7 +237,8 @@ bool Importer::addArgument(const ValueInfo &input, const llvm::StringMap<int64_t
     // The library's own symbols begin with '%'.
     if (key.front() == '%' || name.empty())
       key = "'" + key + "'";
-    tensor.shape[i] = dims.symbol(key, 0);
+    auto range = llvm::find_if(options.ranges, [&](const SymbolRange &each) { return dim.name == each.name; });
+    tensor.shape[i] = dims.symbol(key, range == options.ranges.end() || name.empty() ? 0 : range->least);
     bool isNew = llvm::none_of(argumentSymbols, [&](auto &pair) { return pair.first == tensor.shape[i]; });
     if (isNew) {
       argumentSymbols.emplace_back(tensor.shape[i], name);
@@ -306,6 +361,30 @@ void Importer::addChecks() {
     check(assumption, /*orOne=*/true);
 }
 
+/// What is promised of sizes, under the names that dimensions have in the end: [least, most, divisor]. Dimensions that
+/// must be equal have one name, and keep both promises.
+void Importer::addRanges() {
+  std::map<std::string, SymbolRange> kept;
+  for (auto &[symbol, name] : argumentSymbols)
+    for (const SymbolRange &range : options.ranges) {
+      if (!range.isPromise() || symbol.str() != printable(range.name) || name.empty())
+        continue;
+      auto [known, isNew] = kept.try_emplace(name, range);
+      SymbolRange &both = known->second;
+      both.divisor = std::lcm(both.divisor, range.divisor);
+      both.least = llvm::divideCeil(std::max(both.least, range.least), both.divisor) * both.divisor;
+      both.most = std::min(both.most, range.most) / both.divisor * both.divisor;
+      if (both.most < both.least)
+        errors.add("--shape " + printable(range.name) + ": the dimension must equal " + quote(both.name) +
+                   ", but no size is in the ranges of both");
+    }
+  NamedAttrList ranges;
+  for (auto &[name, range] : kept)
+    ranges.set(name, builder.getDenseI64ArrayAttr({range.least, range.most, range.divisor}));
+  if (!ranges.empty())
+    (*module)->setAttr(graph::kSymbolRanges, ranges.getDictionary(&context));
+}
+
 DictionaryAttr Importer::describeValue(StringRef name, const Slot &value) {
   NamedAttrList attributes;
   attributes.append("eyrie.name", builder.getStringAttr(name));
@@ -362,6 +441,7 @@ void Importer::addResults(const Graph &graph, ArrayRef<Slot> results) {
   for (auto [i, argument] : llvm::enumerate(arguments))
     main.setArgAttrs(i, describeValue(argument.first, argument.second));
   addStates(graph, results);
+  addRanges();
   if (SmallVector<StringRef> all(texts.all()); !all.empty())
     (*module)->setAttr("eyrie.texts", builder.getStrArrayAttr(all));
 }

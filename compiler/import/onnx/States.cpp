@@ -78,7 +78,9 @@ void Importer::addStates(const Graph &graph, ArrayRef<Slot> results) {
       else
         addState(number, found - graph.outputs.begin(), wanted, results, fail);
     }
-    if (!isUsed)
+    if (isUsed && options.found)
+      options.found->insert(pair.first);
+    if (!isUsed && !options.found)
       fail("the model has no such input; its inputs are " +
            list(llvm::map_range(arguments, [](const auto &argument) { return StringRef(argument.first); })));
   }

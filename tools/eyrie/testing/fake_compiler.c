@@ -48,6 +48,11 @@ eyrie_compile_result_t eyrie_compile_check(eyrie_compile_t* job) {
   return EYRIE_COMPILE_USAGE;
 }
 
+eyrie_compile_result_t eyrie_compile_add(eyrie_compile_t* job, const char* model, const char* function) {
+  (void)job, (void)model, (void)function;
+  return EYRIE_COMPILE_OK;
+}
+
 void eyrie_compile_on_progress(eyrie_compile_t* job, eyrie_progress_t progress, void* user) {
   job->progress = progress;
   job->user = user;

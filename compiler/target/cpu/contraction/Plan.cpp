@@ -155,7 +155,7 @@ void Planner::chooseTile() {
     plan.tileRows = most;
     // Each tile is code of its own. A product reads its weights once for few rows, so waste shows there; a convolution
     // seldom has few.
-    static constexpr int64_t ofProducts[] = {1, 2, 4, 6, 8}, ofOthers[] = {2, 6};
+    static constexpr int64_t ofProducts[] = {1, 2, 3, 4, 6, 8}, ofOthers[] = {2, 6};
     for (int64_t tail : plan.reductions.size() == 1 ? ArrayRef(ofProducts) : ArrayRef(ofOthers))
       if (tail < most - 1)
         plan.rowTails.push_back(tail);
