@@ -34,6 +34,7 @@ private:
   flatbuffers::Offset<fb::MemoryPlan> addMemoryPlan(func::FuncOp func);
   FailureOr<flatbuffers::Offset<fb::Executable>> addExecutable(graph::ExecutableOp executable, uint64_t &offset);
   void collectNodes();
+  flatbuffers::Offset<fb::SourceMap> addSourceMap();
   String string(StringRef text) { return builder.CreateString(text.data(), text.size()); }
   std::vector<String> strings(llvm::iterator_range<const std::string *> texts);
   int32_t getSymbol(StringRef name);
@@ -235,8 +236,23 @@ std::vector<MetadataBuilder::String> MetadataBuilder::strings(llvm::iterator_ran
   return result;
 }
 
+flatbuffers::Offset<fb::SourceMap> MetadataBuilder::addSourceMap() {
+  if (program.origins.empty())
+    return {};
+  const std::string *first = program.nodes.data();
+  auto names = strings(llvm::make_range(first, first + program.nodes.size()));
+  std::vector<uint32_t> words, numbers;
+  for (const vm::Origin &origin : program.origins) {
+    words.push_back(origin.word);
+    numbers.push_back(origin.node);
+  }
+  return fb::CreateSourceMap(builder, builder.CreateVector(names), builder.CreateVector(words),
+                             builder.CreateVector(numbers));
+}
+
 FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
-  collectNodes();
+  if (!options.strip)
+    collectNodes();
   std::vector<flatbuffers::Offset<fb::Function>> functions;
   for (const vm::Function &function : program.functions) {
     auto added = addFunction(function);
@@ -275,10 +291,13 @@ FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
       ranges.push_back(range ? fb::SymbolRange(range[0], range[1], range[2]) : fb::SymbolRange(0, INT64_MAX, 1));
     }
   auto rangeList = ranges.empty() ? 0 : builder.CreateVectorOfStructs(ranges);
+  flatbuffers::Offset<fb::SourceMap> sourceMap;
+  if (!options.strip)
+    sourceMap = addSourceMap();
   auto root = fb::CreateModule(
       builder, string("eyrie " EYRIE_VERSION), string(options.target), builder.CreateVector(symbolNames),
       builder.CreateVector(messages), builder.CreateVector(functions), builder.CreateVector(executables),
-      string(options.source), builder.CreateVector(texts), builder.CreateVector(globals), rangeList);
+      string(options.source), builder.CreateVector(texts), builder.CreateVector(globals), rangeList, sourceMap);
   fb::FinishModuleBuffer(builder, root);
   auto *data = reinterpret_cast<const char *>(builder.GetBufferPointer());
   return SmallVector<char, 0>(data, data + builder.GetSize());

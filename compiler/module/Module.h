@@ -9,6 +9,7 @@ namespace eyrie::module {
 struct WriteOptions {
   std::string target; // for people: "cpu, x86-64-v4"
   std::string source; // for people: the model's name
+  bool strip = false; // leaves out which nodes of the model the code comes from
 };
 
 /// Writes the module's functions, executables and weights to `os`. Needs what `target-compile-executables` and

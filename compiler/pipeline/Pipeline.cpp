@@ -157,7 +157,7 @@ private:
     std::string source;
     for (const ModelFile &model : models)
       source += (source.empty() ? "" : ", ") + llvm::sys::path::filename(model.path).str();
-    module::WriteOptions write{.target = options.target + ", " + options.cpu, .source = source};
+    module::WriteOptions write{.target = options.target + ", " + options.cpu, .source = source, .strip = options.strip};
     return module::writeModule(*module, outputPath, write);
   }
 

@@ -20,6 +20,8 @@ struct CompileOptions {
   /// Threads to compile with; 0 is one per processor. The output does not depend on it.
   unsigned jobs = 0;
   std::string target = "cpu";
+  /// Leaves the names of the model's nodes out of the module, which only errors and tools show.
+  bool strip = false;
   /// The stage after which to stop and write the IR as text to the output; empty: none.
   std::string stopAfter;
   /// A folder for the IR after every stage; empty: none.

@@ -12,6 +12,8 @@ struct Instruction {
   /// The operand words after the opcode, as in abi/vm_encoding.h, but with virtual registers for registers and labels
   /// for blocks.
   llvm::SmallVector<uint32_t, 8> words;
+  /// The node that it comes from: i is Program::nodes[i - 1], 0 none.
+  uint32_t node = 0;
 };
 
 /// The instructions of an if or a loop, from the first that is in it to the last, which ends a block. What follows

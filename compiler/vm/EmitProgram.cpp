@@ -4,9 +4,13 @@
 // op of the function's body (not of a branch) that needs them.
 #include "abi/element_types.h"
 #include "compiler/graph/ElementTypes.h"
+#include "compiler/stream/HostValues.h"
 #include "compiler/stream/Stream.h"
 #include "compiler/vm/Code.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace eyrie;
@@ -90,12 +94,52 @@ abi::ElementType getLoadType(Type type) {
   return abi::ElementType::kInvalid;
 }
 
+/// Numbers the nodes of locations; fills Program::nodes.
+class Nodes {
+public:
+  explicit Nodes(Program &program) : program(program) {}
+  /// What has the location of the whole function comes from no node.
+  uint32_t number(Location loc, func::FuncOp func) {
+    if (loc == func.getLoc())
+      return 0;
+    auto [entry, isNew] = known.try_emplace(loc, 0);
+    if (isNew)
+      entry->second = numberOfText(getText(loc));
+    return entry->second;
+  }
+
+private:
+  /// Not a hundred names of a large fusion.
+  static constexpr size_t kMaxNames = 8;
+
+  static std::string getText(Location loc) {
+    SmallVector<StringRef> names = stream::getNodeNames(loc);
+    size_t shown = std::min(names.size(), kMaxNames);
+    std::string text = llvm::join(ArrayRef(names).take_front(shown), ", ");
+    if (shown < names.size())
+      text += " and " + std::to_string(names.size() - shown) + " more";
+    return text;
+  }
+  uint32_t numberOfText(const std::string &text) {
+    if (text.empty())
+      return 0;
+    auto [entry, isNew] = numbers.try_emplace(text, program.nodes.size() + 1);
+    if (isNew)
+      program.nodes.push_back(text);
+    return entry->second;
+  }
+
+  Program &program;
+  DenseMap<Location, uint32_t> known;
+  llvm::StringMap<uint32_t> numbers;
+};
+
 class FunctionEmitter {
 public:
   FunctionEmitter(func::FuncOp func, const DenseMap<StringAttr, uint32_t> &exports,
                   const llvm::SetVector<StringAttr> &states, const DenseMap<StringAttr, uint32_t> &functions,
-                  Program &program)
-      : func(func), exports(exports), states(states), functions(functions), program(program) {}
+                  Nodes &nodes, Program &program)
+      : func(func), exports(exports), states(states), functions(functions), nodes(nodes), program(program) {}
 
   LogicalResult run() {
     startBlock(newLabel());
@@ -105,6 +149,7 @@ public:
       if (isList(argument) && !argument.use_empty())
         emit(VmOp::kListArg, {defineList(argument), stream::getArgumentNumber(func, argument.getArgNumber())});
     for (Operation &op : body) {
+      node = nodes.number(op.getLoc(), func);
       makeConstants(&op);
       if (failed(emitOp(&op)))
         return failure();
@@ -118,6 +163,7 @@ public:
 private:
   void emitGuards();
   LogicalResult emitOp(Operation *op);
+  LogicalResult emitKnownOp(Operation *op);
   LogicalResult emitArith(Operation *op);
   LogicalResult emitCast(Operation *op);
   LogicalResult emitIf(scf::IfOp op);
@@ -138,7 +184,7 @@ private:
     code.blockStarts.push_back(code.instructions.size());
   }
   void emit(VmOp op, ArrayRef<uint32_t> words) {
-    code.instructions.push_back({op, SmallVector<uint32_t, 8>(words.begin(), words.end())});
+    code.instructions.push_back({op, SmallVector<uint32_t, 8>(words.begin(), words.end()), node});
   }
   uint32_t constant(int64_t value) {
     auto [entry, isNew] = constants.try_emplace(value, code.numInts);
@@ -203,7 +249,9 @@ private:
   const DenseMap<StringAttr, uint32_t> &exports;
   const llvm::SetVector<StringAttr> &states;
   const DenseMap<StringAttr, uint32_t> &functions;
+  Nodes &nodes;
   Program &program;
+  uint32_t node = 0; // of the op that is emitted
   Code code;
   DenseMap<Value, uint32_t> registers; // of any kind
   std::map<int64_t, uint32_t> constants;
@@ -452,6 +500,11 @@ LogicalResult FunctionEmitter::emitList(Operation *op) {
 }
 
 LogicalResult FunctionEmitter::emitOp(Operation *op) {
+  llvm::SaveAndRestore restoreNode(node, nodes.number(op->getLoc(), func));
+  return emitKnownOp(op);
+}
+
+LogicalResult FunctionEmitter::emitKnownOp(Operation *op) {
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](stream::ImportOp op) {
         unsigned argument = cast<BlockArgument>(op.getSource()).getArgNumber();
@@ -589,6 +642,7 @@ FailureOr<Program> vm::emitProgram(ModuleOp module) {
   for (auto executable : module.getOps<graph::ExecutableOp>())
     exports.try_emplace(executable.getSymNameAttr(), exports.size());
   Program program;
+  Nodes nodes(program);
   llvm::SetVector<StringAttr> states = stream::getStates(module);
   // What the module alone calls lies behind what can be called from outside.
   SmallVector<func::FuncOp> order;
@@ -600,7 +654,7 @@ FailureOr<Program> vm::emitProgram(ModuleOp module) {
   for (func::FuncOp func : order)
     functions.try_emplace(func.getSymNameAttr(), functions.size());
   for (func::FuncOp func : order)
-    if (failed(FunctionEmitter(func, exports, states, functions, program).run()))
+    if (failed(FunctionEmitter(func, exports, states, functions, nodes, program).run()))
       return failure();
   return program;
 }

@@ -167,7 +167,7 @@ void vm::insertDrops(Code &code) {
       lifetimes.extend(span);
     for (auto [reg, end] : llvm::enumerate(lifetimes.last))
       if (lifetimes.first[reg] != kNever && owns(reg))
-        dropsBehind[end].push_back({drop, {uint32_t(reg)}});
+        dropsBehind[end].push_back({drop, {uint32_t(reg)}, code.instructions[end].node});
   };
   dropLast(kBanks[1], VmOp::kBufDrop, [&](uint32_t reg) { return code.ownsBlock[reg]; });
   dropLast(kBanks[2], VmOp::kListDrop, [](uint32_t) { return true; });
@@ -220,6 +220,8 @@ bool vm::encode(Code code, llvm::StringRef name, Program &program) {
     uint32_t length = instruction.words.size() + 1;
     if (length > abi::kMaxVmInstructionWords)
       return false;
+    if (instruction.node != (program.origins.empty() ? 0 : program.origins.back().node))
+      program.origins.push_back({uint32_t(program.code.size()), instruction.node});
     program.code.push_back(abi::MakeVmHeader(instruction.op, length));
     program.code.insert(program.code.end(), instruction.words.begin(), instruction.words.end());
   }

@@ -15,10 +15,17 @@ struct Function {
   std::vector<uint32_t> blocks; // word offsets from codeOffset
 };
 
+/// From this word of Program::code to the next such entry: Program::nodes[node - 1], or no node for 0.
+struct Origin {
+  uint32_t word, node;
+};
+
 struct Program {
   std::vector<uint32_t> code;
   std::vector<Function> functions;  // public ones of the module, in its order
   std::vector<std::string> strings; // messages
+  std::vector<std::string> nodes;   // names of the model's nodes, those of one op as one text; distinct
+  std::vector<Origin> origins;      // by ascending word
 };
 
 /// Emits the module's functions. Needs `stream-pipeline` and `vm-pipeline`; reads only. Exports are numbered by the

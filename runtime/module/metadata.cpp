@@ -125,6 +125,26 @@ Status CheckExecutable(const abi::fb::Executable& executable, uint64_t objects_s
   return {};
 }
 
+// Nothing but errors and tools depends on it, yet a wrong one is refused, so that nobody is led astray.
+Status CheckSourceMap(const abi::fb::SourceMap* map, uint64_t bytecode_words) {
+  if (!map) return {};
+  uint32_t count = CountOf(map->words()), name_count = CountOf(map->names());
+  if (CountOf(map->nodes()) != count)
+    return Error(EYRIE_INVALID_ARGUMENT, "source map: %u words with %u nodes", count, CountOf(map->nodes()));
+  for (uint32_t i = 0; i < count; ++i) {
+    uint32_t word = map->words()->Get(i), node = map->nodes()->Get(i);
+    if (word >= bytecode_words)
+      return Error(EYRIE_INVALID_ARGUMENT, "source map: entry %u is for word %u, of %llu", i, word,
+                   static_cast<unsigned long long>(bytecode_words));
+    if (i && word <= map->words()->Get(i - 1))
+      return Error(EYRIE_INVALID_ARGUMENT, "source map: entry %u is for word %u, behind word %u", i, word,
+                   map->words()->Get(i - 1));
+    if (node > name_count)
+      return Error(EYRIE_INVALID_ARGUMENT, "source map: entry %u has node %u, of %u", i, node, name_count);
+  }
+  return {};
+}
+
 }  // namespace
 
 Status CheckMetadata(const abi::fb::Module& metadata, size_t metadata_size, size_t bytecode_words,
@@ -160,6 +180,7 @@ Status CheckMetadata(const abi::fb::Module& metadata, size_t metadata_size, size
                    TextOf(function.name()));
     code_end = uint64_t{function.code_offset()} + function.code_size();
   }
+  EYRIE_RETURN_IF_ERROR(CheckSourceMap(metadata.source_map(), bytecode_words));
   uint64_t export_count = 0;
   for (uint32_t i = 0; i < CountOf(metadata.executables()); ++i) {
     const abi::fb::Executable& executable = *metadata.executables()->Get(i);

@@ -77,6 +77,31 @@ Module StringSequenceModule() {
   return module;
 }
 
+TEST_F(Hostile, SourceMaps) {
+  struct Case {
+    SourceMap map;
+    const char* text;
+  };
+  const Case cases[] = {
+      {{{"n"}, {0, 4, 9}, {1, 0}}, "3 words with 2 nodes"},
+      {{{"n"}, {0}, {}}, "1 words with 0 nodes"},
+      {{{"n"}, {0, 100000}, {1, 0}}, "entry 1 is for word 100000, of"},
+      {{{"n"}, {0, 0xffffffff}, {1, 0}}, "entry 1 is for word 4294967295, of"},
+      {{{"n"}, {4, 4}, {1, 0}}, "entry 1 is for word 4, behind word 4"},
+      {{{"n"}, {4, 3}, {1, 0}}, "entry 1 is for word 3, behind word 4"},
+      {{{"n"}, {0, 4}, {1, 2}}, "entry 1 has node 2, of 1"},
+      {{{}, {0}, {0xffffffff}}, "entry 0 has node 4294967295, of 0"},
+  };
+  for (const Case& bad : cases) {
+    Module module = AddScaleModule();
+    module.source_map = bad.map;
+    EXPECT_STATUS(LoadAndCall(module.Build(), false), EYRIE_INVALID_ARGUMENT, bad.text);
+  }
+  Module module = AddScaleModule();
+  module.source_map = {{"n", "m"}, {0, 4, 9}, {2, 1, 0}};
+  EXPECT_OK(LoadAndCall(module.Build(), true));
+}
+
 TEST_F(Hostile, EveryTruncation) {
   for (size_t size = 0; size < good.size(); ++size) {
     Bytes cut(good.begin(), good.begin() + size);

@@ -59,6 +59,7 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie::rt::Status Return() override;
   eyrie::rt::vm::Function FunctionAt(uint32_t function) override { return module_->FunctionAt(function); }
   const char* Message(uint32_t string) override { return module_->String(string); }
+  const char* Node(uint32_t word) override { return module_->Node(word); }
   eyrie::rt::Status CheckStop() override { return stop_.Check(); }
 
   std::atomic<bool> running{false};  // a call has the instance

@@ -1,5 +1,7 @@
 #include "runtime/session/module.h"
 
+#include <algorithm>
+
 #include "runtime/base/checked.h"
 #include "runtime/module/metadata.h"
 #include "runtime/session/types.h"
@@ -196,6 +198,7 @@ vm::Function eyrie_module::FunctionAt(uint32_t index) const {
   vm::Function function;
   function.name = TextOf(item.name());
   function.code = file.bytecode().subspan(item.code_offset(), item.code_size());
+  function.first_word = item.code_offset();
   if (item.blocks()) function.blocks = {item.blocks()->data(), item.blocks()->size()};
   function.int_registers = item.int_registers();
   function.buffer_registers = item.buffer_registers();
@@ -220,6 +223,15 @@ const char* eyrie_module::String(uint32_t index) const { return TextOf(file.meta
 const char* eyrie_module::Export(uint32_t index) const { return export_specs[index].symbol; }
 const char* eyrie_module::Function(uint32_t index) const {
   return TextOf(file.metadata().functions()->Get(index)->name());
+}
+
+const char* eyrie_module::Node(uint32_t word) const {
+  const fb::SourceMap* map = file.metadata().source_map();
+  if (!map || !CountOf(map->words())) return nullptr;
+  const uint32_t *words = map->words()->data(), *end = words + map->words()->size();
+  const uint32_t* behind = std::upper_bound(words, end, word);
+  uint32_t node = behind == words ? 0 : map->nodes()->Get(static_cast<uint32_t>(behind - words) - 1);
+  return node ? TextOf(map->names()->Get(node - 1)) : nullptr;
 }
 
 namespace {

@@ -61,6 +61,7 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   const char* Export(uint32_t index) const override;
   const char* Global(uint32_t index) const override { return values[states[index].value].name; }
   const char* Function(uint32_t index) const override;
+  const char* Node(uint32_t word) const override;
   // The states that a function reads or writes.
   std::span<const uint32_t> StatesOf(uint32_t function) const;
 

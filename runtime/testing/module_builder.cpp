@@ -92,8 +92,14 @@ std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& b
   auto global_list = builder.CreateVector(globals);
   flatbuffers::Offset<flatbuffers::Vector<const fb::SymbolRange*>> ranges;
   if (!module.ranges.empty()) ranges = builder.CreateVectorOfStructs(module.ranges);
+  flatbuffers::Offset<fb::SourceMap> map;
+  if (!module.source_map.words.empty()) {
+    auto names = builder.CreateVectorOfStrings(module.source_map.names);
+    auto words = builder.CreateVector(module.source_map.words);
+    map = fb::CreateSourceMap(builder, names, words, builder.CreateVector(module.source_map.nodes));
+  }
   fb::FinishModuleBuffer(builder, fb::CreateModule(builder, producer, 0, symbols, strings, function_list,
-                                                   executable_list, 0, texts, global_list, ranges));
+                                                   executable_list, 0, texts, global_list, ranges, map));
   return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
 }
 

@@ -71,6 +71,11 @@ struct State {
   std::vector<uint8_t> order;  // empty: as the model has it
 };
 
+struct SourceMap {
+  std::vector<std::string> names;
+  std::vector<uint32_t> words, nodes;
+};
+
 struct Module {
   std::vector<std::string> symbols, strings, texts;
   std::vector<abi::fb::SymbolRange> ranges;  // of each symbol, or none
@@ -78,6 +83,7 @@ struct Module {
   std::vector<Function> functions;
   std::vector<Executable> executables;
   std::vector<uint8_t> weights;
+  SourceMap source_map;                 // without words: none
   std::vector<Section> extra_sections;  // before the weights
 
   std::vector<uint8_t> Build() const;

@@ -86,15 +86,20 @@ void Disassemble(const Function& function, const Names& names, Text& text) {
     size_t at = function.blocks[block];
     size_t end = block + 1 < function.blocks.size() ? function.blocks[block + 1] : function.code.size();
     text.Print("block%u:\n", static_cast<unsigned>(block));
+    const char* shown = nullptr;
     while (at < end) {
       uint32_t header = function.code[at];
       const abi::VmOpInfo* info = abi::FindVmOp(abi::VmOpcodeOf(header));
       text.Print("  %5u  %s", static_cast<unsigned>(at), info->name);
       const uint32_t* word = &function.code[at] + 1;
+      const char* node = names.Node(function.first_word + static_cast<uint32_t>(at));
       for (const char* kind = info->operands; *kind; ++kind) {
         text.Print(kind == info->operands ? " " : ", ");
         word = PrintOperand(*kind, word, names, text);
       }
+      // Where another node begins.
+      if (node && node != shown) text.Print("  ; %s", node);
+      shown = node;
       text.Print("\n");
       at += abi::VmLengthOf(header);
     }

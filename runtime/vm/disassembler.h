@@ -7,13 +7,15 @@
 
 namespace eyrie::rt::vm {
 
-// Names of a module's parts, for comments.
+// Names of what a module's code refers to.
 class Names {
  public:
   virtual const char* String(uint32_t index) const = 0;
   virtual const char* Export(uint32_t index) const = 0;
   virtual const char* Global(uint32_t index) const = 0;
   virtual const char* Function(uint32_t index) const = 0;
+  // The model's node that a word of the module's bytecode comes from; null: not known.
+  virtual const char* Node(uint32_t word) const = 0;
 
  protected:
   ~Names() = default;

@@ -58,6 +58,8 @@ class Host {
   virtual Status Return() = 0;
   virtual Function FunctionAt(uint32_t function) = 0;
   virtual const char* Message(uint32_t string) = 0;
+  // The model's node that a word of the module's bytecode comes from; null: not known.
+  virtual const char* Node(uint32_t word) = 0;
   // Whether the call should be given up: asked at every backward jump.
   virtual Status CheckStop() = 0;
 

@@ -154,8 +154,10 @@ Status Interpreter::Execute(const Function& function, Host& host) {
   const uint32_t* ip = code;
 
   auto where = [&](Status status) {
-    return Annotate(std::move(status), "function '%.100s', bytecode word %u", function.name,
-                    static_cast<unsigned>(ip - code));
+    auto word = static_cast<uint32_t>(ip - code);
+    const char* node = host.Node(function.first_word + word);
+    return Annotate(std::move(status), "%s%.400s%sfunction '%.100s', bytecode word %u", node ? "node '" : "",
+                    node ? node : "", node ? "': " : "", function.name, word);
   };
 #define EYRIE_VM_TRY(expression) \
   if (Status status = (expression); __builtin_expect(!status.ok(), 0)) return where(std::move(status))

@@ -148,6 +148,51 @@ TEST(Interpreter, ChecksWhileItRuns) {
   memory([](F& f) { f.Const(2, 8).Const(4, 4).Op(VmOp::kCopy, {0, 3, 0, 4, 2}); }, EYRIE_INVALID_ARGUMENT, "overlap");
 }
 
+// Word 0: no node; from word 4 'first', from word 8 'second'.
+testing::Module MappedModule(VmOp failing) {
+  testing::Module module;
+  testing::Function f;
+  f.Const(1, 1).Const(2, 2).Op(failing, {0, 1, 3}).Op(VmOp::kReturn);
+  module.functions = {f};
+  module.source_map = {{"first", "second"}, {4, 8}, {1, 2}};
+  return module;
+}
+
+TEST(Interpreter, ErrorsNameTheNode) {
+  auto call = [](const testing::Module& module) { return testing::Session(module).Call(nullptr, 0, nullptr, 0); };
+  testing::Module module = MappedModule(VmOp::kDivS);
+  EXPECT_STATUS(call(module), EYRIE_OUT_OF_RANGE, "node 'second': function 'main', bytecode word 8: division by zero");
+  module.source_map.words = {4, 9};
+  EXPECT_STATUS(call(module), EYRIE_OUT_OF_RANGE, "node 'first': function 'main', bytecode word 8");
+  module.source_map = {{"first"}, {4, 8}, {1, 0}};
+  EXPECT_STREQ(call(module).message(), "function 'main', bytecode word 8: division by zero");
+  module.source_map.words = {9, 10};
+  EXPECT_STREQ(call(module).message(), "function 'main', bytecode word 8: division by zero");
+  // Entries are words of the section, not of the function.
+  module = MappedModule(VmOp::kDivS);
+  testing::Function before;
+  before.name = "before";
+  before.Op(VmOp::kReturn);
+  module.functions = {module.functions[0], before};
+  std::swap(module.functions[0], module.functions[1]);
+  module.source_map.words = {4, 9};
+  testing::Session session(module);
+  EXPECT_STATUS(Status(eyrie_call(session.instance, 1, nullptr, 0, nullptr, 0, nullptr)), EYRIE_OUT_OF_RANGE,
+                "node 'second': function 'main', bytecode word 8");
+}
+
+TEST(Interpreter, DisassemblyShowsNodes) {
+  testing::Session session(MappedModule(VmOp::kAdd));
+  char text[1000];
+  ASSERT_OK(Status(eyrie_module_disassemble(session.module, 0, text, sizeof(text), nullptr)));
+  EXPECT_STREQ(text,
+               "function main: 16 integer registers, 8 buffer registers, 4 list registers\nblock0:\n"
+               "      0  const r1, 1\n"
+               "      4  const r2, 2  ; first\n"
+               "      8  add r0, r1, r3  ; second\n"
+               "     12  return\n");
+}
+
 TEST(Interpreter, MovesMemory) {
   int64_t value = 0;
   testing::Function f;

@@ -12,6 +12,7 @@ inline constexpr uint32_t kSequence = ~0u;  // in place of a rank: not a tensor
 struct Function {
   const char* name = "";
   std::span<const uint32_t> code;
+  uint32_t first_word = 0;           // of the code in the module's bytecode
   std::span<const uint32_t> blocks;  // word offsets
   uint32_t int_registers = 0;
   uint32_t buffer_registers = 0;
