@@ -36,7 +36,7 @@ def test_branches_of_different_ranks(tmp_path):
     nodes = [node("If", ["c"], ["chosen"], then_branch=then, else_branch=other),
              node("ReduceSum", ["chosen"], ["sum"], keepdims=0), node("Mul", ["sum", "sum"], ["y"])]
     model = model_of(nodes, [("c", BOOL, []), ("x", FLOAT, ["n", 1, 3])], [("y", FLOAT, [])])
-    check(tmp_path, model, *({"c": np.array(c), "x": f32(4, 1, 3)} for c in (True, False)))
+    check(tmp_path, model, *({"c": np.array(c), "x": np.abs(f32(4, 1, 3))} for c in (True, False)))
 
 
 def test_branches_of_different_ranks_in_place_of_a_node(tmp_path):
@@ -48,7 +48,7 @@ def test_branches_of_different_ranks_in_place_of_a_node(tmp_path):
     unused = graph([node("Exp", ["x"], ["chosen"])], [], [("chosen", FLOAT)])
     rest = [node("ReduceSum", ["kept"], ["sum"], keepdims=0), node("Mul", ["sum", "sum"], ["y"])]
     inputs, outputs = [("c", BOOL, []), ("x", FLOAT, ["n", 1, 3])], [("y", FLOAT, [])]
-    feeds = [{"c": np.array(c), "x": f32(4, 1, 3)} for c in (True, False)]
+    feeds = [{"c": np.array(c), "x": np.abs(f32(4, 1, 3))} for c in (True, False)]
     surely = [constant("yes", True), node("If", ["yes"], ["kept"], then_branch=taken, else_branch=unused)]
     check(tmp_path, model_of(surely + rest, inputs, outputs), *feeds)
     function = helper.make_function("house", "either", ["c", "x"], ["chosen"], [inner], [helper.make_opsetid("", 17)])
