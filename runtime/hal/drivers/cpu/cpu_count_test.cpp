@@ -2,34 +2,15 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <string>
+
+#include "runtime/testing/fake_files.h"
 
 namespace eyrie::rt::hal::cpu {
 namespace {
 
-class CpuCount : public ::testing::Test {
- protected:
-  void SetUp() override {
-    char path[] = "/tmp/eyrie_cgroup_XXXXXX";
-    ASSERT_NE(mkdtemp(path), nullptr);
-    root = path;
-  }
-  void TearDown() override { ASSERT_EQ(system(("rm -r " + root).c_str()), 0); }
-  void Write(const std::string& path, const char* text) {
-    for (size_t at = root.size() + 1; (at = (root + "/" + path).find('/', at)) != std::string::npos; ++at)
-      mkdir((root + "/" + path).substr(0, at).c_str(), 0777);
-    FILE* file = fopen((root + "/" + path).c_str(), "w");
-    ASSERT_NE(file, nullptr);
-    fputs(text, file);
-    fclose(file);
-  }
-  std::string root;
-};
+using CpuCount = testing::FakeFiles;
 
 TEST_F(CpuCount, ReadsVersionTwo) {
   Write("a/b/cpu.max", "max 100000\n");

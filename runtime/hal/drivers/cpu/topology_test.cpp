@@ -4,39 +4,23 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <mutex>
 #include <set>
 #include <string>
 
 #include "runtime/hal/drivers/cpu/cpu_device.h"
 #include "runtime/hal/drivers/cpu/system_file.h"
+#include "runtime/testing/fake_files.h"
 
 namespace eyrie::rt::hal::cpu {
 namespace {
 
 using Numbers = std::vector<uint32_t>;
 
-class TopologyTest : public ::testing::Test {
+class TopologyTest : public testing::FakeFiles {
  protected:
-  void SetUp() override {
-    char path[] = "/tmp/eyrie_devices_XXXXXX";
-    ASSERT_NE(mkdtemp(path), nullptr);
-    root = path;
-  }
-  void TearDown() override { ASSERT_EQ(system(("rm -r " + root).c_str()), 0); }
-  void Write(const std::string& path, const std::string& text) {
-    for (size_t at = root.size() + 1; (at = (root + "/" + path).find('/', at)) != std::string::npos; ++at)
-      mkdir((root + "/" + path).substr(0, at).c_str(), 0777);
-    FILE* file = fopen((root + "/" + path).c_str(), "w");
-    ASSERT_NE(file, nullptr);
-    fputs(text.c_str(), file);
-    fclose(file);
-  }
   void WriteOfCpu(uint32_t cpu, const std::string& file, const std::string& text) {
     Write("system/cpu/cpu" + std::to_string(cpu) + "/" + file, text + "\n");
   }
@@ -64,7 +48,6 @@ class TopologyTest : public ::testing::Test {
     return cpus;
   }
 
-  std::string root;
   Allocator allocator{eyrie_allocator_t{}};
   Topology topology{allocator};
 };
