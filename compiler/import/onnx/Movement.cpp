@@ -9,12 +9,6 @@ using eyrie::ops::PadMode;
 namespace eyrie::import::onnx {
 namespace {
 
-/// A tensor of known 64-bit integers, for what older operator sets give as attributes.
-Tensor integerTensor(OpNode &n, ArrayRef<int64_t> values) {
-  int64_t count = values.size();
-  return ops::fromConstant(DenseElementsAttr::get(RankedTensorType::get({count}, n.b.builder.getI64Type()), values));
-}
-
 Result concat(OpNode &n) {
   int64_t axis = n.requiredInteger("axis");
   return ops::concat(n.b, n.all(), axis);
@@ -93,8 +87,8 @@ Result slice(OpNode &n) {
   SmallVector<int64_t> starts = n.integers("starts"), ends = n.integers("ends"), axes = n.integers("axes");
   if (!n.has("starts") || !n.has("ends"))
     return n.fail("attributes 'starts' and 'ends' are needed");
-  Tensor axesTensor = integerTensor(n, axes);
-  return ops::slice(n.b, n.required(0), integerTensor(n, starts), integerTensor(n, ends),
+  Tensor axesTensor = integerTensor(n.b, axes);
+  return ops::slice(n.b, n.required(0), integerTensor(n.b, starts), integerTensor(n.b, ends),
                     n.has("axes") ? &axesTensor : nullptr, nullptr);
 }
 
@@ -130,7 +124,7 @@ Result pad(OpNode &n) {
   auto type = RankedTensorType::get({}, x.elementType);
   auto value = ops::numberAttr(x.elementType, n.number("value", 0), x.isUnsigned);
   Tensor scalar = ops::fromConstant(DenseElementsAttr::get(type, static_cast<mlir::Attribute>(value)), x.isUnsigned);
-  return ops::pad(n.b, x, integerTensor(n, n.integers("pads")), mode, &scalar);
+  return ops::pad(n.b, x, integerTensor(n.b, n.integers("pads")), mode, &scalar);
 }
 
 Result depthToSpace(OpNode &n) {
@@ -166,7 +160,7 @@ Result scatterND(OpNode &n) { return ops::scatterND(n.b, n.required(0), n.requir
 
 /// The number of elements moved from an attribute to an operand in operator set 10.
 Result topK(OpNode &n) {
-  Tensor k = n.opset >= 10 ? n.required(1) : integerTensor(n, {n.requiredInteger("k")});
+  Tensor k = n.opset >= 10 ? n.required(1) : integerTensor(n.b, {n.requiredInteger("k")});
   return ops::topK(n.b, n.required(0), k, n.integer("axis", -1), n.flag("largest", true));
 }
 

@@ -143,4 +143,9 @@ OpNode::TypeAndSign OpNode::elementType(StringRef name, int64_t initial) {
   return {element.type, element.isUnsigned};
 }
 
+Tensor integerTensor(ops::Builder &b, ArrayRef<int64_t> values) {
+  auto type = RankedTensorType::get({static_cast<int64_t>(values.size())}, b.builder.getI64Type());
+  return ops::fromConstant(DenseElementsAttr::get(type, values));
+}
+
 } // namespace eyrie::import::onnx

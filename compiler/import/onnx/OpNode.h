@@ -125,4 +125,7 @@ private:
   std::deque<Attribute> madeAttributes;
 };
 
+/// A tensor of known 64-bit integers, for what older operator sets give as attributes.
+Tensor integerTensor(ops::Builder &b, ArrayRef<int64_t> values);
+
 } // namespace eyrie::import::onnx

@@ -11,11 +11,6 @@ using eyrie::ops::Dims;
 namespace eyrie::import::onnx {
 namespace {
 
-Tensor vectorOf(OpNode &n, ArrayRef<int64_t> values) {
-  auto type = RankedTensorType::get({static_cast<int64_t>(values.size())}, n.b.builder.getI64Type());
-  return ops::fromConstant(DenseElementsAttr::get(type, values));
-}
-
 //===- broadcasting -------------------------------------------------------------------------------------------------===
 
 /// Two sizes must be equal: an error of the node, or one when the program runs.
@@ -103,7 +98,7 @@ void concatByDefault(OpNode &n) { n.setInteger("axis", n.integer("axis", 1)); }
 void padByOldName(OpNode &n) {
   if (!n.has("paddings"))
     return (void)n.fail("attribute 'paddings' is missing");
-  n.setInput(1, vectorOf(n, n.integers("paddings")));
+  n.setInput(1, integerTensor(n.b, n.integers("paddings")));
   Type element = n.required(0).elementType;
   n.setInput(2, n.b.splat({}, element, n.number("value", 0), n.required(0).isUnsigned));
   n.opset = 11;
@@ -112,7 +107,7 @@ void padByOldName(OpNode &n) {
 void reshapeByAttribute(OpNode &n) {
   if (!n.has("shape"))
     return (void)n.fail("attribute 'shape' is missing");
-  n.setInput(1, vectorOf(n, n.integers("shape")));
+  n.setInput(1, integerTensor(n.b, n.integers("shape")));
 }
 
 /// Sizes as an operand, of the type of the first one.
