@@ -24,7 +24,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools/dev")]
-from command import EYRIE, call, load_npz, save_npz  # noqa: E402
+from command import EYRIE, call, load_npz, save_npz, unfold  # noqa: E402
 from conformance_cases import Case, of_folder, of_onnx_folder, of_suite  # noqa: E402
 
 COLUMNS = ["pass", "unsupported", "refused", "wrong", "crash"]
@@ -51,13 +51,6 @@ def packed(array):
     return array
 
 
-def entries(name, value):
-    """The arrays of one value by the names under which they travel."""
-    if isinstance(value, list):
-        return {name + ".len": np.array(len(value)), **{f"{name}.{i}": packed(element) for i, element in enumerate(value)}}
-    return {name: packed(value)}
-
-
 def as_numbers(array, like):
     """What travelled, in the type that is expected."""
     if lacks_numpy(like.dtype):
@@ -82,17 +75,14 @@ def differs(want, got, case):
 
 
 def compare(case, want, got):
-    for name, value in want.items():
-        if value is None and (found := [part for part in got if part == name or part.startswith(name + ".")]):
-            return f"{found[0]}: expected no value"
-        if value is None:
-            continue
-        for part, array in (entries(name, value) if isinstance(value, list) else {name: value}).items():
-            if part not in got:
-                return f"there is no output {part}"
-            original = value[int(part[len(name) + 1:])] if isinstance(value, list) and not part.endswith(".len") else array
-            if problem := differs(original, got[part], case):
-                return f"{part}: {problem}"
+    for name, array in unfold(want).items():
+        if array is None:
+            if found := [part for part in got if part == name or part.startswith(name + ".")]:
+                return f"{found[0]}: expected no value"
+        elif name not in got:
+            return f"there is no output {name}"
+        elif problem := differs(array, got[name], case):
+            return f"{name}: {problem}"
     return None
 
 
@@ -110,10 +100,7 @@ def run_case(case: Case, folder: Path):
         values = [*inputs.values(), *outputs.values()]
         if any(isinstance(value, dict) for value in values):
             return "unsupported", "a map"
-        given = {}
-        for name, value in inputs.items():
-            if value is not None:
-                given.update(entries(name, value))
+        given = {name: packed(array) for name, array in unfold(inputs).items() if array is not None}
         save_npz(folder / "in.npz", given)
         flags = ["--input", f"@{folder / 'in.npz'}"] if given else []
         ran = call("run", module, *flags, "--output", f"@{folder / 'out.npz'}", "--threads", "1", timeout=120)
