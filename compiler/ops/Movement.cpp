@@ -77,12 +77,15 @@ FailureOr<Tensor> reshape(Builder &b, const Tensor &x, const Tensor &shape, bool
   Dim total = x.numElements();
   if (inferred >= 0)
     result[inferred] = floorDiv(total, known);
-  if (isEqual(product(result), total) == std::optional<bool>(false)) {
+  std::optional<bool> fits = isEqual(product(result), total);
+  if (fits == std::optional<bool>(false)) {
     Tensor target = x;
     target.shape = result;
     return b.error() << "cannot reshape " << x.str() << " to " << target.str() << ": " << total.str() << " and "
                      << product(result).str() << " elements";
   }
+  if (!fits)
+    b.dims.assumeEqual(product(result), total);
   return b.reshape(x, result);
 }
 

@@ -14,8 +14,6 @@ SCALARS = [(name, INT64, []) for name in ("start", "limit", "step")]
 
 # Node, inputs, values, what is said besides the node's name.
 CASES = {
-    "reshape": (helper.make_node("Reshape", ["x", "sizes"], ["t"], name="reshaper"), [ROWS, SIZES],
-                {"x": np.ones((4, 3), np.float32), "sizes": np.array([5, 7])}, "140 bytes"),
     "range": (helper.make_node("Range", ["start", "limit", "step"], ["t"], name="counter"), SCALARS,
               {"start": np.array(0), "limit": np.array(5), "step": np.array(0)}, "division by zero"),
     "tile": (helper.make_node("Tile", ["x", "sizes"], ["t"], name="tiler"), [ROWS, SIZES],
@@ -27,14 +25,23 @@ def compiled(tmp_path, case, *flags):
     node, inputs, values, _ = CASES[case]
     kind = INT64 if case == "range" else FLOAT
     neighbours = [helper.make_node("Neg", ["t"], ["u"], name="negate"), helper.make_node("CumSum", ["u", "axis"], ["y"], name="total")]
-    if case == "reshape":
-        neighbours = [helper.make_node("Identity", ["t"], ["y"], name="same")]
     shape = ["a"] if case == "range" else ["a", "b"]
     model = model_of([node, *neighbours], inputs, [("y", kind, shape)], [("axis", np.array(0))])
     onnx.save(model, tmp_path / "model.onnx")
     compile_model(tmp_path / "model.onnx", tmp_path / "model.eyr", *flags)
     save_npz(tmp_path / "in.npz", values)
     return "run", tmp_path / "model.eyr", "--input", f"@{tmp_path / 'in.npz'}"
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("sizes", [[5, 7], [5, -1], [2, 3]])
+def test_a_reshape_whose_elements_do_not_fit(tmp_path, sizes, fused):
+    nodes = [helper.make_node("Reshape", ["x", "sizes"], ["t" if fused else "y"], name="reshaper"), helper.make_node("Neg", ["t"], ["y"])]
+    model = model_of(nodes[: 1 + fused], [ROWS, SIZES], [("y", FLOAT, ["a", "b"])])
+    onnx.save(model, tmp_path / "model.onnx")
+    compile_model(tmp_path / "model.onnx", tmp_path / "model.eyr")
+    save_npz(tmp_path / "in.npz", {"x": np.ones((4, 3), np.float32), "sizes": np.array(sizes)})
+    fail("run", tmp_path / "model.eyr", "--input", f"@{tmp_path / 'in.npz'}", says=["node 'reshaper'", "must be equal"])
 
 
 @pytest.mark.parametrize("case", CASES)

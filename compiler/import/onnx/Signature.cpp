@@ -325,6 +325,8 @@ void KnownSince::add(Dim dim) {
     }
 }
 
+static constexpr size_t kMaxFormula = 300;
+
 /// What the operations took for granted about sizes is checked before anything runs on them. Equal names of arguments'
 /// dimensions are checked by the runtime already.
 void Importer::addChecks() {
@@ -350,9 +352,13 @@ void Importer::addChecks() {
       for (Dim d : {x, y})
         if (d.isSymbolic())
           holds = arith::OrIOp::create(after, loc, holds, equal(d, 1));
+    // Formulas of sizes that are computed at run time can be pages long.
+    std::string sizes = x.str() + " must equal " + y.str();
+    if (sizes.size() > kMaxFormula)
+      sizes = "two sizes or numbers of elements must be equal";
     cf::AssertOp::create(after, loc, holds,
                          (assumption.place.empty() ? "" : "node '" + assumption.place + "': ") +
-                             "the sizes of the inputs do not fit the model: " + x.str() + " must equal " + y.str() +
+                             "the sizes of the inputs do not fit the model: " + sizes +
                              (orOne ? ", or one of them be 1" : ""));
   };
   for (const auto &assumption : dims.getAssumptions())
