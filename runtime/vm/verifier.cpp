@@ -106,7 +106,7 @@ class FunctionVerifier {
           EYRIE_RETURN_IF_ERROR(CheckIndex("export", value, program_.exports.size()));
           break;
         case 'g':
-          EYRIE_RETURN_IF_ERROR(CheckIndex("global", value, program_.state_ranks.size()));
+          EYRIE_RETURN_IF_ERROR(CheckIndex("global", value, program_.state_ranks.size() + program_.parameter_count));
           break;
         case 'e':
           EYRIE_RETURN_IF_ERROR(CheckElementType(info.op, value));
@@ -186,8 +186,10 @@ class FunctionVerifier {
           return Bad("sizes given for a result", list_size, function_.result_ranks[word[1]]);
         return {};
       case VmOp::kGlobalDim:
+        EYRIE_RETURN_IF_ERROR(CheckIndex("state", word[1], program_.state_ranks.size()));
         return CheckIndex("dimension", word[2], program_.state_ranks[word[1]]);
       case VmOp::kGlobalStore:
+        EYRIE_RETURN_IF_ERROR(CheckIndex("state", word[0], program_.state_ranks.size()));
         if (list_size == program_.state_ranks[word[0]]) return {};
         return Bad("sizes given for a state", list_size, program_.state_ranks[word[0]]);
       case VmOp::kDispatch: {
