@@ -3,6 +3,7 @@
 #include "compiler/graph/Passes.h"
 #include "compiler/import/onnx/Import.h"
 #include "compiler/module/Module.h"
+#include "compiler/pipeline/DeriveParameters.h"
 #include "compiler/pipeline/EvaluateConstants.h"
 #include "compiler/pipeline/Timing.h"
 #include "compiler/stream/Stream.h"
@@ -143,8 +144,10 @@ private:
     if (name == "import")
       return import(modelPath);
     if (name == "graph") {
-      if (failed(runPasses(*module, [&](OpPassManager &pm) { buildWholeModel(pm); })) ||
-          failed(evaluateConstants(*module, [&](ModuleOp program) { return compileForHost(program); })))
+      if (failed(runPasses(*module, [&](OpPassManager &pm) { buildWholeModel(pm); })))
+        return failure();
+      splitDerived(*module);
+      if (failed(evaluateConstants(*module, [&](ModuleOp program) { return compileForHost(program); })))
         return failure();
       return runPasses(*module, buildDispatches);
     }
@@ -155,7 +158,10 @@ private:
     if (name == "vm")
       return runPasses(*module, vm::buildVmPipeline);
     module::WriteOptions write{.target = options.target + ", " + options.cpu,
-                               .source = llvm::sys::path::filename(modelPath).str()};
+                               .source = llvm::sys::path::filename(modelPath).str(),
+                               .archive = llvm::sys::path::filename(options.parameters).str()};
+    if (!options.parameters.empty() && failed(module::writeArchive(*module, options.parameters)))
+      return failure();
     return module::writeModule(*module, outputPath, write);
   }
 
@@ -164,6 +170,7 @@ private:
     for (auto &[name, shape] : options.shapes)
       importOptions.shapes.push_back({name, shape});
     importOptions.states = options.states;
+    importOptions.parameters = !options.parameters.empty();
     auto imported = import::onnx::importOnnx(context, modelPath, importOptions);
     if (failed(imported))
       return failure();

@@ -93,8 +93,9 @@ abi::ElementType getLoadType(Type type) {
 class FunctionEmitter {
 public:
   FunctionEmitter(func::FuncOp func, const DenseMap<StringAttr, uint32_t> &exports,
-                  const llvm::SetVector<StringAttr> &states, Program &program)
-      : func(func), exports(exports), states(states), program(program) {}
+                  const llvm::SetVector<StringAttr> &states, const llvm::SetVector<StringAttr> &parameters,
+                  Program &program)
+      : func(func), exports(exports), states(states), parameters(parameters), program(program) {}
 
   LogicalResult run() {
     startBlock(newLabel());
@@ -196,9 +197,12 @@ private:
 
   func::FuncOp func;
   uint32_t numberOf(StringAttr state) { return llvm::find(states, state) - states.begin(); }
+  uint32_t numberOfParameter(StringAttr name) {
+    return states.size() + (llvm::find(parameters, name) - parameters.begin());
+  }
 
   const DenseMap<StringAttr, uint32_t> &exports;
-  const llvm::SetVector<StringAttr> &states;
+  const llvm::SetVector<StringAttr> &states, &parameters;
   Program &program;
   Code code;
   DenseMap<Value, uint32_t> registers; // of any kind
@@ -427,6 +431,10 @@ LogicalResult FunctionEmitter::emitOp(Operation *op) {
           emit(VmOp::kBufArg, {defineBuffer(op.getResult()), stream::getArgumentNumber(func, argument)});
         return success();
       })
+      .Case([&](stream::ParameterOp op) {
+        emit(VmOp::kGlobalBuf, {defineBuffer(op.getResult()), numberOfParameter(op.getGlobalAttr().getAttr())});
+        return success();
+      })
       .Case([&](stream::ConstantsOp op) {
         emit(VmOp::kBufWeights, {defineBuffer(op.getResult())});
         return success();
@@ -555,9 +563,10 @@ FailureOr<Program> vm::emitProgram(ModuleOp module) {
   for (auto executable : module.getOps<graph::ExecutableOp>())
     exports.try_emplace(executable.getSymNameAttr(), exports.size());
   Program program;
-  llvm::SetVector<StringAttr> states = stream::getStates(module);
+  llvm::SetVector<StringAttr> states = stream::getStates(module), parameters = stream::getParameters(module);
   for (auto func : module.getOps<func::FuncOp>())
-    if (func.isPublic() && !func.isExternal() && failed(FunctionEmitter(func, exports, states, program).run()))
+    if (func.isPublic() && !func.isExternal() &&
+        failed(FunctionEmitter(func, exports, states, parameters, program).run()))
       return failure();
   return program;
 }

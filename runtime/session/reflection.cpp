@@ -39,7 +39,7 @@ void eyrie_module_get_info(const eyrie_module_t* module, eyrie_module_info_t* in
   info->format_minor = module->file.header().format_minor;
   info->file_size = module->file.header().file_size;
   info->section_count = module->file.header().section_count;
-  info->function_count = static_cast<uint32_t>(module->functions.size());
+  info->function_count = static_cast<uint32_t>(module->callable_count());
   info->executable_count = CountOf(metadata.executables());
 }
 
@@ -53,7 +53,7 @@ eyrie_status_t eyrie_module_section(const eyrie_module_t* module, uint32_t index
 }
 
 eyrie_status_t eyrie_module_find(const eyrie_module_t* module, const char* name, uint32_t* function) {
-  size_t count = module->functions.size();
+  size_t count = module->callable_count();
   const auto* list = module->file.metadata().functions();
   if ((!name || !*name) && count == 1) {
     *function = 0;
@@ -74,7 +74,7 @@ eyrie_status_t eyrie_module_find(const eyrie_module_t* module, const char* name,
 }
 
 eyrie_status_t eyrie_module_function(const eyrie_module_t* module, uint32_t function, eyrie_function_info_t* info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
   const fb::Function& item = *module->file.metadata().functions()->Get(function);
   const session::FunctionRecord& record = module->functions[function];
   *info = {};
@@ -97,21 +97,21 @@ eyrie_status_t eyrie_module_function(const eyrie_module_t* module, uint32_t func
 
 eyrie_status_t eyrie_module_argument(const eyrie_module_t* module, uint32_t function, uint32_t index,
                                      eyrie_value_info_t* info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
   const session::FunctionRecord& record = module->functions[function];
   return GetValue(*module, "argument", record.first_argument, record.argument_count, index, info);
 }
 
 eyrie_status_t eyrie_module_result(const eyrie_module_t* module, uint32_t function, uint32_t index,
                                    eyrie_value_info_t* info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
   const session::FunctionRecord& record = module->functions[function];
   return GetValue(*module, "result", record.first_result, record.result_count, index, info);
 }
 
 eyrie_status_t eyrie_module_transient(const eyrie_module_t* module, uint32_t function, uint32_t index,
                                       eyrie_transient_info_t* info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
   const fb::MemoryPlan* plan = module->file.metadata().functions()->Get(function)->memory_plan();
   if (eyrie_status_t status = CheckIndex("transient", index, plan ? CountOf(plan->transients()) : 0)) return status;
   const fb::Transient& item = *plan->transients()->Get(index);
@@ -162,7 +162,7 @@ const char* eyrie_module_export_node(const eyrie_module_t* module, uint32_t inde
 
 eyrie_status_t eyrie_module_disassemble(const eyrie_module_t* module, uint32_t function, char* memory, size_t capacity,
                                         size_t* needed) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
   Text text(memory, capacity);
   vm::Disassemble(module->FunctionAt(function), *module, text);
   if (needed) *needed = text.size() + 1;

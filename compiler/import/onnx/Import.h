@@ -17,6 +17,9 @@ struct ImportOptions {
   /// Inputs and the outputs that are their values in the next call (`--state IN=OUT`): states of the module, which it
   /// keeps. A `*`, at most one on each side, stands for the same text on both.
   std::vector<std::pair<std::string, std::string>> states;
+  /// Whether weights become parameters (graph::kParameter): their values are not looked at, and may be others at run
+  /// time. All other constants of the model are listed with their checksums (graph::kFixed).
+  bool parameters = false;
 };
 
 /// Imports the model at `path`: one module with a public `@main` and a `graph.global` for each weight that is used.

@@ -138,6 +138,7 @@ private:
   /// The tensor behind a name, read from the file on first use.
   const Slot *resolve(StringRef name, Scope &scope);
   Tensor makeWeight(const Weight &weight, StringRef name);
+  bool isParameter(const Weight &weight, StringRef name);
   SmallVector<std::pair<StringRef, const Attribute *>> attributesOf(const Node &node, const Env &env);
   bool checkResult(const Tensor &t, std::string &error);
 
@@ -201,6 +202,7 @@ private:
   Texts texts;
   Source source;
   const ImportOptions &options;
+  SmallVector<Attribute> fixedConstants; // graph::kFixed
   Errors &errors;
 
   mlir::OwningOpRef<mlir::ModuleOp> module;
