@@ -16,7 +16,7 @@ namespace {
 constexpr char kZeros[abi::kArchiveTensorAlignment] = {};
 
 struct Row {
-  graph::GlobalOp global;
+  mutable graph::GlobalOp global;
   stream::WeightContent content;
 
   void forEachPart(llvm::function_ref<void(ArrayRef<char>)> sink) const {

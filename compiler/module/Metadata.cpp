@@ -197,7 +197,7 @@ FailureOr<flatbuffers::Offset<fb::Global>> MetadataBuilder::addState(StringAttr 
 
 FailureOr<flatbuffers::Offset<fb::Global>> MetadataBuilder::addParameter(StringAttr name) {
   auto global = symbolTable.lookup<graph::GlobalOp>(name);
-  NamedAttrList attributes(global->getDiscardableAttrs());
+  NamedAttrList attributes(global->getDiscardableAttrDictionary());
   attributes.set("eyrie.name", name);
   auto value = addValue(global, global.getType(), attributes.getDictionary(module.getContext()), "");
   if (failed(value))

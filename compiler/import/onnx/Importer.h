@@ -202,7 +202,7 @@ private:
   Texts texts;
   Source source;
   const ImportOptions &options;
-  SmallVector<Attribute> fixedConstants; // graph::kFixed
+  SmallVector<mlir::Attribute> fixedConstants; // graph::kFixed
   Errors &errors;
 
   mlir::OwningOpRef<mlir::ModuleOp> module;
