@@ -4,6 +4,7 @@
 #include "abi/module_generated.h"
 #include "compiler/graph/ElementTypes.h"
 #include "compiler/graph/Graph.h"
+#include "compiler/graph/Parameters.h"
 #include "compiler/stream/HostValues.h"
 #include "compiler/stream/Stream.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -21,16 +22,19 @@ namespace {
 class MetadataBuilder {
 public:
   MetadataBuilder(ModuleOp module, const vm::Program &program, const WriteOptions &options)
-      : module(module), program(program), options(options), symbolTable(module), states(stream::getStates(module)) {}
+      : module(module), program(program), options(options), symbolTable(module), states(stream::getStates(module)),
+        parameters(stream::getParameters(module)) {}
   FailureOr<SmallVector<char, 0>> build();
 
 private:
   using String = flatbuffers::Offset<flatbuffers::String>;
 
-  FailureOr<flatbuffers::Offset<fb::Value>> addValue(func::FuncOp func, Type type, DictionaryAttr attributes,
+  FailureOr<flatbuffers::Offset<fb::Value>> addValue(Operation *func, Type type, DictionaryAttr attributes,
                                                      const std::string &fallback);
   FailureOr<flatbuffers::Offset<fb::Function>> addFunction(const vm::Function &function);
   FailureOr<flatbuffers::Offset<fb::Global>> addState(StringAttr name);
+  FailureOr<flatbuffers::Offset<fb::Global>> addParameter(StringAttr name);
+  FailureOr<flatbuffers::Offset<fb::Global>> addFixed(DictionaryAttr row);
   flatbuffers::Offset<fb::MemoryPlan> addMemoryPlan(func::FuncOp func);
   FailureOr<flatbuffers::Offset<fb::Executable>> addExecutable(graph::ExecutableOp executable, uint64_t &offset);
   void collectNodes();
@@ -43,7 +47,7 @@ private:
   const vm::Program &program;
   const WriteOptions &options;
   SymbolTable symbolTable;
-  llvm::SetVector<StringAttr> states;
+  llvm::SetVector<StringAttr> states, parameters;
   flatbuffers::FlatBufferBuilder builder;
   llvm::MapVector<StringRef, int32_t> symbols;
   DenseMap<StringAttr, llvm::SetVector<StringRef>> nodes; // of each executable
@@ -54,7 +58,7 @@ int32_t MetadataBuilder::getSymbol(StringRef name) {
 }
 
 FailureOr<flatbuffers::Offset<fb::Value>>
-MetadataBuilder::addValue(func::FuncOp func, Type type, DictionaryAttr attributes, const std::string &fallback) {
+MetadataBuilder::addValue(Operation *func, Type type, DictionaryAttr attributes, const std::string &fallback) {
   auto get = [&](StringRef key) { return attributes ? attributes.get(key) : Attribute(); };
   auto tensor = dyn_cast<RankedTensorType>(type);
   auto list = dyn_cast<graph::ListType>(type);
@@ -64,7 +68,7 @@ MetadataBuilder::addValue(func::FuncOp func, Type type, DictionaryAttr attribute
   else if (list)
     elementType = graph::getElementType(list);
   if (elementType == abi::ElementType::kInvalid || (tensor && tensor.getRank() > abi::kMaxRank))
-    return func.emitOpError("has an argument or result of type ") << type << ", which a module cannot hold";
+    return func->emitOpError("has an argument or result of type ") << type << ", which a module cannot hold";
   auto optional = dyn_cast_or_null<StringAttr>(get("eyrie.optional"));
   uint8_t kind = !list ? 0 : !optional ? 1 : optional.getValue() == "sequence" ? 3 : 2;
   auto elementSizes = dyn_cast_or_null<DenseI64ArrayAttr>(get("eyrie.element_sizes"));
@@ -133,7 +137,7 @@ FailureOr<flatbuffers::Offset<fb::Function>> MetadataBuilder::addFunction(const 
       builder, string(function.name), builder.CreateVector(arguments), builder.CreateVector(results),
       function.codeOffset, function.codeSize, function.intRegisters, function.bufferRegisters,
       builder.CreateVector(function.blocks), plan, function.listRegisters,
-      builder.CreateVector(std::vector<uint32_t>(used.begin(), used.end())), func->hasAttr(graph::kInternal));
+      builder.CreateVector(std::vector<uint32_t>(used.begin(), used.end())), graph::isInternal(func));
 }
 
 namespace {
@@ -191,6 +195,36 @@ FailureOr<flatbuffers::Offset<fb::Global>> MetadataBuilder::addState(StringAttr 
   if (failed(value))
     return failure();
   return fb::CreateGlobal(builder, *value, /*kind=*/0, order);
+}
+
+FailureOr<flatbuffers::Offset<fb::Global>> MetadataBuilder::addParameter(StringAttr name) {
+  auto global = symbolTable.lookup<graph::GlobalOp>(name);
+  NamedAttrList attributes(global->getDiscardableAttrDictionary());
+  attributes.set("eyrie.name", name);
+  auto value = addValue(global, global.getType(), attributes.getDictionary(module.getContext()), "");
+  if (failed(value))
+    return failure();
+  std::vector<uint32_t> sources;
+  uint32_t function = 0;
+  if (auto symbol = global->getAttrOfType<FlatSymbolRefAttr>(graph::kDerivedBy)) {
+    auto isIt = [&](const vm::Function &candidate) { return symbol.getValue() == candidate.name; };
+    function = llvm::find_if(program.functions, isIt) - program.functions.begin();
+    auto names = symbolTable.lookup(symbol.getAttr())->getAttrOfType<ArrayAttr>(graph::kSources);
+    for (auto source : names.getAsRange<StringAttr>())
+      sources.push_back(states.size() + (llvm::find(parameters, source) - parameters.begin()));
+  }
+  return fb::CreateGlobal(builder, *value, /*kind=*/1, /*order=*/0, builder.CreateVector(sources), function);
+}
+
+FailureOr<flatbuffers::Offset<fb::Global>> MetadataBuilder::addFixed(DictionaryAttr row) {
+  NamedAttrList attributes(row);
+  attributes.set("eyrie.name", row.get("name"));
+  auto value =
+      addValue(module, row.getAs<TypeAttr>("type").getValue(), attributes.getDictionary(module.getContext()), "");
+  if (failed(value))
+    return failure();
+  return fb::CreateGlobal(builder, *value, /*kind=*/2, /*order=*/0, /*sources=*/0, /*function=*/0,
+                          static_cast<uint32_t>(row.getAs<IntegerAttr>("crc").getInt()));
 }
 
 /// The model's nodes that each executable computes, from the locations of its dispatches.
@@ -269,12 +303,21 @@ FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
     executables.push_back(*added);
   }
   std::vector<flatbuffers::Offset<fb::Global>> globals;
-  for (StringAttr state : states) {
-    auto added = addState(state);
-    if (failed(added))
+  auto add = [&](FailureOr<flatbuffers::Offset<fb::Global>> added) {
+    if (succeeded(added))
+      globals.push_back(*added);
+    return LogicalResult(added);
+  };
+  for (StringAttr state : states)
+    if (failed(add(addState(state))))
       return failure();
-    globals.push_back(*added);
-  }
+  for (StringAttr parameter : parameters)
+    if (failed(add(addParameter(parameter))))
+      return failure();
+  if (auto fixed = module->getAttrOfType<ArrayAttr>(graph::kFixed))
+    for (auto row : fixed.getAsRange<DictionaryAttr>())
+      if (failed(add(addFixed(row))))
+        return failure();
   std::vector<String> symbolNames;
   for (auto &[name, number] : symbols)
     symbolNames.push_back(string(name));
@@ -294,10 +337,11 @@ FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
   flatbuffers::Offset<fb::SourceMap> sourceMap;
   if (!options.strip)
     sourceMap = addSourceMap();
-  auto root = fb::CreateModule(
-      builder, string("eyrie " EYRIE_VERSION), string(options.target), builder.CreateVector(symbolNames),
-      builder.CreateVector(messages), builder.CreateVector(functions), builder.CreateVector(executables),
-      string(options.source), builder.CreateVector(texts), builder.CreateVector(globals), rangeList, sourceMap);
+  auto root = fb::CreateModule(builder, string("eyrie " EYRIE_VERSION), string(options.target),
+                               builder.CreateVector(symbolNames), builder.CreateVector(messages),
+                               builder.CreateVector(functions), builder.CreateVector(executables),
+                               string(options.source), builder.CreateVector(texts), builder.CreateVector(globals),
+                               rangeList, sourceMap, string(options.archive));
   fb::FinishModuleBuffer(builder, root);
   auto *data = reinterpret_cast<const char *>(builder.GetBufferPointer());
   return SmallVector<char, 0>(data, data + builder.GetSize());

@@ -14,6 +14,12 @@ mlir::FailureOr<llvm::SmallVector<char, 0>> buildMetadata(mlir::ModuleOp module,
 /// The objects of all executables, each at a multiple of 64.
 mlir::FailureOr<llvm::SmallVector<char, 0>> buildObjects(mlir::ModuleOp module);
 
+/// Writes a file's bytes; false if it has emitted an error.
+using FileWriter = llvm::function_ref<mlir::LogicalResult(llvm::raw_ostream &os)>;
+
+/// Writes to a temporary file that then takes the place of `path` (see writeModule).
+mlir::LogicalResult writeFile(mlir::ModuleOp module, llvm::StringRef path, FileWriter write);
+
 /// The weights section, as pieces of the model's memory.
 class Weights {
 public:

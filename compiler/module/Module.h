@@ -7,9 +7,10 @@
 namespace eyrie::module {
 
 struct WriteOptions {
-  std::string target; // for people: "cpu, x86-64-v4"
-  std::string source; // for people: the model's name
-  bool strip = false; // leaves out which nodes of the model the code comes from
+  std::string target;  // for people: "cpu, x86-64-v4"
+  std::string source;  // for people: the model's name
+  std::string archive; // for people: the name of the file with the parameters
+  bool strip = false;  // leaves out which nodes of the model the code comes from
 };
 
 /// Writes the module's functions, executables and weights to `os`. Needs what `target-compile-executables` and
@@ -21,6 +22,9 @@ mlir::LogicalResult writeModule(mlir::ModuleOp module, llvm::raw_ostream &os, co
 /// The same to a file: first to a temporary one in the same folder, which then takes the place of `path`, so that
 /// `path` is never incomplete and nothing is left behind on failure. What is not a regular file is written to directly.
 mlir::LogicalResult writeModule(mlir::ModuleOp module, llvm::StringRef path, const WriteOptions &options = {});
+
+/// Writes the module's parameters (graph::kParameter) to an archive (abi/parameter_archive.h), as it writes modules.
+mlir::LogicalResult writeArchive(mlir::ModuleOp module, llvm::StringRef path);
 
 /// `module-write{output=FILE}`: for development and tests.
 void registerModulePasses();

@@ -94,10 +94,10 @@ std::error_code createTemporary(StringRef path, int &fd, SmallVectorImpl<char> &
 
 /// Writes, syncs and closes. Returns the error's text, empty if all is well; the module's own errors are emitted and
 /// set `isInvalid`.
-std::string writeTo(int fd, ModuleOp module, const WriteOptions &options, bool sync, bool &isInvalid) {
+std::string writeTo(int fd, FileWriter write, bool sync, bool &isInvalid) {
   llvm::raw_fd_ostream os(fd, /*shouldClose=*/true);
   os.SetBufferSize(1 << 20);
-  isInvalid = failed(writeModule(module, os, options));
+  isInvalid = failed(write(os));
   os.flush();
   if (!os.has_error() && sync && ::fsync(fd) != 0 && errno != EINVAL && errno != EROFS)
     return std::error_code(errno, std::generic_category()).message();
@@ -143,6 +143,10 @@ LogicalResult eyrie::module::writeModule(ModuleOp module, llvm::raw_ostream &os,
 }
 
 LogicalResult eyrie::module::writeModule(ModuleOp module, StringRef path, const WriteOptions &options) {
+  return writeFile(module, path, [&](llvm::raw_ostream &os) { return writeModule(module, os, options); });
+}
+
+LogicalResult eyrie::module::writeFile(ModuleOp module, StringRef path, FileWriter write) {
   namespace fs = llvm::sys::fs;
   fs::file_status status;
   std::error_code error = fs::status(path, status);
@@ -154,7 +158,7 @@ LogicalResult eyrie::module::writeModule(ModuleOp module, StringRef path, const 
     // A device or a pipe.
     if (std::error_code failed = fs::openFileForWrite(path, fd, fs::CD_OpenExisting))
       return reportFile(module, path, failed.message());
-    std::string text = writeTo(fd, module, options, /*sync=*/false, isInvalid);
+    std::string text = writeTo(fd, write, /*sync=*/false, isInvalid);
     return isInvalid ? failure() : text.empty() ? success() : reportFile(module, path, text);
   }
   // Through a symbolic link to the file itself.
@@ -164,7 +168,7 @@ LogicalResult eyrie::module::writeModule(ModuleOp module, StringRef path, const 
       return reportFile(module, path, failed.message());
   if (std::error_code failed = createTemporary(target, fd, temporary))
     return reportFile(module, path, failed.message());
-  std::string text = writeTo(fd, module, options, /*sync=*/true, isInvalid);
+  std::string text = writeTo(fd, write, /*sync=*/true, isInvalid);
   if (!isInvalid && text.empty()) {
     if (std::error_code failed = fs::rename(temporary, target))
       text = failed.message();

@@ -191,6 +191,13 @@ eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model
       return EYRIE_COMPILE_FAILED;
     }
   }
+  const std::string &parameters = job->options.parameters;
+  if (!parameters.empty() && (parameters == output || llvm::sys::fs::equivalent(parameters, output) ||
+                              llvm::sys::fs::equivalent(parameters, model))) {
+    job->message = llvm::formatv("the file of parameters '{0}' is the {1} itself", parameters,
+                                 llvm::sys::fs::equivalent(parameters, model) ? "model" : "output");
+    return EYRIE_COMPILE_FAILED;
+  }
   if (job->progress)
     job->options.progress = [job](StringRef stage, unsigned index, unsigned count) {
       job->progress(job->user, stage.str().c_str(), index, count);

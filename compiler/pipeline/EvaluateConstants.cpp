@@ -1,5 +1,6 @@
 #include "compiler/pipeline/EvaluateConstants.h"
 #include "compiler/graph/Graph.h"
+#include "compiler/graph/Parameters.h"
 #include "compiler/stream/Weights.h"
 #include "eyrie/runtime.h"
 
@@ -161,6 +162,10 @@ eyrie::pipeline::evaluateConstants(ModuleOp module,
   }
   llvm::DenseSet<StringAttr> used;
   module.walk([&](LoadGlobalOp load) { used.insert(load.getGlobalAttr().getAttr()); });
+  for (auto func : module.getOps<func::FuncOp>())
+    if (auto sources = func->getAttrOfType<ArrayAttr>(graph::kSources))
+      for (auto source : sources.getAsRange<StringAttr>())
+        used.insert(source);
   for (GlobalOp global : llvm::make_early_inc_range(module.getOps<GlobalOp>()))
     if (!used.contains(global.getSymNameAttr()))
       global.erase();

@@ -3,6 +3,7 @@
 #include "compiler/graph/Passes.h"
 #include "compiler/import/onnx/Import.h"
 #include "compiler/module/Module.h"
+#include "compiler/pipeline/DeriveParameters.h"
 #include "compiler/pipeline/EvaluateConstants.h"
 #include "compiler/pipeline/Timing.h"
 #include "compiler/stream/Stream.h"
@@ -143,8 +144,10 @@ private:
     if (name == "import")
       return import(models);
     if (name == "graph") {
-      if (failed(runPasses(*module, [&](OpPassManager &pm) { buildWholeModel(pm); })) ||
-          failed(evaluateConstants(*module, [&](ModuleOp program) { return compileForHost(program); })))
+      if (failed(runPasses(*module, [&](OpPassManager &pm) { buildWholeModel(pm); })))
+        return failure();
+      splitDerived(*module);
+      if (failed(evaluateConstants(*module, [&](ModuleOp program) { return compileForHost(program); })))
         return failure();
       return runPasses(*module, buildDispatches);
     }
@@ -157,7 +160,12 @@ private:
     std::string source;
     for (const ModelFile &model : models)
       source += (source.empty() ? "" : ", ") + llvm::sys::path::filename(model.path).str();
-    module::WriteOptions write{.target = options.target + ", " + options.cpu, .source = source, .strip = options.strip};
+    module::WriteOptions write{.target = options.target + ", " + options.cpu,
+                               .source = source,
+                               .archive = llvm::sys::path::filename(options.parameters).str(),
+                               .strip = options.strip};
+    if (!options.parameters.empty() && failed(module::writeArchive(*module, options.parameters)))
+      return failure();
     return module::writeModule(*module, outputPath, write);
   }
 
@@ -166,6 +174,7 @@ private:
     importOptions.shapes = options.shapes.fixed;
     importOptions.ranges = options.shapes.ranges;
     importOptions.states = options.states;
+    importOptions.parameters = !options.parameters.empty();
     auto imported = importModels(context, models, importOptions);
     if (failed(imported))
       return failure();

@@ -31,6 +31,8 @@ struct CompileOptions {
   ShapeOptions shapes;
   /// Inputs and outputs that are states (import::onnx::ImportOptions::states).
   std::vector<std::pair<std::string, std::string>> states;
+  /// The file that the model's weights are written to; empty: they are part of the module.
+  std::string parameters;
   /// Called as a stage begins, with its number (from 0) and their count.
   std::function<void(llvm::StringRef stage, unsigned index, unsigned count)> progress;
 };

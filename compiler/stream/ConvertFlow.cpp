@@ -66,7 +66,7 @@ FailureOr<Stored> FunctionConverter::getReference(Operation *before, Value tenso
   Operation *maker = place->resource.getDefiningOp();
   if (!maker || isa<BlockOp, ShareOp, ListGetOp, scf::IfOp, scf::WhileOp>(maker))
     return place;
-  if (isa<ImportOp, ConstantsOp>(maker)) {
+  if (isa<ImportOp, ConstantsOp, ParameterOp>(maker)) {
     b.setInsertionPoint(before);
     auto type = ResourceType::get(b.getContext(), Lifetime::Transient);
     Value shared = ShareOp::create(b, before->getLoc(), type, place->resource);

@@ -269,12 +269,17 @@ LogicalResult FunctionConverter::convertDispatch(graph::DispatchOp op) {
 }
 
 LogicalResult FunctionConverter::convertConstant(Operation *op, StringAttr global) {
-  auto offset = weights.place(op, global);
-  if (failed(offset))
-    return failure();
   b.setInsertionPoint(op);
   Location loc = op->getLoc();
   auto type = cast<ShapedType>(op->getResult(0).getType());
+  if (auto known = weights.getSymbols().lookup<graph::GlobalOp>(global); known && isParameter(known)) {
+    Value resource = ParameterOp::create(b, loc, ResourceType::get(b.getContext(), Lifetime::Constant), global);
+    stored[op->getResult(0)] = {resource, getIndexConstant(b, loc, 0), getIndexConstant(b, loc, getStoredBytes(type))};
+    return success();
+  }
+  auto offset = weights.place(op, global);
+  if (failed(offset))
+    return failure();
   Value resource = ConstantsOp::create(b, loc, ResourceType::get(b.getContext(), Lifetime::Constant));
   stored[op->getResult(0)] = {resource, getIndexConstant(b, loc, *offset),
                               getIndexConstant(b, loc, getStoredBytes(type))};

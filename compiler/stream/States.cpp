@@ -1,5 +1,6 @@
 // Which arguments and results of functions are states (graph.h, kState), and the numbers of the others.
 #include "compiler/graph/Graph.h"
+#include "compiler/graph/Parameters.h"
 #include "compiler/stream/Stream.h"
 
 using namespace mlir;
@@ -32,4 +33,16 @@ llvm::SetVector<StringAttr> stream::getStates(ModuleOp module) {
         states.insert(state);
   }
   return states;
+}
+
+bool stream::isParameter(Operation *global) {
+  return global->hasAttr(graph::kParameter) || global->hasAttr(graph::kDerivedBy);
+}
+
+llvm::SetVector<StringAttr> stream::getParameters(ModuleOp module) {
+  llvm::SetVector<StringAttr> parameters;
+  for (auto global : module.getOps<graph::GlobalOp>())
+    if (isParameter(global))
+      parameters.insert(global.getSymNameAttr());
+  return parameters;
 }

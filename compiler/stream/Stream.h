@@ -44,6 +44,11 @@ unsigned getResultNumber(mlir::func::FuncOp func, unsigned i);
 /// The states of the module's functions, in the order of their numbers in the module file.
 llvm::SetVector<mlir::StringAttr> getStates(mlir::ModuleOp module);
 
+/// Whether the global is outside the module (graph::kParameter) or derived from such (graph::kDerivedBy).
+bool isParameter(mlir::Operation *global);
+/// Those of the module, in the order of their numbers in the module file, which follow those of the states.
+llvm::SetVector<mlir::StringAttr> getParameters(mlir::ModuleOp module);
+
 /// Bytes of one tensor type's elements as modules store them: dense, packed below 8 bits, booleans one to a byte.
 /// Returns the bits of one element, or 0 for a type that cannot be stored.
 int64_t getStoredBits(mlir::Type elementType);

@@ -50,6 +50,14 @@ def Stream_ConstantsOp : Stream_Op<"constants", [Pure]> {
   let assemblyFormat = "attr-dict `:` type($result)";
 }
 
+def Stream_ParameterOp : Stream_Op<"parameter", [Pure]> {
+  let summary = "A tensor outside the module, or one derived from such when it is loaded; read-only.";
+  let description = "Example: `%w = stream.parameter @conv1.weight : !stream.resource<constant>`";
+  let arguments = (ins FlatSymbolRefAttr:$global);
+  let results = (outs Stream_ResourceType:$result);
+  let assemblyFormat = "$global attr-dict `:` type($result)";
+}
+
 def Stream_ShareOp : Stream_Op<"share", [Pure]> {
   let summary = "An argument or the constants as a resource that control flow can hand on in place of a block.";
   let description = "Example: `%s = stream.share %x : !stream.resource<external> -> !stream.resource<transient>`";

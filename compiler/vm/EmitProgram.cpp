@@ -4,6 +4,7 @@
 // op of the function's body (not of a branch) that needs them.
 #include "abi/element_types.h"
 #include "compiler/graph/ElementTypes.h"
+#include "compiler/graph/Parameters.h"
 #include "compiler/stream/HostValues.h"
 #include "compiler/stream/Stream.h"
 #include "compiler/vm/Code.h"
@@ -137,9 +138,10 @@ private:
 class FunctionEmitter {
 public:
   FunctionEmitter(func::FuncOp func, const DenseMap<StringAttr, uint32_t> &exports,
-                  const llvm::SetVector<StringAttr> &states, const DenseMap<StringAttr, uint32_t> &functions,
-                  Nodes &nodes, Program &program)
-      : func(func), exports(exports), states(states), functions(functions), nodes(nodes), program(program) {}
+                  const llvm::SetVector<StringAttr> &states, const llvm::SetVector<StringAttr> &parameters,
+                  const DenseMap<StringAttr, uint32_t> &functions, Nodes &nodes, Program &program)
+      : func(func), exports(exports), states(states), parameters(parameters), functions(functions), nodes(nodes),
+        program(program) {}
 
   LogicalResult run() {
     startBlock(newLabel());
@@ -245,9 +247,12 @@ private:
 
   func::FuncOp func;
   uint32_t numberOf(StringAttr state) { return llvm::find(states, state) - states.begin(); }
+  uint32_t numberOfParameter(StringAttr name) {
+    return states.size() + (llvm::find(parameters, name) - parameters.begin());
+  }
 
   const DenseMap<StringAttr, uint32_t> &exports;
-  const llvm::SetVector<StringAttr> &states;
+  const llvm::SetVector<StringAttr> &states, &parameters;
   const DenseMap<StringAttr, uint32_t> &functions;
   Nodes &nodes;
   Program &program;
@@ -514,6 +519,10 @@ LogicalResult FunctionEmitter::emitKnownOp(Operation *op) {
           emit(VmOp::kBufArg, {defineBuffer(op.getResult()), stream::getArgumentNumber(func, argument)});
         return success();
       })
+      .Case([&](stream::ParameterOp op) {
+        emit(VmOp::kGlobalBuf, {defineBuffer(op.getResult()), numberOfParameter(op.getGlobalAttr().getAttr())});
+        return success();
+      })
       .Case([&](stream::ConstantsOp op) {
         emit(VmOp::kBufWeights, {defineBuffer(op.getResult())});
         return success();
@@ -643,18 +652,18 @@ FailureOr<Program> vm::emitProgram(ModuleOp module) {
     exports.try_emplace(executable.getSymNameAttr(), exports.size());
   Program program;
   Nodes nodes(program);
-  llvm::SetVector<StringAttr> states = stream::getStates(module);
-  // What the module alone calls lies behind what can be called from outside.
+  llvm::SetVector<StringAttr> states = stream::getStates(module), parameters = stream::getParameters(module);
+  // What callers cannot call lies behind what they can.
   SmallVector<func::FuncOp> order;
-  for (bool isInternal : {false, true})
+  for (bool behind : {false, true})
     for (auto func : module.getOps<func::FuncOp>())
-      if (func.isPublic() && !func.isExternal() && func->hasAttr(graph::kInternal) == isInternal)
+      if (func.isPublic() && !func.isExternal() && graph::isInternal(func) == behind)
         order.push_back(func);
   DenseMap<StringAttr, uint32_t> functions;
   for (func::FuncOp func : order)
     functions.try_emplace(func.getSymNameAttr(), functions.size());
   for (func::FuncOp func : order)
-    if (failed(FunctionEmitter(func, exports, states, functions, nodes, program).run()))
+    if (failed(FunctionEmitter(func, exports, states, parameters, functions, nodes, program).run()))
       return failure();
   return program;
 }

@@ -194,6 +194,10 @@ typedef struct eyrie_module_options {
   eyrie_verify_t verify;
   int inspect_only;         /* executables are not loaded, so that a module for another machine can be looked at */
   uint64_t max_arena_bytes; /* limit for the transient memory of a call; 0: 1 TiB */
+  /* Where the module's parameters are looked for: the last file that has a name gives it, so that a file with a few
+   * tensors lies over those before it. The module keeps them; they must be of the same runtime. */
+  eyrie_parameters_t* const* parameters;
+  size_t parameter_count;
 } eyrie_module_options_t;
 
 typedef struct eyrie_module eyrie_module_t;
@@ -249,6 +253,23 @@ typedef struct eyrie_value_info {
   int any_rank;    /* elements of the sequence, or the optional tensor, may have any rank; `rank` is 0 */
   int is_optional; /* may be missing: see eyrie_tensor_t */
 } eyrie_value_info_t;
+
+/* What a module needs from files of parameters, with the tensors of the model that are part of its code. */
+typedef struct eyrie_module_parameter {
+  eyrie_value_info_t value; /* the tensor to be given: name, type and shape */
+  uint64_t size_bytes;
+  int is_derived;        /* not given: the module computes it from others when it is loaded */
+  int is_fixed;          /* part of the code: a file may have it, but not with other values */
+  uint32_t source_count; /* of a derived one */
+} eyrie_module_parameter_t;
+
+EYRIE_API eyrie_status_t eyrie_module_parameter(const eyrie_module_t* module, uint32_t index,
+                                                eyrie_module_parameter_t* info);
+/* Of what it is derived: the index of another parameter. */
+EYRIE_API eyrie_status_t eyrie_module_parameter_source(const eyrie_module_t* module, uint32_t index, uint32_t source,
+                                                       uint32_t* parameter);
+/* The name of the file that the compiler wrote the parameters to, without its folder; empty if it wrote none. */
+EYRIE_API const char* eyrie_module_archive(const eyrie_module_t* module);
 
 typedef struct eyrie_transient_info {
   const char* name;

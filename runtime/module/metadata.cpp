@@ -63,21 +63,60 @@ Status CheckOrder(const flatbuffers::Vector<uint8_t>* order, uint32_t rank) {
   return {};
 }
 
-Status CheckGlobal(const abi::fb::Global& global, uint32_t symbol_count) {
-  EYRIE_RETURN_IF_ERROR(CheckValue(*global.value(), symbol_count));
-  if (global.kind() != 0) return Error(EYRIE_INVALID_ARGUMENT, "unknown kind of a global %u", global.kind());
-  if (global.value()->kind() != 0 || global.value()->element_type() == EYRIE_STRING)
-    return Error(EYRIE_INVALID_ARGUMENT, "a state is a tensor, not of strings");
+Status CheckState(const abi::fb::Global& global) {
   if (global.order() && abi::FindElementType(global.value()->element_type())->bits < 8)
     return Error(EYRIE_INVALID_ARGUMENT, "dimensions of packed elements are not reordered");
   return CheckOrder(global.order(), CountOf(global.value()->dims()));
 }
 
-Status CheckStates(const flatbuffers::Vector<uint32_t>* states, uint32_t global_count) {
+Status CheckSameType(const abi::fb::Value& a, const abi::fb::Value& b) {
+  bool same = a.element_type() == b.element_type() && a.kind() == b.kind() && CountOf(a.dims()) == CountOf(b.dims());
+  for (uint32_t i = 0; same && i < CountOf(a.dims()); ++i) same = a.dims()->Get(i)->size() == b.dims()->Get(i)->size();
+  return same ? Status() : Error(EYRIE_INVALID_ARGUMENT, "its function is of other types than it and its sources");
+}
+
+// What the loader relies on when it computes a derived parameter.
+Status CheckDerived(const abi::fb::Module& metadata, const abi::fb::Global& global) {
+  const auto& sources = *global.sources();
+  if (global.function() >= CountOf(metadata.functions()) || !metadata.functions()->Get(global.function())->internal())
+    return Error(EYRIE_INVALID_ARGUMENT, "function %u, which should compute it, is no internal one", global.function());
+  const abi::fb::Function& function = *metadata.functions()->Get(global.function());
+  if (CountOf(function.arguments()) != sources.size() || CountOf(function.results()) != 1)
+    return Error(EYRIE_INVALID_ARGUMENT, "its function does not take its sources and give one tensor");
+  for (uint32_t i = 0; i < sources.size(); ++i) {
+    const abi::fb::Global* source =
+        sources[i] < metadata.globals()->size() ? metadata.globals()->Get(sources[i]) : nullptr;
+    if (!source || source->kind() != 1 || CountOf(source->sources()))
+      return Error(EYRIE_INVALID_ARGUMENT, "its source %u is global %u, which is no parameter of a file", i,
+                   sources[i]);
+    EYRIE_RETURN_IF_ERROR(CheckSameType(*source->value(), *function.arguments()->Get(i)));
+  }
+  return CheckSameType(*global.value(), *function.results()->Get(0));
+}
+
+Status CheckParameter(const abi::fb::Module& metadata, const abi::fb::Global& global) {
+  const abi::fb::Value& value = *global.value();
+  for (uint32_t i = 0; i < CountOf(value.dims()); ++i)
+    if (value.dims()->Get(i)->size() < 0) return Error(EYRIE_INVALID_ARGUMENT, "a parameter of unknown size");
+  if (global.order() || !value.name() || !value.name()->size())
+    return Error(EYRIE_INVALID_ARGUMENT, "a parameter without a name, or with an order of its dimensions");
+  if (!CountOf(global.sources())) return {};
+  return global.kind() == 1 ? CheckDerived(metadata, global) : Error(EYRIE_INVALID_ARGUMENT, "a constant with sources");
+}
+
+Status CheckGlobal(const abi::fb::Module& metadata, const abi::fb::Global& global) {
+  EYRIE_RETURN_IF_ERROR(CheckValue(*global.value(), CountOf(metadata.symbols())));
+  if (global.kind() > 2) return Error(EYRIE_INVALID_ARGUMENT, "unknown kind of a global %u", global.kind());
+  if (global.value()->kind() != 0 || global.value()->element_type() == EYRIE_STRING)
+    return Error(EYRIE_INVALID_ARGUMENT, "a state or parameter is a tensor, not of strings");
+  return global.kind() == 0 ? CheckState(global) : CheckParameter(metadata, global);
+}
+
+Status CheckStates(const flatbuffers::Vector<uint32_t>* states, uint32_t state_count) {
   for (uint32_t i = 0; i < CountOf(states); ++i)
-    if (states->Get(i) >= global_count || (i && states->Get(i) <= states->Get(i - 1)))
+    if (states->Get(i) >= state_count || (i && states->Get(i) <= states->Get(i - 1)))
       return Error(EYRIE_INVALID_ARGUMENT, "its state %u is global %u, of %u, in ascending order", i, states->Get(i),
-                   global_count);
+                   state_count);
   return {};
 }
 
@@ -157,17 +196,21 @@ Status CheckMetadata(const abi::fb::Module& metadata, size_t metadata_size, size
     return Error(EYRIE_RESOURCE_EXHAUSTED, "%u globals, limit %u", global_count, abi::kMaxGlobals);
   EYRIE_RETURN_IF_ERROR(CheckRanges(metadata.symbol_ranges(), symbol_count));
   uint64_t code_end = 0, dim_count = 0;
+  uint32_t state_count = 0;
   for (uint32_t i = 0; i < global_count; ++i) {
     const abi::fb::Global& global = *metadata.globals()->Get(i);
-    EYRIE_RETURN_IF_ERROR(Annotate(CheckGlobal(global, symbol_count), "global %u", i));
-    dim_count += CountOf(global.value()->dims());
+    EYRIE_RETURN_IF_ERROR(Annotate(CheckGlobal(metadata, global), "global %u", i));
+    if (i && global.kind() < metadata.globals()->Get(i - 1)->kind())
+      return Error(EYRIE_INVALID_ARGUMENT, "global %u: its kind %u is behind a higher one", i, global.kind());
+    state_count += global.kind() == 0;
+    dim_count += CountOf(global.value()->dims()) + CountOf(global.sources());
   }
   for (uint32_t i = 0; i < function_count; ++i) {
     const abi::fb::Function& function = *metadata.functions()->Get(i);
     EYRIE_RETURN_IF_ERROR(
         Annotate(CheckFunction(function, symbol_count, bytecode_words), "function '%.100s'", TextOf(function.name())));
     EYRIE_RETURN_IF_ERROR(
-        Annotate(CheckStates(function.states(), global_count), "function '%.100s'", TextOf(function.name())));
+        Annotate(CheckStates(function.states(), state_count), "function '%.100s'", TextOf(function.name())));
     dim_count += CountDims(function.arguments()) + CountDims(function.results());
     // Vectors may be referred to many times; a small file must not take much memory.
     if (dim_count > metadata_size)

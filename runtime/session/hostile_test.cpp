@@ -245,7 +245,7 @@ TEST_F(Hostile, DamagedWeights) {
   Bytes bad = good;
   bad.back() ^= 1;
   eyrie_module_t* module = nullptr;
-  eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_FULL, 0, 0};
+  eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_FULL, 0, 0, nullptr, 0};
   EXPECT_STATUS(Load(bad, &module, &options), EYRIE_DATA_LOSS, "'weights' is damaged");
   EXPECT_STATUS(LoadAndCall(bad, true), EYRIE_DATA_LOSS, "'weights' is damaged");  // before the first call
   options.verify = EYRIE_VERIFY_OFF;
@@ -271,7 +271,7 @@ TEST_F(Hostile, ForeignExecutables) {
   module = AddScaleModule();
   module.executables[0].format = "elf-m68k";
   Bytes bytes = module.Build();
-  eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_LAZY, 1, 0};
+  eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_LAZY, 1, 0, nullptr, 0};
   eyrie_module_t* loaded = nullptr;
   EXPECT_OK(Load(bytes, &loaded, &options));
   eyrie_instance_t* instance;

@@ -87,6 +87,11 @@ session::States& eyrie_instance::StatesBetweenCalls() {
 
 // ---- The VM's host
 
+vm::BufferRef eyrie_instance::Parameter(uint32_t global) const {
+  const session::ParameterRecord& parameter = module_->parameters[global - module_->states.size()];
+  return {parameter.buffer, parameter.size};
+}
+
 vm::BufferRef eyrie_instance::Weights() { return {module_->weights, module_->weights->size()}; }
 
 Status eyrie_instance::Arena(uint64_t size, vm::BufferRef* buffer) {
@@ -239,8 +244,8 @@ Status eyrie_instance::BindStates(uint32_t function) {
 
 Status eyrie_instance::Call(uint32_t function, const eyrie_tensor_t* inputs, size_t input_count,
                             eyrie_tensor_t* outputs, size_t output_count, const eyrie_call_options_t& options) {
-  if (function >= module_->public_count)
-    return Error(EYRIE_NOT_FOUND, "there is no function %u: the module has %u", function, module_->public_count);
+  if (function >= module_->callable_count())
+    return Error(EYRIE_NOT_FOUND, "there is no function %u: the module has %u", function, module_->callable_count());
   // What the last call left, which its caller could still use.
   results_.Release();
   inputs_.Release();

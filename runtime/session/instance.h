@@ -31,7 +31,9 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   void ReleaseBlock(uint32_t block) override { blocks_.Release(block); }
   eyrie::rt::Status Extend(const eyrie::rt::vm::BufferRef& from, uint64_t bytes, uint64_t used,
                            eyrie::rt::vm::BufferRef* buffer) override;
-  eyrie::rt::vm::BufferRef State(uint32_t state) override { return states_.Load(state); }
+  eyrie::rt::vm::BufferRef State(uint32_t state) override {
+    return state < module_->states.size() ? states_.Load(state) : Parameter(state);
+  }
   int64_t StateDim(uint32_t state, uint32_t axis) override { return states_.Dim(state, axis); }
   eyrie::rt::Status StoreState(uint32_t state, const eyrie::rt::vm::BufferRef& value,
                                std::span<const int64_t> dims) override {
@@ -84,6 +86,7 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie::rt::Status TakeArena();
   eyrie::rt::Status Recorded(eyrie::rt::Status status);
   eyrie::rt::Status BindStates(uint32_t function);
+  eyrie::rt::vm::BufferRef Parameter(uint32_t global) const;
 
   eyrie_instance_options_t options_;
   eyrie::rt::hal::Device* device_;

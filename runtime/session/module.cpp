@@ -25,6 +25,8 @@ eyrie_module::eyrie_module(eyrie_runtime* runtime, const eyrie_module_options_t&
       signatures(runtime->allocator),
       states(runtime->allocator),
       state_ranks(runtime->allocator),
+      parameters(runtime->allocator),
+      parameter_files(runtime->allocator),
       export_specs(runtime->allocator),
       export_counts(runtime->allocator),
       exports(runtime->allocator),
@@ -35,6 +37,7 @@ eyrie_module::eyrie_module(eyrie_runtime* runtime, const eyrie_module_options_t&
 eyrie_module::~eyrie_module() {
   for (hal::Executable* executable : executables) executable->Destroy();
   runtime->device->ReleaseBuffer(weights);
+  ReleaseParameters();
   runtime->allocator.Release(copy, copy_size, 64);
 }
 
@@ -71,12 +74,18 @@ Status eyrie_module::Build() {
   EYRIE_RETURN_IF_ERROR(BuildExports());
   vm::Program verified_against = program();
   for (uint32_t i = 0; i < functions.size(); ++i) EYRIE_RETURN_IF_ERROR(vm::Verify(verified_against, FunctionAt(i)));
+  if (options.inspect_only) {
+    is_loaded_ = true;
+    return options.verify == EYRIE_VERIFY_FULL ? EnsureVerified(true) : Status();
+  }
+  EYRIE_RETURN_IF_ERROR(BindParameters());
   if (options.verify == EYRIE_VERIFY_FULL) EYRIE_RETURN_IF_ERROR(EnsureVerified(true));
-  if (options.inspect_only) return {};
   EYRIE_RETURN_IF_ERROR(LoadExecutables());
   auto bytes = file.weights();
   EYRIE_ASSIGN_OR_RETURN(weights, runtime->device->ImportHostMemory(const_cast<uint8_t*>(bytes.data()), bytes.size(),
                                                                     /*writable=*/false));
+  EYRIE_RETURN_IF_ERROR(DeriveParameters());
+  is_loaded_ = true;
   return {};
 }
 
@@ -111,6 +120,15 @@ Status eyrie_module::AddState(const fb::Global& global) {
   return state_ranks.Push(rank);
 }
 
+Status eyrie_module::AddParameter(const fb::Global& global) {
+  session::ParameterRecord record = {};
+  record.value = static_cast<uint32_t>(values.size());
+  record.global = &global;
+  EYRIE_RETURN_IF_ERROR(AddValue(*global.value()));
+  parameter_count += global.kind() == 1;
+  return parameters.Push(record);
+}
+
 Status eyrie_module::BuildValues() {
   const auto* list = file.metadata().functions();
   EYRIE_RETURN_IF_ERROR(functions.Reserve(CountOf(list)));
@@ -127,11 +145,22 @@ Status eyrie_module::BuildValues() {
     if (!function.internal()) public_count = i + 1;
   }
   const auto* globals = file.metadata().globals();
-  for (uint32_t i = 0; i < CountOf(globals); ++i) EYRIE_RETURN_IF_ERROR(AddState(*globals->Get(i)));
+  for (uint32_t i = 0; i < CountOf(globals); ++i) {
+    const fb::Global& global = *globals->Get(i);
+    EYRIE_RETURN_IF_ERROR(global.kind() == 0 ? AddState(global) : AddParameter(global));
+  }
   const eyrie_dim_t* at = dims.data();
   for (eyrie_value_info_t& value : values) {
     value.dims = at;
     at += value.rank;
+  }
+  for (session::ParameterRecord& parameter : parameters) {
+    const eyrie_value_info_t& value = values[parameter.value];
+    int64_t sizes[EYRIE_MAX_RANK];
+    for (uint32_t i = 0; i < value.rank; ++i) sizes[i] = value.dims[i].size;
+    auto bytes = session::CallerBytes(value.type, {sizes, value.rank});
+    EYRIE_RETURN_IF_ERROR(Annotate(std::move(bytes.status()), "parameter '%.100s'", value.name));
+    parameter.size = bytes.value();
   }
   // Results lie behind the arguments, and nothing moves any more.
   for (uint32_t i = 0; i < functions.size(); ++i) {
@@ -188,6 +217,7 @@ Status eyrie_module::EnsureVerified(bool wanted) {
   MutexLock lock(verify_mutex_);
   if (weights_verified_.load(std::memory_order_relaxed)) return {};
   EYRIE_RETURN_IF_ERROR(file.VerifyWeights(mapping.data() ? &mapping : nullptr));
+  EYRIE_RETURN_IF_ERROR(VerifyParameters());
   weights_verified_.store(true, std::memory_order_release);
   return {};
 }

@@ -8,10 +8,13 @@
 #include "runtime/base/file.h"
 #include "runtime/base/thread.h"
 #include "runtime/module/module_file.h"
+#include "runtime/session/parameters.h"
 #include "runtime/session/runtime.h"
 #include "runtime/session/strings.h"
 #include "runtime/vm/disassembler.h"
 #include "runtime/vm/program.h"
+
+struct eyrie_instance;
 
 namespace eyrie::rt::session {
 
@@ -26,6 +29,17 @@ struct StateRecord {
   uint32_t value;                        // among eyrie_module::values
   uint8_t order[EYRIE_MAX_RANK];         // dimension i in memory is dimension order[i] of the value
   int64_t initial_dims[EYRIE_MAX_RANK];  // in memory
+};
+
+// A tensor outside the module, or one that is part of the code (`crc` is that of its values).
+struct ParameterRecord {
+  uint32_t value;  // among eyrie_module::values
+  uint64_t size;
+  const abi::fb::Global* global;
+  hal::Buffer* buffer;     // null: not there yet, or part of the code
+  void* memory;            // of the module: what it computed, or could not use where it was mapped
+  eyrie_parameters* file;  // where it was found
+  size_t entry;
 };
 
 struct ExportRef {
@@ -52,6 +66,7 @@ struct eyrie_module final : eyrie::rt::vm::Names {
     return {string_count,
             {export_counts.data(), export_counts.size()},
             {state_ranks.data(), state_ranks.size()},
+            parameter_count,
             {signatures.data(), signatures.size()}};
   }
   // Bytes of transient memory that a call may take.
@@ -59,9 +74,14 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   const eyrie::abi::fb::Export& ExportAt(uint32_t index) const;
   const char* String(uint32_t index) const override;
   const char* Export(uint32_t index) const override;
-  const char* Global(uint32_t index) const override { return values[states[index].value].name; }
+  const char* Global(uint32_t index) const override {
+    return values[index < states.size() ? states[index].value : parameters[index - states.size()].value].name;
+  }
   const char* Function(uint32_t index) const override;
   const char* Node(uint32_t word) const override;
+  // The functions that may be called: of a loaded module the public ones; its loader calls those that derive
+  // parameters.
+  uint32_t callable_count() const { return is_loaded_ ? public_count : static_cast<uint32_t>(functions.size()); }
   // The states that a function reads or writes.
   std::span<const uint32_t> StatesOf(uint32_t function) const;
 
@@ -84,6 +104,9 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   eyrie::rt::Array<eyrie::rt::vm::Signature> signatures;  // beside `functions`
   eyrie::rt::Array<eyrie::rt::session::StateRecord> states;
   eyrie::rt::Array<uint32_t> state_ranks;  // beside `states`
+  eyrie::rt::Array<eyrie::rt::session::ParameterRecord> parameters;
+  uint32_t parameter_count = 0;  // of `parameters`: those that the code reads from files, which come first
+  eyrie::rt::Array<eyrie_parameters*> parameter_files;
   eyrie::rt::Array<eyrie::rt::hal::ExportSpec> export_specs;
   eyrie::rt::Array<eyrie::rt::vm::ExportCounts> export_counts;
   eyrie::rt::Array<eyrie::rt::session::ExportRef> exports;
@@ -96,8 +119,19 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   eyrie::rt::Status BuildExports();
   eyrie::rt::Status LoadExecutables();
   eyrie::rt::Status AddState(const eyrie::abi::fb::Global& global);
+  eyrie::rt::Status AddParameter(const eyrie::abi::fb::Global& global);
+  // module_parameters.cpp
+  eyrie::rt::Status KeepFiles();
+  eyrie::rt::Status BindParameters();
+  eyrie::rt::Status BindParameter(eyrie::rt::session::ParameterRecord& parameter);
+  eyrie::rt::Status CheckFixed(const eyrie::rt::session::ParameterRecord& parameter) const;
+  eyrie::rt::Status DeriveParameters();
+  eyrie::rt::Status Derive(eyrie_instance& instance, eyrie::rt::session::ParameterRecord& parameter);
+  eyrie::rt::Status VerifyParameters();
+  void ReleaseParameters();
   eyrie::rt::Status AddValue(const eyrie::abi::fb::Value& value);
 
+  bool is_loaded_ = false;
   eyrie::rt::Mutex verify_mutex_;
   std::atomic<bool> weights_verified_{false};
 };

@@ -75,7 +75,7 @@ eyrie_status_t eyrie_module_find(const eyrie_module_t* module, const char* name,
 }
 
 eyrie_status_t eyrie_module_function(const eyrie_module_t* module, uint32_t function, eyrie_function_info_t* info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
   const fb::Function& item = *module->file.metadata().functions()->Get(function);
   const session::FunctionRecord& record = module->functions[function];
   *info = {};
@@ -98,21 +98,21 @@ eyrie_status_t eyrie_module_function(const eyrie_module_t* module, uint32_t func
 
 eyrie_status_t eyrie_module_argument(const eyrie_module_t* module, uint32_t function, uint32_t index,
                                      eyrie_value_info_t* info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
   const session::FunctionRecord& record = module->functions[function];
   return GetValue(*module, "argument", record.first_argument, record.argument_count, index, info);
 }
 
 eyrie_status_t eyrie_module_result(const eyrie_module_t* module, uint32_t function, uint32_t index,
                                    eyrie_value_info_t* info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
   const session::FunctionRecord& record = module->functions[function];
   return GetValue(*module, "result", record.first_result, record.result_count, index, info);
 }
 
 eyrie_status_t eyrie_module_transient(const eyrie_module_t* module, uint32_t function, uint32_t index,
                                       eyrie_transient_info_t* info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
   const fb::MemoryPlan* plan = module->file.metadata().functions()->Get(function)->memory_plan();
   if (eyrie_status_t status = CheckIndex("transient", index, plan ? CountOf(plan->transients()) : 0)) return status;
   const fb::Transient& item = *plan->transients()->Get(index);
@@ -163,7 +163,7 @@ const char* eyrie_module_export_node(const eyrie_module_t* module, uint32_t inde
 
 eyrie_status_t eyrie_module_disassemble(const eyrie_module_t* module, uint32_t function, char* memory, size_t capacity,
                                         size_t* needed) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
   Text text(memory, capacity);
   vm::Disassemble(module->FunctionAt(function), *module, text);
   if (needed) *needed = text.size() + 1;

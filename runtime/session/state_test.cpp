@@ -168,9 +168,10 @@ TEST(States, AreRefusedWhenMalformed) {
   EXPECT_STATUS(with([](Module& m) { m.states[0].order = {0, 2}; }), EYRIE_INVALID_ARGUMENT, "has 2 in place 1");
   EXPECT_STATUS(with([](Module& m) { m.states[0].order = {0}; }), EYRIE_INVALID_ARGUMENT, "has 1 of them");
   EXPECT_STATUS(with([](Module& m) { m.states[0].value.type = EYRIE_I4; }), EYRIE_INVALID_ARGUMENT, "packed elements");
-  EXPECT_STATUS(with([](Module& m) { m.states[0].value.kind = 1; }), EYRIE_INVALID_ARGUMENT, "a state is a tensor");
+  EXPECT_STATUS(with([](Module& m) { m.states[0].value.kind = 1; }), EYRIE_INVALID_ARGUMENT,
+                "a state or parameter is a tensor");
   EXPECT_STATUS(with([](Module& m) { m.states[0].value.type = EYRIE_STRING; }), EYRIE_INVALID_ARGUMENT,
-                "a state is a tensor");
+                "a state or parameter is a tensor");
   EXPECT_STATUS(with([](Module& m) { m.functions[0].states = {1}; }), EYRIE_INVALID_ARGUMENT,
                 "its state 0 is global 1");
   EXPECT_STATUS(with([](Module& m) { m.functions[0].states = {0, 0}; }), EYRIE_INVALID_ARGUMENT, "its state 1");

@@ -38,7 +38,8 @@ struct ExportCounts {
 struct Program {
   uint32_t string_count = 0;
   std::span<const ExportCounts> exports;
-  std::span<const uint32_t> state_ranks;  // of each global
+  std::span<const uint32_t> state_ranks;  // of the globals that are states, which come first
+  uint32_t parameter_count = 0;           // of the globals behind them
   std::span<const Signature> functions;
 };
 

@@ -108,7 +108,7 @@ class FunctionVerifier {
           EYRIE_RETURN_IF_ERROR(CheckIndex("export", value, program_.exports.size()));
           break;
         case 'g':
-          EYRIE_RETURN_IF_ERROR(CheckIndex("global", value, program_.state_ranks.size()));
+          EYRIE_RETURN_IF_ERROR(CheckIndex("global", value, program_.state_ranks.size() + program_.parameter_count));
           break;
         case 'f':
           EYRIE_RETURN_IF_ERROR(CheckIndex("function", value, program_.functions.size()));
@@ -193,8 +193,10 @@ class FunctionVerifier {
       case VmOp::kCallTail:
         return CheckTail(word[0]);
       case VmOp::kGlobalDim:
+        EYRIE_RETURN_IF_ERROR(CheckIndex("state", word[1], program_.state_ranks.size()));
         return CheckIndex("dimension", word[2], program_.state_ranks[word[1]]);
       case VmOp::kGlobalStore:
+        EYRIE_RETURN_IF_ERROR(CheckIndex("state", word[0], program_.state_ranks.size()));
         if (list_size == program_.state_ranks[word[0]]) return {};
         return Bad("sizes given for a state", list_size, program_.state_ranks[word[0]]);
       case VmOp::kDispatch: {

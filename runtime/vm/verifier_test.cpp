@@ -33,7 +33,7 @@ struct Sample {
   Status Check() const {
     const Signature signature = {Get().argument_ranks, Get().result_ranks, kTypes, {}};
     const Signature functions[] = {signature, signature};
-    return Verify({1, {kExports, 1}, {kStates, 1}, functions}, Get());
+    return Verify({1, {kExports, 1}, {kStates, 1}, 0, functions}, Get());
   }
 };
 

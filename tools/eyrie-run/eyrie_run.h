@@ -25,7 +25,8 @@ struct Options {
   uint32_t threads = 0;
   double min_time = 1.0;
   const char **inputs = nullptr, **outputs = nullptr;
-  int input_count = 0, output_count = 0;
+  const char** parameters = nullptr;  // files
+  int input_count = 0, output_count = 0, parameter_count = 0;
 };
 
 Options ParseArguments(int argc, char** argv);

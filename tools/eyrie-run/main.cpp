@@ -41,7 +41,16 @@ Session Open(const Options& options) {
   eyrie_module_options_t module_options = {};
   module_options.struct_size = sizeof(module_options);
   module_options.verify = options.verify_full ? EYRIE_VERIFY_FULL : EYRIE_VERIFY_LAZY;
+  auto count = static_cast<size_t>(options.parameter_count);
+  auto** files = static_cast<eyrie_parameters_t**>(calloc(count + 1, sizeof(eyrie_parameters_t*)));
+  if (!files) Fail(kFailed, "not enough memory");
+  for (size_t i = 0; i < count; ++i)
+    Check(eyrie_parameters_open(session.runtime, options.parameters[i], nullptr, &files[i]));
+  module_options.parameters = files;
+  module_options.parameter_count = count;
   Check(eyrie_module_load_file(session.runtime, options.module, &module_options, &session.module));
+  for (size_t i = 0; i < count; ++i) eyrie_parameters_destroy(files[i]);
+  free(files);
   Check(eyrie_module_find(session.module, options.function, &session.function));
   Check(eyrie_module_function(session.module, session.function, &session.info));
   Check(eyrie_instance_create(session.module, nullptr, &session.instance));
@@ -266,5 +275,6 @@ int main(int argc, char** argv) {
   free(session.states);
   free(options.inputs);
   free(options.outputs);
+  free(options.parameters);
   return code;
 }

@@ -26,6 +26,11 @@ void AddRepeated(CLI::App* app, const std::string& flag, std::vector<std::string
   app->add_option(flag, *values, help)->allow_extra_args(false)->type_name(value_name);
 }
 
+void AddParameterFiles(CLI::App* app, std::vector<std::string>* files) {
+  AddRepeated(app, "--parameters", files, "FILE[,FILE]...",
+              "Files with the module's weights (.eyp, .safetensors, .gguf, .npz); the last that has a tensor gives it");
+}
+
 bool Parse(CLI::App* app, const std::vector<std::string>& arguments) {
   // CLI11 takes the arguments from the back.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

@@ -44,6 +44,8 @@ void DescribeCommand(CLI::App* app, const char* name, const char* description, c
 // Adds an option that may be given many times, one value each.
 void AddRepeated(CLI::App* app, const std::string& flag, std::vector<std::string>* values, const char* value_name,
                  const char* help);
+// Adds `--parameters`.
+void AddParameterFiles(CLI::App* app, std::vector<std::string>* files);
 // Parses the arguments. True if help was asked for and has been printed, so that the command has nothing to do.
 [[nodiscard]] bool Parse(CLI::App* app, const std::vector<std::string>& arguments);
 

@@ -162,6 +162,35 @@ std::string MemoryText(const FunctionFacts& facts) {
   return text + Table(rows, "rrrrl");
 }
 
+Json ValuesJson(const std::vector<Value>& values);
+
+std::string KindOf(const Module::Parameter& parameter) {
+  if (parameter.is_fixed) return "part of the code";
+  return parameter.is_derived ? "computed from " + Printable(Joined(parameter.sources)) : "";
+}
+
+std::string ParametersText(const Module& module) {
+  std::vector<Module::Parameter> parameters = module.Parameters();
+  if (parameters.empty()) return "";
+  const char* archive = eyrie_module_archive(module.get());
+  std::vector<std::vector<std::string>> rows;
+  for (const Module::Parameter& row : parameters)
+    rows.push_back({Printable(row.value.name), TypeText(row.value), std::to_string(row.size_bytes), KindOf(row)});
+  return "\nparameters" + (*archive ? ", written to " + Printable(archive) : "") + "\n" + Table(rows, "llrl");
+}
+
+Json ParametersJson(const Module& module) {
+  Json json = Json::array();
+  for (const Module::Parameter& parameter : module.Parameters()) {
+    Json row = ValuesJson({parameter.value})[0];
+    row["bytes"] = parameter.size_bytes;
+    row["kind"] = parameter.is_fixed ? "fixed" : parameter.is_derived ? "derived" : "given";
+    row["sources"] = parameter.sources;
+    json.push_back(row);
+  }
+  return json;
+}
+
 std::string Text(const Module& module, const Facts& facts) {
   std::string text = Printable(module.path()) + ": format " + std::to_string(facts.info.format_major) + "." +
                      std::to_string(facts.info.format_minor) + ", " + SizeText(facts.info.file_size) + "\n" +
@@ -182,6 +211,7 @@ std::string Text(const Module& module, const Facts& facts) {
     rows.push_back(
         {Or(row.name, "-"), Or(row.format, "?"), std::to_string(row.size), same ? "" : Joined(FeaturesOf(row))});
   if (std::vector<Value> states = module.States(); !states.empty()) text += "\n" + ValuesText("states", states);
+  text += ParametersText(module);
   text += "\nexecutables\n" + Table(rows, "llrl");
   if (same && !facts.executables.empty()) text += "  need " + Joined(FeaturesOf(facts.executables[0])) + "\n";
   rows = {{"#", "dispatch", "tensors", "scalars", "local bytes", "nodes"}};
@@ -259,6 +289,7 @@ Json ToJson(const Module& module, const Facts& facts, bool with_code) {
                {"source", text(facts.info.source)},
                {"sections", Json::array()},
                {"states", ValuesJson(module.States())},
+               {"parameters", ParametersJson(module)},
                {"executables", Json::array()},
                {"dispatches", Json::array()},
                {"functions", Json::array()}};
@@ -293,7 +324,7 @@ void WritePicture(const std::string& path, const std::string& svg) {
 }
 
 int Inspect(const InspectFlags& flags) {
-  Module module(flags.module, /*threads=*/1, /*inspect_only=*/true);
+  Module module(flags.module, {.inspect_only = true});
   Facts facts = Collect(module, flags);
   if (!flags.memory.empty()) {
     uint32_t index = module.Find(flags.function).index;

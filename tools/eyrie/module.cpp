@@ -48,26 +48,69 @@ std::string TypeText(uint32_t type, const std::vector<int64_t>& shape) {
   return TypeText(value);
 }
 
-Module::Module(const std::string& path, uint32_t threads, bool inspect_only, bool low_latency) : path_(path) {
+void Module::OpenParameters(const std::vector<std::string>& paths) {
+  for (const std::string& text : paths) {
+    for (size_t begin = 0, end; begin <= text.size(); begin = end + 1) {
+      end = std::min(text.find(',', begin), text.size());
+      std::string path = text.substr(begin, end - begin);
+      if (path.empty()) FailUsage("--parameters '" + text + "': expected files with commas between");
+      eyrie_parameters_t* file = nullptr;
+      Check(eyrie_parameters_open(runtime_, path.c_str(), nullptr, &file), "");
+      files_.push_back(file);
+    }
+  }
+}
+
+Module::Module(const std::string& path, const LoadOptions& load) : path_(path) {
   eyrie_runtime_options_t options = {};
   options.struct_size = sizeof(options);
-  options.threads = threads;
-  options.low_latency = low_latency;
+  options.threads = load.threads;
+  options.low_latency = load.low_latency;
   Check(eyrie_runtime_create(&options, &runtime_), "cannot start the runtime: ");
   eyrie_module_options_t module_options = {};
   module_options.struct_size = sizeof(module_options);
-  module_options.inspect_only = inspect_only;
-  eyrie_status_t status = eyrie_module_load_file(runtime_, path.c_str(), &module_options, &module_);
+  module_options.inspect_only = load.inspect_only;
+  eyrie_status_t status = nullptr;
+  try {
+    OpenParameters(load.parameters);
+    module_options.parameters = files_.data();
+    module_options.parameter_count = files_.size();
+    status = eyrie_module_load_file(runtime_, path.c_str(), &module_options, &module_);
+  } catch (...) {
+    Close();
+    throw;
+  }
   if (status == nullptr) return;
-  eyrie_runtime_destroy(runtime_);
+  Close();
   // The runtime's own messages name the file already.
   bool named = std::string(eyrie_status_message(status)).find(path) != std::string::npos;
   Check(status, named ? "" : "cannot load '" + path + "': ");
 }
 
-Module::~Module() {
+void Module::Close() {
   eyrie_module_destroy(module_);
+  for (eyrie_parameters_t* file : files_) eyrie_parameters_destroy(file);
   eyrie_runtime_destroy(runtime_);
+}
+
+std::vector<Module::Parameter> Module::Parameters() const {
+  std::vector<Parameter> parameters;
+  std::vector<std::vector<uint32_t>> sources;
+  eyrie_module_parameter_t info = {};
+  for (uint32_t i = 0;; ++i) {
+    eyrie_status_t status = eyrie_module_parameter(module_, i, &info);
+    if (status != nullptr) {
+      eyrie_status_free(status);
+      break;
+    }
+    parameters.push_back({ValueOf(info.value), info.size_bytes, info.is_derived != 0, info.is_fixed != 0, {}});
+    sources.emplace_back(info.source_count);
+    for (uint32_t k = 0; k < info.source_count; ++k)
+      Check(eyrie_module_parameter_source(module_, i, k, &sources.back()[k]), "");
+  }
+  for (size_t i = 0; i < parameters.size(); ++i)
+    for (uint32_t source : sources[i]) parameters[i].sources.push_back(parameters[source].value.name);
+  return parameters;
 }
 
 Function Module::Find(const std::string& name) const {

@@ -35,11 +35,18 @@ struct Function {
   std::vector<Value> inputs, outputs;
 };
 
+struct LoadOptions {
+  uint32_t threads = 1;
+  bool inspect_only = false;  // nothing is loaded that this machine would have to be able to run
+  bool low_latency = false;
+  // Files; the last that has a tensor gives it. A text may be several with commas between.
+  std::vector<std::string> parameters = {};
+};
+
 class Module {
  public:
-  // `inspect_only`: nothing is loaded that this machine would have to be able to run.
-  Module(const std::string& path, uint32_t threads, bool inspect_only, bool low_latency = false);
-  ~Module();
+  Module(const std::string& path, const LoadOptions& load);
+  ~Module() { Close(); }
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
@@ -48,12 +55,24 @@ class Module {
   Function At(uint32_t index) const;
   // What an instance keeps from call to call.
   std::vector<Value> States() const;
+  // What is outside the module, or could be.
+  struct Parameter {
+    Value value;
+    uint64_t size_bytes;
+    bool is_derived, is_fixed;
+    std::vector<std::string> sources;
+  };
+  std::vector<Parameter> Parameters() const;
   const std::string& path() const { return path_; }
   eyrie_module_t* get() const { return module_; }
   eyrie_runtime_t* runtime() const { return runtime_; }
 
  private:
+  void Close();
+  void OpenParameters(const std::vector<std::string>& paths);
+
   std::string path_;
+  std::vector<eyrie_parameters_t*> files_;
   eyrie_runtime_t* runtime_ = nullptr;
   eyrie_module_t* module_ = nullptr;
 };

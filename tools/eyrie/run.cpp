@@ -24,11 +24,12 @@ constexpr char kExamples[] =
     "  eyrie run model.eyr --input x=1x3x224x224xf32=0.5 --output y=@y.npy\n"
     "  eyrie run model.eyr --input @inputs.npz --output @outputs.npz --threads 4\n"
     "  eyrie run model.eyr --input @inputs.npz --expect @reference.npz --rtol 1e-4\n"
-    "  eyrie run decoder.eyr --input @token.npz --load-state cache --save-state cache";
+    "  eyrie run decoder.eyr --input @token.npz --load-state cache --save-state cache\n"
+    "  eyrie run model.eyr --parameters model.eyp,tuned.safetensors --input @inputs.npz";
 
 struct RunFlags {
   std::string module, function, expect, load_state, save_state;
-  std::vector<std::string> inputs, outputs;
+  std::vector<std::string> inputs, outputs, parameters;
   double rtol = 1e-3, atol = 1e-4;
   int64_t threads = 0;
   bool json = false;
@@ -221,7 +222,7 @@ int Run(const RunFlags& flags) {
   std::string expect = flags.expect;
   if (!expect.empty() && expect[0] == '@') expect.erase(0, 1);
   if (!(flags.rtol >= 0) || !(flags.atol >= 0)) FailUsage("--rtol and --atol must not be negative");
-  Module module(flags.module, ThreadCount(flags.threads), /*inspect_only=*/false);
+  Module module(flags.module, {.threads = ThreadCount(flags.threads), .parameters = flags.parameters});
   Function function = module.Find(flags.function);
   std::vector<Destination> destinations = ReadDestinations(function, flags.outputs);
   std::vector<Argument> arguments = ReadInputs(function, flags.inputs);
@@ -281,6 +282,7 @@ int RunMain(const std::vector<std::string>& arguments) {
   app.add_option("--atol", flags.atol, "Absolute tolerance of --expect for floats")
       ->type_name("A")
       ->capture_default_str();
+  AddParameterFiles(&app, &flags.parameters);
   app.add_option("--load-state", flags.load_state,
                  "Begins with the states that --save-state wrote; without it they are new")
       ->type_name("FILE");

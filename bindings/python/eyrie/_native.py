@@ -25,6 +25,11 @@ class RuntimeOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_size_t), ("allocator", c_void_p * 3), ("threads", c_uint32), ("spin_us", c_uint32)]
 
 
+class ModuleOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("verify", ctypes.c_int), ("inspect_only", ctypes.c_int),
+                ("max_arena_bytes", c_uint64), ("parameters", POINTER(c_void_p)), ("parameter_count", c_size_t)]
+
+
 class ModuleInfo(ctypes.Structure):
     _fields_ = [("producer", c_char_p), ("target", c_char_p), ("source", c_char_p), ("format_major", c_uint32),
                 ("format_minor", c_uint32), ("file_size", c_uint64), ("section_count", c_uint32),
@@ -104,7 +109,9 @@ type_name = _declare("type_name", c_char_p, c_uint32)
 
 runtime_create = _checked("runtime_create", POINTER(RuntimeOptions), POINTER(c_void_p))
 runtime_destroy = _declare("runtime_destroy", None, c_void_p)
-module_load_file = _checked("module_load_file", c_void_p, c_char_p, c_void_p, POINTER(c_void_p))
+parameters_open = _checked("parameters_open", c_void_p, c_char_p, c_void_p, POINTER(c_void_p))
+parameters_destroy = _declare("parameters_destroy", None, c_void_p)
+module_load_file = _checked("module_load_file", c_void_p, c_char_p, POINTER(ModuleOptions), POINTER(c_void_p))
 module_destroy = _declare("module_destroy", None, c_void_p)
 module_get_info = _declare("module_get_info", None, c_void_p, POINTER(ModuleInfo))
 module_find = _checked("module_find", c_void_p, c_char_p, POINTER(c_uint32))

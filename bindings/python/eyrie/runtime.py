@@ -65,14 +65,27 @@ class Function:
 
 
 class Module:
-    """A compiled module. `threads`: 1 runs in the caller's thread; None takes all processors that the process may use."""
+    """A compiled module. `threads`: 1 runs in the caller's thread; None takes all processors that the process may use.
 
-    def __init__(self, path, threads=None):
+    `parameters`: files with the weights of a module that was compiled without them; the last that has a tensor gives it.
+    """
+
+    def __init__(self, path, threads=None, parameters=()):
         self._module = self._runtime = None
         options = native.RuntimeOptions(ctypes.sizeof(native.RuntimeOptions))
         options.threads = 0xFFFFFFFF if threads is None else threads
         self._runtime = native.made(native.runtime_create, byref(options))
-        self._module = native.made(native.module_load_file, self._runtime, os.fsencode(path), None)
+        files = []
+        try:
+            for file in parameters:
+                files.append(native.made(native.parameters_open, self._runtime, os.fsencode(file), None))
+            handles = (ctypes.c_void_p * len(files))(*(file.value for file in files))
+            module_options = native.ModuleOptions(ctypes.sizeof(native.ModuleOptions), parameters=handles,
+                                                  parameter_count=len(files))
+            self._module = native.made(native.module_load_file, self._runtime, os.fsencode(path), byref(module_options))
+        finally:
+            for file in files:
+                native.parameters_destroy(file)
         self.states = tuple(self._values(lambda i, info: native.module_state(self._module, i, byref(info))))
 
     def __del__(self):

@@ -35,6 +35,9 @@ struct ImportOptions {
   /// If not null, names in `shapes`, `ranges` and `states` (the input) that the model has not are no errors, because
   /// another one of the module may have them; those that it has are added.
   std::set<std::string> *found = nullptr;
+  /// Whether weights become parameters (graph::kParameter): their values are not looked at, and may be others at run
+  /// time. All other constants of the model are listed with their checksums (graph::kFixed).
+  bool parameters = false;
 };
 
 /// Imports the model at `path`: one module with a public `@main` and a `graph.global` for each weight that is used.

@@ -1,5 +1,8 @@
 #include "compiler/import/onnx/Importer.h"
+#include "abi/crc32c.h"
+#include "abi/parameter_archive.h"
 #include "compiler/graph/Graph.h"
+#include "compiler/graph/Parameters.h"
 #include "compiler/import/onnx/Order.h"
 #include "compiler/import/onnx/Registry.h"
 #include "compiler/import/onnx/Text.h"
@@ -103,10 +106,33 @@ bool Importer::addInitializers(const Graph &graph, Scope &scope) {
   return isGood;
 }
 
+/// Whether the weight may have other values at run time; if not, its values are noted. Few elements and integers wide
+/// enough to be indices or sizes are part of the program.
+bool Importer::isParameter(const Weight &weight, StringRef name) {
+  constexpr int64_t kMaxFixed = 16;
+  if (!options.parameters || weight.isString || name.empty() || name.size() > abi::kMaxParameterName ||
+      printable(name) != name || name.starts_with("__") || globalNames.contains(name.str()))
+    return false;
+  int64_t count = weight.type.getNumElements();
+  Type type = weight.type.getElementType();
+  if (count > kMaxFixed && (isa<FloatType>(type) || (type.isInteger(8) && count > ops::kMaxContents)))
+    return true;
+  Builder b(&context);
+  NamedAttrList row;
+  row.set("name", b.getStringAttr(name));
+  row.set("type", TypeAttr::get(weight.type));
+  row.set("crc", b.getI64IntegerAttr(abi::Crc32c(weight.bytes.data.data(), weight.bytes.data.size())));
+  if (weight.isUnsigned)
+    row.set("eyrie.unsigned", b.getUnitAttr());
+  fixedConstants.push_back(row.getDictionary(&context));
+  return false;
+}
+
 Tensor Importer::makeWeight(const Weight &weight, StringRef name) {
   int64_t count = weight.type.getNumElements();
+  bool isOutside = isParameter(weight, name);
   Tensor known;
-  if (count <= ops::kMaxContents) {
+  if (count <= ops::kMaxContents && !isOutside) {
     known = ops::fromConstant(toDense(weight), weight.isUnsigned);
     known.isString = weight.isString;
     // Integers are mostly shapes, and one number for all elements is no memory: neither needs a global.
@@ -121,8 +147,12 @@ Tensor Importer::makeWeight(const Weight &weight, StringRef name) {
 
   OpBuilder atStart = OpBuilder::atBlockBegin(module->getBody());
   Location loc = NameLoc::get(StringAttr::get(&context, symbol));
-  graph::GlobalOp::create(atStart, loc, atStart.getStringAttr(symbol), TypeAttr::get(weight.type),
-                          toResource(weight, symbol));
+  auto global = graph::GlobalOp::create(atStart, loc, atStart.getStringAttr(symbol), TypeAttr::get(weight.type),
+                                        toResource(weight, symbol));
+  if (isOutside)
+    global->setAttr(graph::kParameter, atStart.getUnitAttr());
+  if (isOutside && weight.isUnsigned)
+    global->setAttr("eyrie.unsigned", atStart.getUnitAttr());
   OpBuilder inEntry = OpBuilder::atBlockBegin(&main.getBody().front());
   if (lastOfEntry)
     inEntry.setInsertionPointAfter(lastOfEntry);
@@ -520,6 +550,8 @@ OwningOpRef<ModuleOp> Importer::run() {
   if (errors.any() || slots.empty())
     return nullptr;
   addResults(graph, slots);
+  if (!fixedConstants.empty())
+    (*module)->setAttr(graph::kFixed, builder.getArrayAttr(fixedConstants));
   // Errors of the verifier are errors of ours; they are emitted as they are.
   if (failed(verify(*module)))
     errors.add("the imported model is not valid: this is a bug of Eyrie");

@@ -173,6 +173,7 @@ private:
   /// The tensor behind a name, read from the file on first use.
   const Slot *resolve(StringRef name, Scope &scope);
   Tensor makeWeight(const Weight &weight, StringRef name);
+  bool isParameter(const Weight &weight, StringRef name);
   SmallVector<std::pair<StringRef, const Attribute *>> attributesOf(const Node &node, const Env &env);
   bool checkResult(const Tensor &t, std::string &error);
 
@@ -247,6 +248,7 @@ private:
   Texts texts;
   Source source;
   const ImportOptions &options;
+  SmallVector<mlir::Attribute> fixedConstants; // graph::kFixed
   Errors &errors;
 
   mlir::OwningOpRef<mlir::ModuleOp> module;
