@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "runtime/testing/failing.h"
 #include "runtime/testing/session.h"
 #include "runtime/testing/states.h"
 
@@ -338,18 +339,6 @@ TEST_F(Hostile, NotFiles) {
 
 // ---- Memory that runs out
 
-struct Failing {
-  int64_t left;  // allocations that still work
-  bool once;     // only one fails
-};
-
-void* FailingAllocate(void* user, size_t size, size_t alignment) {
-  auto& failing = *static_cast<Failing*>(user);
-  if (failing.left-- <= 0 && (!failing.once || failing.left == -1)) return nullptr;
-  void* memory = nullptr;
-  return posix_memalign(&memory, alignment, size) ? nullptr : memory;
-}
-
 // Loads and calls with one allocation failing, or all from one on; for every allocation.
 void FailEveryAllocation(const Module& description, const std::vector<eyrie_tensor_t>& inputs, size_t output_count) {
   Bytes bytes = description.Build();
@@ -361,7 +350,7 @@ void FailEveryAllocation(const Module& description, const std::vector<eyrie_tens
         eyrie_runtime_options_t options = {};
         options.struct_size = sizeof(options);
         options.threads = threads;
-        options.allocator = {&failing, FailingAllocate, [](void*, void* memory, size_t, size_t) { free(memory); }};
+        options.allocator = failing.allocator();
         eyrie_runtime_t* runtime = nullptr;
         eyrie_module_t* module = nullptr;
         eyrie_instance_t* instance = nullptr;

@@ -89,6 +89,11 @@ std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& b
   for (const State& state : module.states)
     globals.push_back(fb::CreateGlobal(builder, WriteValue(builder, state.value), 0,
                                        state.order.empty() ? 0 : builder.CreateVector(state.order)));
+  for (const Parameter& parameter : module.parameters) {
+    auto value = WriteValue(builder, parameter.value);
+    auto sources = builder.CreateVector(parameter.sources);
+    globals.push_back(fb::CreateGlobal(builder, value, parameter.kind, 0, sources, parameter.function, parameter.crc));
+  }
   auto global_list = builder.CreateVector(globals);
   flatbuffers::Offset<flatbuffers::Vector<const fb::SymbolRange*>> ranges;
   if (!module.ranges.empty()) ranges = builder.CreateVectorOfStructs(module.ranges);
@@ -98,8 +103,9 @@ std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& b
     auto words = builder.CreateVector(module.source_map.words);
     map = fb::CreateSourceMap(builder, names, words, builder.CreateVector(module.source_map.nodes));
   }
+  auto archive = builder.CreateString(module.archive);
   fb::FinishModuleBuffer(builder, fb::CreateModule(builder, producer, 0, symbols, strings, function_list,
-                                                   executable_list, 0, texts, global_list, ranges, map));
+                                                   executable_list, 0, texts, global_list, ranges, map, archive));
   return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
 }
 

@@ -71,6 +71,14 @@ struct State {
   std::vector<uint8_t> order;  // empty: as the model has it
 };
 
+// A tensor outside the module, or (kind 2) one that is part of its code.
+struct Parameter {
+  Value value;
+  uint8_t kind = 1;
+  std::vector<uint32_t> sources = {};  // numbers of globals, which count the states too
+  uint32_t function = 0, crc = 0;
+};
+
 struct SourceMap {
   std::vector<std::string> names;
   std::vector<uint32_t> words, nodes;
@@ -80,6 +88,8 @@ struct Module {
   std::vector<std::string> symbols, strings, texts;
   std::vector<abi::fb::SymbolRange> ranges;  // of each symbol, or none
   std::vector<State> states;
+  std::vector<Parameter> parameters;
+  std::string archive;
   std::vector<Function> functions;
   std::vector<Executable> executables;
   std::vector<uint8_t> weights;
