@@ -4,7 +4,7 @@
 
 namespace eyrie::graph {
 
-/// On a graph.global: a tensor outside the module, which the runtime finds under the global's name.
+/// On a graph.global: its name in the files of parameters, where the runtime finds it.
 inline constexpr llvm::StringLiteral kParameter = "eyrie.parameter";
 
 /// On a graph.global without a value: the function that computes it when the module is loaded, from parameters, which

@@ -16,6 +16,7 @@ namespace {
 constexpr char kZeros[abi::kArchiveTensorAlignment] = {};
 
 struct Row {
+  StringRef name;
   mutable graph::GlobalOp global;
   stream::WeightContent content;
 
@@ -30,14 +31,15 @@ struct Row {
 FailureOr<std::vector<Row>> collectRows(ModuleOp module) {
   std::vector<Row> rows;
   for (auto global : module.getOps<graph::GlobalOp>()) {
-    if (!global->hasAttr(graph::kParameter))
+    auto name = global->getAttrOfType<StringAttr>(graph::kParameter);
+    if (!name)
       continue;
     auto content = stream::getWeightContent(*global.getValue());
     if (failed(content))
       return global.emitOpError("has no value that can be stored, of type ") << global.getType();
-    rows.push_back({global, std::move(*content)});
+    rows.push_back({name.getValue(), global, std::move(*content)});
   }
-  llvm::sort(rows, [](const Row &a, const Row &b) { return a.global.getSymName() < b.global.getSymName(); });
+  llvm::sort(rows, [](const Row &a, const Row &b) { return a.name < b.name; });
   return rows;
 }
 
@@ -54,7 +56,7 @@ void writeRows(ArrayRef<Row> rows, llvm::raw_ostream &os) {
   header.entry_count = rows.size();
   std::string index, dims, names;
   for (const Row &row : rows) {
-    names += (row.global.getSymName() + Twine('\0')).str();
+    names += (row.name + Twine('\0')).str();
     for (int64_t size : cast<RankedTensorType>(row.global.getType()).getShape())
       append(dims, size);
   }
@@ -68,7 +70,7 @@ void writeRows(ArrayRef<Row> rows, llvm::raw_ostream &os) {
     entry.offset = end;
     entry.size = row.content.size();
     row.forEachPart([&](ArrayRef<char> part) { entry.crc = abi::Crc32c(part.data(), part.size(), entry.crc); });
-    entry.name_size = row.global.getSymName().size();
+    entry.name_size = row.name.size();
     entry.element_type = static_cast<uint8_t>(
         graph::getElementType(type.getElementType(), row.global->hasAttr("eyrie.unsigned"), /*isString=*/false));
     entry.rank = type.getRank();

@@ -200,7 +200,8 @@ FailureOr<flatbuffers::Offset<fb::Global>> MetadataBuilder::addState(StringAttr 
 FailureOr<flatbuffers::Offset<fb::Global>> MetadataBuilder::addParameter(StringAttr name) {
   auto global = symbolTable.lookup<graph::GlobalOp>(name);
   NamedAttrList attributes(global->getDiscardableAttrDictionary());
-  attributes.set("eyrie.name", name);
+  Attribute inFiles = global->getAttr(graph::kParameter);
+  attributes.set("eyrie.name", inFiles ? inFiles : name);
   auto value = addValue(global, global.getType(), attributes.getDictionary(module.getContext()), "");
   if (failed(value))
     return failure();

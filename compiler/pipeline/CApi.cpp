@@ -181,6 +181,7 @@ eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model
     job->message = "no model is given";
     return EYRIE_COMPILE_USAGE;
   }
+  const std::string &parameters = job->options.parameters;
   for (const auto &each : models) {
     if (llvm::sys::fs::is_directory(each.path)) {
       job->message = llvm::formatv("cannot read '{0}': it is a directory", each.path);
@@ -190,12 +191,13 @@ eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model
       job->message = llvm::formatv("the output '{0}' is the model itself", output);
       return EYRIE_COMPILE_FAILED;
     }
+    if (!parameters.empty() && llvm::sys::fs::equivalent(each.path, parameters)) {
+      job->message = llvm::formatv("the file of parameters '{0}' is the model itself", parameters);
+      return EYRIE_COMPILE_FAILED;
+    }
   }
-  const std::string &parameters = job->options.parameters;
-  if (!parameters.empty() && (parameters == output || llvm::sys::fs::equivalent(parameters, output) ||
-                              llvm::sys::fs::equivalent(parameters, model))) {
-    job->message = llvm::formatv("the file of parameters '{0}' is the {1} itself", parameters,
-                                 llvm::sys::fs::equivalent(parameters, model) ? "model" : "output");
+  if (!parameters.empty() && (parameters == output || llvm::sys::fs::equivalent(parameters, output))) {
+    job->message = llvm::formatv("the file of parameters '{0}' is the output itself", parameters);
     return EYRIE_COMPILE_FAILED;
   }
   if (job->progress)

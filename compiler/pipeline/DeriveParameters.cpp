@@ -55,9 +55,9 @@ static void makeFunction(ModuleOp module, StoreGlobalOp store, ArrayRef<Operatio
       mapping.map(load.getResult(), entry->getArgument(at - sources.begin()));
   }
   func::ReturnOp::create(b, store.getLoc(), mapping.lookup(store.getValue()));
-  for (auto [i, name] : llvm::enumerate(names)) {
-    func.setArgAttr(i, "eyrie.name", name);
-    if (symbols.lookup(cast<StringAttr>(name))->hasAttr("eyrie.unsigned"))
+  for (auto [i, source] : llvm::enumerate(sources)) {
+    func.setArgAttr(i, "eyrie.name", source->getAttr(graph::kParameter));
+    if (source->hasAttr("eyrie.unsigned"))
       func.setArgAttr(i, "eyrie.unsigned", b.getUnitAttr());
   }
   func.setResultAttr(0, "eyrie.name", target.getSymNameAttr());

@@ -1,4 +1,5 @@
 #include "compiler/pipeline/Linker.h"
+#include "compiler/graph/Parameters.h"
 #include "compiler/stream/Weights.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/xxhash.h"
@@ -29,8 +30,25 @@ Linker::Linker(ModuleOp module) : module(module), symbols(module) {
 }
 
 void Linker::remember(GlobalOp global) {
-  if (auto content = contentOf(global); succeeded(content))
+  // The values of parameters may become others.
+  if (auto content = contentOf(global); succeeded(content) && !global->hasAttr(graph::kParameter))
     globals[{global.getType(), hashOf(*content)}].push_back(global);
+}
+
+FailureOr<GlobalOp> Linker::findParameter(GlobalOp global) {
+  auto name = global->getAttrOfType<StringAttr>(graph::kParameter);
+  for (GlobalOp other : module.getOps<GlobalOp>()) {
+    if (other->getAttr(graph::kParameter) != name)
+      continue;
+    auto content = contentOf(global), known = contentOf(other);
+    if (other.getType() == global.getType() && succeeded(content) && succeeded(known) && *content == *known)
+      return other;
+    return emitError(UnknownLoc::get(name.getContext()))
+           << "two models have different weights of the name '" << name.getValue()
+           << "': with --parameters a name stands for one tensor; compile the models into modules of their own, or "
+              "without --parameters";
+  }
+  return GlobalOp();
 }
 
 GlobalOp Linker::findEqual(GlobalOp global) {
@@ -98,8 +116,11 @@ FailureOr<func::FuncOp> Linker::add(ModuleOp from, StringRef name) {
   llvm::DenseMap<StringAttr, StringAttr> renamed;
   for (GlobalOp global : llvm::make_early_inc_range(from.getOps<GlobalOp>())) {
     StringAttr old = global.getSymNameAttr();
-    if (GlobalOp equal = findEqual(global)) {
-      renamed[old] = equal.getSymNameAttr();
+    FailureOr<GlobalOp> equal = global->hasAttr(graph::kParameter) ? findParameter(global) : findEqual(global);
+    if (failed(equal))
+      return failure();
+    if (*equal) {
+      renamed[old] = equal->getSymNameAttr();
       continue;
     }
     global->remove();
@@ -111,6 +132,12 @@ FailureOr<func::FuncOp> Linker::add(ModuleOp from, StringRef name) {
   // Strings are numbered behind those of the modules before.
   if (Attribute texts = from->getAttr("eyrie.texts"))
     module->setAttr("eyrie.texts", texts);
+  if (auto more = from->getAttrOfType<ArrayAttr>(graph::kFixed)) {
+    auto known = module->getAttrOfType<ArrayAttr>(graph::kFixed);
+    llvm::SetVector<Attribute> rows(llvm::from_range, known ? known.getValue() : ArrayRef<Attribute>());
+    rows.insert_range(more);
+    module->setAttr(graph::kFixed, ArrayAttr::get(module.getContext(), rows.getArrayRef()));
+  }
   NamedAttrList ranges(module->getAttrOfType<DictionaryAttr>(graph::kSymbolRanges));
   if (auto more = from->getAttrOfType<DictionaryAttr>(graph::kSymbolRanges))
     for (NamedAttribute range : more)

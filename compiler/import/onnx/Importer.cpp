@@ -110,8 +110,7 @@ bool Importer::addInitializers(const Graph &graph, Scope &scope) {
 /// enough to be indices or sizes are part of the program.
 bool Importer::isParameter(const Weight &weight, StringRef name) {
   constexpr int64_t kMaxFixed = 16;
-  if (!options.parameters || weight.isString || name.empty() || name.size() > abi::kMaxParameterName ||
-      printable(name) != name || name.starts_with("__") || globalNames.contains(name.str()))
+  if (!options.parameters || weight.isString || name.empty() || name.size() > abi::kMaxParameterName)
     return false;
   int64_t count = weight.type.getNumElements();
   Type type = weight.type.getElementType();
@@ -150,7 +149,7 @@ Tensor Importer::makeWeight(const Weight &weight, StringRef name) {
   auto global = graph::GlobalOp::create(atStart, loc, atStart.getStringAttr(symbol), TypeAttr::get(weight.type),
                                         toResource(weight, symbol));
   if (isOutside)
-    global->setAttr(graph::kParameter, atStart.getUnitAttr());
+    global->setAttr(graph::kParameter, atStart.getStringAttr(name));
   if (isOutside && weight.isUnsigned)
     global->setAttr("eyrie.unsigned", atStart.getUnitAttr());
   OpBuilder inEntry = OpBuilder::atBlockBegin(&main.getBody().front());
