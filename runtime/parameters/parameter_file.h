@@ -50,6 +50,10 @@ class ParameterFile {
   const uint8_t* DataOf(const Entry& entry) const { return data_ + entry.offset; }
   // Compares the entry's bytes with its checksum, if it has one.
   Status Verify(const Entry& entry) const;
+  // The entry's pages need not stay in memory: they are read again when they are used.
+  void Forget(const Entry& entry) const {
+    if (mapping_.data()) mapping_.Forget(DataOf(entry), entry.size);
+  }
 
   // ---- For the readers of the formats.
 

@@ -168,6 +168,10 @@ Status eyrie_module::Derive(eyrie_instance& instance, session::ParameterRecord& 
   }
   eyrie_tensor_t output = describe(parameter, parameter.memory);
   EYRIE_RETURN_IF_ERROR(instance.Call(parameter.global->function(), inputs.data(), inputs.size(), &output, 1, {}));
+  for (uint32_t i = 0; i < sources.size(); ++i) {
+    const session::ParameterRecord& source = parameters[sources[i] - states.size()];
+    source.file->file.Forget(source.file->file.entries()[source.entry]);
+  }
   EYRIE_ASSIGN_OR_RETURN(parameter.buffer, runtime->device->ImportHostMemory(parameter.memory, parameter.size,
                                                                              /*writable=*/false));
   return {};

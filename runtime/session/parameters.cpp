@@ -24,6 +24,7 @@ Status eyrie_parameters::Verify(size_t index) {
   // Two threads may compare at the same time: they come to the same result.
   if (__atomic_load_n(&verified_[index], __ATOMIC_RELAXED)) return {};
   EYRIE_RETURN_IF_ERROR(Annotate(file.Verify(file.entries()[index]), "%s", path_));
+  file.Forget(file.entries()[index]);
   __atomic_store_n(&verified_[index], uint8_t{1}, __ATOMIC_RELAXED);
   return {};
 }
