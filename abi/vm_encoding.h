@@ -2,16 +2,17 @@
 //
 //   word 0   opcode in the low 16 bits, length of the whole instruction in words in the high 16 bits
 //   then     the operands in the order of their letters in vm_instructions.def:
-//            d s b B l L i k a o t x e g f   one word: a number (register, block, argument, ... or the immediate)
+//            d s b B l L i k a o t x e f c g   one word: a number (register, block, argument, ... or the immediate)
 //            I                       two words: low, high
+//            R W                     three times a count and so many registers: integers, buffers, lists
 //            S                       count, then `count` registers
 //            P                       count, then `count` times: size register, offset register, first step, last step
 //            G                       count, then `count` times: buffer register, offset register, length register
 //
 // A function is `code_size` words from `code_offset` of the bytecode section. It is divided into the blocks of its
 // block table: a block starts at its offset and ends just before the next one, its last instruction is a terminator
-// (br, cond_br, return, fail, call.tail), and it has no other terminator. Block 0 is the entry. Code may only jump to
-// blocks.
+// (br, cond_br, return, fail, call.tail, ret), and it has no other terminator. Block 0 is the entry. Code may only jump
+// to blocks.
 #ifndef EYRIE_ABI_VM_ENCODING_H_
 #define EYRIE_ABI_VM_ENCODING_H_
 
@@ -45,7 +46,8 @@ constexpr const VmOpInfo* FindVmOp(uint32_t opcode) {
 }
 
 constexpr bool IsTerminator(VmOp op) {
-  return op == VmOp::kBr || op == VmOp::kCondBr || op == VmOp::kReturn || op == VmOp::kFail || op == VmOp::kCallTail;
+  return op == VmOp::kBr || op == VmOp::kCondBr || op == VmOp::kReturn || op == VmOp::kFail || op == VmOp::kCallTail ||
+         op == VmOp::kRet;
 }
 
 constexpr uint32_t MakeVmHeader(VmOp op, uint32_t words) { return static_cast<uint32_t>(op) | words << 16; }

@@ -46,6 +46,17 @@ void vm::visitWords(Instruction &instruction, llvm::function_ref<void(WordKind, 
       }
       break;
     }
+    case 'R':
+    case 'W':
+      for (auto [use, def] :
+           {std::pair(WordKind::IntUse, WordKind::IntDef), std::pair(WordKind::BufferUse, WordKind::BufferDef),
+            std::pair(WordKind::ListUse, WordKind::ListDef)}) {
+        uint32_t count = *word;
+        visit(WordKind::Other, *word++);
+        for (uint32_t i = 0; i < count; ++i)
+          visit(*letter == 'R' ? use : def, *word++);
+      }
+      break;
     case 'S':
     case 'G': {
       uint32_t count = *word;

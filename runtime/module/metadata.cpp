@@ -150,6 +150,14 @@ Status CheckRanges(const flatbuffers::Vector<const abi::fb::SymbolRange*>* range
   return {};
 }
 
+// A function that others call.
+Status CheckCallee(const abi::fb::Function& function) {
+  if (!function.internal()) return Error(EYRIE_INVALID_ARGUMENT, "others call it, but it is not internal");
+  if (CountOf(function.arguments()) || CountOf(function.results()) || CountOf(function.states()))
+    return Error(EYRIE_INVALID_ARGUMENT, "others call it, but it has arguments, results or states");
+  return {};
+}
+
 Status CheckExecutable(const abi::fb::Executable& executable, uint64_t objects_size) {
   if (!InRange(executable.offset(), executable.size(), objects_size) || executable.size() == 0)
     return Error(EYRIE_INVALID_ARGUMENT, "its object does not lie in the objects section");
@@ -211,6 +219,11 @@ Status CheckMetadata(const abi::fb::Module& metadata, size_t metadata_size, size
         Annotate(CheckFunction(function, symbol_count, bytecode_words), "function '%.100s'", TextOf(function.name())));
     EYRIE_RETURN_IF_ERROR(
         Annotate(CheckStates(function.states(), state_count), "function '%.100s'", TextOf(function.name())));
+    if (function.callee())
+      EYRIE_RETURN_IF_ERROR(Annotate(CheckCallee(function), "function '%.100s'", TextOf(function.name())));
+    if (i && !function.callee() && metadata.functions()->Get(i - 1)->callee())
+      return Error(EYRIE_INVALID_ARGUMENT, "function '%.100s' lies behind functions that others call",
+                   TextOf(function.name()));
     dim_count += CountDims(function.arguments()) + CountDims(function.results());
     // Vectors may be referred to many times; a small file must not take much memory.
     if (dim_count > metadata_size)

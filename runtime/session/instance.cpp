@@ -61,8 +61,8 @@ Status eyrie_instance::Prepare() {
   EYRIE_RETURN_IF_ERROR(TakeArena());
   vm::Program program = module_->program();
   uint32_t argument_count = 0, result_count = 0;
+  for (const vm::Function& function : program.functions) EYRIE_RETURN_IF_ERROR(interpreter_.Prepare(program, function));
   for (uint32_t i = 0; i < module_->functions.size(); ++i) {
-    EYRIE_RETURN_IF_ERROR(interpreter_.Prepare(program, module_->FunctionAt(i)));
     const session::FunctionRecord& record = module_->functions[i];
     argument_count = record.argument_count > argument_count ? record.argument_count : argument_count;
     result_count = record.result_count > result_count ? record.result_count : result_count;
@@ -265,7 +265,7 @@ Status eyrie_instance::Call(uint32_t function, const eyrie_tensor_t* inputs, siz
   ++calls;
   stop_ = {&cancelled, options.timeout_ns ? NowNs() + options.timeout_ns : kForever};
   EYRIE_RETURN_IF_ERROR(commands_->Begin());
-  Status status = interpreter_.Run(module_->FunctionAt(function), *this);
+  Status status = interpreter_.Run(module_->program(), module_->FunctionAt(function), *this);
   if (!status.ok()) {
     states_.Discard();
     // A failed submission has failed the timeline: start a new one.

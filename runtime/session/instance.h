@@ -59,7 +59,6 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie::rt::Status Barrier() override;
   eyrie::rt::Status SubmitAndWait() override;
   eyrie::rt::Status Return() override;
-  eyrie::rt::vm::Function FunctionAt(uint32_t function) override { return module_->FunctionAt(function); }
   const char* Message(uint32_t string) override { return module_->String(string); }
   const char* Node(uint32_t word) override { return module_->Node(word); }
   eyrie::rt::Status CheckStop() override { return stop_.Check(); }

@@ -22,7 +22,7 @@ eyrie_module::eyrie_module(eyrie_runtime* runtime, const eyrie_module_options_t&
       ranks(runtime->allocator),
       types(runtime->allocator),
       functions(runtime->allocator),
-      signatures(runtime->allocator),
+      code(runtime->allocator),
       states(runtime->allocator),
       state_ranks(runtime->allocator),
       parameters(runtime->allocator),
@@ -72,8 +72,9 @@ Status eyrie_module::Build() {
   EYRIE_RETURN_IF_ERROR(texts.Build(file.metadata()));
   EYRIE_RETURN_IF_ERROR(BuildValues());
   EYRIE_RETURN_IF_ERROR(BuildExports());
+  for (uint32_t i = 0; i < CountOf(file.metadata().functions()); ++i) EYRIE_RETURN_IF_ERROR(code.Push(ReadFunction(i)));
   vm::Program verified_against = program();
-  for (uint32_t i = 0; i < functions.size(); ++i) EYRIE_RETURN_IF_ERROR(vm::Verify(verified_against, FunctionAt(i)));
+  for (uint32_t i = 0; i < code.size(); ++i) EYRIE_RETURN_IF_ERROR(vm::Verify(verified_against, FunctionAt(i)));
   if (options.inspect_only) {
     is_loaded_ = true;
     return options.verify == EYRIE_VERIFY_FULL ? EnsureVerified(true) : Status();
@@ -134,6 +135,7 @@ Status eyrie_module::BuildValues() {
   EYRIE_RETURN_IF_ERROR(functions.Reserve(CountOf(list)));
   for (uint32_t i = 0; i < CountOf(list); ++i) {
     const fb::Function& function = *list->Get(i);
+    if (function.callee()) break;  // none but such follow
     session::FunctionRecord record = {};
     record.first_argument = static_cast<uint32_t>(values.size());
     record.argument_count = CountOf(function.arguments());
@@ -161,15 +163,6 @@ Status eyrie_module::BuildValues() {
     auto bytes = session::CallerBytes(value.type, {sizes, value.rank});
     EYRIE_RETURN_IF_ERROR(Annotate(std::move(bytes.status()), "parameter '%.100s'", value.name));
     parameter.size = bytes.value();
-  }
-  // Results lie behind the arguments, and nothing moves any more.
-  for (uint32_t i = 0; i < functions.size(); ++i) {
-    const session::FunctionRecord& record = functions[i];
-    EYRIE_RETURN_IF_ERROR(
-        signatures.Push({{ranks.data() + record.first_argument, record.argument_count},
-                         {ranks.data() + record.first_result, record.result_count},
-                         {types.data() + record.first_argument, size_t{record.argument_count} + record.result_count},
-                         StatesOf(i)}));
   }
   return {};
 }
@@ -222,9 +215,8 @@ Status eyrie_module::EnsureVerified(bool wanted) {
   return {};
 }
 
-vm::Function eyrie_module::FunctionAt(uint32_t index) const {
+vm::Function eyrie_module::ReadFunction(uint32_t index) const {
   const fb::Function& item = *file.metadata().functions()->Get(index);
-  const session::FunctionRecord& record = functions[index];
   vm::Function function;
   function.name = TextOf(item.name());
   function.code = file.bytecode().subspan(item.code_offset(), item.code_size());
@@ -233,9 +225,19 @@ vm::Function eyrie_module::FunctionAt(uint32_t index) const {
   function.int_registers = item.int_registers();
   function.buffer_registers = item.buffer_registers();
   function.list_registers = item.list_registers();
+  function.index = index;
+  if (const fb::Signature* signature = item.callee()) {
+    function.is_callee = true;
+    function.parameters = {signature->int_parameters(), signature->buffer_parameters(), signature->list_parameters()};
+    function.returned = {signature->int_results(), signature->buffer_results(), signature->list_results()};
+    return function;
+  }
+  const session::FunctionRecord& record = functions[index];
   function.argument_ranks = {ranks.data() + record.first_argument, record.argument_count};
   function.result_ranks = {ranks.data() + record.first_result, record.result_count};
-  function.index = index;
+  // Results lie behind the arguments.
+  function.types = {types.data() + record.first_argument, size_t{record.argument_count} + record.result_count};
+  function.states = StatesOf(index);
   return function;
 }
 

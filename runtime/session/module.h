@@ -61,13 +61,13 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   // Checks the weights unless that has been done or is not wanted. Thread-safe.
   eyrie::rt::Status EnsureVerified(bool wanted);
 
-  eyrie::rt::vm::Function FunctionAt(uint32_t index) const;
+  const eyrie::rt::vm::Function& FunctionAt(uint32_t index) const { return code[index]; }
   eyrie::rt::vm::Program program() const {
     return {string_count,
             {export_counts.data(), export_counts.size()},
             {state_ranks.data(), state_ranks.size()},
             parameter_count,
-            {signatures.data(), signatures.size()}};
+            {code.data(), code.size()}};
   }
   // Bytes of transient memory that a call may take.
   uint64_t transient_limit() const { return options.max_arena_bytes ? options.max_arena_bytes : uint64_t{1} << 40; }
@@ -97,11 +97,11 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   eyrie::rt::session::Texts texts;
   eyrie::rt::Array<eyrie_value_info_t> values;
   eyrie::rt::Array<eyrie_dim_t> dims;
-  eyrie::rt::Array<int32_t> dim_symbols;  // beside `dims`: the number of the symbol, or -1
-  eyrie::rt::Array<uint32_t> ranks;       // beside `values`; vm::kSequence for sequences
-  eyrie::rt::Array<uint8_t> types;        // beside `values`
-  eyrie::rt::Array<eyrie::rt::session::FunctionRecord> functions;
-  eyrie::rt::Array<eyrie::rt::vm::Signature> signatures;  // beside `functions`
+  eyrie::rt::Array<int32_t> dim_symbols;                           // beside `dims`: the number of the symbol, or -1
+  eyrie::rt::Array<uint32_t> ranks;                                // beside `values`; vm::kSequence for sequences
+  eyrie::rt::Array<uint8_t> types;                                 // beside `values`
+  eyrie::rt::Array<eyrie::rt::session::FunctionRecord> functions;  // all that others do not `call`
+  eyrie::rt::Array<eyrie::rt::vm::Function> code;                  // those, then those that others `call`
   eyrie::rt::Array<eyrie::rt::session::StateRecord> states;
   eyrie::rt::Array<uint32_t> state_ranks;  // beside `states`
   eyrie::rt::Array<eyrie::rt::session::ParameterRecord> parameters;
@@ -115,6 +115,7 @@ struct eyrie_module final : eyrie::rt::vm::Names {
 
  private:
   eyrie::rt::Status Build();
+  eyrie::rt::vm::Function ReadFunction(uint32_t index) const;
   eyrie::rt::Status BuildValues();
   eyrie::rt::Status BuildExports();
   eyrie::rt::Status LoadExecutables();

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "abi/cpu_features.h"
+#include "abi/vm_encoding.h"
 #include "runtime/base/text.h"
 #include "runtime/module/metadata.h"
 #include "runtime/session/module.h"
@@ -23,6 +24,24 @@ eyrie_status_t GetValue(const eyrie_module& module, const char* what, uint32_t f
   if (eyrie_status_t status = CheckIndex(what, index, count)) return status;
   *info = module.values[first + index];
   return nullptr;
+}
+
+// Marks the function and those that it calls, themselves or through others.
+Status FindCalled(const eyrie_module& module, uint32_t function, Array<bool>& reached) {
+  Array<uint32_t> pending(module.runtime->allocator);
+  EYRIE_RETURN_IF_ERROR(reached.Resize(module.code.size()));
+  EYRIE_RETURN_IF_ERROR(pending.Push(function));
+  reached[function] = true;
+  for (size_t next = 0; next < pending.size(); ++next) {
+    std::span<const uint32_t> code = module.FunctionAt(pending[next]).code;
+    for (size_t at = 0; at < code.size(); at += eyrie::abi::VmLengthOf(code[at])) {
+      if (eyrie::abi::VmOpcodeOf(code[at]) != static_cast<uint32_t>(eyrie::abi::VmOp::kCall)) continue;
+      uint32_t callee = code[at + 1];
+      if (!reached[callee]) EYRIE_RETURN_IF_ERROR(pending.Push(callee));
+      reached[callee] = true;
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -75,7 +94,7 @@ eyrie_status_t eyrie_module_find(const eyrie_module_t* module, const char* name,
 }
 
 eyrie_status_t eyrie_module_function(const eyrie_module_t* module, uint32_t function, eyrie_function_info_t* info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
   const fb::Function& item = *module->file.metadata().functions()->Get(function);
   const session::FunctionRecord& record = module->functions[function];
   *info = {};
@@ -98,21 +117,21 @@ eyrie_status_t eyrie_module_function(const eyrie_module_t* module, uint32_t func
 
 eyrie_status_t eyrie_module_argument(const eyrie_module_t* module, uint32_t function, uint32_t index,
                                      eyrie_value_info_t* info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
   const session::FunctionRecord& record = module->functions[function];
   return GetValue(*module, "argument", record.first_argument, record.argument_count, index, info);
 }
 
 eyrie_status_t eyrie_module_result(const eyrie_module_t* module, uint32_t function, uint32_t index,
                                    eyrie_value_info_t* info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
   const session::FunctionRecord& record = module->functions[function];
   return GetValue(*module, "result", record.first_result, record.result_count, index, info);
 }
 
 eyrie_status_t eyrie_module_transient(const eyrie_module_t* module, uint32_t function, uint32_t index,
                                       eyrie_transient_info_t* info) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->functions.size())) return status;
   const fb::MemoryPlan* plan = module->file.metadata().functions()->Get(function)->memory_plan();
   if (eyrie_status_t status = CheckIndex("transient", index, plan ? CountOf(plan->transients()) : 0)) return status;
   const fb::Transient& item = *plan->transients()->Get(index);
@@ -163,9 +182,12 @@ const char* eyrie_module_export_node(const eyrie_module_t* module, uint32_t inde
 
 eyrie_status_t eyrie_module_disassemble(const eyrie_module_t* module, uint32_t function, char* memory, size_t capacity,
                                         size_t* needed) {
-  if (eyrie_status_t status = CheckIndex("function", function, module->callable_count())) return status;
+  if (eyrie_status_t status = CheckIndex("function", function, module->code.size())) return status;
+  Array<bool> reached(module->runtime->allocator);
+  if (Status status = FindCalled(*module, function, reached); !status.ok()) return status.Release();
   Text text(memory, capacity);
-  vm::Disassemble(module->FunctionAt(function), *module, text);
+  for (uint32_t i = 0; i < reached.size(); ++i)
+    if (reached[i]) vm::Disassemble(module->FunctionAt(i), *module, text);
   if (needed) *needed = text.size() + 1;
   return nullptr;
 }

@@ -56,10 +56,13 @@ std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& b
     auto blocks = builder.CreateVector(function.blocks);
     auto plan = fb::CreateMemoryPlan(builder, 0, 64, 128);
     auto states = builder.CreateVector(function.states);
+    fb::Signature callee;
+    if (const std::vector<uint32_t>& s = function.callee; !s.empty())
+      callee = fb::Signature(s[0], s[1], s[2], s[3], s[4], s[5]);
     functions.push_back(fb::CreateFunction(
         builder, name, arguments, results, static_cast<uint32_t>(bytecode.size() / 4),
         static_cast<uint32_t>(function.code.size()), function.int_registers, function.buffer_registers, blocks, plan,
-        function.list_registers, states, function.internal));
+        function.list_registers, states, function.internal, function.callee.empty() ? nullptr : &callee));
     const auto* words = reinterpret_cast<const uint8_t*>(function.code.data());
     bytecode.insert(bytecode.end(), words, words + function.code.size() * 4);
   }

@@ -40,6 +40,8 @@ struct Function {
   std::vector<uint32_t> code, blocks = {0};
   std::vector<uint32_t> states;
   bool internal = false;
+  // Of an internal function that others call: integers, buffers, lists that it takes, then those that it gives.
+  std::vector<uint32_t> callee;
 
   // Operands as words; lists with their counts.
   Function& Op(abi::VmOp op, std::initializer_list<uint32_t> operands = {});

@@ -37,8 +37,9 @@ const uint32_t* PrintOperand(char kind, const uint32_t* word, const Names& names
     case 'x':
       text.Print("%s", names.Export(value));
       break;
+    case 'c':
     case 'f':
-      text.Print("%s", names.Function(value));
+      text.Print("@%s", names.Function(value));
       break;
     case 'g':
       text.Print("%s", names.Global(value));
@@ -51,6 +52,17 @@ const uint32_t* PrintOperand(char kind, const uint32_t* word, const Names& names
     case 'I':
       text.Print("%lld", static_cast<long long>(value | static_cast<uint64_t>(*word++) << 32));
       break;
+    case 'R':
+    case 'W': {
+      const char* space = "";
+      text.Print("(");
+      for (char bank : {'r', 'b', 'l'}) {
+        for (; value; --value, space = ", ") text.Print("%s%c%u", space, bank, *word++);
+        if (bank != 'l') value = *word++;
+      }
+      text.Print(")");
+      break;
+    }
     case 'S':
       text.Print("[");
       for (uint32_t i = 0; i < value; ++i) text.Print(i ? ", r%u" : "r%u", *word++);

@@ -56,7 +56,6 @@ class Host {
   virtual Status Barrier() = 0;
   virtual Status SubmitAndWait() = 0;
   virtual Status Return() = 0;
-  virtual Function FunctionAt(uint32_t function) = 0;
   virtual const char* Message(uint32_t string) = 0;
   // The model's node that a word of the module's bytecode comes from; null: not known.
   virtual const char* Node(uint32_t word) = 0;

@@ -62,37 +62,97 @@ Status Interpreter::Prepare(const Program& program, const Function& function) {
   return {};
 }
 
-Status Interpreter::Run(const Function& function, Host& host) {
-  constexpr uint32_t kNone = ~0u;
-  next_function_ = kNone;
-  EYRIE_RETURN_IF_ERROR(RunOne(function, host));
+Status Interpreter::Run(const Program& program, const Function& function, Host& host) {
   // A tail call only goes forward in the module: this ends.
-  while (next_function_ != kNone) {
-    Function next = host.FunctionAt(next_function_);
-    next_function_ = kNone;
-    EYRIE_RETURN_IF_ERROR(RunOne(next, host));
+  for (const Function* next = &function; next;) {
+    tail_ = nullptr;
+    EYRIE_RETURN_IF_ERROR(RunOne(program, *next, host));
+    next = tail_;
   }
   return {};
 }
 
-Status Interpreter::RunOne(const Function& function, Host& host) {
+Status Interpreter::RunOne(const Program& program, const Function& function, Host& host) {
+  Status status = Push(function, nullptr);
+  if (status.ok()) status = Execute(program, function, host);
+  ReleaseFrom(0, 0, host);
   integers_.Clear();
-  EYRIE_RETURN_IF_ERROR(integers_.Resize(function.int_registers));
-  EYRIE_RETURN_IF_ERROR(buffers_.Resize(function.buffer_registers));
-  EYRIE_RETURN_IF_ERROR(list_registers_.Resize(function.list_registers));
-  Status status = Execute(function, host);
-  for (const BufferRef& buffer : buffers_)
-    if (buffer.block) host.ReleaseBlock(buffer.block);
-  for (List* list : list_registers_) lists_.Release(list);
-  buffers_.Clear();
-  list_registers_.Clear();
+  frames_.Clear();
   return status;
 }
 
+// Gives back what registers from these on hold; they exist no longer.
+void Interpreter::ReleaseFrom(size_t buffers, size_t lists, Host& host) {
+  for (size_t i = buffers; i < buffers_.size(); ++i)
+    if (buffers_[i].block) host.ReleaseBlock(buffers_[i].block);
+  for (size_t i = lists; i < list_registers_.size(); ++i) lists_.Release(list_registers_[i]);
+  (void)buffers_.Resize(buffers);  // to fewer, which does not fail
+  (void)list_registers_.Resize(lists);
+}
+
+// New registers for a function.
+Status Interpreter::Push(const Function& function, const uint32_t* call) {
+  Frame frame = {&function, call, integers_.size(), buffers_.size(), list_registers_.size()};
+  size_t ints = frame.integers + function.int_registers, buffers = frame.buffers + function.buffer_registers,
+         lists = frame.lists + function.list_registers;
+  if (frames_.size() == abi::kMaxCallDepth)
+    return Error(EYRIE_RESOURCE_EXHAUSTED, "a call of '%.100s' would be %zu deep, limit %u", function.name,
+                 frames_.size() + 1, abi::kMaxCallDepth);
+  if (ints > abi::kMaxStackRegisters || buffers > abi::kMaxStackRegisters || lists > abi::kMaxStackRegisters)
+    return Error(EYRIE_RESOURCE_EXHAUSTED,
+                 "a call of '%.100s' in depth %zu would need %zu, %zu and %zu registers, limit %u", function.name,
+                 frames_.size() + 1, ints, buffers, lists, abi::kMaxStackRegisters);
+  EYRIE_RETURN_IF_ERROR(integers_.Resize(ints));
+  EYRIE_RETURN_IF_ERROR(buffers_.Resize(buffers));
+  EYRIE_RETURN_IF_ERROR(list_registers_.Resize(lists));
+  return frames_.Push(frame);
+}
+
+// The frame of a called function, with its parameters.
+Status Interpreter::Enter(const Program& program, const uint32_t* call, Host& host) {
+  // Calls that call twice take time without a jump back.
+  EYRIE_RETURN_IF_ERROR(host.CheckStop());
+  EYRIE_RETURN_IF_ERROR(Push(program.functions[call[1]], call));
+  const Frame &caller = frames_[frames_.size() - 2], &frame = frames_[frames_.size() - 1];
+  const uint32_t* w = call + 2;
+  for (uint32_t i = 0, count = *w++; i < count; ++i) integers_[frame.integers + i] = integers_[caller.integers + *w++];
+  for (uint32_t i = 0, count = *w++; i < count; ++i) {
+    const BufferRef& passed = buffers_[caller.buffers + *w++];
+    if (passed.block) host.RetainBlock(passed.block);
+    buffers_[frame.buffers + i] = passed;
+  }
+  for (uint32_t i = 0, count = *w++; i < count; ++i)
+    lists_.Assign(list_registers_[frame.lists + i], list_registers_[caller.lists + *w++]);
+  return {};
+}
+
+// Gives the caller the values of `ret` and takes the frame away.
+void Interpreter::Leave(const uint32_t* ret, Host& host) {
+  const Frame frame = frames_[frames_.size() - 1], caller = frames_[frames_.size() - 2];
+  const uint32_t *from = ret + 1, *to = frame.call + 2;
+  for (int bank = 0; bank < 3; ++bank) to += *to + 1;
+  ++to;
+  for (uint32_t i = 0, count = *from++; i < count; ++i)
+    integers_[caller.integers + *to++] = integers_[frame.integers + *from++];
+  ++to;
+  for (uint32_t i = 0, count = *from++; i < count; ++i) {
+    const BufferRef value = buffers_[frame.buffers + *from++];
+    if (value.block) host.RetainBlock(value.block);
+    SetBuffer(buffers_[caller.buffers + *to++], value, host);
+  }
+  ++to;
+  for (uint32_t i = 0, count = *from++; i < count; ++i)
+    lists_.Assign(list_registers_[caller.lists + *to++], list_registers_[frame.lists + *from++]);
+  ReleaseFrom(frame.buffers, frame.lists, host);
+  (void)integers_.Resize(frame.integers);
+  (void)frames_.Resize(frames_.size() - 1);
+}
+
 // `w`: the operands.
-Status Interpreter::ExecuteList(VmOp op, const uint32_t* w, Host& host) {
-  int64_t* const r = integers_.data();
-  List** const l = list_registers_.data();
+Status Interpreter::ExecuteList(VmOp op, const uint32_t* w, const Frame& frame, Host& host) {
+  int64_t* const r = integers_.data() + frame.integers;
+  BufferRef* const b = buffers_.data() + frame.buffers;
+  List** const l = list_registers_.data() + frame.lists;
   switch (op) {
     case VmOp::kListArg:
       lists_.Assign(l[w[0]], host.ListArgument(w[1]));
@@ -118,15 +178,14 @@ Status Interpreter::ExecuteList(VmOp op, const uint32_t* w, Host& host) {
         return Error(EYRIE_INVALID_ARGUMENT, "an element of type %s, expected %s",
                      abi::FindElementType(element->type)->name, abi::FindElementType(w[4])->name);
       if (element->memory.block) host.RetainBlock(element->memory.block);
-      SetBuffer(buffers_[w[0]], element->memory, host);
+      SetBuffer(b[w[0]], element->memory, host);
       r[w[1]] = S(element->offset);
       return {};
     }
     case VmOp::kListInsert: {
-      if (!buffers_[w[4]].handle) return NullBuffer(w[4]);
+      if (!b[w[4]].handle) return NullBuffer(w[4]);
       for (uint32_t i = 0; i < w[6]; ++i) constants_[i] = r[w[7 + i]];
-      EYRIE_ASSIGN_OR_RETURN(Element * element,
-                             lists_.Make(w[3], buffers_[w[4]], U(r[w[5]]), {constants_.data(), w[6]}));
+      EYRIE_ASSIGN_OR_RETURN(Element * element, lists_.Make(w[3], b[w[4]], U(r[w[5]]), {constants_.data(), w[6]}));
       return lists_.Insert(l[w[0]], l[w[1]], r[w[2]], element);
     }
     case VmOp::kListTake: {
@@ -147,17 +206,26 @@ Status Interpreter::ExecuteList(VmOp op, const uint32_t* w, Host& host) {
   }
 }
 
-Status Interpreter::Execute(const Function& function, Host& host) {
-  int64_t* const r = integers_.data();
-  BufferRef* const b = buffers_.data();
-  const uint32_t* const code = function.code.data();
+Status Interpreter::Execute(const Program& program, const Function& first, Host& host) {
+  const Function* function = &first;  // that runs; its registers and code:
+  int64_t* r = integers_.data();
+  BufferRef* b = buffers_.data();
+  const uint32_t* code = function->code.data();
   const uint32_t* ip = code;
+  // Goes on in the last frame.
+  auto switch_frame = [&] {
+    const Frame& frame = frames_[frames_.size() - 1];
+    function = frame.function;
+    r = integers_.data() + frame.integers;
+    b = buffers_.data() + frame.buffers;
+    code = function->code.data();
+  };
 
   auto where = [&](Status status) {
     auto word = static_cast<uint32_t>(ip - code);
-    const char* node = host.Node(function.first_word + word);
+    const char* node = host.Node(function->first_word + word);
     return Annotate(std::move(status), "%s%.400s%sfunction '%.100s', bytecode word %u", node ? "node '" : "",
-                    node ? node : "", node ? "': " : "", function.name, word);
+                    node ? node : "", node ? "': " : "", function->name, word);
   };
 #define EYRIE_VM_TRY(expression) \
   if (Status status = (expression); __builtin_expect(!status.ok(), 0)) return where(std::move(status))
@@ -178,19 +246,31 @@ Status Interpreter::Execute(const Function& function, Host& host) {
     const uint32_t* w = ip + 1;
     switch (static_cast<VmOp>(abi::VmOpcodeOf(header))) {
       case VmOp::kBr:
-        next = code + function.blocks[w[0]];
+        next = code + function->blocks[w[0]];
         if (next <= ip) EYRIE_VM_TRY(host.CheckStop());
         break;
       case VmOp::kCondBr:
-        next = code + function.blocks[r[w[0]] ? w[1] : w[2]];
+        next = code + function->blocks[r[w[0]] ? w[1] : w[2]];
         if (next <= ip) EYRIE_VM_TRY(host.CheckStop());
         break;
       case VmOp::kReturn:
         EYRIE_VM_TRY(host.Return());
         return {};
       case VmOp::kCallTail:
-        next_function_ = w[0];
+        tail_ = &program.functions[w[0]];
         return {};
+      case VmOp::kCall:
+        EYRIE_VM_TRY(Enter(program, ip, host));
+        switch_frame();
+        next = code;
+        break;
+      case VmOp::kRet: {
+        const uint32_t* call = frames_[frames_.size() - 1].call;
+        Leave(ip, host);
+        switch_frame();
+        next = call + abi::VmLengthOf(*call);
+        break;
+      }
       case VmOp::kFail:
         return Error(static_cast<eyrie_code_t>(w[0]), "%s", host.Message(w[1]));
       case VmOp::kAssert:
@@ -377,7 +457,7 @@ Status Interpreter::Execute(const Function& function, Host& host) {
       case VmOp::kListMov:
       case VmOp::kListDrop:
       case VmOp::kListResult:
-        EYRIE_VM_TRY(ExecuteList(static_cast<VmOp>(abi::VmOpcodeOf(header)), w, host));
+        EYRIE_VM_TRY(ExecuteList(static_cast<VmOp>(abi::VmOpcodeOf(header)), w, frames_[frames_.size() - 1], host));
         break;
     }
     ip = next;

@@ -21,27 +21,41 @@ class Interpreter {
         integers_(allocator),
         buffers_(allocator),
         list_registers_(allocator),
+        frames_(allocator),
         constants_(allocator),
         bindings_(allocator),
         packer_(allocator) {}
   // Makes room for a function, so that Run does not allocate.
   Status Prepare(const Program& program, const Function& function);
-  // `function` has been verified against `program`, and prepared. Afterwards no register holds anything.
-  Status Run(const Function& function, Host& host);
+  // `function`, one of the program's, has been verified against it, and prepared. Afterwards no register holds
+  // anything.
+  Status Run(const Program& program, const Function& function, Host& host);
 
  private:
-  Status RunOne(const Function& function, Host& host);
-  Status Execute(const Function& function, Host& host);
-  Status ExecuteList(abi::VmOp op, const uint32_t* operands, Host& host);
+  // A function that runs: where its registers begin in their banks.
+  struct Frame {
+    const Function* function;
+    const uint32_t* call;  // the instruction of the caller; null: it is the first
+    size_t integers, buffers, lists;
+  };
+
+  Status RunOne(const Program& program, const Function& function, Host& host);
+  Status Execute(const Program& program, const Function& function, Host& host);
+  Status ExecuteList(abi::VmOp op, const uint32_t* operands, const Frame& frame, Host& host);
+  Status Push(const Function& function, const uint32_t* call);
+  Status Enter(const Program& program, const uint32_t* call, Host& host);
+  void Leave(const uint32_t* ret, Host& host);
+  void ReleaseFrom(size_t buffers, size_t lists, Host& host);
 
   Lists& lists_;
   Array<int64_t> integers_;
   Array<BufferRef> buffers_;
   Array<List*> list_registers_;
+  Array<Frame> frames_;
   Array<int64_t> constants_;
   Array<BindingRef> bindings_;
   ArenaPacker packer_;
-  uint32_t next_function_ = 0;  // of a tail call
+  const Function* tail_ = nullptr;  // where a tail call goes on
 };
 
 }  // namespace eyrie::rt::vm

@@ -9,6 +9,12 @@ namespace eyrie::rt::vm {
 
 inline constexpr uint32_t kSequence = ~0u;  // in place of a rank: not a tensor
 
+// Numbers of registers in the three banks.
+struct Banks {
+  uint32_t ints = 0, buffers = 0, lists = 0;
+  bool operator==(const Banks&) const = default;
+};
+
 struct Function {
   const char* name = "";
   std::span<const uint32_t> code;
@@ -19,14 +25,12 @@ struct Function {
   uint32_t list_registers = 0;
   std::span<const uint32_t> argument_ranks;
   std::span<const uint32_t> result_ranks;
-  uint32_t index = 0;  // in the module
-};
-
-// What a tail call compares: the function's arguments, then its results.
-struct Signature {
-  std::span<const uint32_t> argument_ranks, result_ranks;
   std::span<const uint8_t> types;    // of arguments and results
   std::span<const uint32_t> states;  // ascending
+  uint32_t index = 0;                // in the module
+  // Others call it, with `parameters` in the first registers; its ret gives `returned`.
+  bool is_callee = false;
+  Banks parameters, returned;
 };
 
 struct ExportCounts {
@@ -40,7 +44,7 @@ struct Program {
   std::span<const ExportCounts> exports;
   std::span<const uint32_t> state_ranks;  // of the globals that are states, which come first
   uint32_t parameter_count = 0;           // of the globals behind them
-  std::span<const Signature> functions;
+  std::span<const Function> functions;
 };
 
 }  // namespace eyrie::rt::vm

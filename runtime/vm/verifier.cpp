@@ -22,6 +22,7 @@ class FunctionVerifier {
   FunctionVerifier(const Program& program, const Function& function) : program_(program), function_(function) {}
 
   Status Run() {
+    EYRIE_RETURN_IF_ERROR(CheckSignature());
     EYRIE_RETURN_IF_ERROR(CheckBlocks());
     for (size_t i = 0; i < function_.blocks.size(); ++i) {
       uint32_t end =
@@ -38,6 +39,14 @@ class FunctionVerifier {
   }
   Status Bad(const char* what) const {
     return Error(EYRIE_INVALID_ARGUMENT, "function '%.100s', bytecode word %u: %s", function_.name, at_, what);
+  }
+
+  // A caller copies parameters into registers that exist.
+  Status CheckSignature() const {
+    const Banks& parameters = function_.parameters;
+    EYRIE_RETURN_IF_ERROR(CheckIndex("integer parameters", parameters.ints, function_.int_registers + 1ull));
+    EYRIE_RETURN_IF_ERROR(CheckIndex("buffer parameters", parameters.buffers, function_.buffer_registers + 1ull));
+    return CheckIndex("list parameters", parameters.lists, function_.list_registers + 1ull);
   }
 
   Status CheckBlocks() {
@@ -76,6 +85,7 @@ class FunctionVerifier {
   Status CheckInstruction(const abi::VmOpInfo& info, uint32_t word, uint32_t end) {
     const uint32_t first = word;
     uint32_t list_size = 0, binding_count = 0;
+    const Function* callee = nullptr;
     for (const char* kind = info.operands; *kind; ++kind) {
       if (word == end) return Bad("an operand is missing");
       uint32_t value = function_.code[word++];
@@ -113,6 +123,20 @@ class FunctionVerifier {
         case 'f':
           EYRIE_RETURN_IF_ERROR(CheckIndex("function", value, program_.functions.size()));
           break;
+        case 'c':
+          EYRIE_RETURN_IF_ERROR(CheckIndex("function", value, program_.functions.size()));
+          callee = &program_.functions[value];
+          if (!callee->is_callee) return Bad("a call of a function that is not for other functions");
+          break;
+        case 'R':
+        case 'W': {
+          if (!callee && !function_.is_callee) return Bad("a ret in a function that no other calls");
+          Banks counts;
+          EYRIE_RETURN_IF_ERROR(CheckBanks(value, &word, end, &counts));
+          const Banks& expected = !callee ? function_.returned : *kind == 'R' ? callee->parameters : callee->returned;
+          if (counts != expected) return BadCounts(*kind == 'W' ? "taken from a call" : "passed", counts, expected);
+          break;
+        }
         case 'e':
           EYRIE_RETURN_IF_ERROR(CheckElementType(info.op, value));
           break;
@@ -151,6 +175,30 @@ class FunctionVerifier {
     }
     if (word != end) return Bad("words behind the last operand");
     return CheckSpecial(info.op, first, list_size, binding_count);
+  }
+
+  // Three lists of registers, of which the first has `size` and begins at `*at`.
+  Status CheckBanks(uint32_t size, uint32_t* at, uint32_t end, Banks* counts) const {
+    auto check = [&](const char* what, uint32_t limit, uint32_t count) -> Status {
+      if (count > end - *at) return Bad("length of a list", count, end - *at);
+      for (uint32_t i = 0; i < count; ++i) EYRIE_RETURN_IF_ERROR(CheckIndex(what, function_.code[(*at)++], limit));
+      return {};
+    };
+    counts->ints = size;
+    EYRIE_RETURN_IF_ERROR(check("integer register", function_.int_registers, counts->ints));
+    if (*at == end) return Bad("an operand is missing");
+    counts->buffers = function_.code[(*at)++];
+    EYRIE_RETURN_IF_ERROR(check("buffer register", function_.buffer_registers, counts->buffers));
+    if (*at == end) return Bad("an operand is missing");
+    counts->lists = function_.code[(*at)++];
+    return check("list register", function_.list_registers, counts->lists);
+  }
+
+  Status BadCounts(const char* what, const Banks& given, const Banks& expected) const {
+    return Error(EYRIE_INVALID_ARGUMENT,
+                 "function '%.100s', bytecode word %u: %u integers, %u buffers, %u lists are %s, expected %u, %u, %u",
+                 function_.name, at_, given.ints, given.buffers, given.lists, what, expected.ints, expected.buffers,
+                 expected.lists);
   }
 
   // A list takes elements of every type, a register only scalars.
@@ -211,6 +259,8 @@ class FunctionVerifier {
       case VmOp::kFill:
         return word[4] == 1 || word[4] == 2 || word[4] == 4 || word[4] == 8 ? Status()
                                                                             : Bad("pattern bytes", word[4], 8);
+      case VmOp::kReturn:
+        return function_.is_callee ? Bad("a return in a function that others call") : Status();
       case VmOp::kFail:
         return CheckCode(word[0]);
       case VmOp::kAssert:
@@ -224,7 +274,9 @@ class FunctionVerifier {
   // one.
   Status CheckTail(uint32_t index) const {
     if (index <= function_.index) return Bad("a tail call goes back to function", index, function_.index);
-    const Signature &from = program_.functions[function_.index], &to = program_.functions[index];
+    const Function &from = function_, &to = program_.functions[index];
+    if (from.is_callee) return Bad("a tail call in a function that others call");
+    if (to.is_callee) return Bad("a tail call of a function that others call");
     auto equal = [](auto a, auto b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); };
     if (!equal(from.argument_ranks, to.argument_ranks) || !equal(from.result_ranks, to.result_ranks) ||
         !equal(from.types, to.types))

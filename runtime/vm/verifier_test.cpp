@@ -16,9 +16,12 @@ const ExportCounts kExports[] = {{2, 3}};
 const uint32_t kStates[] = {3};
 const uint8_t kTypes[] = {EYRIE_F32, EYRIE_F32};
 
+const Banks kTaken = {2, 1, 1}, kGiven = {1, 2, 1};
+
 struct Sample {
   std::vector<uint32_t> code, blocks = {0};
   bool takes_sequence = false;
+  bool is_callee = false;
   Function Get() const {
     Function function;
     function.name = "sample";
@@ -28,11 +31,18 @@ struct Sample {
     function.buffer_registers = 3;
     function.list_registers = 2;
     function.argument_ranks = function.result_ranks = {takes_sequence ? kSequences : kRanks, 1};
+    function.types = kTypes;
+    function.is_callee = is_callee;
+    if (is_callee) function.returned = kGiven;
     return function;
   }
   Status Check() const {
-    const Signature signature = {Get().argument_ranks, Get().result_ranks, kTypes, {}};
-    const Signature functions[] = {signature, signature};
+    Function same = Get(), callee;  // what a tail call goes to, and what a call calls
+    same.is_callee = false;
+    callee.is_callee = true;
+    callee.parameters = kTaken;
+    callee.returned = kGiven;
+    const Function functions[] = {same, same, callee};
     return Verify({1, {kExports, 1}, {kStates, 1}, 0, functions}, Get());
   }
 };
@@ -71,6 +81,9 @@ Sample MakeSample(const abi::VmOpInfo& info, std::vector<Operand>* operands) {
       case 'g':
         push(0, 1);
         break;
+      case 'c':
+        push(2, 3);
+        break;
       case 'f':  // behind the sample, which is function 0
         push(1, 2);
         break;
@@ -92,6 +105,15 @@ Sample MakeSample(const abi::VmOpInfo& info, std::vector<Operand>* operands) {
         uint32_t count = info.op == VmOp::kBufResult ? 2 : 3;
         push(count, count + 1);
         for (uint32_t i = 0; i < count; ++i) push(i, 4);
+        break;
+      }
+      case 'R':
+      case 'W': {
+        const Banks& banks = *kind == 'W' || info.op == VmOp::kRet ? kGiven : kTaken;
+        for (auto [count, limit] : {std::pair(banks.ints, 4u), {banks.buffers, 3u}, {banks.lists, 2u}}) {
+          push(count, count + 1);
+          for (uint32_t i = 0; i < count; ++i) push(i, limit);
+        }
         break;
       }
       case 'P':
@@ -117,6 +139,7 @@ Sample MakeSample(const abi::VmOpInfo& info, std::vector<Operand>* operands) {
   Sample sample;
   sample.code = words;
   sample.takes_sequence = info.op == VmOp::kListArg || info.op == VmOp::kListResult;
+  sample.is_callee = info.op == VmOp::kRet;
   if (!abi::IsTerminator(info.op)) sample.code.push_back(abi::MakeVmHeader(VmOp::kReturn, 1));
   return sample;
 }
@@ -158,6 +181,43 @@ TEST(Verifier, TensorsAndSequencesAreNotMistaken) {
     EXPECT_STATUS(sample.Check(), EYRIE_INVALID_ARGUMENT,
                   sample.takes_sequence ? "is a sequence, not a tensor" : "is a tensor, not a sequence");
   }
+}
+
+TEST(Verifier, Calls) {
+  auto sample = [](VmOp op) {
+    std::vector<Operand> operands;
+    return MakeSample(*abi::FindVmOp(static_cast<uint32_t>(op)), &operands);
+  };
+  Sample ret = sample(VmOp::kRet), end = sample(VmOp::kReturn), call = sample(VmOp::kCall);
+  ret.is_callee = false;
+  EXPECT_STATUS(ret.Check(), EYRIE_INVALID_ARGUMENT, "a ret in a function that no other calls");
+  end.is_callee = true;
+  EXPECT_STATUS(end.Check(), EYRIE_INVALID_ARGUMENT, "a return in a function that others call");
+  Sample tail = sample(VmOp::kCallTail);
+  tail.code[1] = 2;
+  EXPECT_STATUS(tail.Check(), EYRIE_INVALID_ARGUMENT, "a tail call of a function that others call");
+  tail.code[1] = 1;
+  tail.is_callee = true;
+  EXPECT_STATUS(tail.Check(), EYRIE_INVALID_ARGUMENT, "a tail call in a function that others call");
+  // One integer less, one more that is given.
+  Sample fewer = call;
+  fewer.code.erase(fewer.code.begin() + 3);
+  fewer.code[2] = 1;
+  fewer.code[0] -= 1u << 16;
+  EXPECT_STATUS(fewer.Check(), EYRIE_INVALID_ARGUMENT, "1 integers, 1 buffers, 1 lists are passed, expected 2, 1, 1");
+  Sample more = call;
+  more.code.insert(more.code.begin() + 10, 0);
+  more.code[9] = 2;
+  more.code[0] += 1u << 16;
+  EXPECT_STATUS(more.Check(), EYRIE_INVALID_ARGUMENT,
+                "2 integers, 2 buffers, 1 lists are taken from a call, expected 1, 2, 1");
+  Function called = end.Get();
+  called.is_callee = false;
+  const Function others[] = {called, called, called};
+  EXPECT_STATUS(Verify({1, {}, {}, 0, others}, call.Get()), EYRIE_INVALID_ARGUMENT, "not for other functions");
+  Function greedy = sample(VmOp::kReturn).Get();
+  greedy.parameters.ints = 5;
+  EXPECT_STATUS(Verify({}, greedy), EYRIE_INVALID_ARGUMENT, "integer parameters 5, limit 5");
 }
 
 TEST(Verifier, ElementTypes) {
