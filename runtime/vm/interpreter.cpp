@@ -213,7 +213,7 @@ Status Interpreter::Execute(const Program& program, const Function& first, Host&
   const uint32_t* code = function->code.data();
   const uint32_t* ip = code;
   // Goes on in the last frame.
-  auto switch_frame = [&] {
+  auto switch_frame = [&]() __attribute__((always_inline)) {
     const Frame& frame = frames_[frames_.size() - 1];
     function = frame.function;
     r = integers_.data() + frame.integers;
