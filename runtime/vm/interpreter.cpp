@@ -43,6 +43,15 @@ void SetBuffer(BufferRef& buffer, const BufferRef& value, Host& host) {
   buffer = value;
 }
 
+// Adds where the instruction is. Not inlined and with copies of the interpreter's variables, which so stay in
+// registers.
+__attribute__((noinline, cold)) Status AtWord(Status status, Host& host, const Function& function, const uint32_t* ip) {
+  auto word = static_cast<uint32_t>(ip - function.code.data());
+  const char* node = host.Node(function.first_word + word);
+  return Annotate(std::move(status), "%s%.400s%sfunction '%.100s', bytecode word %u", node ? "node '" : "",
+                  node ? node : "", node ? "': " : "", function.name, word);
+}
+
 }  // namespace
 
 Status Interpreter::Prepare(const Program& program, const Function& function) {
@@ -221,14 +230,9 @@ Status Interpreter::Execute(const Program& program, const Function& first, Host&
     code = function->code.data();
   };
 
-  auto where = [&](Status status) {
-    auto word = static_cast<uint32_t>(ip - code);
-    const char* node = host.Node(function->first_word + word);
-    return Annotate(std::move(status), "%s%.400s%sfunction '%.100s', bytecode word %u", node ? "node '" : "",
-                    node ? node : "", node ? "': " : "", function->name, word);
-  };
-#define EYRIE_VM_TRY(expression) \
-  if (Status status = (expression); __builtin_expect(!status.ok(), 0)) return where(std::move(status))
+#define EYRIE_VM_TRY(expression)                                       \
+  if (Status status = (expression); __builtin_expect(!status.ok(), 0)) \
+  return AtWord(std::move(status), host, *function, ip)
   auto check_buffer = [&](uint32_t index) {
     return __builtin_expect(b[index].handle != nullptr, 1) ? Status() : NullBuffer(index);
   };
@@ -283,12 +287,13 @@ Status Interpreter::Execute(const Program& program, const Function& first, Host&
     r[w[0]] = (expression);                 \
     break;                                  \
   }
-#define EYRIE_VM_DIVIDE(Id, expression)                                                           \
-  case VmOp::k##Id: {                                                                             \
-    const int64_t x = r[w[1]], y = r[w[2]];                                                       \
-    if (__builtin_expect(y == 0, 0)) return where(Error(EYRIE_OUT_OF_RANGE, "division by zero")); \
-    r[w[0]] = (expression);                                                                       \
-    break;                                                                                        \
+#define EYRIE_VM_DIVIDE(Id, expression)                                                  \
+  case VmOp::k##Id: {                                                                    \
+    const int64_t x = r[w[1]], y = r[w[2]];                                              \
+    if (__builtin_expect(y == 0, 0))                                                     \
+      return AtWord(Error(EYRIE_OUT_OF_RANGE, "division by zero"), host, *function, ip); \
+    r[w[0]] = (expression);                                                              \
+    break;                                                                               \
   }
       case VmOp::kConst:
         r[w[0]] = S(w[1] | static_cast<uint64_t>(w[2]) << 32);
