@@ -232,7 +232,7 @@ TEST(Session, Reflects) {
   std::vector<char> text(needed);
   EXPECT_OK(Status(eyrie_module_disassemble(session.module, 0, text.data(), text.size(), nullptr)));
   EXPECT_EQ(strlen(text.data()) + 1, needed);
-  EXPECT_NE(strstr(text.data(), "cmd.dispatch add, r7, r5, r5, [r2], {b0[r4, r3], b1[r4, r3], b3[r4, r3]}"), nullptr)
+  EXPECT_NE(strstr(text.data(), "cmd.dispatch add#0, r7, r5, r5, [r2], {b0[r4, r3], b1[r4, r3], b3[r4, r3]}"), nullptr)
       << text.data();
 }
 

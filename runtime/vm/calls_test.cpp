@@ -142,9 +142,9 @@ TEST(Calls, AreShownBehindTheirCaller) {
   Session session(module);
   std::string text(4000, '\0');
   ASSERT_OK(Status(eyrie_module_disassemble(session.module, 0, text.data(), text.size(), nullptr)));
-  EXPECT_NE(text.find("call @factorial, (r3), (r0)\n"), std::string::npos) << text;
-  EXPECT_NE(text.find("function factorial: "), std::string::npos);
-  EXPECT_NE(text.find("call @factorial, (r3), (r4)\n"), std::string::npos);
+  EXPECT_NE(text.find("call @factorial#1, (r3), (r0)\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("function factorial#1: "), std::string::npos);
+  EXPECT_NE(text.find("call @factorial#1, (r3), (r4)\n"), std::string::npos);
   EXPECT_NE(text.find("ret (r0)\n"), std::string::npos);
   EXPECT_EQ(text.find("unused"), std::string::npos);
 }

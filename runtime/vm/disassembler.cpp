@@ -6,6 +6,30 @@
 namespace eyrie::rt::vm {
 namespace {
 
+// Text that the model or its author chose. Lines stay lines: what is not printable is an escape, and so are quotes.
+void PrintEscaped(const char* chosen, Text& text) {
+  for (; *chosen; ++chosen) {
+    unsigned char c = static_cast<unsigned char>(*chosen);
+    if (c == '"' || c == '\\')
+      text.Print("\\%c", c);
+    else if (c < ' ' || c == 0x7f)
+      text.Print("\\x%02x", c);
+    else
+      text.Print("%c", c);
+  }
+}
+
+// A name, and the number that tells it from others of the same name; in quotes if it has uncommon letters.
+void PrintName(const char* name, uint32_t number, Text& text) {
+  bool is_plain = *name;
+  for (const char* c = name; *c; ++c)
+    is_plain &= (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '_' ||
+                *c == '.' || *c == '$' || *c == '/' || *c == '=' || *c == '-';
+  if (!is_plain) text.Print("\"");
+  PrintEscaped(name, text);
+  text.Print(is_plain ? "#%u" : "\"#%u", number);
+}
+
 // Prints one operand from `word` on; returns the word behind it.
 const uint32_t* PrintOperand(char kind, const uint32_t* word, const Names& names, Text& text) {
   uint32_t value = *word++;
@@ -32,17 +56,20 @@ const uint32_t* PrintOperand(char kind, const uint32_t* word, const Names& names
       text.Print("res%u", value);
       break;
     case 't':
-      text.Print("\"%s\"", names.String(value));
+      text.Print("\"");
+      PrintEscaped(names.String(value), text);
+      text.Print("\"#%u", value);
       break;
     case 'x':
-      text.Print("%s", names.Export(value));
+      PrintName(names.Export(value), value, text);
       break;
     case 'c':
     case 'f':
-      text.Print("@%s", names.Function(value));
+      text.Print("@");
+      PrintName(names.Function(value), value, text);
       break;
     case 'g':
-      text.Print("%s", names.Global(value));
+      PrintName(names.Global(value), value, text);
       break;
     case 'e': {
       const abi::ElementTypeInfo* type = abi::FindElementType(value);
@@ -90,9 +117,14 @@ const uint32_t* PrintOperand(char kind, const uint32_t* word, const Names& names
 }  // namespace
 
 void Disassemble(const Function& function, const Names& names, Text& text) {
-  text.Print("function %s: %u integer registers, %u buffer registers", function.name, function.int_registers,
-             function.buffer_registers);
-  if (function.list_registers) text.Print(", %u list registers", function.list_registers);
+  text.Print("function ");
+  PrintName(function.name, function.index, text);
+  text.Print(": %u integer registers, %u buffer registers, %u list registers", function.int_registers,
+             function.buffer_registers, function.list_registers);
+  const Banks &takes = function.parameters, &gives = function.returned;
+  if (function.is_callee)
+    text.Print(", takes %u, %u, %u, gives %u, %u, %u", takes.ints, takes.buffers, takes.lists, gives.ints,
+               gives.buffers, gives.lists);
   text.Print("\n");
   for (size_t block = 0; block < function.blocks.size(); ++block) {
     size_t at = function.blocks[block];
@@ -110,7 +142,10 @@ void Disassemble(const Function& function, const Names& names, Text& text) {
         word = PrintOperand(*kind, word, names, text);
       }
       // Where another node begins.
-      if (node && node != shown) text.Print("  ; %s", node);
+      if (node && node != shown) {
+        text.Print("  ; ");
+        PrintEscaped(node, text);
+      }
       shown = node;
       text.Print("\n");
       at += abi::VmLengthOf(header);

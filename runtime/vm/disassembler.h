@@ -1,4 +1,4 @@
-// Bytecode as text, for people.
+// Bytecode as text, for people; testing/assembler.h reads it.
 #ifndef EYRIE_RUNTIME_VM_DISASSEMBLER_H_
 #define EYRIE_RUNTIME_VM_DISASSEMBLER_H_
 
@@ -21,7 +21,8 @@ class Names {
   ~Names() = default;
 };
 
-// `function` has been verified.
+// `function` has been verified. The text says all that its code is made of: its number, its registers, what it takes
+// and gives if others call it, and of every name the number. Names with uncommon letters are in quotes, with escapes.
 void Disassemble(const Function& function, const Names& names, Text& text);
 
 }  // namespace eyrie::rt::vm

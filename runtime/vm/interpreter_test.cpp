@@ -186,7 +186,7 @@ TEST(Interpreter, DisassemblyShowsNodes) {
   char text[1000];
   ASSERT_OK(Status(eyrie_module_disassemble(session.module, 0, text, sizeof(text), nullptr)));
   EXPECT_STREQ(text,
-               "function main: 16 integer registers, 8 buffer registers, 4 list registers\nblock0:\n"
+               "function main#0: 16 integer registers, 8 buffer registers, 4 list registers\nblock0:\n"
                "      0  const r1, 1\n"
                "      4  const r2, 2  ; first\n"
                "      8  add r0, r1, r3  ; second\n"

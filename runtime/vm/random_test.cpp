@@ -1,10 +1,11 @@
 // Random programs of every instruction but dispatches: with loops, lists, calls and waits they end with a result or an
-// error, in time and with all memory given back; damaged ones are refused or do the same. Best run under the address
-// sanitizer.
+// error, in time and with all memory given back, and come back from their text; damaged ones are refused or do the
+// same. Best run under the address sanitizer.
 #include <gtest/gtest.h>
 
 #include <random>
 
+#include "runtime/testing/round_trip.h"
 #include "runtime/testing/sequences.h"
 
 namespace eyrie::rt::testing {
@@ -164,6 +165,8 @@ eyrie_code_t LoadAndCall(eyrie_runtime_t* runtime, const Module& description, bo
   Status status(eyrie_module_load_memory(runtime, bytes.data(), bytes.size(), &limits, &module));
   *loaded = status.ok();
   if (!*loaded) return status.code();
+  uint64_t words = 0;
+  EXPECT_OK(CheckRoundTrip(*module, &words));
   eyrie_instance_t* instance = nullptr;
   EXPECT_OK(Status(eyrie_instance_create(module, nullptr, &instance)));
   std::vector<float> x(6, 1);

@@ -63,7 +63,7 @@ def test_listed_sizes_get_copies_and_others_still_run(softmax, tmp_path):
     compile_model(softmax, tmp_path / "m.eyr", "--shape", "batch=1,8,64")
     code = succeed("inspect", tmp_path / "m.eyr", "--vm").out
     for size in (1, 8, 64):
-        assert f"call.tail main.batch={size}\n" in code
+        assert f"call.tail @main.batch={size}#" in code
     assert json.loads(succeed("inspect", tmp_path / "m.eyr", "--json").out)["functions"][0]["name"] == "main"
     fail("run", tmp_path / "m.eyr", "--function", "main.batch=8", says=["no function", "it has: main"])
     reference = Reference(softmax)
@@ -118,7 +118,7 @@ def test_several_dimensions_combine(tmp_path):
     model.write_bytes(bert(6, 1, batch="batch", tokens="tokens").SerializeToString())
     compile_model(model, tmp_path / "m.eyr", "--shape", "batch=1,2", "--shape", "tokens=1,16")
     code, reference = succeed("inspect", tmp_path / "m.eyr", "--vm").out, Reference(model)
-    assert code.count("call.tail") == 4 and "call.tail main.batch=2,tokens=16" in code
+    assert code.count("call.tail") == 4 and 'call.tail @"main.batch=2,tokens=16"#' in code
     for size in [(1, 1), (1, 16), (2, 1), (2, 16), (2, 3), (3, 16), (1, 2)]:
         feed = _sequence(np.random.default_rng(0), size)
         check_equal(run_module(tmp_path / "m.eyr", feed, tmp_path), reference(feed), 1e-4)
