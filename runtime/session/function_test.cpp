@@ -59,6 +59,13 @@ TEST(Functions, InternalFunctionsAreNotCalled) {
   std::vector<float> a(16), b(16);
   eyrie_tensor_t inputs[2] = {F32(a, {2, 8}), F32(b, {2, 8})}, output = {};
   EXPECT_STATUS(Status(eyrie_call(session.instance, 1, inputs, 2, &output, 1, nullptr)), EYRIE_NOT_FOUND, "function 1");
+  // But described.
+  eyrie_function_info_t function;
+  ASSERT_OK(Status(eyrie_module_function(session.module, 1, &function)));
+  EXPECT_STREQ(function.name, "main.n=2");
+  size_t needed = 0;
+  EXPECT_OK(Status(eyrie_module_disassemble(session.module, 1, nullptr, 0, &needed)));
+  EXPECT_STATUS(Status(eyrie_module_function(session.module, 2, &function)), EYRIE_NOT_FOUND, "function 2");
   uint32_t found = 7;
   EXPECT_STATUS(Status(eyrie_module_find(session.module, "main.n=2", &found)), EYRIE_NOT_FOUND, "it has: main");
   ASSERT_OK(Status(eyrie_module_find(session.module, nullptr, &found)));
