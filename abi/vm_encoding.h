@@ -30,11 +30,10 @@ struct VmOpInfo {
   VmOp op;
   const char* name;
   const char* operands;
-  const char* doc;
 };
 
 inline constexpr VmOpInfo kVmOps[] = {
-#define EYRIE_VM_OP(Id, opcode, name, operands, doc) {VmOp::k##Id, name, operands, doc},
+#define EYRIE_VM_OP(Id, opcode, name, operands, doc) {VmOp::k##Id, name, operands},
 #include "abi/vm_instructions.def"
 };
 

@@ -40,6 +40,33 @@ void Allocator::Release(void* memory, size_t size, size_t alignment) {
   functions_.release(functions_.user, memory, size, alignment);
 }
 
+Status ArrayMemory::Grow(size_t capacity, size_t element_size, size_t alignment) {
+  if (capacity > SIZE_MAX / 2 / element_size) return OutOfMemory();
+  if (capacity < capacity_ * 2) capacity = capacity_ * 2;
+  void* memory = allocator_->Allocate(capacity * element_size, alignment);
+  if (!memory) return OutOfMemory();
+  size_t size = size_;
+  if (size) __builtin_memcpy(memory, memory_, size * element_size);
+  Free(element_size, alignment);
+  memory_ = memory;
+  capacity_ = capacity;
+  size_ = size;
+  return {};
+}
+
+Status ArrayMemory::GrowAndZero(size_t size, size_t element_size, size_t alignment) {
+  if (size > capacity_) EYRIE_RETURN_IF_ERROR(Grow(size, element_size, alignment));
+  __builtin_memset(static_cast<uint8_t*>(memory_) + size_ * element_size, 0, (size - size_) * element_size);
+  size_ = size;
+  return {};
+}
+
+void ArrayMemory::Free(size_t element_size, size_t alignment) {
+  if (memory_) allocator_->Release(memory_, capacity_ * element_size, alignment);
+  memory_ = nullptr;
+  capacity_ = size_ = 0;
+}
+
 }  // namespace eyrie::rt
 
 // The runtime links without the C++ library; a pure virtual call is the one thing the compiler would want from it.

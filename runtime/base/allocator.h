@@ -47,69 +47,61 @@ class Allocator {
   std::atomic<uint64_t> peak_bytes_{0};
 };
 
-// An array of trivial elements that grows and never shrinks: Clear keeps the memory, which is what lets a call run
-// without allocating.
-template <typename T>
-class Array {
+// What arrays have in common, compiled once: memory for a number of elements.
+class ArrayMemory {
  public:
-  static_assert(__is_trivially_copyable(T));
-  explicit Array(Allocator& allocator) : allocator_(&allocator) {}
-  Array(const Array&) = delete;
-  Array& operator=(const Array&) = delete;
-  ~Array() { Free(); }
-
   size_t size() const { return size_; }
   size_t capacity() const { return capacity_; }
   bool empty() const { return size_ == 0; }
-  T* data() { return data_; }
-  const T* data() const { return data_; }
-  T* begin() { return data_; }
-  T* end() { return data_ + size_; }
-  const T* begin() const { return data_; }
-  const T* end() const { return data_ + size_; }
-  T& operator[](size_t i) { return data_[i]; }
-  const T& operator[](size_t i) const { return data_[i]; }
   void Clear() { size_ = 0; }
 
+ protected:
+  explicit ArrayMemory(Allocator& allocator) : allocator_(&allocator) {}
+  Status Grow(size_t capacity, size_t element_size, size_t alignment);
+  Status GrowAndZero(size_t size, size_t element_size, size_t alignment);
+  void Free(size_t element_size, size_t alignment);
+
+  Allocator* allocator_;
+  void* memory_ = nullptr;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
+};
+
+// An array of trivial elements that grows and never shrinks: Clear keeps the memory, which is what lets a call run
+// without allocating.
+template <typename T>
+class Array : public ArrayMemory {
+ public:
+  static_assert(__is_trivially_copyable(T));
+  explicit Array(Allocator& allocator) : ArrayMemory(allocator) {}
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+  ~Array() { Free(sizeof(T), alignof(T)); }
+
+  T* data() { return static_cast<T*>(memory_); }
+  const T* data() const { return static_cast<const T*>(memory_); }
+  T* begin() { return data(); }
+  T* end() { return data() + size_; }
+  const T* begin() const { return data(); }
+  const T* end() const { return data() + size_; }
+  T& operator[](size_t i) { return data()[i]; }
+  const T& operator[](size_t i) const { return data()[i]; }
+
   Status Reserve(size_t capacity) {
-    if (capacity <= capacity_) return {};
-    if (capacity > SIZE_MAX / 2 / sizeof(T)) return OutOfMemory();
-    if (capacity < capacity_ * 2) capacity = capacity_ * 2;
-    void* memory = allocator_->Allocate(capacity * sizeof(T), alignof(T));
-    if (!memory) return OutOfMemory();
-    if (size_) __builtin_memcpy(memory, static_cast<const void*>(data_), size_ * sizeof(T));
-    size_t size = size_;
-    Free();
-    data_ = static_cast<T*>(memory);
-    capacity_ = capacity;
-    size_ = size;
-    return {};
+    return capacity <= capacity_ ? Status() : Grow(capacity, sizeof(T), alignof(T));
   }
   // New elements are zero bytes.
   Status Resize(size_t size) {
-    EYRIE_RETURN_IF_ERROR(Reserve(size));
-    if (size > size_) __builtin_memset(static_cast<void*>(data_ + size_), 0, (size - size_) * sizeof(T));
+    if (size > size_) return GrowAndZero(size, sizeof(T), alignof(T));
     size_ = size;
     return {};
   }
   Status Push(const T& value) {
     T copy = value;
     EYRIE_RETURN_IF_ERROR(Reserve(size_ + 1));
-    data_[size_++] = copy;
+    data()[size_++] = copy;
     return {};
   }
-
- private:
-  void Free() {
-    if (data_) allocator_->Release(data_, capacity_ * sizeof(T), alignof(T));
-    data_ = nullptr;
-    capacity_ = size_ = 0;
-  }
-
-  Allocator* allocator_;
-  T* data_ = nullptr;
-  size_t size_ = 0;
-  size_t capacity_ = 0;
 };
 
 }  // namespace eyrie::rt

@@ -22,8 +22,9 @@ struct Crc32Tables {
 };
 
 inline uint32_t Crc32(const uint8_t* data, size_t size) {
-  static constexpr Crc32Tables kTables;
-  const auto& t = kTables.entry;
+  // Made anew for each tensor: 8 KB of tables would be a part of every program that links the runtime.
+  const Crc32Tables tables;
+  const auto& t = tables.entry;
   uint32_t crc = ~0u;
   for (; size >= 8; data += 8, size -= 8) {
     uint64_t word;
