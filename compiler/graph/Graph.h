@@ -36,6 +36,10 @@ inline constexpr llvm::StringLiteral kCopies = "eyrie.copies";
 /// On the module: what is promised of open dimensions by their names, [least, most, divisor] (i64 array) for each.
 inline constexpr llvm::StringLiteral kSymbolRanges = "eyrie.symbol_ranges";
 
+/// On a cf.assert over what a graph.read_scalar gives: the importer moves both to the end of their block, where waiting
+/// for the device costs nothing.
+inline constexpr llvm::StringLiteral kAtEnd = "eyrie.at_end";
+
 /// The sizes of `value` as seen by the host program: static sizes as attributes, dynamic ones as index values found
 /// through its producer, or as `tensor.dim` when the producer is a function argument.
 llvm::SmallVector<mlir::OpFoldResult> getHostSizes(mlir::OpBuilder &b, mlir::Value value);

@@ -1,4 +1,6 @@
 // Elements picked by indices that the model computes.
+#include "compiler/graph/Graph.h"
+#include "compiler/graph/Parameters.h"
 #include "compiler/ops/Scalar.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -30,6 +32,96 @@ Value safeIndex(const Scalar &s, Value number, Value size, bool isUnsigned) {
   return s.op<arith::MaxSIOp>(Value(s.op<arith::MinSIOp>(i, last)), zero);
 }
 
+static void requireIndices(Builder &b, ArrayRef<Tensor> indices, ArrayRef<AffineMap> maps, ArrayRef<Dim> loopSizes,
+                           ArrayRef<Dim> sizes) {
+  SmallVector<Count> counts;
+  for (Dim size : sizes)
+    counts.emplace_back(b, size);
+  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, loopSizes.size()));
+  Tensor bad = reduceAxes(b, indices, maps, loopSizes, axes, b.builder.getI32IntegerAttr(0), /*isUnsigned=*/false,
+                          [&](const Scalar &s, Value acc, ValueRange args) {
+                            for (auto [number, size, tensor] : llvm::zip_equal(args, counts, indices)) {
+                              Type index = s.b.getIndexType();
+                              Value end = size.get(s, index);
+                              Value i = tensor.isUnsigned ? s.op<arith::IndexCastUIOp>(index, number)
+                                                          : s.op<arith::IndexCastOp>(index, number);
+                              Value isOutside = s.cmp(arith::CmpIPredicate::sge, i, end);
+                              if (!tensor.isUnsigned)
+                                isOutside = s.op<arith::OrIOp>(isOutside, s.cmp(arith::CmpIPredicate::slt, i,
+                                                                                s.op<arith::SubIOp>(s.index(0), end)));
+                              acc = s.op<arith::OrIOp>(acc, s.op<arith::ExtUIOp>(s.b.getI32Type(), isOutside));
+                            }
+                            return acc;
+                          });
+  Value zero = arith::ConstantIntOp::create(b.builder, b.loc, 0, 32);
+  Value found = graph::ReadScalarOp::create(b.builder, b.loc, b.builder.getI32Type(), b.value(bad), ValueRange());
+  Value holds = arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::eq, found, zero);
+  std::string text = "an index is out of range: expected from -n to n - 1 for a dimension of size n";
+  for (auto [i, size] : llvm::enumerate(sizes))
+    text += (i ? ", " : ", where n is ") + size.str();
+  b.require(holds, text)->setAttr(graph::kAtEnd, b.builder.getUnitAttr());
+}
+
+/// The least and the largest of values that are, or are a part of, a constant of the model.
+static std::optional<std::pair<int64_t, int64_t>> constantBounds(Builder &b, Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (isa<tensor::ExtractSliceOp, graph::ReshapeOp, tensor::CastOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp>(
+            op)) {
+      value = op->getOperand(0);
+      continue;
+    }
+    ElementsAttr elements;
+    if (auto load = dyn_cast<graph::LoadGlobalOp>(op)) {
+      auto global = b.module.lookupSymbol<graph::GlobalOp>(load.getGlobal());
+      if (global && global.getValue() && !global->hasAttr(graph::kParameter))
+        elements = dyn_cast<ElementsAttr>(*global.getValue());
+    } else {
+      matchPattern(value, m_Constant(&elements));
+    }
+    if (!elements || !isa<IntegerType>(elements.getElementType()))
+      return std::nullopt;
+    std::pair<int64_t, int64_t> bounds = {INT64_MAX, INT64_MIN};
+    auto add = [&](int64_t v) { bounds = {std::min(bounds.first, v), std::max(bounds.second, v)}; };
+    if (auto known = dyn_cast<DenseIntElementsAttr>(elements))
+      for (const APInt &v : known.getValues<APInt>())
+        add(v.getSExtValue());
+    else if (auto large = dyn_cast<DenseI64ResourceElementsAttr>(elements); large && large.tryGetAsArrayRef())
+      llvm::for_each(*large.tryGetAsArrayRef(), add);
+    else if (auto narrow = dyn_cast<DenseI32ResourceElementsAttr>(elements); narrow && narrow.tryGetAsArrayRef())
+      llvm::for_each(*narrow.tryGetAsArrayRef(), add);
+    else
+      return std::nullopt;
+    return bounds;
+  }
+  return std::nullopt;
+}
+
+void requireIndices(Builder &b, const Tensor &indices, Dim size) {
+  auto isInside = [&](Dim d) {
+    return (lowerBound(d).value_or(-1) >= 0 && isLess(d, size) == std::optional<bool>(true)) ||
+           (d.isConstant() && size.isConstant() && -size.constant() <= d.constant() && d.constant() < size.constant());
+  };
+  if (indices.contents && llvm::all_of(*indices.contents, isInside))
+    return;
+  auto bounds = indices.contents || indices.isUnsigned ? std::nullopt : constantBounds(b, b.value(indices));
+  if (!bounds || (bounds->first <= bounds->second && !(isInside(bounds->first) && isInside(bounds->second))))
+    requireIndices(b, indices, b.identity(indices.rank()), indices.shape, size);
+}
+
+void requireCoordinates(Builder &b, const Tensor &indices, ArrayRef<Dim> sizes) {
+  unsigned q = indices.rank() - 1;
+  SmallVector<AffineExpr> exprs;
+  for (unsigned d = 0; d < q; ++d)
+    exprs.push_back(b.builder.getAffineDimExpr(d));
+  SmallVector<AffineMap> maps;
+  for (size_t j = 0; j < sizes.size(); ++j) {
+    exprs.push_back(b.builder.getAffineConstantExpr(j));
+    maps.push_back(AffineMap::get(q, 0, exprs, b.builder.getContext()));
+    exprs.pop_back();
+  }
+  requireIndices(b, SmallVector<Tensor>(sizes.size(), indices), maps, ArrayRef(indices.shape).drop_back(), sizes);
+}
+
 static LogicalResult checkIndices(Builder &b, const Tensor &indices) {
   if (indices.isInteger() && !indices.isBool())
     return success();
@@ -45,11 +137,20 @@ static std::optional<Tensor> gatherOne(Builder &b, const Tensor &x, const Tensor
   if (at.isConstant() && at.constant() < 0)
     at += x.shape[axis];
   bool isInside = lowerBound(at).value_or(-1) >= 0 && isLess(at, x.shape[axis]) == std::optional<bool>(true);
-  // A size known only at run time: assumed to be large enough for a constant index that models use (0, -1).
+  // A size known only at run time: large enough for a constant index that models use (0, -1), or an error.
   if (!isInside && !(indices.contents->front().isConstant() && x.shape[axis].isSymbolic()))
     return std::nullopt;
   Dims offsets(x.rank(), Dim(0)), sizes = x.shape;
   offsets[axis] = at, sizes[axis] = 1;
+  if (!isInside) {
+    Value i = b.index(at), zero = b.index(0), end = b.index(x.shape[axis]);
+    auto holds = [&](arith::CmpIPredicate predicate, Value bound) {
+      return Value(arith::CmpIOp::create(b.builder, b.loc, predicate, i, bound));
+    };
+    b.require(arith::AndIOp::create(b.builder, b.loc, holds(arith::CmpIPredicate::sge, zero),
+                                    holds(arith::CmpIPredicate::slt, end)),
+              "index " + indices.contents->front().str() + " is out of range for the size " + x.shape[axis].str());
+  }
   return b.reshape(b.extract(x, offsets, sizes, SmallVector<int64_t>(x.rank(), 1)), shape);
 }
 
@@ -77,6 +178,7 @@ FailureOr<Tensor> gather(Builder &b, const Tensor &x, const Tensor &indices, int
   }
   if (auto one = gatherOne(b, x, indices, a, shape))
     return *one;
+  requireIndices(b, indices, x.shape[a]);
   Count size(b, x.shape[a]);
   AffineMap map = projection(b, shape.size(), llvm::to_vector(llvm::seq<int64_t>(a, a + q)));
   return gatherMap(b, x, shape, indices, map, [&](const Scalar &s, ValueRange at, ValueRange args) {
@@ -96,6 +198,7 @@ FailureOr<Tensor> gatherElements(Builder &b, const Tensor &x, const Tensor &indi
   for (int64_t i = 0; i < x.rank(); ++i)
     if (i != *position && isLess(x.shape[i], indices.shape[i]) == std::optional<bool>(true))
       return b.error() << "indices " << indices.str() << " reach past " << x.str() << " in dimension " << i;
+  requireIndices(b, indices, x.shape[*position]);
   Count size(b, x.shape[*position]);
   return gatherMap(b, x, indices.shape, indices, b.identity(x.rank()),
                    [&](const Scalar &s, ValueRange at, ValueRange args) {
@@ -127,6 +230,7 @@ FailureOr<Tensor> gatherND(Builder &b, const Tensor &x, const Tensor &indices, i
     maps.push_back(AffineMap::get(shape.size(), 0, exprs, b.builder.getContext()));
     sizes.emplace_back(b, x.shape[batchDims + j]);
   }
+  requireCoordinates(b, indices, ArrayRef(x.shape).slice(batchDims, depth));
   return gatherMap(b, x, shape, operands, maps, [&](const Scalar &s, ValueRange at, ValueRange args) {
     SmallVector<Value> from(at.begin(), at.begin() + batchDims);
     for (int64_t j = 0; j < depth; ++j)

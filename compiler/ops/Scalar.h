@@ -132,6 +132,11 @@ mlir::LogicalResult checkSame(Builder &b, Dim x, Dim y, llvm::Twine what);
 Tensor gatherMap(
     Builder &b, const Tensor &x, ArrayRef<Dim> shape, ArrayRef<Tensor> more, ArrayRef<mlir::AffineMap> maps,
     llvm::function_ref<SmallVector<mlir::Value>(const Scalar &, mlir::ValueRange indices, mlir::ValueRange args)> body);
+/// Lets the call fail if an element of `indices` is not in [-size, size). It fails when all else in the block is done:
+/// until then `safeIndex` keeps accesses inside.
+void requireIndices(Builder &b, const Tensor &indices, Dim size);
+/// The same for coordinates: the elements of the last dimension are for one of `sizes` each.
+void requireCoordinates(Builder &b, const Tensor &indices, ArrayRef<Dim> sizes);
 /// An index given by a model as a number: negative ones count from the end; the rest is clamped into the tensor, so
 /// that hostile data reads nothing outside.
 mlir::Value safeIndex(const Scalar &s, mlir::Value number, mlir::Value size, bool isUnsigned);

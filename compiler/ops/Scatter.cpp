@@ -60,6 +60,7 @@ FailureOr<Tensor> scatterElements(Builder &b, const Tensor &x, const Tensor &ind
   unsigned rank = x.rank();
   SmallVector<int64_t> reads = llvm::to_vector(llvm::seq<int64_t>(0, rank));
   reads[*position] = rank;
+  requireIndices(b, indices, x.shape[*position]);
   Count size(b, x.shape[*position]);
   AffineMap outMap = AffineMap::getMultiDimIdentityMap(rank + 1, b.builder.getContext()).getMajorSubMap(rank);
   Tensor updated =
@@ -105,6 +106,7 @@ FailureOr<Tensor> scatterND(Builder &b, const Tensor &x, const Tensor &indices, 
     maps.push_back(AffineMap::get(loops, 0, exprs, b.builder.getContext()));
     sizes.emplace_back(b, x.shape[j]);
   }
+  requireCoordinates(b, indices, ArrayRef(x.shape).take_front(depth));
   for (int64_t i = depth; i < rank; ++i)
     updateExprs.push_back(b.builder.getAffineDimExpr(i));
   operands.push_back(updates);

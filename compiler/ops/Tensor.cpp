@@ -2,6 +2,7 @@
 #include "compiler/graph/Graph.h"
 #include "compiler/ops/Scalar.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -201,6 +202,12 @@ SmallVector<Value> Builder::dynamicSizes(ArrayRef<Dim> shape) {
     if (d.isSymbolic())
       sizes.push_back(index(d));
   return sizes;
+}
+
+Operation *Builder::require(Value holds, const Twine &text) {
+  auto name = dyn_cast<NameLoc>(loc);
+  std::string place = name ? "node '" + name.getName().str() + "': " : "";
+  return cf::AssertOp::create(builder, loc, holds, (place + text).str());
 }
 
 FailureOr<Dims> Builder::integers(const Tensor &t, llvm::StringRef what, std::optional<int64_t> lower) {

@@ -72,6 +72,8 @@ public:
 
   /// An error at the current location. Convertible to failure.
   mlir::InFlightDiagnostic error() { return mlir::emitError(loc); }
+  /// Stops the call, at this place, with a message that names the node unless `holds`.
+  mlir::Operation *require(mlir::Value holds, const llvm::Twine &text);
 
   /// SSA value of `t`, made now if need be (constants as arith.constant when splat, else as graph.global).
   mlir::Value value(const Tensor &t);

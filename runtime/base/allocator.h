@@ -87,9 +87,7 @@ class Array : public ArrayMemory {
   T& operator[](size_t i) { return data()[i]; }
   const T& operator[](size_t i) const { return data()[i]; }
 
-  Status Reserve(size_t capacity) {
-    return capacity <= capacity_ ? Status() : Grow(capacity, sizeof(T), alignof(T));
-  }
+  Status Reserve(size_t capacity) { return capacity <= capacity_ ? Status() : Grow(capacity, sizeof(T), alignof(T)); }
   // New elements are zero bytes.
   Status Resize(size_t size) {
     if (size > size_) return GrowAndZero(size, sizeof(T), alignof(T));

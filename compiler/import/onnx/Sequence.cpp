@@ -120,20 +120,13 @@ static Dim fromStart(ops::Builder &b, Dim position, Dim length) {
   return b.dims.opaque(arith::SelectOp::create(b.builder, b.loc, isNegative, wrapped, given), "position");
 }
 
-/// Stops the call with a message that names the node unless `holds`.
-static void require(ops::Builder &b, Value holds, const Twine &text) {
-  auto name = dyn_cast<NameLoc>(b.loc);
-  std::string place = name ? "node '" + name.getName().str() + "': " : "";
-  cf::AssertOp::create(b.builder, b.loc, holds, (place + text).str());
-}
-
 static Value compare(ops::Builder &b, arith::CmpIPredicate predicate, Dim x, Dim y) {
   Value a = b.index(x), c = b.index(y);
   return arith::CmpIOp::create(b.builder, b.loc, predicate, a, c);
 }
 
 void requireEqual(ops::Builder &b, Dim x, Dim y, const Twine &text) {
-  require(b, compare(b, arith::CmpIPredicate::eq, x, y), text);
+  b.require(compare(b, arith::CmpIPredicate::eq, x, y), text);
 }
 
 /// The position, if it and the elements are known.
@@ -153,8 +146,7 @@ FailureOr<Dim> positionIn(ops::Builder &b, const Sequence &sequence, Dim given, 
   }
   Value fromStart = compare(b, arith::CmpIPredicate::sge, position, 0);
   Value toEnd = compare(b, orEnd ? arith::CmpIPredicate::sle : arith::CmpIPredicate::slt, position, length);
-  require(b, arith::AndIOp::create(b.builder, b.loc, fromStart, toEnd),
-          "the position is out of range for the sequence");
+  b.require(arith::AndIOp::create(b.builder, b.loc, fromStart, toEnd), "the position is out of range for the sequence");
   return position;
 }
 
@@ -275,7 +267,7 @@ static void checkSizes(ops::Builder &b, const Tensor &element, const Dims &shape
 static FailureOr<Tensor> concatenateList(ops::Builder &b, const Sequence &sequence, int64_t axis, bool isNewAxis) {
   Sequence list = sequence.withList(listOf(b, sequence), sequence.elementShape());
   Dim length = lengthOf(b, list);
-  require(b, compare(b, arith::CmpIPredicate::sgt, length, 0), "the sequence has no elements that could be joined");
+  b.require(compare(b, arith::CmpIPredicate::sgt, length, 0), "the sequence has no elements that could be joined");
   FailureOr<Tensor> first = elementAt(b, list, 0);
   if (failed(first))
     return failure();
@@ -392,8 +384,8 @@ static FailureOr<Sequence> splitByTensor(ops::Builder &b, const Tensor &t, const
     OpBuilder::InsertionGuard guard(b.builder);
     b.builder.setInsertionPointToStart(sum.getBody());
     Dim size = readSize(b.dims.opaque(sum.getInductionVar(), "position", 0), std::nullopt);
-    require(b, compare(b, arith::CmpIPredicate::sge, size, 0), "the sizes of the parts must not be negative");
-    require(b, compare(b, arith::CmpIPredicate::sle, size, whole), "the parts' sizes do not add up to " + t.str());
+    b.require(compare(b, arith::CmpIPredicate::sge, size, 0), "the sizes of the parts must not be negative");
+    b.require(compare(b, arith::CmpIPredicate::sle, size, whole), "the parts' sizes do not add up to " + t.str());
     Value next = arith::AddIOp::create(b.builder, b.loc, sum.getRegionIterArg(0), b.index(size));
     scf::YieldOp::create(b.builder, b.loc, next);
   }
@@ -408,7 +400,7 @@ static FailureOr<Sequence> splitByTensor(ops::Builder &b, const Tensor &t, const
 static FailureOr<Sequence> splitEvenly(ops::Builder &b, const Tensor &t, Dim step, int64_t axis, bool isDropped) {
   Dim whole = t.shape[axis];
   if (!step.isConstant()) {
-    require(b, compare(b, arith::CmpIPredicate::sgt, step, 0), "the size of the parts must be at least 1");
+    b.require(compare(b, arith::CmpIPredicate::sgt, step, 0), "the size of the parts must be at least 1");
     step = ops::max(step, 1);
   } else if (step.constant() < 1) {
     return b.error() << "the size of the parts must be at least 1, found " << step.str();
@@ -444,7 +436,7 @@ FailureOr<Sequence> split(ops::Builder &b, const Tensor &t, const Tensor *sizes,
     if (size.isConstant() && size.constant() < 0)
       return b.error() << "the sizes of the parts must not be negative, found " << size.str();
     if (!size.isConstant())
-      require(b, compare(b, arith::CmpIPredicate::sge, size, 0), "the sizes of the parts must not be negative");
+      b.require(compare(b, arith::CmpIPredicate::sge, size, 0), "the sizes of the parts must not be negative");
   }
   auto tensors = ops::split(b, t, *position, parts);
   if (failed(tensors))

@@ -327,7 +327,7 @@ void KnownSince::add(Dim dim) {
 
 static constexpr size_t kMaxFormula = 300;
 
-/// What the operations took for granted about sizes is checked before anything runs on them. Equal names of arguments'
+/// What the operations took for granted about sizes is checked before anything runs on them, about values at the end.
 /// dimensions are checked by the runtime already.
 void Importer::addChecks() {
   auto nameOf = [&](Dim d) {
@@ -361,6 +361,13 @@ void Importer::addChecks() {
                              "the sizes of the inputs do not fit the model: " + sizes +
                              (orOne ? ", or one of them be 1" : ""));
   };
+  main.walk([](cf::AssertOp op) {
+    if (!op->removeAttr(graph::kAtEnd))
+      return;
+    Operation *compare = op.getArg().getDefiningOp(), *end = op->getBlock()->getTerminator();
+    for (Operation *part : {compare->getOperand(0).getDefiningOp(), compare, op.getOperation()})
+      part->moveBefore(end);
+  });
   for (const auto &assumption : dims.getAssumptions())
     check(assumption, /*orOne=*/false);
   for (const auto &assumption : dims.getBroadcastAssumptions())
