@@ -86,7 +86,8 @@ static Value countBefore(const Scalar &s, Value keys, Value x, int64_t count) {
                            : s.less(key, x);
         Value rises = s.op<arith::AndIOp>(isOpen, isPast);
         Value next = s.op<arith::AddIOp>(middle, one);
-        Value falls = s.op<arith::AndIOp>(isOpen, Value(s.op<arith::XOrIOp>(isPast, s.op<arith::ConstantOp>(s.b.getBoolAttr(true)))));
+        Value falls = s.op<arith::AndIOp>(
+            isOpen, Value(s.op<arith::XOrIOp>(isPast, s.op<arith::ConstantOp>(s.b.getBoolAttr(true)))));
         scf::YieldOp::create(b, loc, ValueRange{s.select(rises, next, low), s.select(falls, middle, high)});
       });
   return halving.getResult(0);

@@ -29,11 +29,10 @@ static FailureOr<Tensor> softmaxWithoutZeros(Builder &b, const Tensor &x) {
   auto sum = reduce(b, Reduce::Sum, powers, 1, /*keepDims=*/true);
   if (failed(sum))
     return failure();
-  return elementwise(b, x.shape, x.elementType, {x, powers, *most, *sum}, false,
-                     [&](const Scalar &s, ValueRange args) {
-                       Value small = s.mul(args[0], s.exp(s.neg(args[2])));
-                       return s.divF(s.select(isCounted(s, args[0]), args[1], small), args[3]);
-                     });
+  return elementwise(b, x.shape, x.elementType, {x, powers, *most, *sum}, false, [&](const Scalar &s, ValueRange args) {
+    Value small = s.mul(args[0], s.exp(s.neg(args[2])));
+    return s.divF(s.select(isCounted(s, args[0]), args[1], small), args[3]);
+  });
 }
 
 FailureOr<Tensor> transformScores(Builder &b, const Tensor &scores, ScoreTransform transform) {
@@ -75,16 +74,15 @@ FailureOr<Tensor> kernelRows(Builder &b, const Tensor &x, const Tensor &vectors,
   Type type = x.elementType;
   if (attrs.kind == Kernel::Rbf) {
     Tensor zero = b.splat({x.shape[0], vectors.shape[0]}, type, 0);
-    Tensor distances = b.reduce(zero, projection(b, 3, {0, 1}), 2u, {x, vectors},
-                                {projection(b, 3, {0, 2}), projection(b, 3, {1, 2})},
-                                [](OpBuilder &builder, Location loc, ValueRange args) -> Value {
-                                  Scalar s{builder, loc};
-                                  Value difference = s.sub(args[0], args[1]);
-                                  return s.add(args[2], s.mul(difference, difference));
-                                });
-    return elementwise(b, distances.shape, type, distances, false, [&](const Scalar &s, ValueRange args) {
-      return s.exp(s.mul(args[0], -attrs.gamma));
-    });
+    Tensor distances =
+        b.reduce(zero, projection(b, 3, {0, 1}), 2u, {x, vectors}, {projection(b, 3, {0, 2}), projection(b, 3, {1, 2})},
+                 [](OpBuilder &builder, Location loc, ValueRange args) -> Value {
+                   Scalar s{builder, loc};
+                   Value difference = s.sub(args[0], args[1]);
+                   return s.add(args[2], s.mul(difference, difference));
+                 });
+    return elementwise(b, distances.shape, type, distances, false,
+                       [&](const Scalar &s, ValueRange args) { return s.exp(s.mul(args[0], -attrs.gamma)); });
   }
   auto product = gemm(b, x, vectors, nullptr, 1, 1, false, /*transX, transY=*/true);
   if (failed(product) || attrs.kind == Kernel::Linear)
@@ -110,7 +108,8 @@ Tensor pairForm(Builder &b, const Tensor &pairs) {
   return b.map(pairs.shape, type, {}, {}, [&](OpBuilder &builder, Location loc, ValueRange) -> Value {
     Scalar s{builder, loc};
     Value row = s.op<linalg::IndexOp>(0), i = s.op<linalg::IndexOp>(1), j = s.op<linalg::IndexOp>(2);
-    Value product = s.mul(s.op<tensor::ExtractOp>(r, ValueRange{row, i, j}), s.op<tensor::ExtractOp>(r, ValueRange{row, j, i}));
+    Value product =
+        s.mul(s.op<tensor::ExtractOp>(r, ValueRange{row, i, j}), s.op<tensor::ExtractOp>(r, ValueRange{row, j, i}));
     Value isDiagonal = s.cmp(arith::CmpIPredicate::eq, i, j);
     return s.select(isDiagonal, s.op<tensor::ExtractOp>(sums, ValueRange{row, i}), s.neg(product));
   });
@@ -125,7 +124,8 @@ struct Coupling {
   int64_t classes;
 
   Tensor product(const Tensor &p) {
-    return reduceAxes(b, {form, p}, {b.identity(3), projection(b, 3, {0, 2})}, form.shape, 2, numberAttr(type, 0), false,
+    return reduceAxes(b, {form, p}, {b.identity(3), projection(b, 3, {0, 2})}, form.shape, 2, numberAttr(type, 0),
+                      false,
                       [](const Scalar &s, Value acc, ValueRange args) { return s.add(acc, s.mul(args[0], args[1])); });
   }
   Tensor value(const Tensor &p, const Tensor &product) {
@@ -189,9 +189,8 @@ FailureOr<Tensor> coupledProbabilities(Builder &b, const Tensor &pairs) {
     Tensor product = coupling.product(carried[0]), value = coupling.value(carried[0], product);
     Tensor error = coupling.error(product, value);
     SmallVector<Tensor> next =
-        countedLoop(b, classes, {carried[0], product, value}, [&](Dim i, ArrayRef<Tensor> carried) {
-          return coupling.step(i, carried, error, limit);
-        });
+        countedLoop(b, classes, {carried[0], product, value},
+                    [&](Dim i, ArrayRef<Tensor> carried) { return coupling.step(i, carried, error, limit); });
     Tensor most = reduceAxes(b, error, b.identity(1), rows, 0, numberAttr(pairs.elementType, 0), false,
                              [](const Scalar &s, Value acc, ValueRange args) { return s.max(acc, args[0]); });
     Tensor isOff = elementwise(b, {}, b.builder.getI64Type(), most, false, [&](const Scalar &s, ValueRange args) {

@@ -64,13 +64,13 @@ private:
 
 /// The trees as the code reads them.
 struct Tables {
-  Tensor nodes;           // [nodes, 4] (i32): feature and outcomes, threshold (if f32), places on true and false
-  Tensor thresholds;      // [nodes] if f64
-  Tensor roots;           // [trees] (i32), of one target after the other if each tree has one
-  Tensor firstTrees;      // [targets + 1] (i32): where those of each target begin; if each tree has one
-  Tensor weights;         // [leaves], or [leaves, targets]
+  Tensor nodes;      // [nodes, 4] (i32): feature and outcomes, threshold (if f32), places on true and false
+  Tensor thresholds; // [nodes] if f64
+  Tensor roots;      // [trees] (i32), of one target after the other if each tree has one
+  Tensor firstTrees; // [targets + 1] (i32): where those of each target begin; if each tree has one
+  Tensor weights;    // [leaves], or [leaves, targets]
   int64_t trees = 0;
-  bool hasOneTarget = true; // each tree
+  bool hasOneTarget = true;        // each tree
   std::optional<uint8_t> outcomes; // of all nodes, but for kTreeMissing
   bool maybeMissing = false;       // whether some node has that one
 };
@@ -196,9 +196,7 @@ struct Walk {
         thresholds(tables.thresholds.elementType ? b.value(tables.thresholds) : Value()), outcomes(tables.outcomes),
         maybeMissing(tables.maybeMissing) {}
 
-  static Value toIndex(const Scalar &s, Value number) {
-    return s.op<arith::IndexCastOp>(s.b.getIndexType(), number);
-  }
+  static Value toIndex(const Scalar &s, Value number) { return s.op<arith::IndexCastOp>(s.b.getIndexType(), number); }
   /// Whether the walk goes on where `outcomes` (the node's) has the outcome of comparing the feature.
   Value isTrue(const Scalar &s, Value feature, Value threshold, Value mask) const {
     using P = arith::CmpFPredicate;

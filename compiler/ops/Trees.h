@@ -7,8 +7,8 @@ namespace eyrie::ops {
 /// How a feature may compare with a node's threshold; a feature that is NaN is missing.
 enum TreeOutcome : uint8_t { kTreeLess = 1, kTreeEqual = 2, kTreeGreater = 4, kTreeMissing = 8 };
 
-/// Goes to `onTrue` when the outcome is one of `outcomes`, else to `onFalse`. Places are nodes (from 0 on) or leaves (~0
-/// is the first, ~1 the second).
+/// Goes to `onTrue` when the outcome is one of `outcomes`, else to `onFalse`. Places are nodes (from 0 on) or leaves
+/// (~0 is the first, ~1 the second).
 struct TreeNode {
   int64_t feature = 0;
   double threshold = 0;

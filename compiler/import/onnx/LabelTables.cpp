@@ -71,10 +71,27 @@ Result indexEncoder(OpNode &n) {
   return mapped(n, keys, values, otherwiseOf(n, values));
 }
 
+/// Before version 4 NaN as a key is equal to nothing.
+void dropNaN(OpNode &n, Elements &keys, Elements &values) {
+  SmallVector<mlir::Attribute> keptKeys, keptValues;
+  for (auto [key, value] :
+       llvm::zip(keys.values.getValues<mlir::Attribute>(), values.values.getValues<mlir::Attribute>()))
+    if (!cast<FloatAttr>(key).getValue().isNaN())
+      keptKeys.push_back(key), keptValues.push_back(value);
+  auto list = [](Elements &elements, ArrayRef<mlir::Attribute> kept) {
+    auto type = RankedTensorType::get(int64_t(kept.size()), elements.values.getElementType());
+    elements.values = DenseElementsAttr::get(type, kept);
+  };
+  list(keys, keptKeys), list(values, keptValues);
+}
+
 Result labelEncoder(OpNode &n) {
   if (n.has("classes_strings"))
     return indexEncoder(n);
   Elements keys = elementsOf(n, "keys"), values = elementsOf(n, "values");
+  if (n.isGood() && n.opset < 4 && isa<FloatType>(keys.values.getElementType()) &&
+      keys.values.getNumElements() == values.values.getNumElements())
+    dropNaN(n, keys, values);
   return n.isGood() ? mapped(n, keys, values, otherwiseOf(n, values)) : FailureOr<Tensor>(failure());
 }
 
@@ -98,8 +115,8 @@ LogicalResult demandCategories(OpNode &n, const Tensor &y) {
   auto known = failed(isGood) ? FailureOr<ops::Dims>(failure()) : n.b.integers(*isGood, "whether categories are known");
   if (failed(known))
     return failure();
-  Value holds = arith::CmpIOp::create(n.b.builder, n.b.loc, arith::CmpIPredicate::eq, n.b.index(known->front()),
-                                      n.b.index(1));
+  Value holds =
+      arith::CmpIOp::create(n.b.builder, n.b.loc, arith::CmpIPredicate::eq, n.b.index(known->front()), n.b.index(1));
   cf::AssertOp::create(n.b.builder, n.b.loc, holds,
                        "node '" + n.node.name.str() + "': an element of the input is none of the categories");
   return success();
@@ -125,8 +142,8 @@ Result oneHotEncoder(OpNode &n) {
 
 //===- maps ---------------------------------------------------------------------------------------------------------===
 
-/// A module has tensors and sequences, no maps: the result is the tensor of scores [N, C] that the maps would be made of
-/// (docs/decisions/2026-11-26-machine-learning.md).
+/// A module has tensors and sequences, no maps: the result is the tensor of scores [N, C] that the maps would be made
+/// of (docs/decisions/2026-11-26-machine-learning.md).
 Result zipMap(OpNode &n) {
   Elements labels = classLabels(n, "classlabels_strings", "classlabels_int64s");
   const Tensor &x = n.required(0);

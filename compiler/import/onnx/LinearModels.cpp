@@ -76,8 +76,7 @@ Result linearClassifier(OpNode &n) {
   if (isOneScore) {
     auto changed = ops::transformScores(n.b, *scores, transform);
     return classified(n, ops::isAbove(n.b, *scores, 0), labels,
-                      failed(changed) ? changed
-                                      : ops::twoColumns(n.b, *changed, ops::Sign::OneMinus, ops::Sign::Plus));
+                      failed(changed) ? changed : ops::twoColumns(n.b, *changed, ops::Sign::OneMinus, ops::Sign::Plus));
   }
   return classified(n, largest(n, *scores), labels, ops::transformScores(n.b, *scores, transform));
 }
@@ -95,11 +94,9 @@ FailureOr<Machine> readMachine(OpNode &n, int64_t count) {
   Machine m;
   m.vectors = n.numbers("support_vectors"), m.coefficients = n.numbers("coefficients"), m.rho = n.numbers("rho");
   m.count = count;
-  m.kernel.kind = n.choice<Kernel>("kernel_type", Kernel::Linear,
-                                   {{"LINEAR", Kernel::Linear},
-                                    {"POLY", Kernel::Poly},
-                                    {"RBF", Kernel::Rbf},
-                                    {"SIGMOID", Kernel::Sigmoid}});
+  m.kernel.kind = n.choice<Kernel>(
+      "kernel_type", Kernel::Linear,
+      {{"LINEAR", Kernel::Linear}, {"POLY", Kernel::Poly}, {"RBF", Kernel::Rbf}, {"SIGMOID", Kernel::Sigmoid}});
   SmallVector<double> parameters = n.numbers("kernel_params");
   if (!parameters.empty() && hasValues(n, "kernel_params", parameters.size(), 3, "gamma, coef0 and degree"))
     m.kernel.gamma = parameters[0], m.kernel.coef0 = parameters[1], m.kernel.degree = parameters[2];
@@ -261,6 +258,8 @@ Result svmClassifier(OpNode &n) {
   if (count == 0)
     return linearMachine(n, *x, *m, labels, transform);
   int64_t classes = labels.values.getNumElements();
+  if (classes < 2)
+    return n.fail("has one class, expected two or more");
   Pairs pairs(classes);
   if (!hasValues(n, "vectors_per_class", counts.size(), classes, "one for each class") ||
       !hasValues(n, "coefficients", m->coefficients.size(), (classes - 1) * count,
@@ -269,8 +268,6 @@ Result svmClassifier(OpNode &n) {
       !hasValues(n, "prob_a", a.size(), a.empty() && b.empty() ? 0 : pairs.size(), "one for each pair of classes") ||
       !hasValues(n, "prob_b", b.size(), a.size(), "as many as 'prob_a'"))
     return failure();
-  if (classes < 2)
-    return n.fail("has one class, expected two or more");
   auto values = kernels(n, *x, *m);
   auto scores = failed(values) ? values : pairScores(n, *values, *m, pairs, counts);
   if (failed(scores))

@@ -125,14 +125,12 @@ ops::ScoreTransform scoreTransform(OpNode &n) {
 
 FailureOr<Tensor> scoresOfTwo(OpNode &n, const Tensor &score, bool isProbability, ops::ScoreTransform transform) {
   using ops::Sign;
-  if (isProbability)
-    return ops::twoColumns(n.b, score, Sign::OneMinus, Sign::Plus);
-  if (transform == ops::ScoreTransform::Probit) {
-    auto changed = ops::transformScores(n.b, score, transform);
-    return failed(changed) ? changed : ops::twoColumns(n.b, *changed, Sign::OneMinus, Sign::Plus);
-  }
-  Tensor both = ops::twoColumns(n.b, score, Sign::Minus, Sign::Plus);
-  return transform == ops::ScoreTransform::Logistic ? ops::transformScores(n.b, both, transform) : both;
+  if (transform == ops::ScoreTransform::Logistic)
+    return ops::transformScores(n.b, ops::twoColumns(n.b, score, Sign::Minus, Sign::Plus), transform);
+  if (transform != ops::ScoreTransform::Probit)
+    return ops::twoColumns(n.b, score, isProbability ? Sign::OneMinus : Sign::Minus, Sign::Plus);
+  auto changed = ops::transformScores(n.b, score, transform);
+  return failed(changed) ? changed : ops::twoColumns(n.b, *changed, Sign::OneMinus, Sign::Plus);
 }
 
 //===- the operations -----------------------------------------------------------------------------------------------===

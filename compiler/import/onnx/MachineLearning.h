@@ -31,8 +31,9 @@ mlir::FailureOr<Tensor> labelled(OpNode &n, const Tensor &index, const Elements 
 
 /// The attribute 'post_transform', a name.
 ops::ScoreTransform scoreTransform(OpNode &n);
-/// The second result of a classifier with two classes and one score [N, 1]: both classes' scores. A score for which
-/// `isProbability` is 1 less that of the other class; others are opposite, and a LOGISTIC transform makes them sum to 1.
+/// The second result of a classifier with two classes and one score [N, 1]: both classes' scores. With LOGISTIC and
+/// PROBIT, and for what is a probability without them, they sum to 1; else they are opposite. Other transforms change
+/// nothing.
 mlir::FailureOr<Tensor> scoresOfTwo(OpNode &n, const Tensor &score, bool isProbability, ops::ScoreTransform transform);
 
 } // namespace eyrie::import::onnx

@@ -17,12 +17,12 @@ constexpr int kLeaf = -1, kUnknown = -2;
 
 /// The outcomes for which a comparison holds. A missing feature is different from everything.
 constexpr uint8_t kOutcomes[] = {
-    ops::kTreeLess | ops::kTreeEqual,                         // BRANCH_LEQ
-    ops::kTreeLess,                                           // BRANCH_LT
-    ops::kTreeGreater | ops::kTreeEqual,                      // BRANCH_GTE
-    ops::kTreeGreater,                                        // BRANCH_GT
-    ops::kTreeEqual,                                          // BRANCH_EQ
-    ops::kTreeLess | ops::kTreeGreater | ops::kTreeMissing,   // BRANCH_NEQ
+    ops::kTreeLess | ops::kTreeEqual,                       // BRANCH_LEQ
+    ops::kTreeLess,                                         // BRANCH_LT
+    ops::kTreeGreater | ops::kTreeEqual,                    // BRANCH_GTE
+    ops::kTreeGreater,                                      // BRANCH_GT
+    ops::kTreeEqual,                                        // BRANCH_EQ
+    ops::kTreeLess | ops::kTreeGreater | ops::kTreeMissing, // BRANCH_NEQ
 };
 constexpr int kMember = 6;
 
@@ -103,7 +103,8 @@ private:
     for (size_t i = 0; i < count; ++i) {
       int mode = modeOf(modes[i]);
       if (mode == kUnknown)
-        return n.fail("attribute 'nodes_modes' holds '" + modes[i] + "', expected BRANCH_LEQ, BRANCH_LT, BRANCH_GTE, "
+        return n.fail("attribute 'nodes_modes' holds '" + modes[i] +
+                      "', expected BRANCH_LEQ, BRANCH_LT, BRANCH_GTE, "
                       "BRANCH_GT, BRANCH_EQ, BRANCH_NEQ or LEAF");
       places.push_back(mode == kLeaf ? ~e.leaves++ : int64_t(e.nodes.size()));
       if (!placeOf.try_emplace(Key(trees[i], numbers[i]), places[i]).second)
@@ -111,8 +112,7 @@ private:
       if (mode == kLeaf)
         continue;
       bool isTrueOnMissing = !missing.empty() && missing[i];
-      e.nodes.push_back({features[i], values[i],
-                         uint8_t(kOutcomes[mode] | (isTrueOnMissing ? ops::kTreeMissing : 0))});
+      e.nodes.push_back({features[i], values[i], uint8_t(kOutcomes[mode] | (isTrueOnMissing ? ops::kTreeMissing : 0))});
     }
     return success();
   }
@@ -143,9 +143,22 @@ private:
         e.roots.push_back(places[i]);
       }
     }
-    for (auto [tree, count] : rootsOf)
-      if (count == 0)
-        return n.fail("tree " + Twine(tree) + " has no root: a tree must have no cycles");
+    // What has a parent and is not below a root is below itself.
+    std::vector<bool> isReached(e.nodes.size(), false);
+    std::vector<int64_t> open = e.roots;
+    while (!open.empty()) {
+      int64_t place = open.back();
+      open.pop_back();
+      if (place < 0 || isReached[place])
+        continue;
+      isReached[place] = true;
+      open.push_back(e.nodes[place].onTrue);
+      open.push_back(e.nodes[place].onFalse);
+    }
+    for (size_t i = 0; i < places.size(); ++i)
+      if (places[i] >= 0 && !isReached[places[i]])
+        return n.fail("node " + Twine(numbers[i]) + " of tree " + Twine(trees[i]) +
+                      " is below itself: a tree must have no cycles");
     return success();
   }
 
@@ -271,7 +284,8 @@ Result treeEnsembleClassifier(OpNode &n) {
 LogicalResult addMembers(OpNode &n, TreeEnsemble &e, ArrayRef<int64_t> nodes, ArrayRef<double> members) {
   size_t at = 0;
   for (int64_t place : nodes) {
-    size_t end = std::find_if(members.begin() + at, members.end(), [](double v) { return std::isnan(v); }) - members.begin();
+    size_t end =
+        std::find_if(members.begin() + at, members.end(), [](double v) { return std::isnan(v); }) - members.begin();
     if (end == at)
       return n.fail("attribute 'membership_values' has no values for node " + Twine(place));
     TreeNode last = e.nodes[place];
@@ -297,7 +311,8 @@ LogicalResult addMembers(OpNode &n, TreeEnsemble &e, ArrayRef<int64_t> nodes, Ar
 
 FailureOr<TreeEnsemble> readPlacedTrees(OpNode &n) {
   SmallVector<double> splits = numbersOf(n, "", "nodes_splits"), weights = numbersOf(n, "", "leaf_weights");
-  SmallVector<double> members = n.has("membership_values") ? numbersOf(n, "", "membership_values") : SmallVector<double>();
+  SmallVector<double> members =
+      n.has("membership_values") ? numbersOf(n, "", "membership_values") : SmallVector<double>();
   SmallVector<int64_t> features = n.integers("nodes_featureids"), targets = n.integers("leaf_targetids"),
                        missing = n.integers("nodes_missing_value_tracks_true"), roots = n.integers("tree_roots");
   SmallVector<int64_t> ids[] = {n.integers("nodes_truenodeids"), n.integers("nodes_falsenodeids")};
