@@ -11,10 +11,6 @@ ABSENT = {
     "ImageDecoder": "reads compressed image files",
     "ai.onnx.preview.training::Gradient": "asks for automatic differentiation",
     **dict.fromkeys(("RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit"), "not yet"),
-    **{f"ai.onnx.ml::{name}": "not yet" for name in (
-        "ArrayFeatureExtractor", "Binarizer", "CastMap", "CategoryMapper", "DictVectorizer", "FeatureVectorizer", "Imputer",
-        "LabelEncoder", "LinearClassifier", "LinearRegressor", "Normalizer", "OneHotEncoder", "SVMClassifier", "SVMRegressor",
-        "Scaler", "TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor", "ZipMap")},
 }
 SCHEMAS = [schema for schema in defs.get_all_schemas_with_history() if not schema.deprecated]
 VERSIONS = sorted({(schema.domain, schema.since_version) for schema in SCHEMAS})

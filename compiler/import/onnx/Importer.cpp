@@ -407,7 +407,9 @@ void Importer::importOperation(const Node &node, Scope &scope, const Env &env, i
       return weight.takeError();
     return makeWeight(*weight, node.outputs.empty() ? StringRef(place) : node.outputs.front());
   };
+  auto readWeight = [&](const TensorProto &proto) { return readTensor(source, proto); };
   n.readTensor = readTensorAttribute;
+  n.readWeight = readWeight;
   n.readSparseTensor = readSparseAttribute;
   n.texts = &texts;
   callHandler(n, scope, place, [&]() -> FailureOr<Slots> {

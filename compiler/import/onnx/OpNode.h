@@ -115,6 +115,8 @@ public:
   /// Reads a tensor attribute (the importer knows the files). Small ones as known elements.
   llvm::function_ref<llvm::Expected<Tensor>(const TensorProto &, StringRef)> readTensor;
   llvm::function_ref<llvm::Expected<Tensor>(const SparseTensorProto &, StringRef)> readSparseTensor;
+  /// The elements of a tensor attribute that is no weight of the program but a table it is made from, of any size.
+  llvm::function_ref<llvm::Expected<Weight>(const TensorProto &)> readWeight;
   Texts *texts = nullptr;
 
 private:

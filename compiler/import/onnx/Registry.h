@@ -53,6 +53,9 @@ ArrayRef<OpRow> contribOps();          // Contrib.cpp
 ArrayRef<OpRow> contribQuantizedOps(); // ContribQuantized.cpp
 ArrayRef<OpRow> contribAttentionOps(); // ContribAttention.cpp
 ArrayRef<OpRow> machineLearningOps();  // MachineLearning.cpp
+ArrayRef<OpRow> labelTableOps();       // LabelTables.cpp
+ArrayRef<OpRow> linearModelOps();      // LinearModels.cpp
+ArrayRef<OpRow> treeEnsembleOps();     // TreeEnsembles.cpp
 
 /// The row of an operation of a domain (empty: the default one); null if there is none.
 const OpRow *findOp(StringRef domain, StringRef name);
