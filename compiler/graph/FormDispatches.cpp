@@ -44,7 +44,7 @@ bool isCloned(Operation *op) {
 
 bool computesTensor(Operation *op) {
   return llvm::any_of(op->getResultTypes(), [](Type type) { return isa<RankedTensorType>(type); }) &&
-         !isa<LoadGlobalOp, ReshapeOp, SliceOp, UpdateOp, AppendOp, ListGetOp, DispatchOp, scf::IfOp, scf::ForOp,
+         !isa<LoadGlobalOp, ReshapeOp, SliceOp, UpdateOp, AppendOp, ListGetOp, HostCallOp, DispatchOp, scf::IfOp, scf::ForOp,
               scf::WhileOp, arith::SelectOp>(op);
 }
 

@@ -16,7 +16,7 @@ const OpRow *findOp(StringRef domain, StringRef name) {
           movementOps(),        shapeOps(),       resizeOps(),   recurrentOps(),        lossOps(),
           samplingOps(),        visionOps(),      signalOps(),   randomOps(),           vectorizerOps(),
           quantizedOps(),       attentionOps(),   contribOps(),  contribQuantizedOps(), contribAttentionOps(),
-          linearAttentionOps(), selectOps(),      trainingOps(), machineLearningOps()})
+          linearAttentionOps(), selectOps(),      trainingOps(), machineLearningOps(),  stringOps()})
       for (const OpRow &row : family)
         if (!rows->try_emplace(row.name, &row).second)
           llvm_unreachable("two rows for one operation");
