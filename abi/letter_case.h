@@ -9,8 +9,8 @@ namespace eyrie::abi {
 
 enum CaseDirection : uint8_t { kBoth, kToLower, kToUpper };
 
-// Every `stride`-th code point from first to last has its counterpart `delta` further on: in lower case, or for kToUpper
-// in upper case. Unicode 14, what is mapped to one code point; ASCII is not in the table.
+// Every `stride`-th code point from first to last has its counterpart `delta` further on: in lower case, or for
+// kToUpper in upper case. Unicode 14, what is mapped to one code point; ASCII is not in the table.
 struct CaseRange {
   uint32_t first, last;
   uint8_t stride;
@@ -140,8 +140,8 @@ inline uint32_t EncodeUtf8(uint32_t c, char* data) {
   return count;
 }
 
-// Writes the text in another case, bytes that are no UTF-8 as they are; returns its size. A letter of two bytes may have
-// a counterpart of three: `out` has room for twice the size.
+// Writes the text in another case, bytes that are no UTF-8 as they are; returns its size. A letter of two bytes may
+// have a counterpart of three: `out` has room for twice the size.
 inline size_t ChangeCase(const char* data, size_t size, bool to_upper, char* out) {
   size_t written = 0;
   for (size_t at = 0; at < size;) {

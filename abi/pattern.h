@@ -1,5 +1,5 @@
-// Regular expressions as module files hold them: a program of steps, each one 64-bit integer (the attribute "program" of
-// the host function text.matches). It begins at step 0.
+// Regular expressions as module files hold them: a program of steps, each one 64-bit integer (the attribute "program"
+// of the host function text.matches). It begins at step 0.
 //
 //   bits 0-7   what the step does    bits 8-15, 16-23   the lowest and the highest byte that it takes
 //   bits 24-43 the next step         bits 44-63         the other next step of a split

@@ -91,10 +91,9 @@ FailureOr<SmallVector<Tensor>> splitStrings(Builder &b, const Tensor &x, const S
   Tensor counts = hostCall(b, "text.split_count", x, HostResult{i64, false, false, x.shape}, config)[0];
   // The longest; of no strings at all, 0.
   Tensor flat = b.reshape(counts, {x.numElements()});
-  Tensor most = b.reduce(b.splat({}, i64, 0), AffineMap::get(1, 0, b.builder.getContext()), 0u, flat, b.identity(1),
-                         [](OpBuilder &builder, Location loc, ValueRange args) {
-                           return Scalar{builder, loc}.max(args[0], args[1]);
-                         });
+  Tensor most = b.reduce(
+      b.splat({}, i64, 0), AffineMap::get(1, 0, b.builder.getContext()), 0u, flat, b.identity(1),
+      [](OpBuilder &builder, Location loc, ValueRange args) { return Scalar{builder, loc}.max(args[0], args[1]); });
   auto width = b.integers(most, "the number of parts", /*lower=*/0);
   if (failed(width))
     return failure();
@@ -117,7 +116,9 @@ FailureOr<Tensor> stringsToNumbers(Builder &b, const Tensor &x, Type type, bool 
   Type i64 = b.builder.getI64Type(), f32 = b.builder.getF32Type(), f64 = b.builder.getF64Type();
   bool isFloat = isa<FloatType>(type) || type.isInteger(1);
   Type wide = !isFloat ? i64 : type.isF64() || type.isInteger(1) ? f64 : f32;
-  StringRef callee = !isFloat ? (isUnsigned ? "text.to_u64" : "text.to_i64") : wide == f64 ? "text.to_f64" : "text.to_f32";
+  StringRef callee = !isFloat      ? (isUnsigned ? "text.to_u64" : "text.to_i64")
+                     : wide == f64 ? "text.to_f64"
+                                   : "text.to_f32";
   SmallVector<NamedAttribute> config;
   if (!isFloat && !type.isInteger(64))
     config.push_back(b.builder.getNamedAttr("bits", b.builder.getI64IntegerAttr(type.getIntOrFloatBitWidth())));
@@ -130,9 +131,9 @@ FailureOr<Tensor> numbersToStrings(Builder &b, const Tensor &x) {
     return b.error() << "expected numbers, found " << x.str();
   bool isUnsigned = x.isUnsigned || x.isBool();
   Type wide = x.isFloat() ? (x.elementType.isF64() ? x.elementType : b.builder.getF32Type()) : b.builder.getI64Type();
-  StringRef callee = !x.isFloat()              ? (isUnsigned ? "text.from_u64" : "text.from_i64")
+  StringRef callee = !x.isFloat()            ? (isUnsigned ? "text.from_u64" : "text.from_i64")
                      : x.elementType.isF64() ? "text.from_f64"
-                                               : "text.from_f32";
+                                             : "text.from_f32";
   auto numbers = wide == x.elementType ? FailureOr<Tensor>(x) : cast(b, x, wide, !x.isFloat() && isUnsigned);
   if (failed(numbers))
     return failure();

@@ -19,7 +19,7 @@ FailureOr<Tensor> concatStrings(Builder &b, const Tensor &x, const Tensor &y);
 enum class Case { Same, Lower, Upper };
 Tensor changeCase(Builder &b, const Tensor &x, Case to);
 struct SplitAttrs {
-  std::string delimiter;     // empty: white space
+  std::string delimiter;       // empty: white space
   std::optional<int64_t> most; // times
 };
 /// The parts of each string along a new last dimension, empty strings behind them; and their numbers.

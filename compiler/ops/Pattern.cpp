@@ -1,5 +1,5 @@
-// Regular expressions to automata: a parser by recursive descent, which makes a tree, and Thompson's construction, which
-// makes steps of it from the end to the begin. Sets of characters become sequences of byte ranges of UTF-8.
+// Regular expressions to automata: a parser by recursive descent, which makes a tree, and Thompson's construction,
+// which makes steps of it from the end to the begin. Sets of characters become sequences of byte ranges of UTF-8.
 #include "compiler/ops/Pattern.h"
 #include "abi/letter_case.h"
 #include "abi/pattern.h"
@@ -276,8 +276,8 @@ private:
     rest = rest.drop_front();
     Flags outer = flags;
     if (rest.consume_front("?")) {
-      if (rest.consume_front("P<") || (rest.starts_with("<") && !rest.starts_with("<=") && !rest.starts_with("<!") &&
-                                       rest.consume_front("<"))) {
+      if (rest.consume_front("P<") ||
+          (rest.starts_with("<") && !rest.starts_with("<=") && !rest.starts_with("<!") && rest.consume_front("<"))) {
         StringRef name = rest.take_until([](char c) { return c == '>'; });
         if (name.empty() || name.size() == rest.size() ||
             !llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; }))
@@ -561,8 +561,8 @@ private:
     std::optional<uint32_t> begin;
     auto either = [&](uint32_t step) { begin = begin ? addSplit(step, *begin) : step; };
     for (auto [low, high] : set)
-      for (auto [first, last] : {std::pair(0u, 0x7fu), {0x80u, 0x7ffu}, {0x800u, 0xd7ffu}, {0xe000u, 0xffffu},
-                                 {0x10000u, kLast}})
+      for (auto [first, last] :
+           {std::pair(0u, 0x7fu), {0x80u, 0x7ffu}, {0x800u, 0xd7ffu}, {0xe000u, 0xffffu}, {0x10000u, kLast}})
         if (uint32_t from = std::max(low, first), to = std::min(high, last); from <= to)
           emitRange(from, to, next, either);
     return begin ? *begin : addBytes(1, 0, next);

@@ -26,7 +26,8 @@ static bool isTensorOp(Operation *op) {
 /// Whether the op that makes `root` can be told where to write it: it must lie in `block` itself.
 bool FunctionConverter::canWriteInPlace(Value root, Block &block) const {
   Operation *op = root.getDefiningOp();
-  return op && op->getBlock() == &block && isa<graph::DispatchOp, graph::HostCallOp, scf::IfOp, scf::WhileOp, tensor::EmptyOp>(op);
+  return op && op->getBlock() == &block &&
+         isa<graph::DispatchOp, graph::HostCallOp, scf::IfOp, scf::WhileOp, tensor::EmptyOp>(op);
 }
 
 //===- preparation --------------------------------------------------------------------------------------------------===
@@ -283,7 +284,8 @@ LogicalResult FunctionConverter::convertHostCall(graph::HostCallOp op) {
     return failure();
   SmallVector<Value> sizes;
   SmallVector<int64_t> ranks;
-  for (auto [i, tensor] : llvm::enumerate(llvm::concat<Value>(SmallVector<Value>(op.getInputs()), SmallVector<Value>(op.getResults())))) {
+  for (auto [i, tensor] :
+       llvm::enumerate(llvm::concat<Value>(SmallVector<Value>(op.getInputs()), SmallVector<Value>(op.getResults())))) {
     auto known = getSizes(tensor);
     if (failed(known))
       return failure();

@@ -33,10 +33,10 @@ struct HostFunction {
 
 struct Program {
   std::vector<uint32_t> code;
-  std::vector<Function> functions;  // public ones of the module, in its order
-  std::vector<std::string> strings; // messages
-  std::vector<std::string> nodes;   // names of the model's nodes, those of one op as one text; distinct
-  std::vector<Origin> origins;      // by ascending word
+  std::vector<Function> functions;         // public ones of the module, in its order
+  std::vector<std::string> strings;        // messages
+  std::vector<std::string> nodes;          // names of the model's nodes, those of one op as one text; distinct
+  std::vector<Origin> origins;             // by ascending word
   std::vector<HostFunction> hostFunctions; // distinct
 };
 

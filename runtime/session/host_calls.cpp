@@ -124,8 +124,8 @@ Status HostCalls::Call(uint32_t index, std::span<const int64_t> sizes, std::span
     EYRIE_RETURN_IF_ERROR(MakeTensors(function, sizes, bindings));
     std::span<const HostTensor> tensors(tensors_.data(), tensors_.size());
     EYRIE_RETURN_IF_ERROR(CheckCounts(built_in, tensors));
-    return built_in.run({function, tensors.first(function.input_count()), tensors.subspan(function.input_count()),
-                         strings_, scratch_});
+    return built_in.run(
+        {function, tensors.first(function.input_count()), tensors.subspan(function.input_count()), strings_, scratch_});
   };
   return Annotate(run(), "%s", built_in.name);
 }
@@ -140,7 +140,8 @@ Status eyrie_module::BindHostFunctions() {
     const auto& function = *list->Get(i);
     const char* name = TextOf(function.name());
     const session::BuiltIn* built_in = session::FindBuiltIn(name);
-    if (!built_in) return Error(EYRIE_NOT_FOUND, "the module needs the host function '%.100s', which is not there", name);
+    if (!built_in)
+      return Error(EYRIE_NOT_FOUND, "the module needs the host function '%.100s', which is not there", name);
     auto check = [&] {
       EYRIE_RETURN_IF_ERROR(session::CheckTensors(*built_in, function));
       return built_in->check ? built_in->check(function) : Status();

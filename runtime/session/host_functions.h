@@ -59,9 +59,9 @@ struct BuiltIn {
   Status (*run)(const HostCall& call);
 };
 
-std::span<const BuiltIn> TextFunctions();    // text_functions.cpp
-std::span<const BuiltIn> NumberFunctions();  // text_numbers.cpp
-std::span<const BuiltIn> PatternFunctions(); // text_pattern.cpp
+std::span<const BuiltIn> TextFunctions();     // text_functions.cpp
+std::span<const BuiltIn> NumberFunctions();   // text_numbers.cpp
+std::span<const BuiltIn> PatternFunctions();  // text_pattern.cpp
 
 // Null if it has no such attribute.
 const abi::fb::HostAttribute* FindAttribute(const abi::fb::HostFunction& function, const char* name);

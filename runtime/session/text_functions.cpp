@@ -55,9 +55,7 @@ class Splitter {
       size_ = attribute->strings()->Get(0)->size();
     }
   }
-  bool Next(eyrie_string_t* part) {
-    return size_ ? NextBySeparator(part) : NextBySpace(part);
-  }
+  bool Next(eyrie_string_t* part) { return size_ ? NextBySeparator(part) : NextBySpace(part); }
 
  private:
   bool NextBySeparator(eyrie_string_t* part) {
@@ -120,8 +118,8 @@ Status Split(const HostCall& call) {
 }
 
 constexpr BuiltIn kFunctions[] = {
-    {"text.concat", "ss>s", nullptr, Concat},          {"text.lower", "s>s", nullptr, Lower},
-    {"text.split", "s>s+", nullptr, Split},            {"text.split_count", "s>i", nullptr, SplitCount},
+    {"text.concat", "ss>s", nullptr, Concat}, {"text.lower", "s>s", nullptr, Lower},
+    {"text.split", "s>s+", nullptr, Split},   {"text.split_count", "s>i", nullptr, SplitCount},
     {"text.upper", "s>s", nullptr, Upper},
 };
 

@@ -1,10 +1,11 @@
 // Numbers to text and back.
+#include <locale.h>
+
 #include <clocale>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <locale.h>
 
 #include "runtime/session/host_functions.h"
 
@@ -149,9 +150,8 @@ Status ToInteger(const HostCall& call) {
 
 Status CheckBits(const abi::fb::HostFunction& function) {
   int64_t bits = IntegerOf(function, "bits", 64);
-  return bits >= 1 && bits <= 64
-             ? Status()
-             : Error(EYRIE_INVALID_ARGUMENT, "integers of %lld bits", static_cast<long long>(bits));
+  return bits >= 1 && bits <= 64 ? Status()
+                                 : Error(EYRIE_INVALID_ARGUMENT, "integers of %lld bits", static_cast<long long>(bits));
 }
 
 constexpr BuiltIn kFunctions[] = {

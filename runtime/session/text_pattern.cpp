@@ -1,7 +1,7 @@
 // Whether strings match a regular expression, which the compiler has made a program of.
 //
-// The program is a nondeterministic automaton over bytes (Ken Thompson, "Regular expression search algorithm", 1968). All
-// its states are followed at once, so that time is at most the length of the text times that of the program.
+// The program is a nondeterministic automaton over bytes (Ken Thompson, "Regular expression search algorithm", 1968).
+// All its states are followed at once, so that time is at most the length of the text times that of the program.
 #include "abi/pattern.h"
 #include "runtime/module/metadata.h"
 #include "runtime/session/host_functions.h"
@@ -38,7 +38,10 @@ bool IsWord(int byte) {
 class Matcher {
  public:
   Matcher(std::span<const int64_t> program, uint32_t* memory)
-      : program_(program), seen_(memory), now_(memory + program.size()), next_(now_ + program.size()),
+      : program_(program),
+        seen_(memory),
+        now_(memory + program.size()),
+        next_(now_ + program.size()),
         stack_(next_ + program.size()) {
     for (size_t i = 0; i < program.size(); ++i) seen_[i] = 0;
   }

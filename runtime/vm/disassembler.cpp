@@ -69,7 +69,7 @@ const uint32_t* PrintOperand(char kind, const uint32_t* word, const Names& names
       PrintName(names.Function(value), value, text);
       break;
     case 'h':
-      text.Print("%s", names.HostFunction(value));
+      PrintName(names.HostFunction(value), value, text);
       break;
     case 'g':
       PrintName(names.Global(value), value, text);

@@ -247,7 +247,7 @@ Status Interpreter::Execute(const Program& program, const Function& first, Host&
     for (uint32_t i = 0; i < count; ++i) constants_[i] = r[*word++];
     return word;
   };
-  auto read_bindings = [&](const uint32_t* word) {
+  auto read_bindings = [&](const uint32_t* word) __attribute__((always_inline)) {
     const uint32_t count = *word++;
     for (uint32_t i = 0; i < count; ++i, word += 3) {
       EYRIE_RETURN_IF_ERROR(check_buffer(word[0]));

@@ -259,8 +259,7 @@ class FunctionVerifier {
       case VmOp::kHostCall: {
         const HostCounts& counts = program_.host_functions[word[0]];
         if (list_size != counts.sizes) return Bad("sizes given for a host function", list_size, counts.sizes);
-        if (binding_count != counts.tensors)
-          return Bad("tensors of a host function", binding_count, counts.tensors);
+        if (binding_count != counts.tensors) return Bad("tensors of a host function", binding_count, counts.tensors);
         return {};
       }
       case VmOp::kExtS:
