@@ -216,7 +216,7 @@ TEST(Verifier, Calls) {
   Function called = end.Get();
   called.is_callee = false;
   const Function others[] = {called, called, called};
-  EXPECT_STATUS(Verify({1, {}, {}, 0, others}, call.Get()), EYRIE_INVALID_ARGUMENT, "not for other functions");
+  EXPECT_STATUS(Verify({1, {}, {}, 0, others, {}}, call.Get()), EYRIE_INVALID_ARGUMENT, "not for other functions");
   Function greedy = sample(VmOp::kReturn).Get();
   greedy.parameters.ints = 5;
   EXPECT_STATUS(Verify({}, greedy), EYRIE_INVALID_ARGUMENT, "integer parameters 5, limit 5");
