@@ -76,6 +76,8 @@ inline constexpr uint32_t kMaxStackRegisters = 1u << 20;  // of one bank of all 
 inline constexpr uint32_t kMaxExports = 1u << 20;
 inline constexpr uint32_t kMaxBindings = 4096;   // of one dispatch
 inline constexpr uint32_t kMaxConstants = 4096;  // of one dispatch
+inline constexpr uint32_t kMaxHostFunctions = 65536;
+inline constexpr uint32_t kMaxHostTensors = 256;  // inputs and outputs of one host function
 inline constexpr uint32_t kMaxLocalMemory = 1u << 28;
 
 }  // namespace eyrie::abi

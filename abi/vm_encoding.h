@@ -2,7 +2,7 @@
 //
 //   word 0   opcode in the low 16 bits, length of the whole instruction in words in the high 16 bits
 //   then     the operands in the order of their letters in vm_instructions.def:
-//            d s b B l L i k a o t x e f c g   one word: a number (register, block, argument, ... or the immediate)
+//            d s b B l L i k a o t x e f c g h one word: a number (register, block, argument, ... or the immediate)
 //            I                       two words: low, high
 //            R W                     three times a count and so many registers: integers, buffers, lists
 //            S                       count, then `count` registers

@@ -44,8 +44,8 @@ bool isCloned(Operation *op) {
 
 bool computesTensor(Operation *op) {
   return llvm::any_of(op->getResultTypes(), [](Type type) { return isa<RankedTensorType>(type); }) &&
-         !isa<LoadGlobalOp, ReshapeOp, SliceOp, UpdateOp, AppendOp, ListGetOp, DispatchOp, scf::IfOp, scf::ForOp,
-              scf::WhileOp, arith::SelectOp>(op);
+         !isa<LoadGlobalOp, ReshapeOp, SliceOp, UpdateOp, AppendOp, ListGetOp, HostCallOp, DispatchOp, scf::IfOp,
+              scf::ForOp, scf::WhileOp, arith::SelectOp>(op);
 }
 
 /// A generic that copies `source`, read through `reading`, to the shape of `init`.

@@ -201,6 +201,33 @@ def Graph_ListEraseOp : Graph_Op<"list_erase", [NoMemoryEffect, AllTypesMatch<["
   let assemblyFormat = "$list `[` $position `]` attr-dict `:` type($list)";
 }
 
+//===- the host -----------------------------------------------------------------------------------------------------===
+
+def Graph_HostCallOp : Graph_Op<"host_call", [NoMemoryEffect, AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
+  let summary = "Calls a function of the host: one of the runtime's own, or the caller's; waits for the device.";
+  let description = [{
+    A function of its inputs: it may be left out where nobody needs its results, and equal calls may become one. It is
+    never run at compile time. `types` are the element types of inputs and results by their names in
+    abi/element_types.def; `config` holds integers, floats, strings and arrays of one of them. `dims` are the results'
+    dynamic dimensions.
+    C1: as many `dims` as the results have dynamic dimensions. C2: `types` names one type for each tensor, which has it.
+
+    Example: `%r = graph.host_call "text.lower"(%x) sizes(%n) {config = {}, types = ["string", "string"]}
+       : (tensor<?xi64>) -> tensor<?xi64>`
+  }];
+  let arguments = (ins StrAttr:$callee, Variadic<AnyRankedTensor>:$inputs, Variadic<Index>:$dims, StrArrayAttr:$types,
+                       DictionaryAttr:$config);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $callee `(` $inputs `)` (`sizes` `(` $dims^ `)`)? attr-dict `:` functional-type($inputs, $results)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::llvm::SmallVector<::mlir::OpFoldResult> getResultSizes(unsigned i);
+  }];
+}
+
 //===- executables --------------------------------------------------------------------------------------------------===
 
 def Graph_ExecutableOp : Graph_Op<"executable", [IsolatedFromAbove, SymbolTable, Symbol, NoTerminator,

@@ -1,8 +1,10 @@
+#include "compiler/graph/ElementTypes.h"
 #include "compiler/graph/Graph.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
+using namespace eyrie;
 using namespace eyrie::graph;
 
 #include "compiler/graph/GraphDialect.cpp.inc"
@@ -185,6 +187,49 @@ LogicalResult ListGetOp::reifyResultShapes(OpBuilder &, ReifiedRankedShapedTypeD
 }
 
 LogicalResult ListInsertOp::verify() { return verifyElement(*this, getList().getType(), getTensor().getType()); }
+
+//===- the host -----------------------------------------------------------------------------------------------------===
+
+LogicalResult HostCallOp::verify() {
+  int64_t dynamic = 0;
+  for (Type type : getResultTypes())
+    dynamic += cast<RankedTensorType>(type).getNumDynamicDims();
+  if (static_cast<size_t>(dynamic) != getDims().size())
+    return emitOpError("C1: expected ") << dynamic << " dims, found " << getDims().size();
+  size_t count = getInputs().size() + getNumResults();
+  if (getTypes().size() != count)
+    return emitOpError("C2: names ") << getTypes().size() << " types for " << count << " tensors";
+  auto names = getTypes().getAsValueRange<StringAttr>();
+  SmallVector<Type> tensors(getInputs().getTypes());
+  llvm::append_range(tensors, getResultTypes());
+  for (auto [type, name] : llvm::zip_equal(tensors, names)) {
+    Type element = cast<RankedTensorType>(type).getElementType();
+    bool isKnown = false;
+    for (bool isUnsigned : {false, true})
+      for (bool isString : {false, true}) {
+        const abi::ElementTypeInfo *info =
+            abi::FindElementType(static_cast<uint64_t>(getElementType(element, isUnsigned, isString)));
+        isKnown |= info && name == info->name;
+      }
+    if (!isKnown)
+      return emitOpError("C2: names the type '") << name << "' for " << type;
+  }
+  return success();
+}
+
+SmallVector<OpFoldResult> HostCallOp::getResultSizes(unsigned i) {
+  unsigned first = 0;
+  for (Value result : getResults().take_front(i))
+    first += cast<RankedTensorType>(result.getType()).getNumDynamicDims();
+  auto type = cast<RankedTensorType>(getResult(i).getType());
+  return mixedSizes(type, getDims().slice(first, type.getNumDynamicDims()));
+}
+
+LogicalResult HostCallOp::reifyResultShapes(OpBuilder &, ReifiedRankedShapedTypeDims &shapes) {
+  for (unsigned i = 0; i < getNumResults(); ++i)
+    shapes.push_back(getResultSizes(i));
+  return success();
+}
 
 //===- executable and dispatch --------------------------------------------------------------------------------------===
 

@@ -37,6 +37,7 @@ private:
   FailureOr<flatbuffers::Offset<fb::Global>> addFixed(DictionaryAttr row);
   flatbuffers::Offset<fb::MemoryPlan> addMemoryPlan(func::FuncOp func);
   FailureOr<flatbuffers::Offset<fb::Executable>> addExecutable(graph::ExecutableOp executable, uint64_t &offset);
+  flatbuffers::Offset<fb::HostFunction> addHostFunction(const vm::HostFunction &function);
   void collectNodes();
   flatbuffers::Offset<fb::SourceMap> addSourceMap();
   String string(StringRef text) { return builder.CreateString(text.data(), text.size()); }
@@ -228,6 +229,34 @@ FailureOr<flatbuffers::Offset<fb::Global>> MetadataBuilder::addFixed(DictionaryA
                           static_cast<uint32_t>(row.getAs<IntegerAttr>("crc").getInt()));
 }
 
+flatbuffers::Offset<fb::HostFunction> MetadataBuilder::addHostFunction(const vm::HostFunction &function) {
+  std::vector<flatbuffers::Offset<fb::HostAttribute>> attributes;
+  for (NamedAttribute named : function.config) {
+    std::vector<int64_t> integers;
+    std::vector<double> numbers;
+    std::vector<String> texts;
+    auto add = [&](Attribute value) {
+      if (auto text = dyn_cast<StringAttr>(value))
+        texts.push_back(string(text.getValue()));
+      else if (auto number = dyn_cast<FloatAttr>(value))
+        numbers.push_back(number.getValueAsDouble());
+      else
+        integers.push_back(cast<IntegerAttr>(value).getInt());
+    };
+    if (auto array = dyn_cast<ArrayAttr>(named.getValue()))
+      llvm::for_each(array, add);
+    else if (auto list = dyn_cast<DenseI64ArrayAttr>(named.getValue()))
+      integers.assign(list.asArrayRef().begin(), list.asArrayRef().end());
+    else
+      add(named.getValue());
+    attributes.push_back(fb::CreateHostAttribute(builder, string(named.getName()), builder.CreateVector(integers),
+                                                 builder.CreateVector(numbers), builder.CreateVector(texts)));
+  }
+  return fb::CreateHostFunction(builder, string(function.name), builder.CreateVector(function.types),
+                                builder.CreateVector(function.ranks), function.inputCount,
+                                builder.CreateVector(attributes));
+}
+
 /// The model's nodes that each executable computes, from the locations of its dispatches.
 void MetadataBuilder::collectNodes() {
   module.walk([&](stream::DispatchOp op) {
@@ -338,11 +367,14 @@ FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
   flatbuffers::Offset<fb::SourceMap> sourceMap;
   if (!options.strip)
     sourceMap = addSourceMap();
+  std::vector<flatbuffers::Offset<fb::HostFunction>> hostFunctions;
+  for (const vm::HostFunction &function : program.hostFunctions)
+    hostFunctions.push_back(addHostFunction(function));
   auto root = fb::CreateModule(builder, string("eyrie " EYRIE_VERSION), string(options.target),
                                builder.CreateVector(symbolNames), builder.CreateVector(messages),
                                builder.CreateVector(functions), builder.CreateVector(executables),
                                string(options.source), builder.CreateVector(texts), builder.CreateVector(globals),
-                               rangeList, sourceMap, string(options.archive));
+                               rangeList, sourceMap, string(options.archive), builder.CreateVector(hostFunctions));
   fb::FinishModuleBuffer(builder, root);
   auto *data = reinterpret_cast<const char *>(builder.GetBufferPointer());
   return SmallVector<char, 0>(data, data + builder.GetSize());

@@ -10,6 +10,7 @@
 #include "compiler/ops/Text.h"
 #include "compiler/ops/Vision.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -29,7 +30,7 @@ protected:
         b(opBuilder, opBuilder.getUnknownLoc(), dims, *module) {
     context.loadDialect<eyrie::graph::GraphDialect, mlir::arith::ArithDialect, mlir::func::FuncDialect,
                         mlir::linalg::LinalgDialect, mlir::math::MathDialect, mlir::tensor::TensorDialect,
-                        mlir::scf::SCFDialect>();
+                        mlir::scf::SCFDialect, mlir::cf::ControlFlowDialect>();
     f32 = opBuilder.getF32Type(), i64 = opBuilder.getI64Type();
     opBuilder.setInsertionPointToEnd(module->getBody());
     func = mlir::func::FuncOp::create(opBuilder, b.loc, "main", opBuilder.getFunctionType({}, {}));

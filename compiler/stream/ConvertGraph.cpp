@@ -26,7 +26,8 @@ static bool isTensorOp(Operation *op) {
 /// Whether the op that makes `root` can be told where to write it: it must lie in `block` itself.
 bool FunctionConverter::canWriteInPlace(Value root, Block &block) const {
   Operation *op = root.getDefiningOp();
-  return op && op->getBlock() == &block && isa<graph::DispatchOp, scf::IfOp, scf::WhileOp, tensor::EmptyOp>(op);
+  return op && op->getBlock() == &block &&
+         isa<graph::DispatchOp, graph::HostCallOp, scf::IfOp, scf::WhileOp, tensor::EmptyOp>(op);
 }
 
 //===- preparation --------------------------------------------------------------------------------------------------===
@@ -139,6 +140,8 @@ FailureOr<SmallVector<OpFoldResult>> FunctionConverter::getSizes(Value tensor) {
   unsigned number = cast<OpResult>(tensor).getResultNumber();
   if (auto dispatch = dyn_cast<graph::DispatchOp>(op))
     return dispatch.getResultSizes(number);
+  if (auto call = dyn_cast<graph::HostCallOp>(op))
+    return call.getResultSizes(number);
   if (auto reshape = dyn_cast<graph::ReshapeOp>(op))
     return graph::mixedSizes(type, reshape.getDims());
   if (auto slice = dyn_cast<graph::SliceOp>(op))
@@ -241,30 +244,60 @@ void FunctionConverter::copy(Location loc, Stored from, Stored to) {
   CopyOp::create(b, loc, from.resource, from.offset, to.resource, to.offset, to.length);
 }
 
-LogicalResult FunctionConverter::convertDispatch(graph::DispatchOp op) {
-  SmallVector<Value> resources, offsets, lengths;
-  auto bind = [&](const Stored &tensor) {
-    resources.push_back(tensor.resource);
-    offsets.push_back(tensor.offset);
-    lengths.push_back(tensor.length);
+FailureOr<FunctionConverter::Bindings> FunctionConverter::bind(Operation *op, ValueRange inputs) {
+  Bindings bindings;
+  auto add = [&](const Stored &tensor) {
+    bindings.resources.push_back(tensor.resource);
+    bindings.offsets.push_back(tensor.offset);
+    bindings.lengths.push_back(tensor.length);
   };
-  for (Value tensor : op.getTensors()) {
+  for (Value tensor : inputs) {
     auto place = find(op, tensor);
     if (failed(place))
       return failure();
-    bind(*place);
+    add(*place);
   }
-  unsigned reads = resources.size();
+  bindings.reads = b.getI64IntegerAttr(bindings.resources.size());
   for (OpResult result : op->getResults()) {
     auto place = getTarget(result);
     if (failed(place))
       return failure();
     stored[result] = *place;
-    bind(*place);
+    add(*place);
   }
   b.setInsertionPoint(op);
-  DispatchOp::create(b, op.getLoc(), op.getExecutableAttr(), ValueRange(), op.getConstants(), resources, offsets,
-                     lengths, b.getI64IntegerAttr(reads));
+  return bindings;
+}
+
+LogicalResult FunctionConverter::convertDispatch(graph::DispatchOp op) {
+  auto bindings = bind(op, op.getTensors());
+  if (failed(bindings))
+    return failure();
+  DispatchOp::create(b, op.getLoc(), op.getExecutableAttr(), ValueRange(), op.getConstants(), bindings->resources,
+                     bindings->offsets, bindings->lengths, bindings->reads);
+  return success();
+}
+
+LogicalResult FunctionConverter::convertHostCall(graph::HostCallOp op) {
+  auto bindings = bind(op, op.getInputs());
+  if (failed(bindings))
+    return failure();
+  SmallVector<Value> sizes;
+  SmallVector<int64_t> ranks;
+  for (auto [i, tensor] :
+       llvm::enumerate(llvm::concat<Value>(SmallVector<Value>(op.getInputs()), SmallVector<Value>(op.getResults())))) {
+    auto known = getSizes(tensor);
+    if (failed(known))
+      return failure();
+    for (OpFoldResult size : *known)
+      sizes.push_back(materialize(b, op.getLoc(), size));
+    ranks.push_back(known->size());
+    if (!bindings->lengths[i])
+      bindings->lengths[i] = getByteCount(b, op.getLoc(), *known, cast<TensorType>(tensor.getType()).getElementType());
+  }
+  HostCallOp::create(b, op.getLoc(), op.getCalleeAttr(), sizes, bindings->resources, bindings->offsets,
+                     bindings->lengths, bindings->reads, op.getTypesAttr(), b.getDenseI64ArrayAttr(ranks),
+                     op.getConfigAttr());
   return success();
 }
 
@@ -371,6 +404,8 @@ LogicalResult FunctionConverter::convertReturn(func::ReturnOp op) {
 LogicalResult FunctionConverter::convertOp(Operation *op) {
   if (auto dispatch = dyn_cast<graph::DispatchOp>(op))
     return convertDispatch(dispatch);
+  if (auto call = dyn_cast<graph::HostCallOp>(op))
+    return convertHostCall(call);
   if (auto ifOp = dyn_cast<scf::IfOp>(op))
     return convertIf(ifOp);
   if (auto loop = dyn_cast<scf::WhileOp>(op))

@@ -104,7 +104,14 @@ private:
   LogicalResult placeResults();
   LogicalResult convertBlock(Block &block);
   LogicalResult convertOp(Operation *op);
+  /// Where the tensors of an op lie: inputs, then results.
+  struct Bindings {
+    SmallVector<Value> resources, offsets, lengths;
+    IntegerAttr reads;
+  };
+  FailureOr<Bindings> bind(Operation *op, ValueRange inputs);
   LogicalResult convertDispatch(graph::DispatchOp op);
+  LogicalResult convertHostCall(graph::HostCallOp op);
   LogicalResult convertIf(scf::IfOp op);
   LogicalResult convertBranch(scf::IfOp op, Block &block, const llvm::SmallBitVector &byReference,
                               SmallVectorImpl<Value> &yielded);

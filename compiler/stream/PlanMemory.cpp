@@ -58,7 +58,7 @@ private:
       for (Value operand : op.getOperands())
         if (auto known = numbers.find(operand); known != numbers.end())
           touch(transients[known->second]);
-      if (isa<BarrierOp, ReadScalarOp>(op))
+      if (isa<BarrierOp, ReadScalarOp, HostCallOp>(op))
         ++step;
       if (isa<DispatchOp, CopyOp, FillOp>(op))
         ++command;
@@ -164,6 +164,8 @@ public:
       unsigned offset = number + 1; // of copies, fills and reads
       if (auto dispatch = dyn_cast<DispatchOp>(user))
         offset = number + dispatch.getResources().size();
+      else if (auto call = dyn_cast<HostCallOp>(user))
+        offset = number + call.getResources().size();
       use.set(arena);
       OpBuilder at(user);
       Value old = user->getOperand(offset);

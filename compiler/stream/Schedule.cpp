@@ -43,7 +43,7 @@ public:
     for (Operation &op : llvm::make_early_inc_range(block)) {
       if (isa<BarrierOp>(op)) {
         op.erase(); // one of an earlier run
-      } else if (isa<ReadScalarOp>(op)) {
+      } else if (isa<ReadScalarOp, HostCallOp>(op)) {
         clear(); // waits for everything
       } else if (op.getNumRegions() != 0) {
         flush(&op);

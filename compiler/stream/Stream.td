@@ -209,6 +209,26 @@ def Stream_ReadScalarOp : Stream_Op<"read_scalar"> {
   let assemblyFormat = "$source `[` $offset `]` attr-dict `:` type($source) `->` type($result)";
 }
 
+def Stream_HostCallOp : Stream_Op<"host_call", [AttrSizedOperandSegments]> {
+  let summary = "Runs all recorded commands, waits, and calls a function of the host (graph.host_call).";
+  let description = [{
+    `sizes` are all dimensions of all tensors, `ranks` how many each has.
+    C1: as many offsets, lengths, types and ranks as resources, and as many sizes as `ranks` add up to.
+
+    Example: `stream.host_call "text.lower" sizes(%n, %n) ins(%a[%c0 for %len]) outs(%b[%c64 for %len])
+       : !stream.resource<external>, !stream.resource<transient>
+       {config = {}, ranks = array<i64: 1, 1>, types = ["string", "string"]}`
+  }];
+  let arguments = (ins StrAttr:$callee, Variadic<Index>:$sizes, Variadic<Stream_ResourceType>:$resources,
+                       Variadic<Index>:$offsets, Variadic<Index>:$lengths, I64Attr:$reads, StrArrayAttr:$types,
+                       DenseI64ArrayAttr:$ranks, DictionaryAttr:$config);
+  let assemblyFormat = [{
+    $callee `sizes` `(` $sizes `)`
+    custom<Bindings>($resources, type($resources), $offsets, $lengths, $reads) attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
 def Stream_ListGetOp : Stream_Op<"list_get", [NoMemoryEffect]> {
   let summary = "The memory of an element of a sequence, and the byte offset at which the element begins there.";
   let description = "Example: `%r, %o = stream.list_get %l[%i] : !graph.list<f32, \"f32\"> -> !stream.resource<transient>`";

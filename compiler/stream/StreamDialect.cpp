@@ -85,6 +85,18 @@ LogicalResult DispatchOp::verify() {
   return success();
 }
 
+LogicalResult HostCallOp::verify() {
+  size_t n = getResources().size(), sizes = 0;
+  for (int64_t rank : getRanks())
+    sizes += rank;
+  if (getOffsets().size() != n || getLengths().size() != n || getTypes().size() != n || getRanks().size() != n ||
+      getSizes().size() != sizes)
+    return emitOpError("C1: has ") << n << " resources, " << getOffsets().size() << " offsets, " << getLengths().size()
+                                   << " lengths, " << getTypes().size() << " types, " << getRanks().size()
+                                   << " ranks and " << getSizes().size() << " sizes, of " << sizes;
+  return success();
+}
+
 int64_t eyrie::stream::getStoredBits(Type type) {
   if (type.isInteger(1))
     return 8;

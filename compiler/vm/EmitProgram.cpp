@@ -173,6 +173,7 @@ private:
   LogicalResult emitBlock(Block &block);
   void emitMoves(ValueRange to, ValueRange from);
   LogicalResult emitDispatch(stream::DispatchOp op);
+  void emitHostCall(stream::HostCallOp op);
   LogicalResult emitList(Operation *op);
   void emitListSelect(arith::SelectOp op);
   void makeConstants(Operation *op);
@@ -237,6 +238,11 @@ private:
     words.push_back(values.size());
     for (Value value : values)
       words.push_back(use(value));
+  }
+  template <typename Op> void appendBindings(SmallVectorImpl<uint32_t> &words, Op op) {
+    words.push_back(op.getResources().size());
+    for (auto [resource, offset, length] : llvm::zip(op.getResources(), op.getOffsets(), op.getLengths()))
+      words.append({useBuffer(resource), use(offset), use(length)});
   }
   /// The value in a new register, its low bits extended.
   uint32_t extend(uint32_t from, unsigned bits, bool isSigned) {
@@ -442,11 +448,26 @@ LogicalResult FunctionEmitter::emitDispatch(stream::DispatchOp op) {
   for (Value count : op.getWorkgroups())
     words.push_back(use(count));
   appendList(words, op.getConstants());
-  words.push_back(op.getResources().size());
-  for (auto [resource, offset, length] : llvm::zip(op.getResources(), op.getOffsets(), op.getLengths()))
-    words.append({useBuffer(resource), use(offset), use(length)});
+  appendBindings(words, op);
   emit(VmOp::kDispatch, words);
   return success();
+}
+
+void FunctionEmitter::emitHostCall(stream::HostCallOp op) {
+  HostFunction function{op.getCallee().str(), {}, {}, uint32_t(op.getReads()), op.getConfig()};
+  for (auto [name, rank] : llvm::zip_equal(op.getTypes().getAsValueRange<StringAttr>(), op.getRanks())) {
+    const auto *type = llvm::find_if(abi::kElementTypes, [&](const auto &info) { return name == info.name; });
+    assert(type != std::end(abi::kElementTypes) && "the importer names types of the format");
+    function.types.push_back(uint8_t(type->type));
+    function.ranks.push_back(uint8_t(rank));
+  }
+  auto known = llvm::find(program.hostFunctions, function);
+  SmallVector<uint32_t> words = {uint32_t(known - program.hostFunctions.begin())};
+  if (known == program.hostFunctions.end())
+    program.hostFunctions.push_back(std::move(function));
+  appendList(words, op.getSizes());
+  appendBindings(words, op);
+  emit(VmOp::kHostCall, words);
 }
 
 /// A list that is chosen: scf.if folds to a select when its branches compute nothing.
@@ -569,6 +590,7 @@ LogicalResult FunctionEmitter::emitKnownOp(Operation *op) {
         return success();
       })
       .Case([&](stream::DispatchOp op) { return emitDispatch(op); })
+      .Case([&](stream::HostCallOp op) { return emitHostCall(op), success(); })
       .Case([&](stream::CopyOp op) {
         emit(VmOp::kCopy, {useBuffer(op.getSource()), use(op.getSourceOffset()), useBuffer(op.getTarget()),
                            use(op.getTargetOffset()), use(op.getLength())});

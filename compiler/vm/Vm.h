@@ -1,5 +1,6 @@
 // Lowers the host program (stream ops and scalar arithmetic) to the runtime's bytecode.
 #pragma once
+#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 #include <string>
@@ -20,12 +21,23 @@ struct Origin {
   uint32_t word, node;
 };
 
+/// A function of the host that the code calls (abi/module.fbs).
+struct HostFunction {
+  std::string name;
+  std::vector<uint8_t> types, ranks; // inputs, then outputs
+  uint32_t inputCount;
+  mlir::DictionaryAttr config;
+
+  bool operator==(const HostFunction &) const = default;
+};
+
 struct Program {
   std::vector<uint32_t> code;
-  std::vector<Function> functions;  // public ones of the module, in its order
-  std::vector<std::string> strings; // messages
-  std::vector<std::string> nodes;   // names of the model's nodes, those of one op as one text; distinct
-  std::vector<Origin> origins;      // by ascending word
+  std::vector<Function> functions;         // public ones of the module, in its order
+  std::vector<std::string> strings;        // messages
+  std::vector<std::string> nodes;          // names of the model's nodes, those of one op as one text; distinct
+  std::vector<Origin> origins;             // by ascending word
+  std::vector<HostFunction> hostFunctions; // distinct
 };
 
 /// Emits the module's functions. Needs `stream-pipeline` and `vm-pipeline`; reads only. Exports are numbered by the

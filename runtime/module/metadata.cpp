@@ -172,6 +172,48 @@ Status CheckExecutable(const abi::fb::Executable& executable, uint64_t objects_s
   return {};
 }
 
+// What a host function makes of its attributes it checks itself.
+Status CheckHostFunction(const abi::fb::HostFunction& function) {
+  uint32_t count = CountOf(function.types());
+  if (count > abi::kMaxHostTensors || CountOf(function.ranks()) != count || function.input_count() > count)
+    return Error(EYRIE_INVALID_ARGUMENT, "%u types, limit %u, %u ranks and %u inputs", count, abi::kMaxHostTensors,
+                 CountOf(function.ranks()), function.input_count());
+  for (uint32_t i = 0; i < count; ++i) {
+    if (!abi::FindElementType(function.types()->Get(i)))
+      return Error(EYRIE_INVALID_ARGUMENT, "tensor %u has the unknown element type %u", i, function.types()->Get(i));
+    if (function.ranks()->Get(i) > abi::kMaxRank)
+      return Error(EYRIE_INVALID_ARGUMENT, "tensor %u has rank %u, limit %u", i, function.ranks()->Get(i),
+                   abi::kMaxRank);
+  }
+  for (uint32_t i = 0; i < CountOf(function.attributes()); ++i) {
+    const abi::fb::HostAttribute& attribute = *function.attributes()->Get(i);
+    uint32_t integers = CountOf(attribute.integers()), numbers = CountOf(attribute.numbers());
+    if ((integers && numbers) || (CountOf(attribute.strings()) && (integers || numbers)))
+      return Error(EYRIE_INVALID_ARGUMENT, "its attribute '%.100s' has values of several kinds",
+                   TextOf(attribute.name()));
+    if ((integers && !IsAligned(attribute.integers()->Data(), 8)) ||
+        (numbers && !IsAligned(attribute.numbers()->Data(), 8)))
+      return Error(EYRIE_INVALID_ARGUMENT, "its attribute '%.100s' is not aligned", TextOf(attribute.name()));
+  }
+  return {};
+}
+
+Status CheckHostFunctions(const abi::fb::Module& metadata, size_t metadata_size) {
+  uint32_t count = CountOf(metadata.host_functions());
+  if (count > abi::kMaxHostFunctions)
+    return Error(EYRIE_RESOURCE_EXHAUSTED, "%u host functions, limit %u", count, abi::kMaxHostFunctions);
+  uint64_t tensors = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    const abi::fb::HostFunction& function = *metadata.host_functions()->Get(i);
+    EYRIE_RETURN_IF_ERROR(
+        Annotate(CheckHostFunction(function), "host function %u, '%.100s'", i, TextOf(function.name())));
+    tensors += CountOf(function.types()) + CountOf(function.attributes());
+    if (tensors > metadata_size)
+      return Error(EYRIE_RESOURCE_EXHAUSTED, "the metadata describes more host functions than it can hold");
+  }
+  return {};
+}
+
 // Nothing but errors and tools depends on it, yet a wrong one is refused, so that nobody is led astray.
 Status CheckSourceMap(const abi::fb::SourceMap* map, uint64_t bytecode_words) {
   if (!map) return {};
@@ -236,6 +278,7 @@ Status CheckMetadata(const abi::fb::Module& metadata, size_t metadata_size, size
                    TextOf(function.name()));
     code_end = uint64_t{function.code_offset()} + function.code_size();
   }
+  EYRIE_RETURN_IF_ERROR(CheckHostFunctions(metadata, metadata_size));
   EYRIE_RETURN_IF_ERROR(CheckSourceMap(metadata.source_map(), bytecode_words));
   uint64_t export_count = 0;
   for (uint32_t i = 0; i < CountOf(metadata.executables()); ++i) {

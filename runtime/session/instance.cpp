@@ -29,6 +29,7 @@ eyrie_instance::eyrie_instance(eyrie_module* module, const eyrie_instance_option
       lists_(module->runtime->allocator, *this),
       interpreter_(module->runtime->allocator, lists_),
       strings_(module->runtime->allocator, module->texts),
+      host_calls_(*module, strings_),
       symbols_(*module),
       inputs_(*module, lists_, strings_, symbols_),
       results_(*module, lists_, strings_, symbols_, inputs_),
@@ -36,6 +37,7 @@ eyrie_instance::eyrie_instance(eyrie_module* module, const eyrie_instance_option
       blocks_(module->runtime->allocator, device_),
       states_(*module, *this) {
   lists_.set_limit(module->transient_limit());
+  strings_.set_limit(module->transient_limit());
   module_->Retain();
 }
 
@@ -70,6 +72,7 @@ Status eyrie_instance::Prepare() {
   EYRIE_RETURN_IF_ERROR(inputs_.Prepare(argument_count));
   EYRIE_RETURN_IF_ERROR(results_.Prepare(result_count));
   EYRIE_RETURN_IF_ERROR(symbols_.Prepare());
+  EYRIE_RETURN_IF_ERROR(host_calls_.Prepare());
   if (options_.profile) EYRIE_RETURN_IF_ERROR(profile_.Resize(module_->exports.size()));
   EYRIE_ASSIGN_OR_RETURN(commands_, device_->CreateCommandBuffer());
   timeline_ = module_->runtime->allocator.New<hal::Semaphore>(0);
@@ -223,6 +226,12 @@ Status eyrie_instance::SubmitAndWait() {
   EYRIE_RETURN_IF_ERROR(timeline_->Wait(++timeline_value_, kForever));
   recorded_ = 0;
   return commands_->Begin();
+}
+
+Status eyrie_instance::CallHost(uint32_t function, std::span<const int64_t> sizes,
+                                std::span<const vm::BindingRef> tensors) {
+  EYRIE_RETURN_IF_ERROR(SubmitAndWait());
+  return host_calls_.Call(function, sizes, tensors);
 }
 
 Status eyrie_instance::Return() {

@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "runtime/session/block_pool.h"
+#include "runtime/session/host_calls.h"
 #include "runtime/session/results.h"
 #include "runtime/session/scheduler.h"
 #include "runtime/session/states.h"
@@ -58,6 +59,8 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
                          uint32_t pattern_bytes) override;
   eyrie::rt::Status Barrier() override;
   eyrie::rt::Status SubmitAndWait() override;
+  eyrie::rt::Status CallHost(uint32_t function, std::span<const int64_t> sizes,
+                             std::span<const eyrie::rt::vm::BindingRef> tensors) override;
   eyrie::rt::Status Return() override;
   const char* Message(uint32_t string) override { return module_->String(string); }
   const char* Node(uint32_t word) override { return module_->Node(word); }
@@ -92,6 +95,7 @@ struct eyrie_instance final : eyrie::rt::vm::Host {
   eyrie::rt::vm::Lists lists_;
   eyrie::rt::vm::Interpreter interpreter_;
   eyrie::rt::session::StringTable strings_;
+  eyrie::rt::session::HostCalls host_calls_;
   eyrie::rt::session::SymbolSizes symbols_;
   eyrie::rt::session::Inputs inputs_;
   eyrie::rt::session::Results results_;

@@ -23,6 +23,8 @@ eyrie_module::eyrie_module(eyrie_runtime* runtime, const eyrie_module_options_t&
       types(runtime->allocator),
       functions(runtime->allocator),
       code(runtime->allocator),
+      host_counts(runtime->allocator),
+      host_targets(runtime->allocator),
       states(runtime->allocator),
       state_ranks(runtime->allocator),
       parameters(runtime->allocator),
@@ -73,12 +75,14 @@ Status eyrie_module::Build() {
   EYRIE_RETURN_IF_ERROR(BuildValues());
   EYRIE_RETURN_IF_ERROR(BuildExports());
   for (uint32_t i = 0; i < CountOf(file.metadata().functions()); ++i) EYRIE_RETURN_IF_ERROR(code.Push(ReadFunction(i)));
+  EYRIE_RETURN_IF_ERROR(CountHostFunctions());
   vm::Program verified_against = program();
   for (uint32_t i = 0; i < code.size(); ++i) EYRIE_RETURN_IF_ERROR(vm::Verify(verified_against, FunctionAt(i)));
   if (options.inspect_only) {
     is_loaded_ = true;
     return options.verify == EYRIE_VERIFY_FULL ? EnsureVerified(true) : Status();
   }
+  EYRIE_RETURN_IF_ERROR(BindHostFunctions());
   EYRIE_RETURN_IF_ERROR(BindParameters());
   if (options.verify == EYRIE_VERIFY_FULL) EYRIE_RETURN_IF_ERROR(EnsureVerified(true));
   EYRIE_RETURN_IF_ERROR(LoadExecutables());
@@ -182,6 +186,16 @@ Status eyrie_module::BuildExports() {
   return {};
 }
 
+Status eyrie_module::CountHostFunctions() {
+  const auto* list = file.metadata().host_functions();
+  for (uint32_t i = 0; i < CountOf(list); ++i) {
+    uint32_t sizes = 0;
+    for (uint32_t k = 0; k < CountOf(list->Get(i)->ranks()); ++k) sizes += list->Get(i)->ranks()->Get(k);
+    EYRIE_RETURN_IF_ERROR(host_counts.Push({CountOf(list->Get(i)->types()), sizes}));
+  }
+  return {};
+}
+
 Status eyrie_module::LoadExecutables() {
   const auto* list = file.metadata().executables();
   EYRIE_RETURN_IF_ERROR(executables.Reserve(CountOf(list)));
@@ -255,6 +269,10 @@ const char* eyrie_module::String(uint32_t index) const { return TextOf(file.meta
 const char* eyrie_module::Export(uint32_t index) const { return export_specs[index].symbol; }
 const char* eyrie_module::Function(uint32_t index) const {
   return TextOf(file.metadata().functions()->Get(index)->name());
+}
+
+const char* eyrie_module::HostFunction(uint32_t index) const {
+  return TextOf(file.metadata().host_functions()->Get(index)->name());
 }
 
 const char* eyrie_module::Node(uint32_t word) const {

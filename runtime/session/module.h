@@ -8,6 +8,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/thread.h"
 #include "runtime/module/module_file.h"
+#include "runtime/session/host_functions.h"
 #include "runtime/session/parameters.h"
 #include "runtime/session/runtime.h"
 #include "runtime/session/strings.h"
@@ -67,7 +68,8 @@ struct eyrie_module final : eyrie::rt::vm::Names {
             {export_counts.data(), export_counts.size()},
             {state_ranks.data(), state_ranks.size()},
             parameter_count,
-            {code.data(), code.size()}};
+            {code.data(), code.size()},
+            {host_counts.data(), host_counts.size()}};
   }
   // Bytes of transient memory that a call may take.
   uint64_t transient_limit() const { return options.max_arena_bytes ? options.max_arena_bytes : uint64_t{1} << 40; }
@@ -78,6 +80,7 @@ struct eyrie_module final : eyrie::rt::vm::Names {
     return values[index < states.size() ? states[index].value : parameters[index - states.size()].value].name;
   }
   const char* Function(uint32_t index) const override;
+  const char* HostFunction(uint32_t index) const override;
   const char* Node(uint32_t word) const override;
   // The functions that may be called: of a loaded module the public ones; its loader calls those that derive
   // parameters.
@@ -102,6 +105,8 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   eyrie::rt::Array<uint8_t> types;                                 // beside `values`
   eyrie::rt::Array<eyrie::rt::session::FunctionRecord> functions;  // all that others do not `call`
   eyrie::rt::Array<eyrie::rt::vm::Function> code;                  // those, then those that others `call`
+  eyrie::rt::Array<eyrie::rt::vm::HostCounts> host_counts;         // of each host function
+  eyrie::rt::Array<eyrie::rt::session::HostTarget> host_targets;   // beside `host_counts`, unless only inspected
   eyrie::rt::Array<eyrie::rt::session::StateRecord> states;
   eyrie::rt::Array<uint32_t> state_ranks;  // beside `states`
   eyrie::rt::Array<eyrie::rt::session::ParameterRecord> parameters;
@@ -118,6 +123,9 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   eyrie::rt::vm::Function ReadFunction(uint32_t index) const;
   eyrie::rt::Status BuildValues();
   eyrie::rt::Status BuildExports();
+  eyrie::rt::Status CountHostFunctions();
+  // host_calls.cpp
+  eyrie::rt::Status BindHostFunctions();
   eyrie::rt::Status LoadExecutables();
   eyrie::rt::Status AddState(const eyrie::abi::fb::Global& global);
   eyrie::rt::Status AddParameter(const eyrie::abi::fb::Global& global);

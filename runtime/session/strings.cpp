@@ -9,6 +9,7 @@ namespace eyrie::rt::session {
 namespace {
 
 constexpr size_t kMaxStrings = size_t{1} << 30;  // the slots have 32 bits
+constexpr uint64_t kMinChunk = 16384;
 
 unsigned long long Ull(uint64_t value) { return value; }
 
@@ -102,27 +103,79 @@ void StringTable::Clear() {
   index_.Clear();
   bytes_.Clear();
   noted_bytes_ = 0;
+  chunk_ = chunk_used_ = 0;
 }
+
+StringTable::~StringTable() {
+  for (const Chunk& chunk : chunks_) allocator_.Release(chunk.data, chunk.size, 1);
+}
+
+Status StringTable::Store(const char* data, size_t size, const char** stored) {
+  while (chunk_ < chunks_.size() && chunks_[chunk_].size - chunk_used_ < size) {
+    ++chunk_;
+    chunk_used_ = 0;
+  }
+  if (chunk_ == chunks_.size()) {
+    // Each as large as all before it, so that there are few.
+    uint64_t bytes = chunk_bytes_ < kMinChunk ? kMinChunk : chunk_bytes_;
+    if (bytes > limit_ - chunk_bytes_) bytes = size;
+    if (bytes < size) bytes = size;
+    if (bytes > limit_ - chunk_bytes_)
+      return Error(EYRIE_RESOURCE_EXHAUSTED, "the strings that the call computes need %llu bytes, limit %llu",
+                   Ull(chunk_bytes_ + bytes), Ull(limit_));
+    EYRIE_RETURN_IF_ERROR(chunks_.Reserve(chunks_.size() + 1));
+    auto* memory = static_cast<char*>(allocator_.Allocate(bytes, 1));
+    if (!memory) return OutOfMemory();
+    EYRIE_RETURN_IF_ERROR(chunks_.Push({memory, static_cast<size_t>(bytes)}));
+    chunk_bytes_ += bytes;
+  }
+  char* place = chunks_[chunk_].data + chunk_used_;
+  memcpy(place, data, size);
+  chunk_used_ += size;
+  *stored = place;
+  return {};
+}
+
+Status StringTable::Lookup(const char* data, size_t size, bool copies, uint64_t* id) {
+  *id = 0;
+  if (!size) return {};
+  uint64_t hash = texts_.Hash(data, size);
+  *id = texts_.Find(data, size, hash);
+  if (*id) return {};
+  uint32_t number = index_.Find(data, size, hash);
+  if (number == StringIndex::kNone) {
+    number = static_cast<uint32_t>(index_.size());
+    if (copies) EYRIE_RETURN_IF_ERROR(Store(data, size, &data));
+    EYRIE_RETURN_IF_ERROR(index_.Add(data, size, hash));
+  }
+  *id = texts_.count() + 1 + number;
+  return {};
+}
+
+Status StringTable::Intern(const char* data, size_t size, uint64_t* id) { return Lookup(data, size, true, id); }
 
 Status StringTable::Encode(std::span<const eyrie_string_t> strings, int64_t* ids) {
   for (size_t i = 0; i < strings.size(); ++i) {
     const eyrie_string_t& string = strings[i];
-    uint64_t id = 0;
-    if (string.size) {
-      if (!string.data) return Error(EYRIE_INVALID_ARGUMENT, "string %zu: no data, but a size of %zu", i, string.size);
-      uint64_t hash = texts_.Hash(string.data, string.size);
-      id = texts_.Find(string.data, string.size, hash);
-      if (!id) {
-        uint32_t number = index_.Find(string.data, string.size, hash);
-        if (number == StringIndex::kNone) {
-          number = static_cast<uint32_t>(index_.size());
-          EYRIE_RETURN_IF_ERROR(index_.Add(string.data, string.size, hash));
-        }
-        id = texts_.count() + 1 + number;
-      }
-    }
+    if (string.size && !string.data)
+      return Error(EYRIE_INVALID_ARGUMENT, "string %zu: no data, but a size of %zu", i, string.size);
+    uint64_t id;
+    EYRIE_RETURN_IF_ERROR(Lookup(string.data, string.size, false, &id));
     ids[i] = static_cast<int64_t>(id);
   }
+  return {};
+}
+
+Status StringTable::At(uint64_t id, eyrie_string_t* string) const {
+  uint64_t known = texts_.count();
+  if (id > known && id - known > index_.size())
+    return Error(EYRIE_OUT_OF_RANGE, "there is no string %llu, only %llu", Ull(id), Ull(known + index_.size()));
+  if (!id) {
+    *string = {"", 0};
+    return {};
+  }
+  const StringIndex::Entry& entry = id > known ? index_[id - known - 1] : texts_[id];
+  *string = {entry.data, entry.size};
   return {};
 }
 

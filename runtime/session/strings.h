@@ -62,11 +62,19 @@ class Texts {
 // The strings of one call, and the bytes of its results.
 class StringTable {
  public:
-  StringTable(Allocator& allocator, const Texts& texts) : texts_(texts), index_(allocator), bytes_(allocator) {}
+  StringTable(Allocator& allocator, const Texts& texts)
+      : allocator_(allocator), texts_(texts), index_(allocator), bytes_(allocator), chunks_(allocator) {}
+  ~StringTable();
+  // Strings that a call computes take at most so many bytes.
+  void set_limit(uint64_t bytes) { limit_ = bytes; }
   // A call begins: forgets its strings, and the bytes of the last results.
   void Clear();
   // Gives each string its id. The bytes are referred to until Clear.
   Status Encode(std::span<const eyrie_string_t> strings, int64_t* ids);
+  // The string of an id; its bytes stay where they are until Clear.
+  Status At(uint64_t id, eyrie_string_t* string) const;
+  // The id of a string that was computed; its bytes are copied if it is new.
+  Status Intern(const char* data, size_t size, uint64_t* id);
   // Results, in three steps: every id is noted; the bytes of noted strings are copied; then ids become strings. Ids are
   // `bytes` of memory of any alignment. An id that nobody gave is an error of the first step.
   Status Note(const uint8_t* ids, size_t bytes);
@@ -75,10 +83,22 @@ class StringTable {
   void Decode(const uint8_t* ids, size_t bytes, eyrie_string_t* strings) const;
 
  private:
+  // Memory for computed strings. It is kept from call to call.
+  struct Chunk {
+    char* data;
+    size_t size;
+  };
+  Status Store(const char* data, size_t size, const char** stored);
+  Status Lookup(const char* data, size_t size, bool copies, uint64_t* id);
+
+  Allocator& allocator_;
   const Texts& texts_;
   StringIndex index_;
   Array<char> bytes_;  // of results; `place` of an entry is where its own begin, plus 1
   uint64_t noted_bytes_ = 0;
+  Array<Chunk> chunks_;
+  size_t chunk_ = 0, chunk_used_ = 0;  // the chunk that is being filled, and its bytes in use
+  uint64_t chunk_bytes_ = 0, limit_ = UINT64_MAX;
 };
 
 }  // namespace eyrie::rt::session

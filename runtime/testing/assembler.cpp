@@ -242,6 +242,7 @@ class Assembler {
       case 't':
       case 'x':
       case 'g':
+      case 'h':
       case 'c':
       case 'f':
         return ReadReference(line, kind);
@@ -356,6 +357,7 @@ class Assembler {
       }
       return line.Bad("there is no function '" + name + "' in the text; say its number: @" + name + "#0");
     }
+    if (kind == 'h') return line.Bad("a host function needs its number: " + name + "#0");
     std::vector<std::string>& table = kind == 't' ? tables_.strings : kind == 'x' ? tables_.exports : tables_.globals;
     auto found = std::find(table.begin(), table.end(), name);
     if (found == table.end() && kind != 't')

@@ -71,6 +71,7 @@ TEST(Assembler, EveryInstructionComesBack) {
   tail.Op(abi::VmOp::kReturn);
   module.functions = {main, tail, callee};
   module.executables = AddScaleModule().executables;
+  module.host_functions = {{"text.lower", {EYRIE_STRING, EYRIE_STRING}, {1, 1}, 1}};
   uint32_t covered = 0;
   for (const abi::VmOpInfo& info : abi::kVmOps) {
     if (abi::IsTerminator(info.op) && info.op != abi::VmOp::kCallTail) continue;
@@ -101,6 +102,9 @@ TEST(Assembler, EveryInstructionComesBack) {
         case 'g':
           add({1});
           break;
+        case 'h':
+          add({0});
+          break;
         case 'f':
           add({1});
           break;
@@ -120,9 +124,9 @@ TEST(Assembler, EveryInstructionComesBack) {
           }
           break;
         case 'G': {
-          const Export& item = module.executables[0].exports[1];
-          words.push_back(item.bindings);
-          for (uint32_t i = 0; i < item.bindings; ++i) add({i, 7, 8 + i});
+          uint32_t count = info.op == abi::VmOp::kHostCall ? 2 : module.executables[0].exports[1].bindings;
+          words.push_back(count);
+          for (uint32_t i = 0; i < count; ++i) add({i, 7, 8 + i});
           break;
         }
         case 'P':

@@ -45,6 +45,26 @@ auto WriteValues(Builder& builder, const std::vector<Value>& values) {
   return builder.CreateVector(list);
 }
 
+auto WriteHostFunctions(Builder& builder, const std::vector<HostFunction>& functions) {
+  std::vector<flatbuffers::Offset<fb::HostFunction>> list;
+  for (const HostFunction& function : functions) {
+    std::vector<flatbuffers::Offset<fb::HostAttribute>> attributes;
+    for (const HostAttribute& attribute : function.attributes) {
+      auto name = builder.CreateString(attribute.name);
+      auto integers = builder.CreateVector(attribute.integers);
+      auto numbers = builder.CreateVector(attribute.numbers);
+      auto strings = builder.CreateVectorOfStrings(attribute.strings);
+      attributes.push_back(fb::CreateHostAttribute(builder, name, integers, numbers, strings));
+    }
+    auto name = builder.CreateString(function.name);
+    auto types = builder.CreateVector(function.types);
+    auto ranks = builder.CreateVector(function.ranks);
+    list.push_back(
+        fb::CreateHostFunction(builder, name, types, ranks, function.input_count, builder.CreateVector(attributes)));
+  }
+  return builder.CreateVector(list);
+}
+
 std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& bytecode,
                                    std::vector<uint8_t>& objects) {
   Builder builder;
@@ -107,8 +127,10 @@ std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& b
     map = fb::CreateSourceMap(builder, names, words, builder.CreateVector(module.source_map.nodes));
   }
   auto archive = builder.CreateString(module.archive);
-  fb::FinishModuleBuffer(builder, fb::CreateModule(builder, producer, 0, symbols, strings, function_list,
-                                                   executable_list, 0, texts, global_list, ranges, map, archive));
+  auto host_functions = WriteHostFunctions(builder, module.host_functions);
+  fb::FinishModuleBuffer(
+      builder, fb::CreateModule(builder, producer, 0, symbols, strings, function_list, executable_list, 0, texts,
+                                global_list, ranges, map, archive, host_functions));
   return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
 }
 

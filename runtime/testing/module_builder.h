@@ -81,6 +81,20 @@ struct Parameter {
   uint32_t function = 0, crc = 0;
 };
 
+struct HostAttribute {
+  std::string name;
+  std::vector<int64_t> integers = {};
+  std::vector<double> numbers = {};
+  std::vector<std::string> strings = {};
+};
+
+struct HostFunction {
+  std::string name;
+  std::vector<uint8_t> types, ranks;
+  uint32_t input_count;
+  std::vector<HostAttribute> attributes = {};
+};
+
 struct SourceMap {
   std::vector<std::string> names;
   std::vector<uint32_t> words, nodes;
@@ -92,6 +106,7 @@ struct Module {
   std::vector<State> states;
   std::vector<Parameter> parameters;
   std::string archive;
+  std::vector<HostFunction> host_functions;
   std::vector<Function> functions;
   std::vector<Executable> executables;
   std::vector<uint8_t> weights;

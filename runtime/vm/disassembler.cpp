@@ -68,6 +68,9 @@ const uint32_t* PrintOperand(char kind, const uint32_t* word, const Names& names
       text.Print("@");
       PrintName(names.Function(value), value, text);
       break;
+    case 'h':
+      PrintName(names.HostFunction(value), value, text);
+      break;
     case 'g':
       PrintName(names.Global(value), value, text);
       break;

@@ -14,6 +14,7 @@ class Names {
   virtual const char* Export(uint32_t index) const = 0;
   virtual const char* Global(uint32_t index) const = 0;
   virtual const char* Function(uint32_t index) const = 0;
+  virtual const char* HostFunction(uint32_t index) const = 0;
   // The model's node that a word of the module's bytecode comes from; null: not known.
   virtual const char* Node(uint32_t word) const = 0;
 

@@ -55,6 +55,8 @@ class Host {
   virtual Status Fill(const BindingRef& destination, uint64_t pattern, uint32_t pattern_bytes) = 0;
   virtual Status Barrier() = 0;
   virtual Status SubmitAndWait() = 0;
+  // Waits for all work, then runs a function of the host; `sizes` are those of all its tensors, one after the other.
+  virtual Status CallHost(uint32_t function, std::span<const int64_t> sizes, std::span<const BindingRef> tensors) = 0;
   virtual Status Return() = 0;
   virtual const char* Message(uint32_t string) = 0;
   // The model's node that a word of the module's bytecode comes from; null: not known.

@@ -63,6 +63,10 @@ Status Interpreter::Prepare(const Program& program, const Function& function) {
     constants = counts.constants > constants ? counts.constants : constants;
     bindings = counts.bindings > bindings ? counts.bindings : bindings;
   }
+  for (const HostCounts& counts : program.host_functions) {
+    constants = counts.sizes > constants ? counts.sizes : constants;
+    bindings = counts.tensors > bindings ? counts.tensors : bindings;
+  }
   EYRIE_RETURN_IF_ERROR(constants_.Resize(constants));
   EYRIE_RETURN_IF_ERROR(bindings_.Resize(bindings));
   for (size_t at = 0; at < function.code.size(); at += abi::VmLengthOf(function.code[at]))
@@ -242,6 +246,14 @@ Status Interpreter::Execute(const Program& program, const Function& first, Host&
     uint32_t count = *word++;
     for (uint32_t i = 0; i < count; ++i) constants_[i] = r[*word++];
     return word;
+  };
+  auto read_bindings = [&](const uint32_t* word) __attribute__((always_inline)) {
+    const uint32_t count = *word++;
+    for (uint32_t i = 0; i < count; ++i, word += 3) {
+      EYRIE_RETURN_IF_ERROR(check_buffer(word[0]));
+      bindings_[i] = {b[word[0]].handle, U(r[word[1]]), U(r[word[2]])};
+    }
+    return Status();
   };
 
   for (;;) {
@@ -424,13 +436,14 @@ Status Interpreter::Execute(const Program& program, const Function& first, Host&
         const uint64_t count[3] = {U(r[w[1]]), U(r[w[2]]), U(r[w[3]])};
         const uint32_t constant_count = w[4];
         const uint32_t* word = read_list(w + 4);
-        const uint32_t binding_count = *word++;
-        for (uint32_t i = 0; i < binding_count; ++i, word += 3) {
-          EYRIE_VM_TRY(check_buffer(word[0]));
-          bindings_[i] = {b[word[0]].handle, U(r[word[1]]), U(r[word[2]])};
-        }
-        EYRIE_VM_TRY(
-            host.Dispatch(w[0], count, {constants_.data(), constant_count}, {bindings_.data(), binding_count}));
+        EYRIE_VM_TRY(read_bindings(word));
+        EYRIE_VM_TRY(host.Dispatch(w[0], count, {constants_.data(), constant_count}, {bindings_.data(), word[0]}));
+        break;
+      }
+      case VmOp::kHostCall: {
+        const uint32_t* word = read_list(w + 1);
+        EYRIE_VM_TRY(read_bindings(word));
+        EYRIE_VM_TRY(host.CallHost(w[0], {constants_.data(), w[1]}, {bindings_.data(), word[0]}));
         break;
       }
       case VmOp::kCopy: {

@@ -38,6 +38,12 @@ struct ExportCounts {
   uint32_t constants;
 };
 
+// The tensors of a host function, inputs and outputs, and the sum of their ranks.
+struct HostCounts {
+  uint32_t tensors;
+  uint32_t sizes;
+};
+
 // What the code may refer to in its module.
 struct Program {
   uint32_t string_count = 0;
@@ -45,6 +51,7 @@ struct Program {
   std::span<const uint32_t> state_ranks;  // of the globals that are states, which come first
   uint32_t parameter_count = 0;           // of the globals behind them
   std::span<const Function> functions;
+  std::span<const HostCounts> host_functions;
 };
 
 }  // namespace eyrie::rt::vm

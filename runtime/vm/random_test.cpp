@@ -25,6 +25,7 @@ class Generator {
     Module module;
     module.strings = {"given up"};
     module.weights.resize(256, 1);
+    module.host_functions = {{"text.lower", {EYRIE_STRING, EYRIE_STRING}, {1, 1}, 1}};
     for (uint32_t i = 0; i < kFunctions; ++i) {
       module.functions.push_back(MakeFunction(i));
       module.source_map.words.push_back(words_);
@@ -77,7 +78,7 @@ class Generator {
     // What mostly fails, rarely.
     bool is_hard = info.op == VmOp::kBufArena || info.op == VmOp::kBufResult || info.op == VmOp::kBufDrop ||
                    info.op == VmOp::kCopy || info.op == VmOp::kBufExtend || info.op == VmOp::kListResult ||
-                   (info.op >= VmOp::kDivS && info.op <= VmOp::kRemFloor);
+                   info.op == VmOp::kHostCall || (info.op >= VmOp::kDivS && info.op <= VmOp::kRemFloor);
     if ((info.op == VmOp::kAssert || is_hard) && Below(8)) return false;
     for (const char* kind = info.operands; *kind; ++kind)
       if (*kind == 'x' || *kind == 'g' || (!is_main_ && (*kind == 'a' || *kind == 'o'))) return false;
@@ -101,6 +102,7 @@ class Generator {
       case 'o':
         return words.push_back(is_list);
       case 't':
+      case 'h':
         return words.push_back(0);
       case 'c':
         return words.push_back(1 + Below(kFunctions - 1));
@@ -112,7 +114,10 @@ class Generator {
         words.push_back(Below(4) ? Below(300) : Below(~0u));
         return words.push_back(Below(16) ? 0 : Below(~0u));
       case 'S':
-        return list(info.op == VmOp::kBufResult ? 2 : Below(4), 16);
+        return list(info.op == VmOp::kBufResult || info.op == VmOp::kHostCall ? 2 : Below(4), 16);
+      case 'G':
+        words.insert(words.end(), {2, Below(8), Below(16), Below(16), Below(8), Below(16), Below(16)});
+        return;
       case 'P':
         words.push_back(Below(4));
         for (uint32_t left = words.back(); left; --left) {

@@ -137,6 +137,9 @@ class FunctionVerifier {
           if (counts != expected) return BadCounts(*kind == 'W' ? "taken from a call" : "passed", counts, expected);
           break;
         }
+        case 'h':
+          EYRIE_RETURN_IF_ERROR(CheckIndex("host function", value, program_.host_functions.size()));
+          break;
         case 'e':
           EYRIE_RETURN_IF_ERROR(CheckElementType(info.op, value));
           break;
@@ -251,6 +254,12 @@ class FunctionVerifier {
         const ExportCounts& counts = program_.exports[word[0]];
         if (list_size != counts.constants) return Bad("constants of a dispatch", list_size, counts.constants);
         if (binding_count != counts.bindings) return Bad("bindings of a dispatch", binding_count, counts.bindings);
+        return {};
+      }
+      case VmOp::kHostCall: {
+        const HostCounts& counts = program_.host_functions[word[0]];
+        if (list_size != counts.sizes) return Bad("sizes given for a host function", list_size, counts.sizes);
+        if (binding_count != counts.tensors) return Bad("tensors of a host function", binding_count, counts.tensors);
         return {};
       }
       case VmOp::kExtS:

@@ -13,6 +13,7 @@ using abi::VmOp;
 
 const uint32_t kRanks[] = {2}, kSequences[] = {kSequence};
 const ExportCounts kExports[] = {{2, 3}};
+const HostCounts kHostFunctions[] = {{2, 3}};
 const uint32_t kStates[] = {3};
 const uint8_t kTypes[] = {EYRIE_F32, EYRIE_F32};
 
@@ -43,7 +44,7 @@ struct Sample {
     callee.parameters = kTaken;
     callee.returned = kGiven;
     const Function functions[] = {same, same, callee};
-    return Verify({1, {kExports, 1}, {kStates, 1}, 0, functions}, Get());
+    return Verify({1, {kExports, 1}, {kStates, 1}, 0, functions, {kHostFunctions, 1}}, Get());
   }
 };
 
@@ -79,6 +80,7 @@ Sample MakeSample(const abi::VmOpInfo& info, std::vector<Operand>* operands) {
       case 't':
       case 'x':
       case 'g':
+      case 'h':
         push(0, 1);
         break;
       case 'c':
@@ -214,7 +216,7 @@ TEST(Verifier, Calls) {
   Function called = end.Get();
   called.is_callee = false;
   const Function others[] = {called, called, called};
-  EXPECT_STATUS(Verify({1, {}, {}, 0, others}, call.Get()), EYRIE_INVALID_ARGUMENT, "not for other functions");
+  EXPECT_STATUS(Verify({1, {}, {}, 0, others, {}}, call.Get()), EYRIE_INVALID_ARGUMENT, "not for other functions");
   Function greedy = sample(VmOp::kReturn).Get();
   greedy.parameters.ints = 5;
   EXPECT_STATUS(Verify({}, greedy), EYRIE_INVALID_ARGUMENT, "integer parameters 5, limit 5");

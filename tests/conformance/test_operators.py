@@ -10,11 +10,10 @@ from onnx import defs, helper
 ABSENT = {
     "ImageDecoder": "reads compressed image files",
     "ai.onnx.preview.training::Gradient": "asks for automatic differentiation",
-    **dict.fromkeys(("RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit"), "not yet"),
 }
 SCHEMAS = [schema for schema in defs.get_all_schemas_with_history() if not schema.deprecated]
 VERSIONS = sorted({(schema.domain, schema.since_version) for schema in SCHEMAS})
-UNKNOWN = r"this operation is not supported yet|computing with strings is not supported yet|is there since operator set|operations of the domain"
+UNKNOWN = r"this operation is not supported yet|is there since operator set|operations of the domain"
 
 
 def full_name(schema):

@@ -1,5 +1,6 @@
 #include "compiler/import/onnx/Registry.h"
 #include "compiler/import/onnx/Text.h"
+#include "compiler/ops/Host.h"
 
 using namespace mlir;
 using eyrie::ops::Binary;
@@ -78,14 +79,25 @@ ops::TinyRounding readRounding(OpNode &n) {
                            {{"up", Powers::Up}, {"down", Powers::Down}, {"nearest", Powers::Nearest}})};
 }
 
+Result castTo(OpNode &n, Type type, bool isUnsigned, bool isString, const ops::TinyRounding &rounding) {
+  const Tensor &x = n.required(0);
+  if (x.isString && isString)
+    return x;
+  if (x.isString)
+    return ops::stringsToNumbers(n.b, x, type, isUnsigned);
+  if (isString)
+    return ops::numbersToStrings(n.b, x);
+  return ops::cast(n.b, x, type, isUnsigned, rounding);
+}
+
 Result cast(OpNode &n) {
   if (!n.has("to"))
     return n.fail("attribute 'to' is missing");
-  auto [type, isUnsigned] = n.elementType("to", 0);
+  ElementType to = n.elementTypeOrString("to", 0);
   ops::TinyRounding rounding = readRounding(n);
   if (!n.isGood())
     return failure();
-  return ops::cast(n.b, n.required(0), type, isUnsigned, rounding);
+  return castTo(n, to.type, to.isUnsigned, to.isString, rounding);
 }
 
 Result bitCast(OpNode &n) {
@@ -97,7 +109,8 @@ Result castLike(OpNode &n) {
   ops::TinyRounding rounding = readRounding(n);
   if (!n.isGood())
     return failure();
-  return ops::cast(n.b, n.required(0), n.required(1).elementType, n.required(1).isUnsigned, rounding);
+  const Tensor &like = n.required(1);
+  return castTo(n, like.elementType, like.isUnsigned, like.isString, rounding);
 }
 
 /// The floating-point type that an attribute names; null when absent.

@@ -234,8 +234,6 @@ static std::string opName(const Node &node, int64_t version) {
 static std::string reasonFor(const Node &node) {
   if (!plainDomain(node.domain).empty() && !isKnownDomain(node.domain))
     return "operations of the domain " + quote(node.domain) + " are not supported";
-  if (node.op.starts_with("String") || node.op == "RegexFullMatch")
-    return "computing with strings is not supported yet";
   return "this operation is not supported yet";
 }
 

@@ -12,12 +12,12 @@ const OpRow *findOp(StringRef domain, StringRef name) {
   static const llvm::StringMap<const OpRow *> *const table = [] {
     auto *rows = new llvm::StringMap<const OpRow *>;
     for (ArrayRef<OpRow> family :
-         {elementwiseOps(),     contractionOps(), windowOps(),   reductionOps(),        normalizationOps(),
-          movementOps(),        shapeOps(),       resizeOps(),   recurrentOps(),        lossOps(),
-          samplingOps(),        visionOps(),      signalOps(),   randomOps(),           vectorizerOps(),
-          quantizedOps(),       attentionOps(),   contribOps(),  contribQuantizedOps(), contribAttentionOps(),
-          linearAttentionOps(), selectOps(),      trainingOps(), machineLearningOps(),  labelTableOps(),
-          linearModelOps(),     treeEnsembleOps()})
+         {elementwiseOps(),     contractionOps(),  windowOps(),   reductionOps(),        normalizationOps(),
+          movementOps(),        shapeOps(),        resizeOps(),   recurrentOps(),        lossOps(),
+          samplingOps(),        visionOps(),       signalOps(),   randomOps(),           vectorizerOps(),
+          quantizedOps(),       attentionOps(),    contribOps(),  contribQuantizedOps(), contribAttentionOps(),
+          linearAttentionOps(), selectOps(),       trainingOps(), machineLearningOps(),  labelTableOps(),
+          linearModelOps(),     treeEnsembleOps(), stringOps()})
       for (const OpRow &row : family)
         if (!rows->try_emplace(row.name, &row).second)
           llvm_unreachable("two rows for one operation");

@@ -47,6 +47,7 @@ ArrayRef<OpRow> quantizedOps();       // Quantized.cpp
 ArrayRef<OpRow> attentionOps();       // Attention.cpp
 ArrayRef<OpRow> linearAttentionOps(); // LinearAttention.cpp
 ArrayRef<OpRow> selectOps();          // Select.cpp
+ArrayRef<OpRow> stringOps();          // StringOps.cpp
 ArrayRef<OpRow> trainingOps();        // Training.cpp
 // Other domains: the names of their rows begin with the domain, as in "com.microsoft::Gelu".
 ArrayRef<OpRow> contribOps();          // Contrib.cpp

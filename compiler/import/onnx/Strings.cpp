@@ -37,6 +37,7 @@ constexpr Mover movers[] = {
     {"GatherND", 1},
     {"Identity", 1},
     {"Pad", 5},
+    {"RegexFullMatch", 1, 0},
     {"Reshape", 1},
     {"ReverseSequence", 1},
     {"Scatter", 5},
@@ -47,7 +48,11 @@ constexpr Mover movers[] = {
     {"ScatterND", 5, kAll, "reduction"},
     {"SpaceToDepth", 1},
     {"Split", 1},
+    {"StringConcat", 3},
+    {"StringNormalizer", 1},
+    {"StringSplit", 1, 1},
     {"Squeeze", 1},
+    {"TfIdfVectorizer", 1, 0},
     {"Tile", 1},
     {"Transpose", 1},
     {"Unique", 1, 1},
@@ -55,8 +60,10 @@ constexpr Mover movers[] = {
     {"Where", 6},
 };
 
+bool isDefaultDomain(const Node &node) { return node.domain.empty() || node.domain == "ai.onnx"; }
+
 const Mover *findMover(const Node &node) {
-  if (!node.domain.empty() && node.domain != "ai.onnx")
+  if (!isDefaultDomain(node))
     return nullptr;
   const Mover *found = llvm::find_if(movers, [&](const Mover &mover) { return mover.op == node.op; });
   return found == std::end(movers) ? nullptr : found;
@@ -75,6 +82,8 @@ std::string refuseStrings(const Node &node, ArrayRef<const Tensor *> operands) {
   auto isString = [](const Tensor *t) { return t && t->isString; };
   if (llvm::none_of(operands, isString) || looksUp(node))
     return {};
+  if (isDefaultDomain(node) && (node.op == "Cast" || node.op == "CastLike"))
+    return {}; // from or to strings
   const Mover *mover = findMover(node);
   for (auto [i, operand] : llvm::enumerate(operands)) {
     if (!operand || (mover && holds(mover->elements, i) == operand->isString))

@@ -66,3 +66,25 @@ func.func @read_back() {
   stream.fill %a[%c0 for %n] with 0 width 4 : <transient>
   stream.return
 }
+
+// -----
+
+// A function of the host runs when all that was recorded has: there is no barrier ahead of it or behind it.
+// CHECK-LABEL: func.func @host_call_waits
+// CHECK: stream.dispatch @f
+// CHECK-NEXT: stream.host_call "text.lower"
+// CHECK-NEXT: stream.dispatch @f
+// CHECK-NEXT: stream.return
+func.func @host_call_waits(%x: tensor<16xi64>) {
+  %c0 = arith.constant 0 : index
+  %c16 = arith.constant 16 : index
+  %n = arith.constant 128 : index
+  %in = stream.import %x : tensor<16xi64> -> <external>
+  %a = stream.alloc %n : <transient>
+  %b = stream.alloc %n : <transient>
+  stream.dispatch @f () ins(%in[%c0 for %n]) outs(%a[%c0 for %n]) : !stream.resource<external>, !stream.resource<transient>
+  stream.host_call "text.lower" sizes(%c16, %c16) ins(%a[%c0 for %n]) outs(%b[%c0 for %n])
+    : !stream.resource<transient>, !stream.resource<transient> {config = {}, ranks = array<i64: 1, 1>, types = ["string", "string"]}
+  stream.dispatch @f () ins(%b[%c0 for %n]) outs(%a[%c0 for %n]) : !stream.resource<transient>, !stream.resource<transient>
+  stream.return
+}
