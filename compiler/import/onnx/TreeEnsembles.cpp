@@ -13,6 +13,8 @@ using eyrie::ops::ScoreTransform;
 namespace eyrie::import::onnx {
 namespace {
 
+/// Tables are of this size, whatever the votes.
+constexpr int64_t kMostTargets = 1 << 20;
 constexpr int kLeaf = -1, kUnknown = -2;
 
 /// The outcomes for which a comparison holds. A missing feature is different from everything.
@@ -191,12 +193,13 @@ FailureOr<Tensor> withBase(OpNode &n, FailureOr<Tensor> scores, ArrayRef<double>
 
 SmallVector<double> baseValues(OpNode &n, int64_t targets) {
   SmallVector<double> base = numbersOf(n, "base_values", "base_values_as_tensor");
-  if (!base.empty() && std::ssize(base) != targets && base.size() != 1)
+  bool isOfOneScore = targets == 2 && base.size() == 1; // two classes may have one score
+  if (!base.empty() && std::ssize(base) != targets && !isOfOneScore)
     (void)n.fail("attribute 'base_values' has " + Twine(base.size()) + " values, expected " + Twine(targets));
   return base;
 }
 
-/// One base value for several targets is that of the first.
+/// One base value for two targets is that of the first.
 SmallVector<double> filledUp(SmallVector<double> base, int64_t targets) {
   if (!base.empty())
     base.resize(targets, 0);
@@ -209,8 +212,8 @@ Result treeEnsembleRegressor(OpNode &n) {
       {{"SUM", Aggregate::Sum}, {"AVERAGE", Aggregate::Average}, {"MIN", Aggregate::Min}, {"MAX", Aggregate::Max}});
   ScoreTransform transform = scoreTransform(n);
   int64_t targets = n.integer("n_targets", 1);
-  if (n.isGood() && (targets < 1 || targets > (1 << 24)))
-    return n.fail("attribute 'n_targets' is " + Twine(targets) + ", expected at least 1");
+  if (n.isGood() && (targets < 1 || targets > kMostTargets))
+    return n.fail("attribute 'n_targets' is " + Twine(targets) + ", expected 1 to " + Twine(kMostTargets));
   SmallVector<double> base = baseValues(n, targets);
   auto trees = NumberedTrees(n, "target").read();
   auto x = failed(trees) || !n.isGood() ? FailureOr<Tensor>(failure()) : featureRows(n, computeType(n));
@@ -376,8 +379,8 @@ Result treeEnsemble(OpNode &n) {
     return n.fail("attribute 'aggregate_function' is " + Twine(aggregate) + ", expected 0 to 3");
   if (transform < 0 || transform >= std::ssize(transforms))
     return n.fail("attribute 'post_transform' is " + Twine(transform) + ", expected 0 to 4");
-  if (targets < 1 || targets > (1 << 24))
-    return n.fail("attribute 'n_targets' is " + Twine(targets) + ", expected at least 1");
+  if (targets < 1 || targets > kMostTargets)
+    return n.fail("attribute 'n_targets' is " + Twine(targets) + ", expected 1 to " + Twine(kMostTargets));
   if (!n.required(0).isFloat())
     return n.fail("input 0 is " + n.required(0).str() + ", expected floats");
   auto trees = readPlacedTrees(n);
