@@ -3,11 +3,14 @@
 #include "compiler/ops/Ops.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/ops/LinearAttention.h"
+#include "compiler/ops/Lookup.h"
 #include "compiler/ops/Random.h"
+#include "compiler/ops/Scores.h"
 #include "compiler/ops/Select.h"
 #include "compiler/ops/Signal.h"
 #include "compiler/ops/Suppression.h"
 #include "compiler/ops/Text.h"
+#include "compiler/ops/Trees.h"
 #include "compiler/ops/Vision.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -387,6 +390,29 @@ TEST_F(OpsTest, Signals) {
   TfIdfAttrs grams;
   grams.maxLength = 2, grams.pool = {1, 2, 3, 4}, grams.counts = {0, 2}, grams.columns = {0, 1, 2};
   check(tfIdfVectorizer(b, input({n, 9}, i64), grams), "f32[n, 3]");
+}
+
+TEST_F(OpsTest, TreesAndScores) {
+  TreeEnsemble trees;
+  trees.nodes = {{2, 0.5, kTreeLess | kTreeEqual, 1, ~0}, {0, -1, kTreeLess | kTreeMissing, ~1, ~2}};
+  trees.roots = {0}, trees.leaves = 3, trees.targets = 2;
+  trees.votes = {{0, 0, 1.5}, {1, 0, 2}, {2, 0, -1}};
+  Tensor x = input({n, 3});
+  check(treeScores(b, x, trees), "f32[n, 2]"); // one target for the tree
+  trees.votes.push_back({2, 1, 4});
+  check(treeScores(b, x, trees), "f32[n, 2]"); // two
+  trees.nodes[1].onTrue = 0;
+  expectError(failed(treeScores(b, x, trees)), "node 0 is below itself");
+  for (ScoreTransform transform : {ScoreTransform::None, ScoreTransform::Logistic, ScoreTransform::Softmax,
+                                   ScoreTransform::SoftmaxZero, ScoreTransform::Probit})
+    check(transformScores(b, x, transform), "f32[n, 3]");
+  for (Kernel kernel : {Kernel::Linear, Kernel::Poly, Kernel::Rbf, Kernel::Sigmoid})
+    check(kernelRows(b, x, input({7, 3}), {kernel, 0.5, 1, 2}), "f32[n, 7]");
+  check(coupledProbabilities(b, input({n, 4, 4})), "f32[n, 4]");
+  Tensor keys = floats({3, 1, 2});
+  auto values = mlir::DenseElementsAttr::get(mlir::RankedTensorType::get(3, i64), llvm::ArrayRef<int64_t>{5, 6, 7});
+  check(lookUp(b, x, {keys.constant, values, numberAttr(i64, -1)}), "i64[n, 3]");
+  expectError(failed(lookUp(b, input({n}, i64), {keys.constant, keys.constant, numberAttr(f32, 0)})), "the keys have");
 }
 
 TEST_F(OpsTest, RandomNumbers) {

@@ -1,6 +1,7 @@
 #include "compiler/ops/Scores.h"
 #include "compiler/ops/Loop.h"
 #include "compiler/ops/Scalar.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include <numbers>
 
@@ -91,6 +92,43 @@ FailureOr<Tensor> kernelRows(Builder &b, const Tensor &x, const Tensor &vectors,
     Value y = s.add(s.mul(args[0], attrs.gamma), attrs.coef0);
     return attrs.kind == Kernel::Poly ? s.op<math::PowFOp>(y, s.like(y, attrs.degree)) : s.op<math::TanhOp>(y);
   });
+}
+
+Tensor pairScores(Builder &b, const Tensor &kernels, const Tensor &coefficients, ArrayRef<int64_t> first,
+                  const Tensor &offsets) {
+  // For each pair the row and the vectors of each of the two sums.
+  SmallVector<int64_t> sums;
+  int64_t classes = first.size() - 1;
+  for (int64_t i = 0; i < classes; ++i)
+    for (int64_t j = i + 1; j < classes; ++j)
+      sums.append({j - 1, first[i], first[i + 1], i, first[j], first[j + 1]});
+  int64_t pairs = sums.size() / 6;
+  auto tableType = RankedTensorType::get({pairs, 6}, b.builder.getI64Type());
+  Value table = b.value(fromConstant(DenseElementsAttr::get(tableType, ArrayRef<int64_t>(sums))));
+  Value k = b.value(kernels), c = b.value(coefficients);
+  AffineMap ofPair = projection(b, 2, 1);
+  return b.map({kernels.shape[0], Dim(pairs)}, kernels.elementType, offsets, ofPair,
+               [&](OpBuilder &builder, Location loc, ValueRange args) -> Value {
+                 Scalar s{builder, loc};
+                 Value row = s.op<linalg::IndexOp>(0), pair = s.op<linalg::IndexOp>(1), sum = args[0];
+                 auto entry = [&](int64_t i) -> Value {
+                   return s.op<arith::IndexCastOp>(builder.getIndexType(),
+                                                   s.op<tensor::ExtractOp>(table, ValueRange{pair, s.index(i)}));
+                 };
+                 for (int64_t part : {0, 3}) {
+                   Value line = entry(part);
+                   auto loop =
+                       scf::ForOp::create(builder, loc, entry(part + 1), entry(part + 2), s.index(1), sum,
+                                          [&](OpBuilder &inner, Location loc, Value vector, ValueRange sums) {
+                                            Scalar s{inner, loc};
+                                            Value weight = s.op<tensor::ExtractOp>(c, ValueRange{line, vector});
+                                            Value kernel = s.op<tensor::ExtractOp>(k, ValueRange{row, vector});
+                                            scf::YieldOp::create(inner, loc, s.add(sums[0], s.mul(weight, kernel)));
+                                          });
+                   sum = loop.getResult(0);
+                 }
+                 return sum;
+               });
 }
 
 //===- probabilities of classes -------------------------------------------------------------------------------------===

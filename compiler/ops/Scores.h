@@ -25,6 +25,12 @@ struct KernelAttrs {
 /// The kernel between each row of x [N, F] and each row of vectors [V, F]: [N, V].
 FailureOr<Tensor> kernelRows(Builder &b, const Tensor &x, const Tensor &vectors, const KernelAttrs &attrs);
 
+/// The scores [N, pairs] of one machine for each pair (i, j) of classes, i < j, in lexicographic order, from the
+/// kernels [N, V] with all support vectors, those of class c from first[c] on: coefficients [C - 1, V] has theirs
+/// against class j in row j - 1 for a class before j, and in row j for one behind it. `offsets`: [pairs].
+Tensor pairScores(Builder &b, const Tensor &kernels, const Tensor &coefficients, ArrayRef<int64_t> first,
+                  const Tensor &offsets);
+
 /// Probabilities [N, C] of classes from those of pairs: r [N, C, C], where r[i][j] is that of class i when it is i or
 /// j, and the diagonal is 0. Method 2 of Wu, Lin and Weng (Probability estimates for multi-class classification by
 /// pairwise coupling, 2004): at most 100 turns, until no row is off by more than 0.005 / C.

@@ -14,8 +14,8 @@ using Aggregate = TreeEnsemble::Aggregate;
 /// The number of bits beside the feature in the first word of a node.
 static constexpr int kOutcomeBits = 4;
 static constexpr int64_t kMostFeatures = int64_t(1) << (31 - kOutcomeBits);
-/// Leaves times targets, when trees vote for several.
-static constexpr int64_t kMostWeights = int64_t(1) << 27;
+/// Leaves times targets, when trees vote for several: this, or a multiple of the votes.
+static constexpr int64_t kMostWeights = int64_t(1) << 24, kMostWeightsOfVote = 64;
 
 namespace {
 /// The leaves of each tree, found by a walk that also finds what is wrong.
@@ -173,7 +173,7 @@ static FailureOr<Tables> makeTables(Builder &b, const TreeEnsemble &e, Type type
   tables.roots = table<int32_t>(int64_t(roots.size()), i32, roots);
 
   int64_t columns = tables.hasOneTarget ? 1 : e.targets, rows = std::max<int64_t>(e.leaves, 1);
-  if (rows > kMostWeights / columns)
+  if (rows > std::max(kMostWeights, kMostWeightsOfVote * std::ssize(e.votes)) / columns)
     return b.error() << e.leaves << " leaves that vote for " << columns << " targets are not supported";
   std::vector<double> weights(rows * columns, neutral(e.aggregate));
   for (const TreeVote &vote : e.votes) {

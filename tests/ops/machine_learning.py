@@ -216,5 +216,3 @@ for dtype in np.float32, np.float64:
     for transform in 0, 3:  # ONNX Runtime takes 1 for 2 and 2 for 1
         add("TreeEnsemble", features(20, 3, dtype=dtype), name=f"{np.dtype(dtype)}_transform_{transform}", post_transform=transform,
             nodes_modes=tensor("m", [0, 3, 4], np.uint8), **placed, **parts)
-    add("TreeEnsemble", features(20, 3, dtype=dtype), name=f"{np.dtype(dtype)}_members", nodes_modes=tensor("m", [6, 2, 6], np.uint8),
-        membership_values=tensor("v", [0.5, 1, 2.5, np.nan, -1.5, 0.5], dtype), **placed, **parts)

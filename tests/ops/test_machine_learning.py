@@ -41,6 +41,17 @@ def test_transforms_by_number(tmp_path, number, transform):
           want={"y0": transform(placed_scores(x))})
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_members_of_sets(tmp_path, dtype):
+    x = ml.features(60, 3, dtype=dtype)
+    first = np.where(np.isin(x[:, :1], [0.5, 1, 2.5]), np.where(x[:, 1:2] >= -1, [[1.5, 0]], [[0, 2.5]]), [[-3.5, 0]])
+    second = np.where(np.isin(x[:, 2:], [-1, 0]), [[-3.5, 0]], [[0, 4.5]])
+    attributes = PLACED | parts(dtype) | {"nodes_modes": ml.tensor("m", [6, 2, 6], np.uint8),
+                                          "membership_values": ml.tensor("v", [0.5, 1, 2.5, np.nan, -1, 0], dtype)}
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    check(tmp_path, model("TreeEnsemble", x, kinds=[kind], **attributes), {"x0": x}, want={"y0": (first + second).astype(dtype)})
+
+
 def test_trees_of_half_precision(tmp_path):
     x = ml.features(20, 3, dtype=np.float16)
     check(tmp_path, model("TreeEnsemble", x, kinds=[TensorProto.FLOAT16], **PLACED, **parts(np.float16)), {"x0": x},
@@ -53,6 +64,12 @@ def test_trees_of_integers(tmp_path, dtype):
     attributes = ml.grow(4, 3, 2, "target")
     want = Reference(model("TreeEnsembleRegressor", x.astype(np.float32), n_targets=2, **attributes))({"x0": x.astype(np.float32)})
     check(tmp_path, model("TreeEnsembleRegressor", x, n_targets=2, **attributes), {"x0": x}, want=want)
+
+
+def test_no_rows(tmp_path):
+    for targets in 1, 2:
+        check(tmp_path, model("TreeEnsembleRegressor", f32(2, 5), dims=[["n", 5]], n_targets=targets, **ml.grow(3, 2, targets, "target")),
+              {"x0": f32(0, 5)}, want={"y0": np.zeros((0, targets), np.float32)})
 
 
 @pytest.mark.parametrize("dtype", ml.TYPES)
@@ -125,8 +142,9 @@ WRONG = {
     "feature": ("TreeEnsembleRegressor", trees(nodes_featureids=[4, 0, 0, 1, 0, 0]), "node 0 asks for feature 4, but the input has 4"),
     "target": ("TreeEnsembleRegressor", trees(target_ids=[0, 0, 0, 3], nodes_featureids=[0] * 6), "a vote is for target 3, but there are 1"),
     "vote": ("TreeEnsembleRegressor", trees(target_nodeids=[1, 2, 1, 9]), "a weight is of node 9 of tree 1, which is not there"),
-    "targets": ("TreeEnsembleRegressor", trees(n_targets=0), "'n_targets' is 0, expected at least 1"),
+    "targets": ("TreeEnsembleRegressor", trees(n_targets=0), "'n_targets' is 0, expected 1 to 1048576"),
     "base": ("TreeEnsembleRegressor", trees(n_targets=3, base_values=[1.0, 2.0]), "'base_values' has 2 values, expected 3"),
+    "base of three": ("TreeEnsembleRegressor", trees(n_targets=3, base_values=[1.0]), "'base_values' has 1 values, expected 3"),
     "aggregate": ("TreeEnsembleRegressor", trees(aggregate_function="MEAN"), "is 'MEAN', expected one of SUM, AVERAGE, MIN, MAX"),
     "labels": ("TreeEnsembleClassifier", {}, "expected classes in one of them"),
     "placed child": ("TreeEnsemble", PLACED | parts(np.float32) | {"nodes_truenodeids": [5, 0, 2]}, "node 0 goes on at node 5, and there are 3"),

@@ -163,22 +163,15 @@ struct Pairs {
   int64_t size() const { return list.size(); }
 };
 
-/// The score of each pair [N, pairs]. Class i's vectors have their coefficient against class j in row j - 1 (j > i), or
-/// row j (j < i), of [classes - 1, vectors].
-FailureOr<Tensor> pairScores(OpNode &n, const Tensor &kernels, const Machine &m, const Pairs &pairs,
-                             ArrayRef<int64_t> counts) {
+FailureOr<Tensor> pairScores(OpNode &n, const Tensor &x, const Machine &m, ArrayRef<int64_t> counts) {
+  auto values = kernels(n, x, m);
+  if (failed(values))
+    return failure();
   SmallVector<int64_t> first{0};
   for (int64_t count : counts)
     first.push_back(first.back() + count);
-  SmallVector<double> weights(pairs.size() * m.count, 0);
-  for (auto [p, pair] : llvm::enumerate(pairs.list)) {
-    auto [i, j] = pair;
-    for (int64_t v = first[i]; v < first[i + 1]; ++v)
-      weights[p * m.count + v] = m.coefficients[(j - 1) * m.count + v];
-    for (int64_t v = first[j]; v < first[j + 1]; ++v)
-      weights[p * m.count + v] = m.coefficients[i * m.count + v];
-  }
-  return combined(n, kernels, weights, ArrayRef(m.rho).take_front(pairs.size()));
+  Tensor coefficients = floats({std::ssize(counts) - 1, m.count}, m.coefficients, f32(n));
+  return ops::pairScores(n.b, *values, coefficients, first, floats({std::ssize(m.rho)}, m.rho, f32(n)));
 }
 
 /// The class that wins most pairs; of equal ones the first.
@@ -260,16 +253,16 @@ Result svmClassifier(OpNode &n) {
   int64_t classes = labels.values.getNumElements();
   if (classes < 2)
     return n.fail("has one class, expected two or more");
-  Pairs pairs(classes);
+  int64_t pairCount = classes * (classes - 1) / 2;
   if (!hasValues(n, "vectors_per_class", counts.size(), classes, "one for each class") ||
       !hasValues(n, "coefficients", m->coefficients.size(), (classes - 1) * count,
                  "one for each vector and other class") ||
-      !hasValues(n, "rho", m->rho.size(), pairs.size(), "one for each pair of classes") ||
-      !hasValues(n, "prob_a", a.size(), a.empty() && b.empty() ? 0 : pairs.size(), "one for each pair of classes") ||
+      !hasValues(n, "rho", m->rho.size(), pairCount, "one for each pair of classes") ||
+      !hasValues(n, "prob_a", a.size(), a.empty() && b.empty() ? 0 : pairCount, "one for each pair of classes") ||
       !hasValues(n, "prob_b", b.size(), a.size(), "as many as 'prob_a'"))
     return failure();
-  auto values = kernels(n, *x, *m);
-  auto scores = failed(values) ? values : pairScores(n, *values, *m, pairs, counts);
+  Pairs pairs(classes);
+  auto scores = pairScores(n, *x, *m, counts);
   if (failed(scores))
     return failure();
   auto index = winner(n, *scores, pairs);
