@@ -30,6 +30,15 @@ sys.path[:0] = [str(HERE), str(ROOT / "tests")]
 STAGES = ["export", "reference", "compile", "run", "compare"]
 OUTSIDE = {"export failed", "reference failed"}
 
+running = set()
+
+
+def stop(*_) -> None:
+    """Ends the workers, and what they started, with this process."""
+    for worker in list(running):
+        os.killpg(worker.pid, signal.SIGKILL)
+    os._exit(130)
+
 
 def environment() -> Path:
     """The environment's Python, with the packages that requirements.txt names now."""
@@ -113,11 +122,13 @@ def attempt(python: Path, name: str, variant: str, flags) -> dict:
     with open(folder / "log.txt", "w") as log:
         worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                                   env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"})
+        running.add(worker)
         try:
             code, late = worker.wait(flags.timeout), False
         except subprocess.TimeoutExpired:
             os.killpg(worker.pid, signal.SIGKILL)
             code, late = worker.wait(), True
+        running.discard(worker)
     row = {"name": name, "variant": variant, "stage": "export"}
     if (folder / "result.json").exists():
         row.update(json.loads((folder / "result.json").read_text()))
@@ -166,6 +177,8 @@ def main() -> None:
         print(*(f"{name}-{variant}" for name, variant in chosen), sep="\n")
         sys.exit(0 if chosen else "no case matches --filter")
     python, start, rows = environment(), time.monotonic(), []
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     print(HEADER, flush=True)
     with concurrent.futures.ThreadPoolExecutor(flags.jobs) as pool:
         for row in pool.map(lambda case: attempt(python, *case, flags), chosen):
