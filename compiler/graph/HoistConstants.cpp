@@ -38,6 +38,8 @@ struct HoistConstantsPass : PassWrapper<HoistConstantsPass, OperationPass<Module
   void runOnOperation() override {
     ModuleOp module = getOperation();
     SymbolTable symbols(module);
+    knownLeaves.clear();
+    knownFeeders.clear();
     SmallVector<Value> leaves;
     for (auto func : module.getOps<func::FuncOp>())
       if (func.isPublic())
@@ -75,6 +77,14 @@ struct HoistConstantsPass : PassWrapper<HoistConstantsPass, OperationPass<Module
 
   /// A tensor worth storing: constant, used by something that is not, and computed rather than loaded or reshaped.
   bool isLeaf(Value value) {
+    if (auto known = knownLeaves.find(value); known != knownLeaves.end())
+      return known->second;
+    bool result = findsLeaf(value);
+    knownLeaves[value] = result;
+    return result;
+  }
+
+  bool findsLeaf(Value value) {
     Operation *op = value.getDefiningOp();
     auto type = dyn_cast<RankedTensorType>(value.getType());
     if (!type || !type.hasStaticShape() || type.getNumElements() == 0 ||
@@ -91,6 +101,14 @@ struct HoistConstantsPass : PassWrapper<HoistConstantsPass, OperationPass<Module
   }
 
   bool feedsConstant(Operation *user) {
+    if (auto known = knownFeeders.find(user); known != knownFeeders.end())
+      return known->second;
+    bool result = findsFeeder(user);
+    knownFeeders[user] = result;
+    return result;
+  }
+
+  bool findsFeeder(Operation *user) {
     while (!user->hasTrait<OpTrait::IsTerminator>() && user->getNumResults() == 0 && user->getParentOp())
       user = user->getParentOp();
     if (isa<ReshapeOp>(user) && user->getNumResults() == 1 && isConstantExpression(user->getResult(0)))
@@ -128,6 +146,10 @@ struct HoistConstantsPass : PassWrapper<HoistConstantsPass, OperationPass<Module
         return load.getGlobal().str();
     return "constant";
   }
+
+  // Answers found already: an operation is asked about on every way that leads to it, of which there may be very many.
+  llvm::DenseMap<Value, bool> knownLeaves;
+  llvm::DenseMap<Operation *, bool> knownFeeders;
 };
 } // namespace
 

@@ -173,24 +173,20 @@ Dim product(llvm::ArrayRef<Dim> dims) {
   return result;
 }
 
-static std::optional<int64_t> lowerBoundOfAtom(const DimAtom &atom) {
-  std::optional<int64_t> a, b;
-  switch (atom.kind) {
+static std::optional<int64_t> lowerBoundOfAtom(DimAtom::Kind kind, Dim x, Dim y) {
+  std::optional<int64_t> a = lowerBound(x), b = lowerBound(y);
+  switch (kind) {
   case DimAtom::Kind::Symbol:
-    return atom.lower;
+    return std::nullopt;
   case DimAtom::Kind::FloorDiv:
-    a = lowerBound(atom.a);
     if (!a)
       return std::nullopt;
-    if (atom.b.isConstant())
-      return atom.b.constant() > 0 ? std::optional(floorDivide(*a, atom.b.constant())) : std::nullopt;
-    b = lowerBound(atom.b);
+    if (y.isConstant())
+      return y.constant() > 0 ? std::optional(floorDivide(*a, y.constant())) : std::nullopt;
     return *a >= 0 && b && *b >= 0 ? std::optional<int64_t>(0) : std::nullopt;
   case DimAtom::Kind::Min:
-    a = lowerBound(atom.a), b = lowerBound(atom.b);
     return a && b ? std::optional(std::min(*a, *b)) : std::nullopt;
   case DimAtom::Kind::Max:
-    a = lowerBound(atom.a), b = lowerBound(atom.b);
     return a && b ? std::optional(std::max(*a, *b)) : a ? a : b;
   }
   return std::nullopt;
@@ -205,7 +201,7 @@ std::optional<int64_t> lowerBound(Dim a) {
     if (term.coefficient < 0 && !term.atoms.empty())
       return std::nullopt;
     for (unsigned id : term.atoms) {
-      auto lower = lowerBoundOfAtom(a.getNode()->context->getAtom(id));
+      std::optional<int64_t> lower = a.getNode()->context->getAtom(id).lower;
       if (!lower || *lower < 0 || llvm::MulOverflow(least, *lower, least))
         // A single atom of either sign still has a bound.
         if (!lower || term.atoms.size() != 1 || llvm::MulOverflow(term.coefficient, *lower, least))
@@ -341,7 +337,7 @@ Dim DimContext::atom(DimAtom::Kind kind, Dim a, Dim b) {
   std::string key = std::to_string(static_cast<int>(kind)) + ":" + x + "," + y;
   auto [it, isNew] = atomIds.try_emplace(key, atoms.size());
   if (isNew)
-    atoms.push_back(std::make_unique<DimAtom>(DimAtom{kind, it->second, "", {}, std::nullopt, a, b}));
+    atoms.push_back(std::make_unique<DimAtom>(DimAtom{kind, it->second, "", {}, lowerBoundOfAtom(kind, a, b), a, b}));
   return fromTerms({Term{1, {it->second}}});
 }
 
@@ -376,40 +372,66 @@ void DimContext::add(std::vector<Assumption> &known, Dim a, Dim b) {
 void DimContext::assumeEqual(Dim a, Dim b) { add(assumptions, a, b); }
 void DimContext::assumeBroadcast(Dim a, Dim b) { add(broadcastAssumptions, a, b); }
 
-Value DimContext::materializeAtom(OpBuilder &b, Location loc, unsigned id) {
-  const DimAtom &atom = getAtom(id);
-  if (atom.kind == DimAtom::Kind::Symbol) {
-    assert(atom.value && "a symbol is used before it has a value");
-    return atom.value;
-  }
-  Value x = materialize(b, loc, atom.a), y = materialize(b, loc, atom.b);
-  if (atom.kind == DimAtom::Kind::Min)
-    return arith::MinSIOp::create(b, loc, x, y);
-  if (atom.kind == DimAtom::Kind::Max)
-    return arith::MaxSIOp::create(b, loc, x, y);
-  if (lowerBound(atom.a).value_or(-1) >= 0 && lowerBound(atom.b).value_or(-1) >= 0)
-    return arith::DivSIOp::create(b, loc, x, y);
-  return arith::FloorDivSIOp::create(b, loc, x, y);
-}
+/// The operations of one expression. Its parts share parts, again and again where sizes are made of sizes: each is
+/// written once.
+class DimContext::Materializer {
+public:
+  Materializer(const DimContext &context, OpBuilder &b, Location loc) : context(context), b(b), loc(loc) {}
 
-Value DimContext::materialize(OpBuilder &b, Location loc, Dim dim) {
-  if (dim.isConstant())
-    return arith::ConstantIndexOp::create(b, loc, dim.constant());
-  Value sum;
-  for (const Term &term : dim.getNode()->terms) {
+  Value write(Dim dim) {
+    if (dim.isConstant())
+      return arith::ConstantIndexOp::create(b, loc, dim.constant());
+    Value sum;
+    for (const Term &term : dim.getNode()->terms) {
+      Value part = writeTerm(term);
+      sum = sum ? Value(arith::AddIOp::create(b, loc, sum, part)) : part;
+    }
+    return sum;
+  }
+
+private:
+  Value writeTerm(const Term &term) {
     Value product;
     for (unsigned id : term.atoms) {
-      Value factor = materializeAtom(b, loc, id);
+      Value factor = writeAtom(id);
       product = product ? Value(arith::MulIOp::create(b, loc, product, factor)) : factor;
     }
-    if (!product || term.coefficient != 1) {
-      Value c = arith::ConstantIndexOp::create(b, loc, term.coefficient);
-      product = product ? Value(arith::MulIOp::create(b, loc, product, c)) : c;
-    }
-    sum = sum ? Value(arith::AddIOp::create(b, loc, sum, product)) : product;
+    if (product && term.coefficient == 1)
+      return product;
+    Value c = arith::ConstantIndexOp::create(b, loc, term.coefficient);
+    return product ? Value(arith::MulIOp::create(b, loc, product, c)) : c;
   }
-  return sum;
-}
+
+  Value writeAtom(unsigned id) {
+    if (Value known = written.lookup(id))
+      return known;
+    Value value = createAtom(context.getAtom(id));
+    written[id] = value;
+    return value;
+  }
+
+  Value createAtom(const DimAtom &atom) {
+    if (atom.kind == DimAtom::Kind::Symbol) {
+      assert(atom.value && "a symbol is used before it has a value");
+      return atom.value;
+    }
+    Value x = write(atom.a), y = write(atom.b);
+    if (atom.kind == DimAtom::Kind::Min)
+      return arith::MinSIOp::create(b, loc, x, y);
+    if (atom.kind == DimAtom::Kind::Max)
+      return arith::MaxSIOp::create(b, loc, x, y);
+    if (lowerBound(atom.a).value_or(-1) >= 0 && lowerBound(atom.b).value_or(-1) >= 0)
+      return arith::DivSIOp::create(b, loc, x, y);
+    return arith::FloorDivSIOp::create(b, loc, x, y);
+  }
+
+  const DimContext &context;
+  OpBuilder &b;
+  Location loc;
+  llvm::DenseMap<unsigned, Value> written;
+};
+
+Value DimContext::materialize(OpBuilder &b, Location loc, Dim dim) { return Materializer(*this, b, loc).write(dim); }
 
 OpFoldResult DimContext::materializeFold(OpBuilder &b, Location loc, Dim dim) {
   if (dim.isConstant())

@@ -86,7 +86,7 @@ struct DimAtom {
   unsigned id;
   std::string name;             // Symbol
   mlir::Value value;            // Symbol: the index that holds it at run time; may be set later
-  std::optional<int64_t> lower; // Symbol: never below
+  std::optional<int64_t> lower; // never below
   Dim a, b;                     // the others
 };
 
@@ -143,7 +143,7 @@ public:
   Dim fromTerms(std::vector<DimNode::Term> terms);
 
 private:
-  mlir::Value materializeAtom(mlir::OpBuilder &b, mlir::Location loc, unsigned id);
+  class Materializer;
   std::vector<std::unique_ptr<DimAtom>> atoms;
   std::map<std::string, unsigned> atomIds;
   std::map<std::string, std::unique_ptr<DimNode>> nodes;

@@ -114,6 +114,20 @@ TEST_F(OpsTest, DimsHaveANormalForm) {
   EXPECT_EQ((n * 2 - m).str(), "2*n - m");
 }
 
+// Sizes after proposals, as detectors have them, use the sizes before twice and more at every step.
+TEST_F(OpsTest, SharedPartsOfADimAreWrittenOnce) {
+  input({n, 3});
+  Dim m = dims.symbol("m", 1), size = n;
+  dims.setValue(m, dims.materialize(opBuilder, b.loc, 7));
+  for (int i = 0; i < 60; ++i)
+    size = min(floorDiv(size + m, 7), size * m + i);
+  EXPECT_EQ(lowerBound(size), std::optional<int64_t>(0));
+  dims.materialize(opBuilder, b.loc, size);
+  int64_t count = 0;
+  func.walk([&](mlir::Operation *) { ++count; });
+  EXPECT_LT(count, 1000);
+}
+
 TEST_F(OpsTest, Unary) {
   Tensor x = input({n, 4});
   for (int kind = 0; kind <= static_cast<int>(Unary::Atanh); ++kind)

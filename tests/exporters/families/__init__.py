@@ -1,0 +1,72 @@
+"""The models that the exporters are tried on: by name, how to make one and how to call it.
+
+A family is a file here with `CASES`. It imports its packages inside functions only, so that the list of names needs
+none of them.
+"""
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable
+
+EXPORTERS = ["torchscript", "dynamo"]
+
+
+@dataclass
+class Exportable:
+    """A PyTorch module with random weights. `inputs`: arguments by name, in order; `axes`: which of their axes get which
+    symbol in the dynamic export; `others`: inputs of other sizes for the dynamic model."""
+    module: object
+    inputs: dict
+    axes: dict = field(default_factory=dict)
+    others: list = field(default_factory=list)
+    tolerance: float = 1e-4
+
+
+@dataclass
+class TorchCase:
+    """`build` makes the Exportable; the random numbers are seeded before."""
+    name: str
+    build: Callable[[], Exportable]
+
+    def variants(self):
+        return [f"{exporter}-{axes}" for exporter in EXPORTERS for axes in ("fixed", "dynamic")]
+
+    def export(self, variant: str, path: Path):
+        """Writes the model; returns its feeds, one dictionary of arrays for each size, and the tolerance."""
+        import torch
+        torch.manual_seed(1)
+        made = self.build()
+        module = made.module.eval()
+        dynamic = variant.endswith("-dynamic")
+        options = {"input_names": list(made.inputs), "dynamo": variant.startswith("dynamo"), "opset_version": 18}
+        if dynamic and options["dynamo"]:
+            options["dynamic_shapes"] = tuple(
+                {axis: torch.export.Dim.DYNAMIC for axis in made.axes.get(name, {})} or None for name in made.inputs)
+        elif dynamic:
+            options["dynamic_axes"] = made.axes
+        with torch.no_grad():
+            torch.onnx.export(module, tuple(made.inputs.values()), str(path), verbose=False, **options)
+        feeds = [made.inputs, *(made.others if dynamic else [])]
+        return [{name: value.numpy() for name, value in feed.items()} for feed in feeds], made.tolerance
+
+
+@dataclass
+class TableCase:
+    """A model of rows of numbers; `build` returns the ONNX model and the rows."""
+    name: str
+    build: Callable
+    tolerance: float = 1e-4
+
+    def variants(self):
+        return ["converter"]
+
+    def export(self, variant: str, path: Path):
+        import onnx
+        model, rows = self.build()
+        onnx.save(model, path)
+        name = model.graph.input[0].name
+        return [{name: rows}, {name: rows[:1]}], self.tolerance
+
+
+def all_cases() -> dict:
+    from . import torchvision, transformers, tables
+    return {case.name: case for family in (torchvision, transformers, tables) for case in family.CASES}
