@@ -15,9 +15,13 @@ namespace eyrie::rt::session {
 namespace {
 
 const BuiltIn* FindBuiltIn(const char* name) {
+#ifndef EYRIE_NO_TEXT
   for (std::span<const BuiltIn> family : {TextFunctions(), NumberFunctions(), PatternFunctions()})
     for (const BuiltIn& function : family)
       if (strcmp(function.name, name) == 0) return &function;
+#else
+  (void)name;
+#endif
   return nullptr;
 }
 
@@ -62,7 +66,7 @@ Status CheckTensors(const BuiltIn& built_in, const abi::fb::HostFunction& functi
 }
 
 // The tensors of a call have as many elements as they must.
-Status CheckCounts(const BuiltIn& built_in, std::span<const HostTensor> tensors) {
+[[maybe_unused]] Status CheckCounts(const BuiltIn& built_in, std::span<const HostTensor> tensors) {
   for (uint32_t i = 1; i < tensors.size(); ++i) {
     bool has_more = HasMoreDims(built_in) && i + 1 == tensors.size();
     std::span<const int64_t> dims = tensors[i].dims;
@@ -118,6 +122,11 @@ Status HostCalls::MakeTensors(const abi::fb::HostFunction& function, std::span<c
 }
 
 Status HostCalls::Call(uint32_t index, std::span<const int64_t> sizes, std::span<const vm::BindingRef> bindings) {
+#ifdef EYRIE_NO_TEXT
+  // No module with host functions is loaded.
+  (void)sizes, (void)strings_;
+  return Error(EYRIE_UNIMPLEMENTED, "host function %u of %zu tensors", index, bindings.size());
+#else
   const abi::fb::HostFunction& function = *module_.file.metadata().host_functions()->Get(index);
   const BuiltIn& built_in = *module_.host_targets[index].built_in;
   auto run = [&]() -> Status {
@@ -128,6 +137,7 @@ Status HostCalls::Call(uint32_t index, std::span<const int64_t> sizes, std::span
         {function, tensors.first(function.input_count()), tensors.subspan(function.input_count()), strings_, scratch_});
   };
   return Annotate(run(), "%s", built_in.name);
+#endif
 }
 
 }  // namespace eyrie::rt::session
