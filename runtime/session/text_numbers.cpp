@@ -2,7 +2,6 @@
 #include <locale.h>
 
 #include <clocale>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -116,9 +115,10 @@ bool ParseInteger(const char* text, T* value) {
       return false;
   }
   char* end;
-  double number = trunc(strtod(text, &end));
+  double number = strtod(text, &end);
+  // No number lies between -2^63 - 1 and -2^63.
   constexpr double kLimit = kSigned ? 0x1p63 : 0x1p64;
-  if (!*text || *end || !(number >= (kSigned ? -kLimit : 0.0) && number < kLimit)) return false;
+  if (!*text || *end || !(kSigned ? number >= -kLimit : number > -1.0) || !(number < kLimit)) return false;
   return *value = static_cast<T>(number), true;
 }
 
