@@ -170,23 +170,46 @@ eyrie_compile_result_t eyrie_compile_add(eyrie_compile_t *job, const char *model
   return EYRIE_COMPILE_OK;
 }
 
-eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model, const char *output) {
+/// The models of a run, `model` if it is not null.
+static eyrie_compile_result_t begin(eyrie_compile_t *job, const char *model,
+                                    std::vector<eyrie::pipeline::ModelFile> &models) {
   job->report.clear();
   if (eyrie_compile_check(job) != EYRIE_COMPILE_OK)
     return EYRIE_COMPILE_USAGE;
-  std::vector<eyrie::pipeline::ModelFile> models = job->models;
+  models = job->models;
   if (model)
     models = {{"main", model}};
   if (models.empty()) {
     job->message = "no model is given";
     return EYRIE_COMPILE_USAGE;
   }
-  const std::string &parameters = job->options.parameters;
-  for (const auto &each : models) {
+  for (const auto &each : models)
     if (llvm::sys::fs::is_directory(each.path)) {
       job->message = llvm::formatv("cannot read '{0}': it is a directory", each.path);
       return EYRIE_COMPILE_FAILED;
     }
+  return EYRIE_COMPILE_OK;
+}
+
+static eyrie_compile_result_t end(eyrie_compile_t *job, bool good) {
+  if (!good && job->message.empty())
+    job->message = "the compiler failed without saying why: this is a bug of Eyrie";
+  return good ? EYRIE_COMPILE_OK : EYRIE_COMPILE_FAILED;
+}
+
+eyrie_compile_result_t eyrie_compile_estimate(eyrie_compile_t *job, const char *model) {
+  std::vector<eyrie::pipeline::ModelFile> models;
+  if (eyrie_compile_result_t result = begin(job, model, models); result != EYRIE_COMPILE_OK)
+    return result;
+  return end(job, mlir::succeeded(eyrie::pipeline::estimateFiles(models, job->options, job->message, job->report)));
+}
+
+eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model, const char *output) {
+  std::vector<eyrie::pipeline::ModelFile> models;
+  if (eyrie_compile_result_t result = begin(job, model, models); result != EYRIE_COMPILE_OK)
+    return result;
+  const std::string &parameters = job->options.parameters;
+  for (const auto &each : models) {
     if (llvm::sys::fs::equivalent(each.path, output)) {
       job->message = llvm::formatv("the output '{0}' is the model itself", output);
       return EYRIE_COMPILE_FAILED;
@@ -205,9 +228,7 @@ eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model
       job->progress(job->user, stage.str().c_str(), index, count);
     };
   bool good = mlir::succeeded(eyrie::pipeline::compileFiles(models, output, job->options, job->message, job->report));
-  if (!good && job->message.empty())
-    job->message = "the compiler failed without saying why: this is a bug of Eyrie";
-  return good ? EYRIE_COMPILE_OK : EYRIE_COMPILE_FAILED;
+  return end(job, good);
 }
 
 const char *eyrie_compile_message(const eyrie_compile_t *job) { return job->message.c_str(); }

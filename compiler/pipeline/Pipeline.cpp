@@ -4,6 +4,7 @@
 #include "compiler/import/onnx/Import.h"
 #include "compiler/module/Module.h"
 #include "compiler/pipeline/DeriveParameters.h"
+#include "compiler/pipeline/Estimate.h"
 #include "compiler/pipeline/EvaluateConstants.h"
 #include "compiler/pipeline/Timing.h"
 #include "compiler/stream/Stream.h"
@@ -126,6 +127,15 @@ public:
         return writeText(outputPath);
     }
     return success();
+  }
+
+  LogicalResult estimate(ArrayRef<ModelFile> models, std::string &report) {
+    if (failed(import(models)))
+      return failure();
+    auto told = pipeline::estimate(*module);
+    if (succeeded(told))
+      report = llvm::formatv("{0:2}", llvm::json::Value(std::move(*told))).str();
+    return LogicalResult(told);
   }
 
   Timing timing;
@@ -287,4 +297,9 @@ llvm::LogicalResult pipeline::compileFiles(ArrayRef<ModelFile> models, StringRef
   if (options.time)
     report = compilation.timing.table();
   return result;
+}
+
+llvm::LogicalResult pipeline::estimateFiles(ArrayRef<ModelFile> models, const CompileOptions &options,
+                                            std::string &diagnostics, std::string &report) {
+  return Compilation(options, diagnostics).estimate(models, report);
 }

@@ -51,4 +51,8 @@ llvm::ArrayRef<Stage> stages();
 llvm::LogicalResult compileFiles(llvm::ArrayRef<ModelFile> models, llvm::StringRef outputPath,
                                  const CompileOptions &options, std::string &diagnostics, std::string &report);
 
+/// Reads the models as a compilation would, and says in `report` what they will cost (Estimate.h), as JSON.
+llvm::LogicalResult estimateFiles(llvm::ArrayRef<ModelFile> models, const CompileOptions &options,
+                                  std::string &diagnostics, std::string &report);
+
 } // namespace eyrie::pipeline

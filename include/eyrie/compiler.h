@@ -77,9 +77,14 @@ EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_add(eyrie_compile_t* job
  * output appears whole or not at all: an older file of that name stays if the run fails. */
 EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t* job, const char* model,
                                                             const char* output);
+/* Reads the model or models as eyrie_compile_run does, and says whether they can be compiled and what they will cost,
+ * within seconds: the report is then JSON, with `parameters` (tensors, elements, bytes) and `functions` (name, inputs,
+ * outputs, operations, input_bytes, output_bytes, transient_bytes, has_open_sizes, has_loops). Open sizes count as 1.
+ */
+EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_estimate(eyrie_compile_t* job, const char* model);
 /* What went wrong, one error a line; after a good run, warnings; often empty. */
 EYRIE_COMPILER_API const char* eyrie_compile_message(const eyrie_compile_t* job);
-/* The table of stages and slowest passes, if the option "time" is set; otherwise empty. */
+/* The table of stages and slowest passes, if the option "time" is set; of an estimate, the JSON; otherwise empty. */
 EYRIE_COMPILER_API const char* eyrie_compile_report(const eyrie_compile_t* job);
 
 #ifdef __cplusplus

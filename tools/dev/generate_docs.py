@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTE = "<!-- Written by tools/dev/generate_docs.py; change it there, or what it reads. -->\n"
-COMMANDS = ["compile", "run", "bench", "inspect", "params", "params list", "params convert", "params create",
+COMMANDS = ["compile", "check", "run", "bench", "inspect", "params", "params list", "params convert", "params create",
             "params extract"]
 
 

@@ -34,6 +34,7 @@ struct Command {
 };
 
 int CompileMain(const std::vector<std::string>& arguments);
+int CheckMain(const std::vector<std::string>& arguments);
 int RunMain(const std::vector<std::string>& arguments);
 int BenchMain(const std::vector<std::string>& arguments);
 int InspectMain(const std::vector<std::string>& arguments);

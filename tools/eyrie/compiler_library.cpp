@@ -51,6 +51,7 @@ CompilerLibrary LoadCompilerLibrary() {
   EYRIE_BIND(compile_on_progress);
   EYRIE_BIND(compile_add);
   EYRIE_BIND(compile_run);
+  EYRIE_BIND(compile_estimate);
   EYRIE_BIND(compile_message);
   EYRIE_BIND(compile_report);
 #undef EYRIE_BIND

@@ -19,6 +19,7 @@ struct CompilerLibrary {
   decltype(&eyrie_compile_on_progress) compile_on_progress;
   decltype(&eyrie_compile_add) compile_add;
   decltype(&eyrie_compile_run) compile_run;
+  decltype(&eyrie_compile_estimate) compile_estimate;
   decltype(&eyrie_compile_message) compile_message;
   decltype(&eyrie_compile_report) compile_report;
 };

@@ -10,6 +10,7 @@ namespace {
 
 constexpr Command kCommands[] = {
     {"compile", "Compiles a model into a module", CompileMain},
+    {"check", "Says whether a model will compile and what it will cost", CheckMain},
     {"run", "Calls a function of a module", RunMain},
     {"bench", "Measures how long a call takes", BenchMain},
     {"inspect", "Shows what is in a module", InspectMain},
@@ -29,6 +30,7 @@ std::string Help() {
       "  --version   Prints the version\n"
       "\nExamples:\n"
       "  eyrie compile model.onnx -o model.eyr\n"
+      "  eyrie check model.onnx\n"
       "  eyrie run model.eyr --input x=@x.npy\n"
       "  eyrie bench model.eyr --threads 1\n"
       "  eyrie inspect model.eyr\n"
