@@ -17,8 +17,9 @@ Status Concat(const HostCall& call) {
     EYRIE_RETURN_IF_ERROR(call.Read(1, i, &b));
     if (b.size > SIZE_MAX - a.size) return OutOfMemory();
     EYRIE_RETURN_IF_ERROR(call.scratch.Reserve(a.size + b.size));
-    memcpy(call.scratch.data(), a.data, a.size);
-    memcpy(call.scratch.data() + a.size, b.data, b.size);
+    // Of empty strings the data may be null.
+    if (a.size) memcpy(call.scratch.data(), a.data, a.size);
+    if (b.size) memcpy(call.scratch.data() + a.size, b.data, b.size);
     EYRIE_RETURN_IF_ERROR(call.Write(0, i, call.scratch.data(), a.size + b.size));
   }
   return {};

@@ -72,7 +72,7 @@ Status CopyNumber(const HostCall& call, eyrie_string_t text, const char** copy) 
   for (size_t i = 0; i < text.size; ++i)
     if (!text.data[i] || text.data[i] == 'x' || text.data[i] == 'X' || text.data[i] == '(') text.size = 0;
   EYRIE_RETURN_IF_ERROR(call.scratch.Reserve(text.size + 1));
-  memcpy(call.scratch.data(), text.data, text.size);
+  if (text.size) memcpy(call.scratch.data(), text.data, text.size);
   call.scratch.data()[text.size] = 0;
   *copy = call.scratch.data();
   return {};

@@ -160,6 +160,7 @@ WRONG = {
     "linear targets": ("LinearRegressor", {"coefficients": [1.0] * 4, "targets": 0}, "'targets' is 0, expected 1 or more"),
     "intercepts": ("LinearRegressor", {"coefficients": [1.0] * 4, "intercepts": [1.0, 2.0]}, "'intercepts' has 2 values, expected 1"),
     "transform": ("LinearRegressor", {"coefficients": [1.0] * 4, "post_transform": "TANH"}, "is 'TANH', expected one of NONE, LOGISTIC"),
+    "targets of another error": ("LinearRegressor", {"coefficients": [1.0] * 4, "targets": -1, "post_transform": "TANH"}, "is 'TANH'"),
     "vectors": ("SVMClassifier", SVM | {"support_vectors": [1.0] * 7}, "'support_vectors' has 7 values, expected 8"),
     "per class": ("SVMClassifier", SVM | {"vectors_per_class": [1, -1]}, "'vectors_per_class' holds numbers that are no counts"),
     "rho": ("SVMClassifier", SVM | {"rho": [0.0, 1.0]}, "'rho' has 2 values, expected 1"),

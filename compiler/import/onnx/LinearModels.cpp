@@ -1,5 +1,6 @@
 // Linear models and support vector machines of ai.onnx.ml.
 #include "compiler/import/onnx/MachineLearning.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using eyrie::ops::Kernel;
@@ -35,9 +36,11 @@ Result linearRegressor(OpNode &n) {
   if (n.isGood() && (targets < 1 || targets > std::ssize(coefficients)))
     return n.fail("attribute 'targets' is " + Twine(targets) + ", expected 1 or more, with coefficients for each");
   auto x = n.isGood() ? featureRows(n, f32(n)) : FailureOr<Tensor>(failure());
+  if (failed(x))
+    return failure();
   if (intercepts.empty())
     intercepts.resize(targets, 0);
-  if (failed(x) || !hasValues(n, "intercepts", intercepts.size(), targets, "one for each target"))
+  if (!hasValues(n, "intercepts", intercepts.size(), targets, "one for each target"))
     return failure();
   auto scores = linearScores(n, *x, targets, coefficients, intercepts);
   return failed(scores) ? Result(failure()) : Result(ops::transformScores(n.b, *scores, transform));
@@ -112,8 +115,10 @@ FailureOr<Machine> readMachine(OpNode &n, int64_t count) {
 
 /// The kernel between rows and support vectors: [N, count].
 FailureOr<Tensor> kernels(OpNode &n, const Tensor &x, const Machine &m) {
-  int64_t features = x.shape[1].constant();
-  if (!hasValues(n, "support_vectors", m.vectors.size(), m.count * features,
+  int64_t features = x.shape[1].constant(), values = 0;
+  if (llvm::MulOverflow(m.count, features, values))
+    values = INT64_MAX;
+  if (!hasValues(n, "support_vectors", m.vectors.size(), values,
                  Twine(features) + " features for each of " + Twine(m.count) + " vectors"))
     return failure();
   return ops::kernelRows(n.b, x, floats({m.count, features}, m.vectors, f32(n)), m.kernel);
