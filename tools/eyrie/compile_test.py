@@ -27,9 +27,9 @@ class CompileTest(unittest.TestCase):
         path.write_text(word)
         return path
 
-    def start(self, *arguments, **options):
+    def start(self, *arguments, command="compile", **options):
         environment = {**os.environ, "TMPDIR": str(self.folder)}
-        return subprocess.Popen([self.folder / "bin" / "eyrie", "compile", *arguments], stdout=subprocess.PIPE,
+        return subprocess.Popen([self.folder / "bin" / "eyrie", command, *arguments], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, env=environment, **options)
 
     def compile(self, word, *flags, output=None):
@@ -71,6 +71,15 @@ class CompileTest(unittest.TestCase):
             self.assertIn(said, err)
             reproducer = Path(err.split("how to see it again is in ")[1].strip())
             self.assertIn("eyrie compile", reproducer.read_text())
+
+    def test_a_check_that_crashes_is_one_line_with_a_reproducer(self):
+        process = self.start(self.model("abort"), command="check")
+        out, err = process.communicate(timeout=30)
+        self.assertEqual((process.returncode, out, err.count("\n")), (3, "", 1))
+        self.assertIn("Assertion `x' failed.", err)
+        (reproducer,) = self.folder.glob("eyrie-crash-*.txt")
+        self.assertIn("eyrie check '", reproducer.read_text())
+        self.assertEqual(self.files(), [])
 
     def test_no_memory_is_not_a_bug(self):
         code, _, err = self.compile("killed")

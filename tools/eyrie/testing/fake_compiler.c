@@ -81,3 +81,7 @@ eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t* job, const char* model
     snprintf(job->message, sizeof(job->message), "node 'a': wrong\nnode 'b': cannot write '%s'", output);
   return strcmp(word, "bad") == 0 || strcmp(word, "silent") == 0 ? EYRIE_COMPILE_FAILED : EYRIE_COMPILE_OK;
 }
+
+eyrie_compile_result_t eyrie_compile_estimate(eyrie_compile_t* job, const char* model) {
+  return eyrie_compile_run(job, model, "/dev/null");
+}
