@@ -124,6 +124,9 @@ inline uint32_t DecodeUtf8(const char* data, size_t size, uint32_t* length) {
     if ((bytes[i] & 0xc0) != 0x80) return 0;
     c = c << 6 | (bytes[i] & 0x3f);
   }
+  // Longer than need be, or no character.
+  if ((count == 3 && (c < 0x800 || (c >= 0xd800 && c < 0xe000))) || (count == 4 && (c < 0x10000 || c > 0x10ffff)))
+    return 0;
   *length = count;
   return c;
 }

@@ -193,7 +193,7 @@ typedef struct eyrie_module_options {
   size_t struct_size;
   eyrie_verify_t verify;
   int inspect_only;         /* executables are not loaded, so that a module for another machine can be looked at */
-  uint64_t max_arena_bytes; /* limit for the transient memory of a call; 0: 1 TiB */
+  uint64_t max_arena_bytes; /* limit for the transient memory of a call, and for derived parameters; 0: 1 TiB */
   /* Where the module's parameters are looked for: the last file that has a name gives it, so that a file with a few
    * tensors lies over those before it. The module keeps them; they must be of the same runtime. */
   eyrie_parameters_t* const* parameters;

@@ -249,11 +249,14 @@ Status CheckMetadata(const abi::fb::Module& metadata, size_t metadata_size, size
   uint32_t state_count = 0;
   for (uint32_t i = 0; i < global_count; ++i) {
     const abi::fb::Global& global = *metadata.globals()->Get(i);
+    // Vectors may be referred to many times; a small file must not take much memory or time.
+    dim_count += CountOf(global.value()->dims()) + CountOf(global.sources());
+    if (dim_count > metadata_size)
+      return Error(EYRIE_RESOURCE_EXHAUSTED, "the metadata describes more dimensions than it can hold");
     EYRIE_RETURN_IF_ERROR(Annotate(CheckGlobal(metadata, global), "global %u", i));
     if (i && global.kind() < metadata.globals()->Get(i - 1)->kind())
       return Error(EYRIE_INVALID_ARGUMENT, "global %u: its kind %u is behind a higher one", i, global.kind());
     state_count += global.kind() == 0;
-    dim_count += CountOf(global.value()->dims()) + CountOf(global.sources());
   }
   for (uint32_t i = 0; i < function_count; ++i) {
     const abi::fb::Function& function = *metadata.functions()->Get(i);
@@ -267,7 +270,6 @@ Status CheckMetadata(const abi::fb::Module& metadata, size_t metadata_size, size
       return Error(EYRIE_INVALID_ARGUMENT, "function '%.100s' lies behind functions that others call",
                    TextOf(function.name()));
     dim_count += CountDims(function.arguments()) + CountDims(function.results());
-    // Vectors may be referred to many times; a small file must not take much memory.
     if (dim_count > metadata_size)
       return Error(EYRIE_RESOURCE_EXHAUSTED, "the metadata describes more dimensions than it can hold");
     if (i && !function.internal() && metadata.functions()->Get(i - 1)->internal())

@@ -103,7 +103,7 @@ Status HostCalls::MakeTensors(const abi::fb::HostFunction& function, std::span<c
     const vm::BindingRef& binding = bindings[i];
     uint32_t type = function.types()->Get(i), rank = function.ranks()->Get(i);
     const auto* buffer = static_cast<const hal::Buffer*>(binding.buffer);
-    HostTensor tensor = {type, sizes.first(rank), buffer->host() + binding.offset, 1};
+    HostTensor tensor = {type, sizes.first(rank), nullptr, 1};
     sizes = sizes.subspan(rank);
     auto bytes = TensorBytes(type, tensor.dims);
     EYRIE_RETURN_IF_ERROR(Annotate(std::move(bytes.status()), "tensor %u", i));
@@ -111,6 +111,7 @@ Status HostCalls::MakeTensors(const abi::fb::HostFunction& function, std::span<c
       return Error(EYRIE_OUT_OF_RANGE, "tensor %u takes %zu bytes, but has %llu from byte %llu of a buffer of %llu", i,
                    bytes.value(), static_cast<unsigned long long>(binding.length),
                    static_cast<unsigned long long>(binding.offset), static_cast<unsigned long long>(buffer->size()));
+    tensor.data = buffer->host() + binding.offset;
     if (!IsAligned(tensor.data, ElementAlignment(type)))
       return Error(EYRIE_INVALID_ARGUMENT, "tensor %u is not aligned to its elements", i);
     if (i >= function.input_count() && !buffer->writable())

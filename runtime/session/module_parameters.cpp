@@ -119,7 +119,10 @@ Status eyrie_module::CheckFixed(const session::ParameterRecord& parameter) const
   const eyrie_value_info_t& value = values[parameter.value];
   eyrie_parameters* given = nullptr;
   const parameters::Entry* entry = Find({parameter_files.data(), parameter_files.size()}, value.name, &given);
-  if (!entry || entry->problem) return {};
+  if (!entry) return {};
+  if (entry->problem)
+    return Error(EYRIE_INVALID_ARGUMENT, "'%.100s' of %.200s cannot be compared with what is part of the code: it %s",
+                 value.name, given->path(), entry->problem);
   if (!IsSame(value, *entry)) return OtherType(value, *entry, *given);
   if (eyrie::abi::Crc32c(given->file.DataOf(*entry), entry->size) == parameter.global->crc()) return {};
   return Error(EYRIE_FAILED_PRECONDITION,
@@ -136,8 +139,14 @@ Status eyrie_module::VerifyParameters() {
 
 Status eyrie_module::DeriveParameters() {
   OwnInstance own;
+  uint64_t left = transient_limit();
   for (session::ParameterRecord& parameter : parameters) {
     if (!CountOf(parameter.global->sources())) continue;
+    if (parameter.size > left)
+      return Error(EYRIE_RESOURCE_EXHAUSTED, "parameter '%.100s' takes %llu bytes, of which %llu are left by the limit",
+                   values[parameter.value].name, static_cast<unsigned long long>(parameter.size),
+                   static_cast<unsigned long long>(left));
+    left -= parameter.size;
     if (!own.instance) {
       own.instance = runtime->allocator.New<eyrie_instance>(this, eyrie_instance_options_t{});
       if (!own.instance) return OutOfMemory();

@@ -74,6 +74,7 @@ class ModuleParameters : public ::testing::Test {
     options.struct_size = sizeof(options);
     options.parameters = files_.data();
     options.parameter_count = files_.size();
+    options.max_arena_bytes = limit_;
     CloseModule();
     EYRIE_RETURN_IF_ERROR(Status(eyrie_module_load_memory(runtime_, bytes_.data(), bytes_.size(), &options, &module_)));
     return Status(eyrie_instance_create(module_, nullptr, &instance_));
@@ -97,6 +98,7 @@ class ModuleParameters : public ::testing::Test {
   eyrie_runtime_t* runtime_ = nullptr;
   std::vector<eyrie_parameters_t*> files_;
   std::vector<uint8_t> bytes_;
+  uint64_t limit_ = 0;
   eyrie_module_t* module_ = nullptr;
   eyrie_instance_t* instance_ = nullptr;
 };
@@ -191,6 +193,12 @@ TEST_F(ModuleParameters, AFunctionThatReadsWhatItShouldMakeFails) {
   module.functions[1].Op(VmOp::kGlobalBuf, {0, 1});
   Give(module.functions[1], 16);
   EXPECT_STATUS(Load(module), EYRIE_FAILED_PRECONDITION, "parameter 'packed'");
+}
+
+TEST_F(ModuleParameters, WhatIsDerivedIsLimited) {
+  ASSERT_OK(Open(WriteArchive({FloatTensor("w", {4}, {1, 2, 3, 4})})));
+  limit_ = 8;
+  EXPECT_STATUS(Load(PackedModule()), EYRIE_RESOURCE_EXHAUSTED, "'packed' takes 16 bytes, of which 8 are left");
 }
 
 TEST_F(ModuleParameters, FilesOfAnotherRuntimeAreRefused) {

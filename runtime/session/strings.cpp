@@ -116,13 +116,14 @@ Status StringTable::Store(const char* data, size_t size, const char** stored) {
     chunk_used_ = 0;
   }
   if (chunk_ == chunks_.size()) {
-    // Each as large as all before it, so that there are few.
-    uint64_t bytes = chunk_bytes_ < kMinChunk ? kMinChunk : chunk_bytes_;
-    if (bytes > limit_ - chunk_bytes_) bytes = size;
-    if (bytes < size) bytes = size;
-    if (bytes > limit_ - chunk_bytes_)
+    uint64_t left = limit_ - chunk_bytes_;
+    if (size > left)
       return Error(EYRIE_RESOURCE_EXHAUSTED, "the strings that the call computes need %llu bytes, limit %llu",
-                   Ull(chunk_bytes_ + bytes), Ull(limit_));
+                   Ull(chunk_bytes_ + size), Ull(limit_));
+    // Each as large as all before it, so that there are few; the last one is all that is left.
+    uint64_t bytes = chunk_bytes_ < kMinChunk ? kMinChunk : chunk_bytes_;
+    if (bytes < size) bytes = size;
+    if (bytes > left) bytes = left;
     EYRIE_RETURN_IF_ERROR(chunks_.Reserve(chunks_.size() + 1));
     auto* memory = static_cast<char*>(allocator_.Allocate(bytes, 1));
     if (!memory) return OutOfMemory();
