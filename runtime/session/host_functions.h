@@ -11,6 +11,8 @@
 
 namespace eyrie::rt::session {
 
+inline bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
 // A tensor of a call: its memory has been checked, its elements (ids of strings, say) have not.
 struct HostTensor {
   uint32_t type;

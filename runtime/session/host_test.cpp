@@ -7,27 +7,12 @@
 #include "runtime/testing/failing.h"
 #include "runtime/testing/functions.h"
 #include "runtime/testing/session.h"
+#include "runtime/testing/strings.h"
 
 namespace eyrie::rt::testing {
 namespace {
 
 using abi::VmOp;
-using Texts = std::vector<std::string>;
-
-std::vector<eyrie_string_t> Refer(const Texts& texts) {
-  std::vector<eyrie_string_t> strings;
-  for (const std::string& text : texts) strings.push_back({text.data(), text.size()});
-  return strings;
-}
-
-Texts Read(const eyrie_tensor_t& tensor) {
-  Texts texts;
-  for (int64_t i = 0; i < tensor.dims[0]; ++i) {
-    const auto& string = static_cast<const eyrie_string_t*>(tensor.data)[i];
-    texts.push_back(std::string(string.data, string.size));
-  }
-  return texts;
-}
 
 // y = f(x, x, ...): tensors [n] of 64-bit elements.
 Module CallModule(const HostFunction& host, uint8_t result_type = EYRIE_STRING) {

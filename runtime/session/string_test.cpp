@@ -6,28 +6,12 @@
 
 #include "runtime/testing/functions.h"
 #include "runtime/testing/session.h"
+#include "runtime/testing/strings.h"
 
 namespace eyrie::rt::testing {
 namespace {
 
 using abi::VmOp;
-using Texts = std::vector<std::string>;
-
-// `texts` must outlive them.
-std::vector<eyrie_string_t> Refer(const Texts& texts) {
-  std::vector<eyrie_string_t> strings;
-  for (const std::string& text : texts) strings.push_back({text.data(), text.size()});
-  return strings;
-}
-
-Texts Read(const eyrie_tensor_t& tensor) {
-  Texts texts;
-  for (int64_t i = 0; i < tensor.dims[0]; ++i) {
-    const auto& string = static_cast<const eyrie_string_t*>(tensor.data)[i];
-    texts.push_back(std::string(string.data, string.size));
-  }
-  return texts;
-}
 
 TEST(Strings, ComeBackAsTheyWere) {
   Session session(EchoModule());

@@ -43,8 +43,6 @@ Status Upper(const HostCall& call) { return ChangeCaseOfAll(call, true); }
 
 // ---- Split
 
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
 // Takes text apart at a separator, or where there is none at white space, at most `most` times.
 class Splitter {
  public:

@@ -62,8 +62,6 @@ Status FromNumber(const HostCall& call) {
   return {};
 }
 
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
 // Without the white space around it, in scratch memory, with a zero byte behind it. Decimal numbers, "inf", "infinity"
 // and "nan" in any case are numbers; hexadecimal ones are not.
 Status CopyNumber(const HostCall& call, eyrie_string_t text, const char** copy) {
