@@ -52,3 +52,12 @@ abi::ElementType eyrie::graph::getElementType(ListType type) {
       return info.type;
   return abi::ElementType::kInvalid;
 }
+
+abi::ElementType eyrie::graph::getValueElementType(Type type, DictionaryAttr attributes) {
+  if (auto list = dyn_cast<ListType>(type))
+    return getElementType(list);
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  auto has = [&](StringRef name) { return attributes && attributes.contains(name); };
+  return tensor ? getElementType(tensor.getElementType(), has("eyrie.unsigned"), has("eyrie.string"))
+                : abi::ElementType::kInvalid;
+}

@@ -63,11 +63,7 @@ MetadataBuilder::addValue(Operation *func, Type type, DictionaryAttr attributes,
   auto get = [&](StringRef key) { return attributes ? attributes.get(key) : Attribute(); };
   auto tensor = dyn_cast<RankedTensorType>(type);
   auto list = dyn_cast<graph::ListType>(type);
-  abi::ElementType elementType = abi::ElementType::kInvalid;
-  if (tensor)
-    elementType = graph::getElementType(tensor.getElementType(), !!get("eyrie.unsigned"), !!get("eyrie.string"));
-  else if (list)
-    elementType = graph::getElementType(list);
+  abi::ElementType elementType = graph::getValueElementType(type, attributes);
   if (elementType == abi::ElementType::kInvalid || (tensor && tensor.getRank() > abi::kMaxRank))
     return func->emitOpError("has an argument or result of type ") << type << ", which a module cannot hold";
   auto optional = dyn_cast_or_null<StringAttr>(get("eyrie.optional"));

@@ -108,18 +108,22 @@ void requireIndices(Builder &b, const Tensor &indices, Dim size) {
     requireIndices(b, indices, b.identity(indices.rank()), indices.shape, size);
 }
 
-void requireCoordinates(Builder &b, const Tensor &indices, ArrayRef<Dim> sizes) {
-  unsigned q = indices.rank() - 1;
+SmallVector<AffineMap> coordinateMaps(Builder &b, unsigned loops, unsigned first, const Tensor &coordinates) {
   SmallVector<AffineExpr> exprs;
-  for (unsigned d = 0; d < q; ++d)
-    exprs.push_back(b.builder.getAffineDimExpr(d));
+  for (int64_t d = 0; d + 1 < coordinates.rank(); ++d)
+    exprs.push_back(b.builder.getAffineDimExpr(first + d));
   SmallVector<AffineMap> maps;
-  for (size_t j = 0; j < sizes.size(); ++j) {
+  for (int64_t j = 0, depth = coordinates.shape.back().constant(); j < depth; ++j) {
     exprs.push_back(b.builder.getAffineConstantExpr(j));
-    maps.push_back(AffineMap::get(q, 0, exprs, b.builder.getContext()));
+    maps.push_back(AffineMap::get(loops, 0, exprs, b.builder.getContext()));
     exprs.pop_back();
   }
-  requireIndices(b, SmallVector<Tensor>(sizes.size(), indices), maps, ArrayRef(indices.shape).drop_back(), sizes);
+  return maps;
+}
+
+void requireCoordinates(Builder &b, const Tensor &indices, ArrayRef<Dim> sizes) {
+  requireIndices(b, SmallVector<Tensor>(sizes.size(), indices), coordinateMaps(b, indices.rank() - 1, 0, indices),
+                 ArrayRef(indices.shape).drop_back(), sizes);
 }
 
 static LogicalResult checkIndices(Builder &b, const Tensor &indices) {
@@ -220,16 +224,10 @@ FailureOr<Tensor> gatherND(Builder &b, const Tensor &x, const Tensor &indices, i
   shape.append(x.shape.begin() + batchDims + depth, x.shape.end());
   // One operand per coordinate: the same indices, another constant in the last place.
   SmallVector<Tensor> operands(depth, indices);
-  SmallVector<AffineMap> maps;
+  SmallVector<AffineMap> maps = coordinateMaps(b, shape.size(), 0, indices);
   SmallVector<Count> sizes;
-  for (int64_t j = 0; j < depth; ++j) {
-    SmallVector<AffineExpr> exprs;
-    for (int64_t d = 0; d < q; ++d)
-      exprs.push_back(b.builder.getAffineDimExpr(d));
-    exprs.push_back(b.builder.getAffineConstantExpr(j));
-    maps.push_back(AffineMap::get(shape.size(), 0, exprs, b.builder.getContext()));
+  for (int64_t j = 0; j < depth; ++j)
     sizes.emplace_back(b, x.shape[batchDims + j]);
-  }
   requireCoordinates(b, indices, ArrayRef(x.shape).slice(batchDims, depth));
   return gatherMap(b, x, shape, operands, maps, [&](const Scalar &s, ValueRange at, ValueRange args) {
     SmallVector<Value> from(at.begin(), at.begin() + batchDims);

@@ -137,6 +137,10 @@ Tensor gatherMap(
 void requireIndices(Builder &b, const Tensor &indices, Dim size);
 /// The same for coordinates: the elements of the last dimension are for one of `sizes` each.
 void requireCoordinates(Builder &b, const Tensor &indices, ArrayRef<Dim> sizes);
+/// The maps by which `loops` loops read coordinates [d0, d1, ..., depth], a map for each of the `depth` numbers; d0,
+/// d1,
+/// ... are the loops from `first` on.
+SmallVector<mlir::AffineMap> coordinateMaps(Builder &b, unsigned loops, unsigned first, const Tensor &coordinates);
 /// An index given by a model as a number: negative ones count from the end; the rest is clamped into the tensor, so
 /// that hostile data reads nothing outside.
 mlir::Value safeIndex(const Scalar &s, mlir::Value number, mlir::Value size, bool isUnsigned);

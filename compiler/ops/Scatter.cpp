@@ -96,16 +96,11 @@ FailureOr<Tensor> scatterND(Builder &b, const Tensor &x, const Tensor &indices, 
   SmallVector<AffineExpr> updateExprs;
   for (int64_t i = 0; i < q; ++i)
     updateExprs.push_back(b.builder.getAffineDimExpr(rank + i));
-  SmallVector<Tensor> operands;
-  SmallVector<AffineMap> maps;
+  SmallVector<Tensor> operands(depth, indices);
+  SmallVector<AffineMap> maps = coordinateMaps(b, loops, rank, indices);
   SmallVector<Count> sizes;
-  for (int64_t j = 0; j < depth; ++j) {
-    SmallVector<AffineExpr> exprs = updateExprs;
-    exprs.push_back(b.builder.getAffineConstantExpr(j));
-    operands.push_back(indices);
-    maps.push_back(AffineMap::get(loops, 0, exprs, b.builder.getContext()));
+  for (int64_t j = 0; j < depth; ++j)
     sizes.emplace_back(b, x.shape[j]);
-  }
   requireCoordinates(b, indices, ArrayRef(x.shape).take_front(depth));
   for (int64_t i = depth; i < rank; ++i)
     updateExprs.push_back(b.builder.getAffineDimExpr(i));

@@ -103,13 +103,8 @@ private:
 
 FailureOr<json::Object> describe(func::FuncOp func, Type type, DictionaryAttr attributes) {
   auto get = [&](StringRef key) { return attributes ? attributes.get(key) : Attribute(); };
-  auto list = dyn_cast<graph::ListType>(type);
   auto tensor = dyn_cast<RankedTensorType>(type);
-  auto element = list ? graph::getElementType(list)
-                 : tensor
-                     ? graph::getElementType(tensor.getElementType(), !!get("eyrie.unsigned"), !!get("eyrie.string"))
-                     : abi::ElementType::kInvalid;
-  const auto *row = abi::FindElementType(static_cast<uint64_t>(element));
+  const auto *row = abi::FindElementType(static_cast<uint64_t>(graph::getValueElementType(type, attributes)));
   if (!row)
     return func.emitOpError("has an argument or result of type ") << type << ", which a module cannot hold";
   std::string text;
@@ -121,7 +116,7 @@ FailureOr<json::Object> describe(func::FuncOp func, Type type, DictionaryAttr at
     }
   auto name = dyn_cast_or_null<StringAttr>(get("eyrie.name"));
   return json::Object{{"name", json::fixUTF8(name ? name.getValue() : "")},
-                      {"type", json::fixUTF8((list ? "sequence of " : "") + text + row->name)}};
+                      {"type", json::fixUTF8((tensor ? "" : "sequence of ") + text + row->name)}};
 }
 
 FailureOr<json::Object> estimateFunction(func::FuncOp func) {

@@ -2,7 +2,6 @@
 #include "compiler/import/onnx/MachineLearning.h"
 #include "compiler/ops/Lookup.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 
 using namespace mlir;
 using eyrie::ops::Binary;
@@ -59,6 +58,13 @@ TypedAttr otherwiseOf(OpNode &n, const Elements &values) {
   return IntegerAttr::get(type, n.integer("default_int64", -1));
 }
 
+/// Strings to their numbers, or numbers to their strings, as the input is of one or the other.
+FailureOr<Tensor> translated(OpNode &n, const Elements &texts, const Elements &numbers) {
+  bool isFromText = n.required(0).isString;
+  const Elements &keys = isFromText ? texts : numbers, &values = isFromText ? numbers : texts;
+  return mapped(n, keys, values, otherwiseOf(n, values));
+}
+
 /// In its first form: strings to their numbers in a list, or back.
 Result indexEncoder(OpNode &n) {
   Elements texts = stringsOf(n, n.strings("classes_strings"));
@@ -66,9 +72,7 @@ Result indexEncoder(OpNode &n) {
   Elements numbers{integerTensor(n.b, places).constant};
   if (!numbers.values)
     return n.fail("attribute 'classes_strings' is empty");
-  bool isFromText = n.required(0).isString;
-  const Elements &keys = isFromText ? texts : numbers, &values = isFromText ? numbers : texts;
-  return mapped(n, keys, values, otherwiseOf(n, values));
+  return translated(n, texts, numbers);
 }
 
 /// Before version 4 NaN as a key is equal to nothing.
@@ -102,9 +106,7 @@ Result categoryMapper(OpNode &n) {
     return n.fail("attributes 'cats_strings' and 'cats_int64s' have " + Twine(names.size()) + " and " +
                   Twine(integers.size()) + " values, expected the same number, at least one");
   Elements texts = stringsOf(n, names), numbers{integerTensor(n.b, integers).constant};
-  bool isFromText = n.required(0).isString;
-  const Elements &keys = isFromText ? texts : numbers, &values = isFromText ? numbers : texts;
-  return mapped(n, keys, values, otherwiseOf(n, values));
+  return translated(n, texts, numbers);
 }
 
 /// Without `zeros` an element of no category is an error, which only a call can find.
@@ -117,8 +119,7 @@ LogicalResult demandCategories(OpNode &n, const Tensor &y) {
     return failure();
   Value holds =
       arith::CmpIOp::create(n.b.builder, n.b.loc, arith::CmpIPredicate::eq, n.b.index(known->front()), n.b.index(1));
-  cf::AssertOp::create(n.b.builder, n.b.loc, holds,
-                       "node '" + n.node.name.str() + "': an element of the input is none of the categories");
+  n.b.require(holds, "an element of the input is none of the categories");
   return success();
 }
 
