@@ -10,7 +10,7 @@ namespace eyrie::abi {
 enum CaseDirection : uint8_t { kBoth, kToLower, kToUpper };
 
 // Every `stride`-th code point from first to last has its counterpart `delta` further on: in lower case, or for
-// kToUpper in upper case. Unicode 14, what is mapped to one code point; ASCII is not in the table.
+// kToUpper in upper case. Unicode 14; ASCII is not in the table.
 struct CaseRange {
   uint32_t first, last;
   uint8_t stride;
@@ -20,7 +20,8 @@ struct CaseRange {
 
 // clang-format off
 inline constexpr CaseRange kCaseRanges[] = {
-    {0xc0, 0xd6, 1, 32, kBoth}, {0xd8, 0xde, 1, 32, kBoth}, {0x100, 0x12e, 2, 1, kBoth}, {0x132, 0x136, 2, 1, kBoth},
+    {0xc0, 0xd6, 1, 32, kBoth}, {0xd8, 0xde, 1, 32, kBoth}, {0x100, 0x12e, 2, 1, kBoth}, {0x130, 0x130, 1, -199, kToLower},
+    {0x132, 0x136, 2, 1, kBoth},
     {0x139, 0x147, 2, 1, kBoth}, {0x14a, 0x176, 2, 1, kBoth}, {0x178, 0x178, 1, -121, kBoth},
     {0x179, 0x17d, 2, 1, kBoth}, {0x181, 0x181, 1, 210, kBoth}, {0x182, 0x184, 2, 1, kBoth},
     {0x186, 0x186, 1, 206, kBoth}, {0x187, 0x187, 1, 1, kBoth}, {0x189, 0x18a, 1, 205, kBoth},
@@ -54,12 +55,12 @@ inline constexpr CaseRange kCaseRanges[] = {
     {0x1e00, 0x1e94, 2, 1, kBoth}, {0x1e9e, 0x1e9e, 1, -7615, kToLower}, {0x1ea0, 0x1efe, 2, 1, kBoth},
     {0x1f08, 0x1f0f, 1, -8, kBoth}, {0x1f18, 0x1f1d, 1, -8, kBoth}, {0x1f28, 0x1f2f, 1, -8, kBoth},
     {0x1f38, 0x1f3f, 1, -8, kBoth}, {0x1f48, 0x1f4d, 1, -8, kBoth}, {0x1f59, 0x1f5f, 2, -8, kBoth},
-    {0x1f68, 0x1f6f, 1, -8, kBoth}, {0x1f88, 0x1f8f, 1, -8, kToLower}, {0x1f98, 0x1f9f, 1, -8, kToLower},
-    {0x1fa8, 0x1faf, 1, -8, kToLower}, {0x1fb8, 0x1fb9, 1, -8, kBoth}, {0x1fba, 0x1fbb, 1, -74, kBoth},
-    {0x1fbc, 0x1fbc, 1, -9, kToLower}, {0x1fc8, 0x1fcb, 1, -86, kBoth}, {0x1fcc, 0x1fcc, 1, -9, kToLower},
+    {0x1f68, 0x1f6f, 1, -8, kBoth}, {0x1f88, 0x1f8f, 1, -8, kBoth}, {0x1f98, 0x1f9f, 1, -8, kBoth},
+    {0x1fa8, 0x1faf, 1, -8, kBoth}, {0x1fb8, 0x1fb9, 1, -8, kBoth}, {0x1fba, 0x1fbb, 1, -74, kBoth},
+    {0x1fbc, 0x1fbc, 1, -9, kBoth}, {0x1fc8, 0x1fcb, 1, -86, kBoth}, {0x1fcc, 0x1fcc, 1, -9, kBoth},
     {0x1fd8, 0x1fd9, 1, -8, kBoth}, {0x1fda, 0x1fdb, 1, -100, kBoth}, {0x1fe8, 0x1fe9, 1, -8, kBoth},
     {0x1fea, 0x1feb, 1, -112, kBoth}, {0x1fec, 0x1fec, 1, -7, kBoth}, {0x1ff8, 0x1ff9, 1, -128, kBoth},
-    {0x1ffa, 0x1ffb, 1, -126, kBoth}, {0x1ffc, 0x1ffc, 1, -9, kToLower}, {0x2126, 0x2126, 1, -7517, kToLower},
+    {0x1ffa, 0x1ffb, 1, -126, kBoth}, {0x1ffc, 0x1ffc, 1, -9, kBoth}, {0x2126, 0x2126, 1, -7517, kToLower},
     {0x212a, 0x212a, 1, -8383, kToLower}, {0x212b, 0x212b, 1, -8262, kToLower}, {0x2132, 0x2132, 1, 28, kBoth},
     {0x2160, 0x216f, 1, 16, kBoth}, {0x2183, 0x2183, 1, 1, kBoth}, {0x24b6, 0x24cf, 1, 26, kBoth},
     {0x2c00, 0x2c2f, 1, 48, kBoth}, {0x2c60, 0x2c60, 1, 1, kBoth}, {0x2c62, 0x2c62, 1, -10743, kBoth},

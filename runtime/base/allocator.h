@@ -94,6 +94,7 @@ class Array : public ArrayMemory {
     size_ = size;
     return {};
   }
+  T Pop() { return data()[--size_]; }
   Status Push(const T& value) {
     T copy = value;
     EYRIE_RETURN_IF_ERROR(Reserve(size_ + 1));

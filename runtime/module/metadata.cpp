@@ -202,13 +202,15 @@ Status CheckHostFunctions(const abi::fb::Module& metadata, size_t metadata_size)
   uint32_t count = CountOf(metadata.host_functions());
   if (count > abi::kMaxHostFunctions)
     return Error(EYRIE_RESOURCE_EXHAUSTED, "%u host functions, limit %u", count, abi::kMaxHostFunctions);
-  uint64_t tensors = 0;
+  uint64_t values = 0;  // what loading them looks at: vectors may be referred to many times
   for (uint32_t i = 0; i < count; ++i) {
     const abi::fb::HostFunction& function = *metadata.host_functions()->Get(i);
     EYRIE_RETURN_IF_ERROR(
         Annotate(CheckHostFunction(function), "host function %u, '%.100s'", i, TextOf(function.name())));
-    tensors += CountOf(function.types()) + CountOf(function.attributes());
-    if (tensors > metadata_size)
+    values += CountOf(function.types()) + CountOf(function.attributes());
+    for (uint32_t k = 0; k < CountOf(function.attributes()); ++k)
+      values += CountOf(function.attributes()->Get(k)->integers());
+    if (values > metadata_size)
       return Error(EYRIE_RESOURCE_EXHAUSTED, "the metadata describes more host functions than it can hold");
   }
   return {};

@@ -122,10 +122,11 @@ Status HostCalls::MakeTensors(const abi::fb::HostFunction& function, std::span<c
   return {};
 }
 
-Status HostCalls::Call(uint32_t index, std::span<const int64_t> sizes, std::span<const vm::BindingRef> bindings) {
+Status HostCalls::Call(uint32_t index, std::span<const int64_t> sizes, std::span<const vm::BindingRef> bindings,
+                       const hal::Stop& stop) {
 #ifdef EYRIE_NO_TEXT
   // No module with host functions is loaded.
-  (void)sizes, (void)strings_;
+  (void)sizes, (void)strings_, (void)stop;
   return Error(EYRIE_UNIMPLEMENTED, "host function %u of %zu tensors", index, bindings.size());
 #else
   const abi::fb::HostFunction& function = *module_.file.metadata().host_functions()->Get(index);
@@ -134,8 +135,8 @@ Status HostCalls::Call(uint32_t index, std::span<const int64_t> sizes, std::span
     EYRIE_RETURN_IF_ERROR(MakeTensors(function, sizes, bindings));
     std::span<const HostTensor> tensors(tensors_.data(), tensors_.size());
     EYRIE_RETURN_IF_ERROR(CheckCounts(built_in, tensors));
-    return built_in.run(
-        {function, tensors.first(function.input_count()), tensors.subspan(function.input_count()), strings_, scratch_});
+    return built_in.run({function, tensors.first(function.input_count()), tensors.subspan(function.input_count()),
+                         strings_, scratch_, stop});
   };
   return Annotate(run(), "%s", built_in.name);
 #endif

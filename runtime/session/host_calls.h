@@ -15,8 +15,9 @@ class HostCalls {
   // Room for every host function of the module.
   Status Prepare();
   // All work must have been waited for. `sizes` and `tensors` are as many as the function says; their values come from
-  // the program unchecked.
-  Status Call(uint32_t function, std::span<const int64_t> sizes, std::span<const vm::BindingRef> tensors);
+  // the program unchecked. The runtime's own functions look at `stop` now and then.
+  Status Call(uint32_t function, std::span<const int64_t> sizes, std::span<const vm::BindingRef> tensors,
+              const hal::Stop& stop);
 
  private:
   Status MakeTensors(const abi::fb::HostFunction& function, std::span<const int64_t> sizes,

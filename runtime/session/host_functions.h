@@ -7,6 +7,7 @@
 
 #include "abi/module_generated.h"
 #include "runtime/base/allocator.h"
+#include "runtime/hal/hal.h"
 #include "runtime/session/strings.h"
 
 namespace eyrie::rt::session {
@@ -38,6 +39,7 @@ struct HostCall {
   std::span<const HostTensor> inputs, outputs;
   StringTable& strings;
   Array<char>& scratch;
+  const hal::Stop& stop;
 
   Status Read(uint32_t input, uint64_t i, eyrie_string_t* text) const {
     return strings.At(inputs[input].Load<uint64_t>(i), text);
@@ -46,6 +48,15 @@ struct HostCall {
     uint64_t id;
     EYRIE_RETURN_IF_ERROR(strings.Intern(data, size, &id));
     outputs[output].Store(i, id);
+    return {};
+  }
+  // For every element of the first input, until one fails or the call is to stop.
+  template <typename Body>
+  Status ForEach(Body body) const {
+    for (uint64_t i = 0; i < inputs[0].count; ++i) {
+      if (i % 1024 == 0) EYRIE_RETURN_IF_ERROR(stop.Check());
+      EYRIE_RETURN_IF_ERROR(body(i));
+    }
     return {};
   }
 };

@@ -181,6 +181,14 @@ TEST(HostFunctions, RefusePatternsThatLeadAstray) {
   EXPECT_STATUS(load({{static_cast<PatternOp>(9), 0, 0, 0, 0}}), EYRIE_INVALID_ARGUMENT, "step 0 of the pattern");
 }
 
+TEST(HostFunctions, DoNotShareLongPatterns) {
+  std::vector<int64_t> program(60000, abi::EncodeStep({abi::PatternOp::kMatch, 0, 0, 0, 0}));
+  Module module = CallModule(Matches(program), EYRIE_BOOL);
+  EXPECT_OK(Load(module));
+  module.host_functions.resize(20, module.host_functions[0]);
+  EXPECT_STATUS(Load(module), EYRIE_RESOURCE_EXHAUSTED, "more host functions than it can hold");
+}
+
 TEST(HostFunctions, SurviveFailingAllocations) {
   Texts texts;
   for (int i = 0; i < 500; ++i) texts.push_back("text " + std::to_string(i));
@@ -213,23 +221,65 @@ TEST(HostFunctions, SurviveFailingAllocations) {
   EXPECT_GT(failures, 20);
 }
 
+// A module that may take 70,000 bytes.
+class LimitedCall {
+ public:
+  LimitedCall() : session_(CallModule(kConcat)) {
+    eyrie_module_options_t options = {};
+    options.struct_size = sizeof(options);
+    options.max_arena_bytes = 70000;
+    Status status(
+        eyrie_module_load_memory(session_.runtime, session_.bytes.data(), session_.bytes.size(), &options, &module_));
+    if (status.ok()) status = Status(eyrie_instance_create(module_, nullptr, &instance_));
+    EXPECT_TRUE(status.ok()) << status.message();
+  }
+  ~LimitedCall() {
+    eyrie_instance_destroy(instance_);
+    eyrie_module_destroy(module_);
+  }
+  Status operator()(const Texts& texts) {
+    std::vector<eyrie_string_t> strings = Refer(texts);
+    eyrie_tensor_t input = TensorOf(EYRIE_STRING, strings, {static_cast<int64_t>(texts.size())}), output = {};
+    Status status(eyrie_call(instance_, 0, &input, 1, &output, 1, nullptr));
+    if (status.ok()) EXPECT_EQ(Read(output).back(), texts.back() + texts.back());
+    return status;
+  }
+
+ private:
+  Session session_;
+  eyrie_module_t* module_ = nullptr;
+  eyrie_instance_t* instance_ = nullptr;
+};
+
 TEST(HostFunctions, TakeNoMoreMemoryThanTheCallMay) {
-  const Texts texts(1, std::string(40000, 'x'));
-  std::vector<eyrie_string_t> strings = Refer(texts);
-  Session session(CallModule(kConcat));
-  eyrie_module_options_t options = {};
+  LimitedCall call;
+  EXPECT_STATUS(call({std::string(40000, 'x')}), EYRIE_RESOURCE_EXHAUSTED,
+                "the strings that the call computes need 80048 bytes, limit 70000");
+  Texts many;
+  for (int i = 0; i < 2000; ++i) many.push_back(std::to_string(i));
+  EXPECT_STATUS(call(many), EYRIE_RESOURCE_EXHAUSTED, "limit 70000");
+}
+
+TEST(HostFunctions, GiveBackTheMemoryOfOtherCalls) {
+  LimitedCall call;
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_OK(call({std::string(10000, 'x'), std::string(10000, 'y'), std::string(10000, 'z')}));
+    EXPECT_OK(call({std::string(34000, 'x')}));
+    EXPECT_OK(call({"x", std::string(33000, 'y'), std::string(500, 'z')}));
+    EXPECT_STATUS(call({std::string(20000, 'x'), std::string(15000, 'y')}), EYRIE_RESOURCE_EXHAUSTED, "limit 70000");
+  }
+}
+
+TEST(HostFunctions, StopWhenTheCallMust) {
+  Session session(CallModule(kLower));
+  const std::string text(100, 'X');
+  std::vector<eyrie_string_t> strings(1000000, {text.data(), text.size()});
+  eyrie_tensor_t input = TensorOf(EYRIE_STRING, strings, {1000000}), output = {};
+  eyrie_call_options_t options = {};
   options.struct_size = sizeof(options);
-  options.max_arena_bytes = 70000;
-  eyrie_module_t* module = nullptr;
-  eyrie_instance_t* instance = nullptr;
-  ASSERT_OK(
-      Status(eyrie_module_load_memory(session.runtime, session.bytes.data(), session.bytes.size(), &options, &module)));
-  ASSERT_OK(Status(eyrie_instance_create(module, nullptr, &instance)));
-  eyrie_tensor_t input = TensorOf(EYRIE_STRING, strings, {1}), output = {};
-  EXPECT_STATUS(Status(eyrie_call(instance, 0, &input, 1, &output, 1, nullptr)), EYRIE_RESOURCE_EXHAUSTED,
-                "the strings that the call computes need 80000 bytes, limit 70000");
-  eyrie_instance_destroy(instance);
-  eyrie_module_destroy(module);
+  options.timeout_ns = 1000000;
+  EXPECT_STATUS(Status(eyrie_call(session.instance, 0, &input, 1, &output, 1, &options)), EYRIE_DEADLINE_EXCEEDED,
+                "text.lower: the call did not end in its time");
 }
 
 }  // namespace

@@ -231,7 +231,7 @@ Status eyrie_instance::SubmitAndWait() {
 Status eyrie_instance::CallHost(uint32_t function, std::span<const int64_t> sizes,
                                 std::span<const vm::BindingRef> tensors) {
   EYRIE_RETURN_IF_ERROR(SubmitAndWait());
-  return host_calls_.Call(function, sizes, tensors);
+  return host_calls_.Call(function, sizes, tensors, stop_);
 }
 
 Status eyrie_instance::Return() {

@@ -1,6 +1,7 @@
 #include "runtime/session/strings.h"
 
 #include <cstring>
+#include <utility>
 
 #include "runtime/base/checked.h"
 #include "runtime/module/metadata.h"
@@ -10,6 +11,8 @@ namespace {
 
 constexpr size_t kMaxStrings = size_t{1} << 30;  // the slots have 32 bits
 constexpr uint64_t kMinChunk = 16384;
+// What a computed string takes in the index: its entry and, of slots that are at least half empty, four.
+constexpr uint64_t kIndexBytes = sizeof(StringIndex::Entry) + 4 * sizeof(uint32_t);
 
 unsigned long long Ull(uint64_t value) { return value; }
 
@@ -104,32 +107,53 @@ void StringTable::Clear() {
   bytes_.Clear();
   noted_bytes_ = 0;
   chunk_ = chunk_used_ = 0;
+  index_bytes_ = 0;
 }
 
-StringTable::~StringTable() {
-  for (const Chunk& chunk : chunks_) allocator_.Release(chunk.data, chunk.size, 1);
-}
+StringTable::~StringTable() { ReleaseChunks(0); }
 
-Status StringTable::Store(const char* data, size_t size, const char** stored) {
-  while (chunk_ < chunks_.size() && chunks_[chunk_].size - chunk_used_ < size) {
-    ++chunk_;
-    chunk_used_ = 0;
+void StringTable::ReleaseChunks(size_t first) {
+  while (chunks_.size() > first) {
+    Chunk chunk = chunks_.Pop();
+    allocator_.Release(chunk.data, chunk.size, 1);
+    chunk_bytes_ -= chunk.size;
   }
-  if (chunk_ == chunks_.size()) {
-    uint64_t left = limit_ - chunk_bytes_;
-    if (size > left)
-      return Error(EYRIE_RESOURCE_EXHAUSTED, "the strings that the call computes need %llu bytes, limit %llu",
-                   Ull(chunk_bytes_ + size), Ull(limit_));
+}
+
+// Whether the call may take so many bytes more. Chunks that only earlier calls have used must not take its room.
+Status StringTable::CheckLimit(uint64_t bytes) {
+  if (bytes > Left()) ReleaseChunks(chunk_used_ ? chunk_ + 1 : chunk_);
+  if (bytes > Left())
+    return Error(EYRIE_RESOURCE_EXHAUSTED, "the strings that the call computes need %llu bytes, limit %llu",
+                 Ull(limit_ - Left() + bytes), Ull(limit_));
+  return {};
+}
+
+// Goes on to a chunk with room for `size` bytes: one that an earlier call left, or a new one.
+Status StringTable::NextChunk(size_t size) {
+  if (chunk_used_) ++chunk_;
+  chunk_used_ = 0;
+  size_t found = chunk_;
+  while (found < chunks_.size() && chunks_[found].size < size) ++found;
+  if (found == chunks_.size()) {
+    EYRIE_RETURN_IF_ERROR(CheckLimit(size));
     // Each as large as all before it, so that there are few; the last one is all that is left.
     uint64_t bytes = chunk_bytes_ < kMinChunk ? kMinChunk : chunk_bytes_;
+    if (bytes > Left()) bytes = Left();
     if (bytes < size) bytes = size;
-    if (bytes > left) bytes = left;
     EYRIE_RETURN_IF_ERROR(chunks_.Reserve(chunks_.size() + 1));
     auto* memory = static_cast<char*>(allocator_.Allocate(bytes, 1));
     if (!memory) return OutOfMemory();
-    EYRIE_RETURN_IF_ERROR(chunks_.Push({memory, static_cast<size_t>(bytes)}));
     chunk_bytes_ += bytes;
+    found = chunks_.size();
+    EYRIE_RETURN_IF_ERROR(chunks_.Push({memory, static_cast<size_t>(bytes)}));
   }
+  std::swap(chunks_[found], chunks_[chunk_]);
+  return {};
+}
+
+Status StringTable::Store(const char* data, size_t size, const char** stored) {
+  if (chunk_ == chunks_.size() || chunks_[chunk_].size - chunk_used_ < size) EYRIE_RETURN_IF_ERROR(NextChunk(size));
   char* place = chunks_[chunk_].data + chunk_used_;
   memcpy(place, data, size);
   chunk_used_ += size;
@@ -146,7 +170,11 @@ Status StringTable::Lookup(const char* data, size_t size, bool copies, uint64_t*
   uint32_t number = index_.Find(data, size, hash);
   if (number == StringIndex::kNone) {
     number = static_cast<uint32_t>(index_.size());
-    if (copies) EYRIE_RETURN_IF_ERROR(Store(data, size, &data));
+    if (copies) {
+      EYRIE_RETURN_IF_ERROR(CheckLimit(kIndexBytes));
+      index_bytes_ += kIndexBytes;
+      EYRIE_RETURN_IF_ERROR(Store(data, size, &data));
+    }
     EYRIE_RETURN_IF_ERROR(index_.Add(data, size, hash));
   }
   *id = texts_.count() + 1 + number;

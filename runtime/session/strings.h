@@ -65,7 +65,7 @@ class StringTable {
   StringTable(Allocator& allocator, const Texts& texts)
       : allocator_(allocator), texts_(texts), index_(allocator), bytes_(allocator), chunks_(allocator) {}
   ~StringTable();
-  // Strings that a call computes take at most so many bytes.
+  // Strings that a call computes take at most so many bytes, with what it takes to find them.
   void set_limit(uint64_t bytes) { limit_ = bytes; }
   // A call begins: forgets its strings, and the bytes of the last results.
   void Clear();
@@ -88,6 +88,10 @@ class StringTable {
     char* data;
     size_t size;
   };
+  uint64_t Left() const { return limit_ - chunk_bytes_ - index_bytes_; }
+  Status CheckLimit(uint64_t bytes);
+  Status NextChunk(size_t size);
+  void ReleaseChunks(size_t first);  // and all behind it
   Status Store(const char* data, size_t size, const char** stored);
   Status Lookup(const char* data, size_t size, bool copies, uint64_t* id);
 
@@ -98,7 +102,8 @@ class StringTable {
   uint64_t noted_bytes_ = 0;
   Array<Chunk> chunks_;
   size_t chunk_ = 0, chunk_used_ = 0;  // the chunk that is being filled, and its bytes in use
-  uint64_t chunk_bytes_ = 0, limit_ = UINT64_MAX;
+  // Of all chunks; of what this call's computed strings take in the index. Together within the limit.
+  uint64_t chunk_bytes_ = 0, index_bytes_ = 0, limit_ = UINT64_MAX;
 };
 
 }  // namespace eyrie::rt::session

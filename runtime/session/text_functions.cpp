@@ -11,7 +11,7 @@ namespace {
 using module::CountOf;
 
 Status Concat(const HostCall& call) {
-  for (uint64_t i = 0; i < call.inputs[0].count; ++i) {
+  return call.ForEach([&](uint64_t i) -> Status {
     eyrie_string_t a, b;
     EYRIE_RETURN_IF_ERROR(call.Read(0, i, &a));
     EYRIE_RETURN_IF_ERROR(call.Read(1, i, &b));
@@ -21,21 +21,21 @@ Status Concat(const HostCall& call) {
     if (a.size) memcpy(call.scratch.data(), a.data, a.size);
     if (b.size) memcpy(call.scratch.data() + a.size, b.data, b.size);
     EYRIE_RETURN_IF_ERROR(call.Write(0, i, call.scratch.data(), a.size + b.size));
-  }
-  return {};
+    return {};
+  });
 }
 
 // ---- Case
 
 Status ChangeCaseOfAll(const HostCall& call, bool to_upper) {
-  for (uint64_t i = 0; i < call.inputs[0].count; ++i) {
+  return call.ForEach([&](uint64_t i) -> Status {
     eyrie_string_t text;
     EYRIE_RETURN_IF_ERROR(call.Read(0, i, &text));
     EYRIE_RETURN_IF_ERROR(call.scratch.Reserve(text.size * 2));
     size_t size = abi::ChangeCase(text.data, text.size, to_upper, call.scratch.data());
     EYRIE_RETURN_IF_ERROR(call.Write(0, i, call.scratch.data(), size));
-  }
-  return {};
+    return {};
+  });
 }
 
 Status Lower(const HostCall& call) { return ChangeCaseOfAll(call, false); }
@@ -91,20 +91,20 @@ class Splitter {
 
 // How many parts each string has.
 Status SplitCount(const HostCall& call) {
-  for (uint64_t i = 0; i < call.inputs[0].count; ++i) {
+  return call.ForEach([&](uint64_t i) -> Status {
     eyrie_string_t text, part;
     EYRIE_RETURN_IF_ERROR(call.Read(0, i, &text));
     int64_t count = 0;
     for (Splitter splitter(call.function, text); splitter.Next(&part);) ++count;
     call.outputs[0].Store(i, count);
-  }
-  return {};
+    return {};
+  });
 }
 
 // The parts along a new last dimension, empty strings behind them.
 Status Split(const HostCall& call) {
   const auto width = static_cast<uint64_t>(call.outputs[0].dims.back());
-  for (uint64_t i = 0; i < call.inputs[0].count; ++i) {
+  return call.ForEach([&](uint64_t i) -> Status {
     eyrie_string_t text, part;
     EYRIE_RETURN_IF_ERROR(call.Read(0, i, &text));
     Splitter splitter(call.function, text);
@@ -112,8 +112,8 @@ Status Split(const HostCall& call) {
       bool has_part = splitter.Next(&part);
       EYRIE_RETURN_IF_ERROR(call.Write(0, i * width + k, part.data, has_part ? part.size : 0));
     }
-  }
-  return {};
+    return {};
+  });
 }
 
 constexpr BuiltIn kFunctions[] = {

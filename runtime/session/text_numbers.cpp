@@ -54,12 +54,12 @@ size_t Print(uint64_t value, char (&text)[40]) {
 template <typename T>
 Status FromNumber(const HostCall& call) {
   PlainLocale locale;
-  for (uint64_t i = 0; i < call.inputs[0].count; ++i) {
+  return call.ForEach([&](uint64_t i) -> Status {
     char text[40];
     size_t size = Print(call.inputs[0].Load<T>(i), text);
     EYRIE_RETURN_IF_ERROR(call.Write(0, i, text, size));
-  }
-  return {};
+    return {};
+  });
 }
 
 // Without the white space around it, in scratch memory, with a zero byte behind it. Decimal numbers, "inf", "infinity"
@@ -84,7 +84,7 @@ Status NoNumber(uint64_t i, const eyrie_string_t& text, const char* kind) {
 template <typename T>
 Status ToFloat(const HostCall& call) {
   PlainLocale locale;
-  for (uint64_t i = 0; i < call.inputs[0].count; ++i) {
+  return call.ForEach([&](uint64_t i) -> Status {
     eyrie_string_t text;
     const char* copy;
     EYRIE_RETURN_IF_ERROR(call.Read(0, i, &text));
@@ -93,8 +93,8 @@ Status ToFloat(const HostCall& call) {
     T value = Parse(copy, &end, T());
     if (!*copy || *end) return NoNumber(i, text, "a number");
     call.outputs[0].Store(i, value);
-  }
-  return {};
+    return {};
+  });
 }
 
 // Decimal digits exactly; other numbers by what they are without their fraction.
@@ -125,7 +125,7 @@ template <typename T>
 Status ToInteger(const HostCall& call) {
   PlainLocale locale;
   const int64_t bits = IntegerOf(call.function, "bits", 64);
-  for (uint64_t i = 0; i < call.inputs[0].count; ++i) {
+  return call.ForEach([&](uint64_t i) -> Status {
     eyrie_string_t text;
     const char* copy;
     EYRIE_RETURN_IF_ERROR(call.Read(0, i, &text));
@@ -142,8 +142,8 @@ Status ToInteger(const HostCall& call) {
       return NoNumber(i, text, kind);
     }
     call.outputs[0].Store(i, value);
-  }
-  return {};
+    return {};
+  });
 }
 
 Status CheckBits(const abi::fb::HostFunction& function) {

@@ -46,10 +46,11 @@ class Matcher {
     for (size_t i = 0; i < program.size(); ++i) seen_[i] = 0;
   }
 
-  bool Matches(const eyrie_string_t& text) {
+  Status Match(const eyrie_string_t& text, const hal::Stop& stop, bool* matches) {
     auto byte = [&](size_t i) { return i < text.size ? static_cast<unsigned char>(text.data[i]) : -1; };
     bool is_end = Begin(0, -1, byte(0), now_, now_count_);
     for (size_t i = 0; i < text.size && now_count_; ++i) {
+      if (i % 65536 == 65535) EYRIE_RETURN_IF_ERROR(stop.Check());
       const int here = byte(i);
       NextMark();
       next_count_ = 0;
@@ -64,7 +65,8 @@ class Matcher {
       now_count_ = next_count_;
       if (i + 1 < text.size) is_end = false;
     }
-    return is_end;
+    *matches = is_end;
+    return {};
   }
 
  private:
@@ -140,12 +142,14 @@ Status FullMatch(const HostCall& call) {
   EYRIE_RETURN_IF_ERROR(call.scratch.Reserve(program.size() * 4 * sizeof(uint32_t) + alignof(uint32_t)));
   auto address = reinterpret_cast<uintptr_t>(call.scratch.data());
   auto* memory = reinterpret_cast<uint32_t*>((address + 3) / 4 * 4);
-  for (uint64_t i = 0; i < call.inputs[0].count; ++i) {
+  return call.ForEach([&](uint64_t i) -> Status {
     eyrie_string_t text;
     EYRIE_RETURN_IF_ERROR(call.Read(0, i, &text));
-    call.outputs[0].Store<uint8_t>(i, Matcher(program, memory).Matches(text));
-  }
-  return {};
+    bool matches;
+    EYRIE_RETURN_IF_ERROR(Matcher(program, memory).Match(text, call.stop, &matches));
+    call.outputs[0].Store<uint8_t>(i, matches);
+    return {};
+  });
 }
 
 constexpr BuiltIn kFunctions[] = {{"text.matches", "s>b", CheckProgram, FullMatch}};

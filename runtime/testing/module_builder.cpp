@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 
 #include "abi/crc32c.h"
 #include "abi/module_generated.h"
@@ -47,11 +48,14 @@ auto WriteValues(Builder& builder, const std::vector<Value>& values) {
 
 auto WriteHostFunctions(Builder& builder, const std::vector<HostFunction>& functions) {
   std::vector<flatbuffers::Offset<fb::HostFunction>> list;
+  // Equal ones lie in the file once: many functions may refer to a long one.
+  std::map<std::vector<int64_t>, flatbuffers::Offset<flatbuffers::Vector<int64_t>>> integer_lists;
   for (const HostFunction& function : functions) {
     std::vector<flatbuffers::Offset<fb::HostAttribute>> attributes;
     for (const HostAttribute& attribute : function.attributes) {
       auto name = builder.CreateString(attribute.name);
-      auto integers = builder.CreateVector(attribute.integers);
+      auto& integers = integer_lists[attribute.integers];
+      if (integers.IsNull()) integers = builder.CreateVector(attribute.integers);
       auto numbers = builder.CreateVector(attribute.numbers);
       auto strings = builder.CreateVectorOfStrings(attribute.strings);
       attributes.push_back(fb::CreateHostAttribute(builder, name, integers, numbers, strings));
