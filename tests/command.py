@@ -131,19 +131,20 @@ def run_module(module, inputs: dict, folder: Path, *flags, timeout=120) -> dict:
     return fold(load_npz(folder / "out.npz"))
 
 
-def relative_error(got, want) -> float:
-    """max|got - want| / max|want| of floats, over the finite elements; NaN and infinities must stand in the same places."""
+def relative_error(got, want, least_scale=0.0) -> float:
+    """max|got - want| / max|want| of floats, over the finite elements; NaN and infinities must stand in the same places.
+    `least_scale`: what is divided by at least."""
     got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
     finite = np.isfinite(want)
     if not np.array_equal(np.where(finite, 0, want), np.where(np.isfinite(got), 0, got), equal_nan=True):
         return float("inf")
     if not finite.any():
         return 0.0
-    difference, scale = np.abs(got - want)[finite].max(), np.abs(want[finite]).max()
+    difference, scale = np.abs(got[finite] - want[finite]).max(), max(np.abs(want[finite]).max(), least_scale)
     return float(difference / scale) if scale else float(difference)
 
 
-def check_equal(got: dict, want: dict, tolerance: float) -> float:
+def check_equal(got: dict, want: dict, tolerance: float, least_scale=0.0) -> float:
     """Compares outputs by name: types, shapes, integers and strings exactly, floats by relative_error; sequences, which
     are lists, element by element. Returns the largest error."""
     lists = [{name: len(value) if isinstance(value, list) else None for name, value in values.items()} for values in (got, want)]
@@ -155,7 +156,7 @@ def check_equal(got: dict, want: dict, tolerance: float) -> float:
         assert actual.dtype == expected.dtype or actual.dtype.kind == expected.dtype.kind == "U", f"{name}: type {actual.dtype}, expected {expected.dtype}"
         assert actual.shape == expected.shape, f"{name}: shape {actual.shape}, expected {expected.shape}"
         if expected.dtype.kind == "f":
-            error = relative_error(actual, expected)
+            error = relative_error(actual, expected, least_scale)
             worst = max(worst, error)
             assert error <= tolerance, f"{name}: relative error {error:.3g} > {tolerance:g}\ngot  {flat(actual)}\nwant {flat(expected)}"
         else:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "models"),
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "models"), str(Path(__file__).parent / "ops"),
                 str(Path(__file__).resolve().parents[1] / "bindings/python")]
 
 from command import EYRIE  # noqa: E402

@@ -124,7 +124,8 @@ static LogicalResult checkOperands(Builder &b, const Tensor &x, const Tensor &fi
   if (isEqual(x.shape[1], channels) == std::optional<bool>(false))
     return b.error() << "the input " << x.str() << " has " << x.shape[1].str() << " channels, but the filter "
                      << filter.str() << " with group = " << groups << " expects " << channels.str();
-  if (bias && (bias->rank() != 1 || bias->shape[0] != outChannels || bias->elementType != x.elementType))
+  if (bias && (bias->rank() != 1 || isEqual(bias->shape[0], outChannels) == std::optional<bool>(false) ||
+               bias->elementType != x.elementType))
     return b.error() << "the bias must have one value per output channel (" << outChannels.constant() << "), found "
                      << bias->str();
   return success();

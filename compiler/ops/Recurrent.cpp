@@ -304,8 +304,8 @@ void Layer::run() {
 
 } // namespace
 
-static LogicalResult checkOperand(Builder &b, const Tensor *t, ArrayRef<Dim> shape, const Tensor &x,
-                                  llvm::StringRef name) {
+/// Lets `t`, unless it is null, have the given shape, or reports that it has another one.
+static LogicalResult conform(Builder &b, Tensor *t, ArrayRef<Dim> shape, const Tensor &x, llvm::StringRef name) {
   if (!t)
     return success();
   Tensor expected = x;
@@ -315,6 +315,7 @@ static LogicalResult checkOperand(Builder &b, const Tensor *t, ArrayRef<Dim> sha
     matches = isEqual(t->shape[i], shape[i]) != std::optional<bool>(false);
   if (!matches)
     return b.error() << name << " must be " << expected.str() << ", found " << t->str();
+  *t = b.reshape(*t, shape);
   return success();
 }
 
@@ -325,9 +326,9 @@ static Tensor swapFirst(Builder &b, const Tensor &t) {
   return b.transpose(t, permutation);
 }
 
-FailureOr<SmallVector<Tensor>> recurrent(Builder &b, Cell cell, const Tensor &xIn, const Tensor &w, const Tensor &r,
-                                         const Tensor *bias, const Tensor *lengths, const Tensor *h0, const Tensor *c0,
-                                         const Tensor *peephole, const RecurrentAttrs &attrs) {
+FailureOr<SmallVector<Tensor>> recurrent(Builder &b, Cell cell, const Tensor &xIn, const Tensor &wIn, const Tensor &rIn,
+                                         const Tensor *biasIn, const Tensor *lengths, const Tensor *h0In,
+                                         const Tensor *c0In, const Tensor *peepholeIn, const RecurrentAttrs &attrs) {
   if (!xIn.isFloat() || xIn.rank() != 3)
     return b.error() << "a recurrent layer needs a floating-point input of rank 3, found " << xIn.str();
   Tensor x = attrs.batchFirst ? swapFirst(b, xIn) : xIn;
@@ -340,15 +341,17 @@ FailureOr<SmallVector<Tensor>> recurrent(Builder &b, Cell cell, const Tensor &xI
     return b.error() << "hidden_size must be positive, found " << hidden;
   if (!attrs.activations.empty() && static_cast<int64_t>(attrs.activations.size()) != perCell * directions)
     return b.error() << "expected " << perCell * directions << " activations, found " << attrs.activations.size();
-  Tensor firstH = h0 && attrs.batchFirst ? swapFirst(b, *h0) : h0 ? *h0 : Tensor();
-  Tensor firstC = c0 && attrs.batchFirst ? swapFirst(b, *c0) : c0 ? *c0 : Tensor();
-  const Tensor *h0Ptr = h0 ? &firstH : nullptr, *c0Ptr = c0 ? &firstC : nullptr;
-  if (failed(checkOperand(b, &w, {d, rows, x.shape[2]}, x, "W")) ||
-      failed(checkOperand(b, &r, {d, rows, hidden}, x, "R")) ||
-      failed(checkOperand(b, bias, {d, rows * Dim(2)}, x, "B")) ||
-      failed(checkOperand(b, h0Ptr, {d, batch, hidden}, x, "initial_h")) ||
-      failed(checkOperand(b, c0Ptr, {d, batch, hidden}, x, "initial_c")) ||
-      failed(checkOperand(b, peephole, {d, hidden * 3}, x, "P")))
+  Tensor w = wIn, r = rIn, given[4];
+  auto copy = [&](unsigned i, const Tensor *t) -> Tensor * { return t ? &(given[i] = *t) : nullptr; };
+  Tensor *bias = copy(0, biasIn), *h0 = copy(1, h0In), *c0 = copy(2, c0In), *peephole = copy(3, peepholeIn);
+  for (Tensor *state : {h0, c0})
+    if (state && attrs.batchFirst)
+      *state = swapFirst(b, *state);
+  if (failed(conform(b, &w, {d, rows, x.shape[2]}, x, "W")) || failed(conform(b, &r, {d, rows, hidden}, x, "R")) ||
+      failed(conform(b, bias, {d, rows * Dim(2)}, x, "B")) ||
+      failed(conform(b, h0, {d, batch, hidden}, x, "initial_h")) ||
+      failed(conform(b, c0, {d, batch, hidden}, x, "initial_c")) ||
+      failed(conform(b, peephole, {d, hidden * 3}, x, "P")))
     return failure();
   if (lengths && (!lengths->isInteger() || lengths->rank() != 1))
     return b.error() << "sequence_lens must be a vector of integers, found " << lengths->str();
@@ -358,7 +361,7 @@ FailureOr<SmallVector<Tensor>> recurrent(Builder &b, Cell cell, const Tensor &xI
   SmallVector<Tensor> perDirection, lastH, lastC;
   for (int64_t i = 0; i < directions; ++i) {
     Layer layer(b, cell, attrs, i, steps, batch, x.elementType);
-    layer.setOperands(x, w, r, bias, areWhole ? nullptr : lengths, h0Ptr, c0Ptr, peephole);
+    layer.setOperands(x, w, r, bias, areWhole ? nullptr : lengths, h0, c0, peephole);
     layer.run();
     perDirection.push_back(b.reshape(layer.y, {steps, 1, batch, hidden}));
     lastH.push_back(b.reshape(layer.h, {1, batch, hidden}));

@@ -34,7 +34,7 @@ static FailureOr<Range> makeRange(Builder &b, Dim size, Dim start, Dim end, int6
   auto clamp = [](Dim v, Dim low, Dim high) {
     if (v.isConstant() && v.constant() >= (int64_t(1) << 31) - 1)
       return high;
-    return max(min(v, high), low);
+    return min(max(v, low), high); // of an empty dimension the highest place is -1
   };
   start = resolvePosition(start, size), end = resolvePosition(end, size);
   if (step > 0) {

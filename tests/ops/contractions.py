@@ -68,6 +68,7 @@ conv((2, 3, 13, 17), (5, 3, 3, 3), bias=True, pads=[1] * 4, strides=[2, 2], name
 conv((2, 8, 13, 17), (8, 1, 3, 3), bias=True, pads=[1] * 4, group=8, name="depthwise", dynamic=True)
 add("Conv", f32(1, 3, 9, 9), Weight(f32(4, 3, 3, 3)), name="several_sizes", dims=[["n", 3, "h", "w"]], tolerance=2e-5,
     also=[[f32(*s), None] for s in ((2, 3, 3, 3), (1, 3, 11, 8), (3, 3, 4, 20))])
+add("Conv", f32(1, 3, 9, 9), Weight(f32(4, 3, 3, 3)), f32(4), name="open_bias", dims=[[1, 3, "h", "w"], ["c"]], tolerance=2e-5)
 add("Conv", f16(1, 3, 9, 9), Weight(f16(4, 3, 3, 3)), name="f16", tolerance=1e-2)
 
 
@@ -151,6 +152,8 @@ recurrent("LSTM", 4, 5, 2, 3, 7, name="activations", activations=["HardSigmoid",
 recurrent("LSTM", 4, 5, 2, 3, 7, name="input_forget", input_forget=1)
 recurrent("GRU", 3, 5, 2, 3, 7, name="linear_before_reset", linear_before_reset=1, start=True)
 recurrent("RNN", 1, 5, 2, 3, 7, name="relu", activations=["Relu"])
+add("LSTM", f32(4, 2, 3), Weight(f32(2, 20, 3)), Weight(f32(2, 20, 5)), None, None, f32(2, 2, 5), f32(2, 2, 5), name="open_states",
+    outputs=3, hidden_size=5, direction="bidirectional", dynamic=True)
 add("LSTM", f32(4, 2, 3), Weight(f32(1, 20, 3)), Weight(f32(1, 20, 5)), name="batches", outputs=3, hidden_size=5,
     dims=[[4, "batch", 3]], also=[[f32(4, n, 3), None, None] for n in (1, 5)], tolerance=2e-5)
 

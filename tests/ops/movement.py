@@ -66,6 +66,8 @@ add("Slice", f32(5, 7), S(1, 2), S(4, 6), name="no_axes")
 add("Slice", f32(5, 7), name="attributes", opset=9, starts=[1, -3], ends=[4, -1], axes=[0, 1])
 add("Slice", f32(5, 7), S(1), S(-1), S(1), S(1), name="inner", dynamic=True)
 add("Slice", f32(5, 7), S(-1), S(-2**63 + 1), S(0), S(-1), name="reverse", dynamic=True)
+add("Slice", f32(0, 7), S(-1), S(-2**63 + 1), S(0), S(-1), name="reverse_of_nothing")
+add("Slice", f32(5, 7), S(-1), S(-2**63 + 1), S(0), S(-1), name="reverse_of_few", dims=[["n", 7]], also=[[f32(n, 7)] + [None] * 4 for n in (0, 1)])
 add("Slice", f32(5, 7), S(0), S(3), S(0), name="clamped", dims=[["n", 7]], also=[[f32(n, 7), None, None, None] for n in (2, 1, 9)])
 add("Slice", f32(5, 7), i64(1), i64(4), S(0), name="run_time_bounds", dims=[[5, 7], [1], [1]], also=[[f32(5, 7), i64(0), i64(2), None]])
 

@@ -94,9 +94,6 @@ inline Expr choose(Expr condition, double a, Expr b) { return choose(condition, 
 inline Expr choose(Expr condition, Expr a, double b) { return choose(condition, a, a.like(b)); }
 inline Expr both(Expr a, Expr b) { return a.make<mlir::arith::AndIOp>(mlir::Value(a), mlir::Value(b)); }
 inline Expr absolute(Expr a) { return a.make<mlir::math::AbsFOp>(mlir::Value(a)); }
-inline Expr copySign(Expr magnitude, Expr sign) {
-  return magnitude.make<mlir::math::CopySignOp>(mlir::Value(magnitude), mlir::Value(sign));
-}
 inline Expr squareRoot(Expr a) { return a.make<mlir::math::SqrtOp>(mlir::Value(a)); }
 
 /// Integers.
@@ -115,6 +112,15 @@ inline Expr shiftRightLogical(Expr a, int64_t b) {
 }
 inline Expr compareI(mlir::arith::CmpIPredicate predicate, Expr a, Expr b) {
   return a.make<mlir::arith::CmpIOp>(predicate, mlir::Value(a), mlir::Value(b));
+}
+
+inline Expr copySign(Expr magnitude, Expr sign) {
+  // LLVM moves a rounding to f16 before a copysign of f64, and then rounds the sign by a call of its library.
+  if (magnitude.bits() == 64) {
+    Expr a = absolute(magnitude), bits = sign.asInt();
+    return choose(compareI(mlir::arith::CmpIPredicate::slt, bits, bits.likeInt(0)), -a, a);
+  }
+  return magnitude.make<mlir::math::CopySignOp>(mlir::Value(magnitude), mlir::Value(sign));
 }
 
 /// c[0] + c[1] x + c[2] x² + …, by Horner's rule.
