@@ -160,8 +160,10 @@ CompileArguments::CompileArguments(CLI::App* app, const CompilerLibrary& api, Co
     if (*option->default_value != 0) help += std::string(" (default: ") + option->default_value + ")";
     CLI::Option* added = app->add_option(flag, values_[option->name], help);
     added->type_name(option->value_name)->allow_extra_args(false);
-    // A vector takes any number of values; all but shapes are given once.
-    if (option->kind != EYRIE_OPTION_SHAPE && option->kind != EYRIE_OPTION_PAIR) added->expected(1);
+    // A vector takes any number of values.
+    bool is_repeated =
+        option->kind == EYRIE_OPTION_SHAPE || option->kind == EYRIE_OPTION_PAIR || option->kind == EYRIE_OPTION_LIST;
+    if (!is_repeated) added->expected(1);
   }
 }
 
