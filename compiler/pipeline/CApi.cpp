@@ -261,6 +261,12 @@ eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model
   if (eyrie_compile_result_t result = begin(job, model, models); result != EYRIE_COMPILE_OK)
     return result;
   const std::string &parameters = job->options.parameters;
+  for (const std::string &path : job->options.functions)
+    if (llvm::sys::fs::equivalent(path, output) ||
+        (!parameters.empty() && llvm::sys::fs::equivalent(path, parameters))) {
+      job->message = llvm::formatv("'{0}' is to be written, but is a file of functions", path);
+      return EYRIE_COMPILE_FAILED;
+    }
   for (const auto &each : models) {
     if (llvm::sys::fs::equivalent(each.path, output)) {
       job->message = llvm::formatv("the output '{0}' is the model itself", output);

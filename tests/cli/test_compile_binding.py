@@ -250,6 +250,20 @@ def test_references_to_attributes_are_values(tmp_path):
     assert names == ["out/Op_0"]
 
 
+def test_references_inside_of_a_graph_of_the_node(tmp_path):
+    """A body that the callback hands on refers to an attribute of the function around the node."""
+    info = helper.make_tensor_value_info
+    leaky = node("LeakyRelu", ["a"], ["next"])
+    leaky.attribute.append(onnx.AttributeProto(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT))
+    body = helper.make_graph([leaky, node("Identity", ["go"], ["on"])], "body", [info("i", INT64, []), info("go", BOOL, []), info("a", FLOAT, None)],
+                             [info("on", BOOL, []), info("next", FLOAT, None)])
+    outer = helper.make_function(HOUSE, "Outer", ["a"], ["b"], [house("Op", ["a"], ["b"], body=body)], [helper.make_opsetid("", 17)], ["slope"])
+    source = model(house("Outer", ["x"], ["y"], slope=0.5), functions=[outer])
+    fn = lambda given: [node("Constant", [], ["turns"], value_int=2),
+                        node("Loop", ["turns", "", given.inputs[0].name], given.outputs, body=given.attributes["body"])]
+    check_equal(expanded(tmp_path, fn, source), {"y": np.where(FEED["x"] < 0, FEED["x"] / 4, FEED["x"])}, 1e-6)
+
+
 def test_operator_sets(tmp_path):
     """A list is written for the model's operator set; a FunctionProto says for which one it is."""
     old = lambda given: function([node("ReduceSum", ["a"], ["b"], axes=[1], keepdims=0)], opset=11)

@@ -342,3 +342,25 @@ def test_damaged_libraries(tmp_path):
 
 def test_an_override_that_overrides_nothing(tmp_path):
     refuse(tmp_path, swish(), [SWISH], "--override 'my.house::Swash'", flags=["--override", "my.house::Swash"])
+
+
+@pytest.mark.parametrize("flags", [["-o", "library.onnx"], ["-o", "m.eyr", "--parameters", "library.onnx"]])
+def test_a_library_is_not_written_over(tmp_path, flags):
+    onnx.save(swish(), tmp_path / "model.onnx")
+    before = save_library(tmp_path / "library.onnx", SWISH).read_bytes()
+    fail("compile", "model.onnx", "--functions", "library.onnx", *flags, cwd=tmp_path, says=["library.onnx"])
+    assert (tmp_path / "library.onnx").read_bytes() == before
+
+
+def test_weights_of_one_name_are_parameters_of_their_own(tmp_path):
+    """Each function has a 'w'; one of them is called twice and has it once."""
+    dense = [function(name, ["a"], ["b"], [constant("w", f32(4, 8)), node("MatMul", ["a", "w"], ["c"]), constant("v", f32(8, 4)),
+                                          node("MatMul", ["c", "v"], ["b"])]) for name in ("First", "Second")]
+    model = model_of([house("First", ["x"], ["s"]), house("Second", ["s"], ["t"]), house("First", ["t"], ["y"])], X, Y, domains=[HOUSE])
+    onnx.save(model, tmp_path / "model.onnx")
+    save_library(tmp_path / "library.onnx", *dense)
+    compile_model(tmp_path / "model.onnx", tmp_path / "m.eyr", "--functions", tmp_path / "library.onnx", "--parameters", tmp_path / "w.eyp")
+    listed = succeed("params", "list", tmp_path / "w.eyp").out
+    assert "4 tensors" in listed and all(f"  {name} " in listed for name in ("w", "v", "w.1", "v.1")), listed
+    x = {"x": f32(3, 4)}
+    check_equal(run_module(tmp_path / "m.eyr", x, tmp_path, "--parameters", tmp_path / "w.eyp"), Reference(with_functions(model, dense))(x), 1e-4)

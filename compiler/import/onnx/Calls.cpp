@@ -180,6 +180,11 @@ void Importer::importCall(const Node &node, const Function &function, Scope &sco
   for (const Attribute &initial : function.defaults)
     if (llvm::none_of(call.attributes, [&](auto &pair) { return pair.first == initial.name; }))
       call.attributes.emplace_back(initial.name, &initial);
+  // What a callback gave may hold parts of the node, and so refer to what the node does.
+  if (function.isMade && env.call)
+    for (auto &[name, value] : env.call->attributes)
+      if (llvm::none_of(call.attributes, [&](auto &pair) { return pair.first == name; }))
+        call.attributes.emplace_back(name, value);
   Env inner{&function.operatorSets, &call, place.str() + "/"};
   Scope body;
   for (auto [i, input] : llvm::enumerate(function.inputs)) {

@@ -132,8 +132,12 @@ Tensor Importer::makeWeight(const Weight &weight, StringRef name) {
   Location loc = NameLoc::get(StringAttr::get(&context, symbol));
   auto global = graph::GlobalOp::create(atStart, loc, atStart.getStringAttr(symbol), TypeAttr::get(weight.type),
                                         toResource(weight, symbol));
+  // Names are distinct in one graph, but not in all graphs of the model and in functions.
+  std::string parameter = name.str();
+  for (unsigned i = 1; isOutside && !parameterNames.insert(parameter).second; ++i)
+    parameter = name.str() + "." + std::to_string(i);
   if (isOutside)
-    global->setAttr(graph::kParameter, atStart.getStringAttr(name));
+    global->setAttr(graph::kParameter, atStart.getStringAttr(parameter));
   if (isOutside && weight.isUnsigned)
     global->setAttr("eyrie.unsigned", atStart.getUnitAttr());
   OpBuilder inEntry = OpBuilder::atBlockBegin(&main.getBody().front());
@@ -149,17 +153,37 @@ Tensor Importer::makeWeight(const Weight &weight, StringRef name) {
   return tensor;
 }
 
+llvm::Expected<Tensor> Importer::readWeight(const TensorProto &tensor, StringRef name) {
+  const char *key = tensor.message.empty() ? nullptr : tensor.message.data();
+  if (auto made = weights.find(key); key && made != weights.end())
+    return made->second;
+  auto weight = readTensor(source, tensor);
+  if (!weight)
+    return weight.takeError();
+  Tensor made = makeWeight(*weight, name);
+  if (key)
+    weights.try_emplace(key, made);
+  return made;
+}
+
+llvm::Expected<Tensor> Importer::readWeight(const SparseTensorProto &sparse, StringRef name) {
+  auto weight = readSparseTensor(source, sparse);
+  if (!weight)
+    return weight.takeError();
+  return makeWeight(*weight, name);
+}
+
 const Slot *Importer::resolve(StringRef name, Scope &scope) {
   Slot *slot = scope.find(name);
   assert(slot && "names are checked before nodes are imported");
   if (slot->kind != Slot::Kind::Initializer && slot->kind != Slot::Kind::SparseInitializer)
     return slot;
-  auto weight = slot->initializer ? readTensor(source, *slot->initializer) : readSparseTensor(source, *slot->sparse);
-  if (weight) {
-    slot->tensor = makeWeight(*weight, name);
+  auto tensor = slot->initializer ? readWeight(*slot->initializer, name) : readWeight(*slot->sparse, name);
+  if (tensor) {
+    slot->tensor = std::move(*tensor);
     slot->kind = Slot::Kind::Tensor;
   } else {
-    errors.add("initializer " + quote(name) + " " + llvm::toString(weight.takeError()));
+    errors.add("initializer " + quote(name) + " " + llvm::toString(tensor.takeError()));
     slot->kind = Slot::Kind::Poisoned;
   }
   return slot;
@@ -399,21 +423,12 @@ void Importer::importOperation(const Node &node, Scope &scope, const Env &env, i
   for (const Slot *slot : operands)
     n.inputs.push_back(slot->kind == Slot::Kind::Tensor ? &slot->tensor : nullptr);
   n.attributes = attributesOf(node, env);
-  auto readTensorAttribute = [&](const TensorProto &proto, StringRef name) -> llvm::Expected<Tensor> {
-    auto weight = readTensor(source, proto);
-    if (!weight)
-      return weight.takeError();
-    return makeWeight(*weight, node.outputs.empty() ? StringRef(place) : node.outputs.front());
-  };
-  auto readSparseAttribute = [&](const SparseTensorProto &proto, StringRef name) -> llvm::Expected<Tensor> {
-    auto weight = readSparseTensor(source, proto);
-    if (!weight)
-      return weight.takeError();
-    return makeWeight(*weight, node.outputs.empty() ? StringRef(place) : node.outputs.front());
-  };
-  auto readWeight = [&](const TensorProto &proto) { return readTensor(source, proto); };
+  StringRef weightName = node.outputs.empty() ? StringRef(place) : node.outputs.front();
+  auto readTensorAttribute = [&](const TensorProto &proto, StringRef) { return readWeight(proto, weightName); };
+  auto readSparseAttribute = [&](const SparseTensorProto &proto, StringRef) { return readWeight(proto, weightName); };
+  auto readTable = [&](const TensorProto &proto) { return readTensor(source, proto); };
   n.readTensor = readTensorAttribute;
-  n.readWeight = readWeight;
+  n.readWeight = readTable;
   n.readSparseTensor = readSparseAttribute;
   n.texts = &texts;
   callHandler(n, scope, place, [&]() -> FailureOr<Slots> {

@@ -191,6 +191,9 @@ private:
   /// The tensor behind a name, read from the file on first use.
   const Slot *resolve(StringRef name, Scope &scope);
   Tensor makeWeight(const Weight &weight, StringRef name);
+  /// A tensor of the file that is used in many places (a function that is called many times) is one weight.
+  llvm::Expected<Tensor> readWeight(const TensorProto &tensor, StringRef name);
+  llvm::Expected<Tensor> readWeight(const SparseTensorProto &sparse, StringRef name);
   bool isParameter(const Weight &weight, StringRef name);
   SmallVector<std::pair<StringRef, const Attribute *>> attributesOf(const Node &node, const Env &env);
   bool checkResult(const Tensor &t, std::string &error);
@@ -276,7 +279,8 @@ private:
   std::unique_ptr<ops::Builder> b;
   mlir::func::FuncOp main;
   mlir::Operation *lastOfEntry = nullptr; // weights and sizes of inputs come first of all and so dominate every use
-  llvm::StringSet<> globalNames;
+  llvm::StringSet<> globalNames, parameterNames;
+  llvm::DenseMap<const char *, Tensor> weights; // that were read, by where the message lies
   /// A value of the signature as the attributes of @main describe it.
   mlir::DictionaryAttr describeValue(StringRef name, const Slot &value);
   std::vector<std::pair<StringRef, Slot>> arguments;
