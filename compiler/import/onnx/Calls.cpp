@@ -208,4 +208,22 @@ void Importer::importCall(const Node &node, const Function &function, Scope &sco
       scope.add(output, slots[i]);
 }
 
+bool Importer::importExpansion(const Expander *expander, const Node &node, Scope &scope, const Env &env,
+                               ArrayRef<const Slot *> operands, StringRef place) {
+  const Function *function = nullptr;
+  if (std::string error; expander && !(function = expand(*expander, node, env, operands, place, error))) {
+    if (!error.empty())
+      errors.add(describe(node, place) + error);
+    if (!error.empty() || isUnknown(node, env, place)) {
+      poison(node, scope);
+      return true;
+    }
+  }
+  if (!function)
+    function = findFunction(node, env);
+  if (function)
+    importCall(node, *function, scope, env, operands, place);
+  return function;
+}
+
 } // namespace eyrie::import::onnx

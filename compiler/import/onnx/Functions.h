@@ -24,8 +24,8 @@ public:
   void load();
 
   /// Null if there is none.
-  const Function *ofModel(const Node &node) const { return ofModel_.lookup(keyOf(node)); }
-  const Function *ofLibrary(const Node &node) const { return ofLibrary_.lookup(keyOf(node)); }
+  const Function *ofModel(const Node &node) const { return find(ofModel_, node); }
+  const Function *ofLibrary(const Node &node) const { return find(ofLibrary_, node); }
   const Expander *expander(const Node &node) const;
   /// Whether a library's function goes before the model's and the compiler's own.
   bool isOverridden(const Node &node) const { return overrides.contains(operatorName(node.domain, node.op)); }
@@ -45,7 +45,9 @@ public:
 
 private:
   static std::string keyOf(StringRef domain, StringRef name, StringRef overload);
-  static std::string keyOf(const Node &node) { return keyOf(node.domain, node.op, node.overload); }
+  static const Function *find(const llvm::StringMap<const Function *> &table, const Node &node) {
+    return table.empty() ? nullptr : table.lookup(keyOf(node.domain, node.op, node.overload));
+  }
   void loadLibrary(const std::string &path);
   void checkVersions(const Function &function);
 

@@ -334,22 +334,13 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
     dims.exchangePlace(std::move(placeBefore));
   });
   b->loc = NameLoc::get(StringAttr::get(&context, place));
-  const Function *function = nullptr;
-  if (std::string error; expander && !(function = expand(*expander, node, env, operands, place, error))) {
-    if (!error.empty())
-      return fail(error);
-    if (isUnknown(node, env, place))
-      return poison(node, scope);
-  }
-  if (!function)
-    function = findFunction(node, env);
+  if (importExpansion(expander, node, scope, env, operands, place))
+    return;
   const bool isPlain = plainDomain(node.domain).empty();
   const bool takesOptionals = isPlain && (node.op.starts_with("Optional") || node.op == "Loop");
   auto nothing = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Nothing; });
   auto optional = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Optional; });
-  if (function)
-    importCall(node, *function, scope, env, operands, place);
-  else if (nothing != operands.end() && isPlain && node.op == "Identity")
+  if (nothing != operands.end() && isPlain && node.op == "Identity")
     bind(node, scope, **nothing, place);
   else if (nothing != operands.end() && !takesOptionals)
     fail("input " + std::to_string(nothing - operands.begin()) + " is an optional value that holds nothing");

@@ -171,6 +171,9 @@ private:
   void importOperation(const Node &node, Scope &scope, const Env &env, int64_t opset, ArrayRef<const Slot *> operands,
                        StringRef place);
   // Calls.cpp
+  /// Expands the node by a function, or reports why that fails. False: the node is an operation of the compiler.
+  bool importExpansion(const Expander *expander, const Node &node, Scope &scope, const Env &env,
+                       ArrayRef<const Slot *> operands, StringRef place);
   void importCall(const Node &node, const Function &function, Scope &scope, const Env &env,
                   ArrayRef<const Slot *> operands, StringRef place);
   std::string checkCall(const Node &node, const Function &function, const Env &env);
