@@ -21,7 +21,29 @@ struct eyrie_compile {
   void *user = nullptr;
 };
 
+struct eyrie_expansion {
+  eyrie::import::onnx::ExpandAnswer answer;
+};
+
 namespace {
+
+/// Asks a callback of the C interface.
+eyrie::import::onnx::ExpandAnswer ask(eyrie_expand_t expand, void *user, const eyrie::import::onnx::ExpandNode &node) {
+  std::vector<eyrie_expand_input_t> inputs;
+  std::vector<const eyrie_expand_input_t *> pointers;
+  for (const auto &input : node.inputs)
+    inputs.push_back({static_cast<eyrie_expand_kind_t>(input.kind), input.type,
+                      input.dims ? static_cast<int32_t>(input.dims->size()) : -1,
+                      input.dims ? input.dims->data() : nullptr, input.elements ? input.elements->data() : nullptr,
+                      input.elements ? input.elements->size() : 0});
+  for (const auto &input : inputs)
+    pointers.push_back(&input);
+  eyrie_expand_node_t asked{node.place.c_str(), node.message.data(), node.message.size(), node.opset,
+                            node.version,       pointers.size(),     pointers.data()};
+  eyrie_expansion expansion;
+  expand(user, &asked, &expansion);
+  return std::move(expansion.answer);
+}
 
 constexpr eyrie_option_info_t optionTable[] = {
 #define EYRIE_COMPILE_OPTION(field, name, kind, letter, value, initial, help)                                          \
@@ -43,6 +65,12 @@ bool readValue(StringRef text, int &value, std::string &expected) {
 bool readValue(StringRef text, unsigned &value, std::string &expected) {
   expected = "a number from 0 to 1024";
   return !text.getAsInteger(10, value) && value <= 1024;
+}
+
+bool readValue(StringRef text, std::vector<std::string> &list, std::string &expected) {
+  expected = "a text";
+  list.push_back(text.str());
+  return !text.empty();
 }
 
 bool readValue(StringRef text, bool &value, std::string &expected) {
@@ -170,6 +198,30 @@ eyrie_compile_result_t eyrie_compile_add(eyrie_compile_t *job, const char *model
   return EYRIE_COMPILE_OK;
 }
 
+void eyrie_expansion_give(eyrie_expansion_t *answer, const void *function, size_t size) {
+  answer->answer.function = std::string(static_cast<const char *>(function), size);
+}
+
+void eyrie_expansion_fail(eyrie_expansion_t *answer, const char *text) { answer->answer.error = text; }
+
+eyrie_compile_result_t eyrie_compile_add_expansion(eyrie_compile_t *job, const char *domain, const char *name,
+                                                   eyrie_expand_t expand, void *user) {
+  job->message.clear();
+  StringRef plain = domain == StringRef("ai.onnx") ? "" : domain;
+  if (StringRef(name).empty())
+    job->message = "an expansion needs the name of an operator";
+  for (const auto &other : job->options.expanders)
+    if (other.domain == plain && other.name == name)
+      job->message =
+          llvm::formatv("the operator '{0}{1}{2}' has an expansion already", plain, plain.empty() ? "" : "::", name);
+  if (!job->message.empty())
+    return EYRIE_COMPILE_USAGE;
+  job->options.expanders.push_back({plain.str(), name, [expand, user](const eyrie::import::onnx::ExpandNode &node) {
+                                      return ask(expand, user, node);
+                                    }});
+  return EYRIE_COMPILE_OK;
+}
+
 /// The models of a run, `model` if it is not null.
 static eyrie_compile_result_t begin(eyrie_compile_t *job, const char *model,
                                     std::vector<eyrie::pipeline::ModelFile> &models) {
@@ -209,6 +261,12 @@ eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t *job, const char *model
   if (eyrie_compile_result_t result = begin(job, model, models); result != EYRIE_COMPILE_OK)
     return result;
   const std::string &parameters = job->options.parameters;
+  for (const std::string &path : job->options.functions)
+    if (llvm::sys::fs::equivalent(path, output) ||
+        (!parameters.empty() && llvm::sys::fs::equivalent(path, parameters))) {
+      job->message = llvm::formatv("'{0}' is to be written, but is a file of functions", path);
+      return EYRIE_COMPILE_FAILED;
+    }
   for (const auto &each : models) {
     if (llvm::sys::fs::equivalent(each.path, output)) {
       job->message = llvm::formatv("the output '{0}' is the model itself", output);

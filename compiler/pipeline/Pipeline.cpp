@@ -97,8 +97,17 @@ public:
           this->diagnostics += "\n";
         this->diagnostics += render(diagnostic);
       }
+      if (diagnostic.getSeverity() == DiagnosticSeverity::Warning)
+        addWarning("warning: " + render(diagnostic));
       return success();
     });
+  }
+
+  /// Of a compilation that has no errors: its warnings take their place.
+  LogicalResult finish(LogicalResult result) {
+    if (succeeded(result))
+      diagnostics = llvm::join(warnings, "\n");
+    return result;
   }
 
   LogicalResult run(ArrayRef<ModelFile> models, StringRef outputPath) {
@@ -184,12 +193,21 @@ private:
     importOptions.shapes = options.shapes.fixed;
     importOptions.ranges = options.shapes.ranges;
     importOptions.states = options.states;
+    importOptions.functions = options.functions;
+    importOptions.overrides = options.overrides;
+    importOptions.expanders = options.expanders;
     importOptions.parameters = !options.parameters.empty();
     auto imported = importModels(context, models, importOptions);
     if (failed(imported))
       return failure();
     module = std::move(*imported);
     return success();
+  }
+
+  /// Copies of a function (--shape) warn alike.
+  void addWarning(std::string text) {
+    if (!llvm::is_contained(warnings, text))
+      warnings.push_back(std::move(text));
   }
 
   /// What is done to the model as a whole, before its constants are evaluated.
@@ -281,6 +299,7 @@ private:
 
   const CompileOptions &options;
   std::string &diagnostics;
+  std::vector<std::string> warnings;
   target::TargetOptions targetOptions;
   std::unique_ptr<KernelPool> pool;
   MLIRContext context;
@@ -293,7 +312,7 @@ llvm::LogicalResult pipeline::compileFiles(ArrayRef<ModelFile> models, StringRef
                                            const CompileOptions &options, std::string &diagnostics,
                                            std::string &report) {
   Compilation compilation(options, diagnostics);
-  LogicalResult result = compilation.run(models, outputPath);
+  LogicalResult result = compilation.finish(compilation.run(models, outputPath));
   if (options.time)
     report = compilation.timing.table();
   return result;
@@ -301,5 +320,6 @@ llvm::LogicalResult pipeline::compileFiles(ArrayRef<ModelFile> models, StringRef
 
 llvm::LogicalResult pipeline::estimateFiles(ArrayRef<ModelFile> models, const CompileOptions &options,
                                             std::string &diagnostics, std::string &report) {
-  return Compilation(options, diagnostics).estimate(models, report);
+  Compilation compilation(options, diagnostics);
+  return compilation.finish(compilation.estimate(models, report));
 }

@@ -31,6 +31,9 @@ struct CompileOptions {
   ShapeOptions shapes;
   /// Inputs and outputs that are states (import::onnx::ImportOptions::states).
   std::vector<std::pair<std::string, std::string>> states;
+  /// Functions that expand operators (import::onnx::ImportOptions).
+  std::vector<std::string> functions, overrides;
+  std::vector<import::onnx::Expander> expanders;
   /// The file that the model's weights are written to; empty: they are part of the module.
   std::string parameters;
   /// Called as a stage begins, with its number (from 0) and their count.
@@ -46,8 +49,8 @@ struct Stage {
 llvm::ArrayRef<Stage> stages();
 
 /// Compiles the models, each a function of the module, and writes the module to `outputPath`, whole or not at all. On
-/// failure `diagnostics` holds the text for the person. With `options.time` `report` gets a table. May be called from
-/// several threads at once.
+/// failure `diagnostics` holds the text for the person, else warnings, one a line. With `options.time` `report` gets a
+/// table. May be called from several threads at once.
 llvm::LogicalResult compileFiles(llvm::ArrayRef<ModelFile> models, llvm::StringRef outputPath,
                                  const CompileOptions &options, std::string &diagnostics, std::string &report);
 

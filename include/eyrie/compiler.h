@@ -35,7 +35,8 @@ typedef enum eyrie_option_kind {
   EYRIE_OPTION_COUNT = 2, /* a number from 0 */
   EYRIE_OPTION_FLAG = 3,  /* "true" or "false" */
   EYRIE_OPTION_SHAPE = 4, /* "NAME=1x3x224x224" and more, see its help; may be set many times */
-  EYRIE_OPTION_PAIR = 5   /* "NAME=NAME"; may be set many times */
+  EYRIE_OPTION_PAIR = 5,  /* "NAME=NAME"; may be set many times */
+  EYRIE_OPTION_LIST = 6   /* text; may be set many times */
 } eyrie_option_kind_t;
 
 typedef struct eyrie_option_info {
@@ -67,6 +68,52 @@ EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_set(eyrie_compile_t* job
 /* Called at the beginning of every stage, in the thread of the run. `index` counts from 0. */
 typedef void (*eyrie_progress_t)(void* user, const char* stage, size_t index, size_t count);
 EYRIE_COMPILER_API void eyrie_compile_on_progress(eyrie_compile_t* job, eyrie_progress_t progress, void* user);
+
+/* Operators of the caller: expansions into operators that the compiler knows. */
+typedef enum eyrie_expand_kind {
+  EYRIE_EXPAND_ABSENT = 0, /* an optional input that the node does not have */
+  EYRIE_EXPAND_TENSOR = 1,
+  EYRIE_EXPAND_SEQUENCE = 2,
+  EYRIE_EXPAND_OPTIONAL = 3
+} eyrie_expand_kind_t;
+/* What is known of an input of a node. Later versions add fields at the end. */
+typedef struct eyrie_expand_input {
+  eyrie_expand_kind_t kind;
+  int32_t type;        /* of the elements, as ONNX's TensorProto.DataType; 0: unknown */
+  int32_t rank;        /* of the tensor or of a sequence's elements; -1: unknown */
+  const int64_t* dims; /* -1: known only at run time */
+  const void* data;    /* the elements, as TensorProto.raw_data, if all are known and they are few; else null */
+  size_t size_bytes;
+} eyrie_expand_input_t;
+/* A node that is to be expanded. It and all in it live until the callback returns. Later versions add fields at the
+ * end. */
+typedef struct eyrie_expand_node {
+  const char* place; /* the node's name, behind those of the nodes in whose expansions it is: "block/act" */
+  const void* node;  /* a serialised NodeProto; attributes that refer to those of a function have their values */
+  size_t node_size;
+  int64_t opset;   /* the version of ONNX's default domain that is in force at the node */
+  int64_t version; /* that of the operator's domain; 0: the model names none */
+  size_t input_count;
+  const eyrie_expand_input_t* const* inputs; /* as many as the node has */
+} eyrie_expand_node_t;
+typedef struct eyrie_expansion eyrie_expansion_t; /* the answer of a callback */
+
+/* Called during eyrie_compile_run and eyrie_compile_estimate, in their thread, once or many times for each node of the
+ * operator (a branch or the body of a loop is read on trial); it must not call functions of the job. It answers with
+ * one of the two functions below, the same for the same node. If it calls none, the node is taken as if there were no
+ * callback. Within what a callback gives, its operator means what it means without the callback. */
+typedef void (*eyrie_expand_t)(void* user, const eyrie_expand_node_t* node, eyrie_expansion_t* answer);
+/* A serialised FunctionProto that does what the node does, with the node's inputs and outputs in order. It is copied.
+ * Its name does not matter; operator sets that it does not name are those at the node. */
+EYRIE_COMPILER_API void eyrie_expansion_give(eyrie_expansion_t* answer, const void* function, size_t size);
+/* The compilation fails with this text, in an error that names the node. It is copied. */
+EYRIE_COMPILER_API void eyrie_expansion_fail(eyrie_expansion_t* answer, const char* text);
+/* Asks `expand` for every node of an operator (`domain` is "" for ONNX's default domain), also if the compiler or the
+ * model defines it. An operator can have one callback. `user` must live as long as the job. */
+EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_add_expansion(eyrie_compile_t* job, const char* domain,
+                                                                      const char* name, eyrie_expand_t expand,
+                                                                      void* user);
+
 /* Do the options fit together (does the target exist, does it know the processor)? eyrie_compile_run asks this too. */
 EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_check(eyrie_compile_t* job);
 /* Makes a model one of the module's functions, which share their weights, and the states that have one name. `function`

@@ -33,6 +33,14 @@ void CheckModel(const std::string& path, const std::string& output) {
     Fail("cannot write '" + output + "': it is the model itself");
 }
 
+// The compiler does not see the output's name.
+void CheckFunctions(const std::string& path, const std::string& output) {
+  struct stat functions, other;
+  if (stat(path.c_str(), &functions) != 0 || stat(output.c_str(), &other) != 0) return;
+  if (functions.st_dev == other.st_dev && functions.st_ino == other.st_ino)
+    Fail("cannot write '" + output + "': it is a file of --functions");
+}
+
 // A single model without a name is the function "main".
 eyrie_compile_result_t AddModels(const CompilerLibrary& api, eyrie_compile_t* job, const CompileJob& given) {
   if (given.models.size() == 1 && SplitModel(given.models[0]).first.empty()) return EYRIE_COMPILE_OK;
@@ -130,6 +138,8 @@ std::string TemporaryFolder() {
 
 void CheckModels(const CompileJob& job) {
   for (const std::string& model : job.models) CheckModel(SplitModel(model).second, job.output);
+  for (const auto& [name, value] : job.options)
+    if (name == "functions") CheckFunctions(value, job.output);
 }
 
 WorkerOutcome RunCompiler(const CompilerLibrary& api, const CompileJob& job, const CompileStep& step,
@@ -160,8 +170,10 @@ CompileArguments::CompileArguments(CLI::App* app, const CompilerLibrary& api, Co
     if (*option->default_value != 0) help += std::string(" (default: ") + option->default_value + ")";
     CLI::Option* added = app->add_option(flag, values_[option->name], help);
     added->type_name(option->value_name)->allow_extra_args(false);
-    // A vector takes any number of values; all but shapes are given once.
-    if (option->kind != EYRIE_OPTION_SHAPE && option->kind != EYRIE_OPTION_PAIR) added->expected(1);
+    // A vector takes any number of values.
+    bool is_repeated =
+        option->kind == EYRIE_OPTION_SHAPE || option->kind == EYRIE_OPTION_PAIR || option->kind == EYRIE_OPTION_LIST;
+    if (!is_repeated) added->expected(1);
   }
 }
 

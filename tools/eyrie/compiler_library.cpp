@@ -50,6 +50,9 @@ CompilerLibrary LoadCompilerLibrary() {
   EYRIE_BIND(compile_check);
   EYRIE_BIND(compile_on_progress);
   EYRIE_BIND(compile_add);
+  EYRIE_BIND(compile_add_expansion);
+  EYRIE_BIND(expansion_give);
+  EYRIE_BIND(expansion_fail);
   EYRIE_BIND(compile_run);
   EYRIE_BIND(compile_estimate);
   EYRIE_BIND(compile_message);

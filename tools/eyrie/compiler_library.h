@@ -18,6 +18,9 @@ struct CompilerLibrary {
   decltype(&eyrie_compile_check) compile_check;
   decltype(&eyrie_compile_on_progress) compile_on_progress;
   decltype(&eyrie_compile_add) compile_add;
+  decltype(&eyrie_compile_add_expansion) compile_add_expansion;
+  decltype(&eyrie_expansion_give) expansion_give;
+  decltype(&eyrie_expansion_fail) expansion_fail;
   decltype(&eyrie_compile_run) compile_run;
   decltype(&eyrie_compile_estimate) compile_estimate;
   decltype(&eyrie_compile_message) compile_message;

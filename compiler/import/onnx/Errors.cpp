@@ -12,7 +12,8 @@ std::string Errors::describeUnsupported() const {
                   std::map<std::pair<std::string, std::string>, unsigned>>
       groups;
   for (const Unsupported &node : unsupported)
-    groups[{node.op, node.reason}].push_back(node.node);
+    groups[{node.op, node.reason}].push_back(quote(node.node) +
+                                             (node.function.empty() ? "" : " (in " + node.function + ")"));
   std::string text = std::to_string(unsupported.size()) +
                      (unsupported.size() == 1 ? " node is not supported:" : " nodes are not supported:");
   for (auto &[key, nodes] : groups) {
@@ -21,7 +22,7 @@ std::string Errors::describeUnsupported() const {
     if (nodes.size() > 1)
       text += std::to_string(nodes.size()) + " nodes: ";
     for (size_t i = 0; i < std::min(nodes.size(), kMostNames); ++i)
-      text += (i ? ", " : "") + quote(nodes[i]);
+      text += (i ? ", " : "") + nodes[i];
     if (nodes.size() > kMostNames)
       text += ", and " + std::to_string(nodes.size() - kMostNames) + " more";
   }

@@ -3,6 +3,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/StringRef.h"
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace eyrie::import::onnx {
@@ -10,6 +11,7 @@ namespace eyrie::import::onnx {
 /// A node that is right but not supported.
 struct Unsupported {
   std::string node, op, reason; // op: "Loop (opset 16)" or "com.microsoft::Attention (version 1)"
+  std::string function = {};    // that the node is part of, as `Errors::inside` has it
 };
 
 class Errors {
@@ -17,8 +19,14 @@ public:
   Errors(mlir::MLIRContext &context, llvm::StringRef file) : context(context), file(file) {}
 
   /// An error of the model as a whole.
-  void add(std::string text) { texts.push_back(std::move(text)); }
-  void addUnsupported(Unsupported node) { unsupported.push_back(std::move(node)); }
+  void add(std::string text) { texts.push_back(std::move(text) + ending()); }
+  void addUnsupported(Unsupported node) {
+    node.function = function.str();
+    unsupported.push_back(std::move(node));
+  }
+  /// From now on errors are about nodes of this function (empty: of the model), and say so. The text must stay until
+  /// the next call, which gives it back.
+  llvm::StringRef inside(llvm::StringRef name) { return std::exchange(function, name); }
   /// For what is imported on trial: how many errors there are, and forgetting those since then. `text` gets the first
   /// of them; false, and nothing is forgotten, if a node was not supported.
   std::pair<size_t, size_t> mark() const { return {texts.size(), unsupported.size()}; }
@@ -36,9 +44,11 @@ public:
 
 private:
   std::string describeUnsupported() const;
+  std::string ending() const { return function.empty() ? "" : " (in " + function.str() + ")"; }
 
   mlir::MLIRContext &context;
   std::string file;
+  llvm::StringRef function;
   std::vector<std::string> texts;
   std::vector<Unsupported> unsupported;
 };

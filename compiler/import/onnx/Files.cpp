@@ -86,4 +86,16 @@ Expected<Bytes> Files::external(StringRef location, int64_t offset, int64_t leng
   return Bytes{llvm::ArrayRef<char>(file->getBufferStart() + offset, length), file};
 }
 
+void Origins::add(std::string name, std::shared_ptr<llvm::MemoryBuffer> buffer, StringRef path) {
+  const char *start = buffer->getBufferStart();
+  Origin &origin = byStart.try_emplace(start, Origin{std::move(name), std::move(buffer), Files(path)}).first->second;
+  if (!first)
+    first = &origin;
+}
+
+Origin &Origins::of(StringRef part) {
+  auto next = byStart.upper_bound(part.data());
+  return next == byStart.begin() ? *first : std::prev(next)->second;
+}
+
 } // namespace eyrie::import::onnx

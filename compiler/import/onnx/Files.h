@@ -5,6 +5,7 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include <map>
 #include <memory>
 #include <string>
 
@@ -33,6 +34,26 @@ private:
 
   std::string modelPath;
   llvm::StringMap<std::shared_ptr<llvm::MemoryBuffer>> opened;
+};
+
+/// Where parsed bytes come from: the model, a library of functions, or the expansion of a node.
+struct Origin {
+  std::string name; // of the file, or what it is instead
+  std::shared_ptr<llvm::MemoryBuffer> buffer;
+  Files files; // beside it
+};
+
+/// All that were parsed in one import. What was parsed are views of its bytes, by which it finds back to its origin.
+class Origins {
+public:
+  /// `path`: whose folder has its external data.
+  void add(std::string name, std::shared_ptr<llvm::MemoryBuffer> buffer, llvm::StringRef path);
+  /// The first one for what lies in none of them: empty messages.
+  Origin &of(llvm::StringRef part);
+
+private:
+  std::map<const char *, Origin> byStart;
+  Origin *first = nullptr;
 };
 
 } // namespace eyrie::import::onnx

@@ -4,7 +4,9 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/StringRef.h"
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -19,6 +21,37 @@ struct SymbolRange {
   int64_t least = 0, most = std::numeric_limits<int64_t>::max(), divisor = 1;
   std::vector<int64_t> values;
   bool isPromise() const { return least > 0 || most < std::numeric_limits<int64_t>::max() || divisor > 1; }
+};
+
+/// What is known of an input of a node when it is expanded.
+struct ExpandInput {
+  enum class Kind { Absent, Tensor, Sequence, Optional };
+  Kind kind = Kind::Absent;
+  int32_t type = 0; // of the elements, as TensorProto.DataType
+  /// Sizes of the tensor or of a sequence's elements; nothing if their number is not known. -1: known only at run time.
+  std::optional<std::vector<int64_t>> dims;
+  /// The elements, if all are known and they are few, as in TensorProto.raw_data.
+  std::optional<std::string> elements;
+};
+
+/// A node that is to be expanded.
+struct ExpandNode {
+  std::string place;   // its name, behind those of the nodes whose expansions it is in
+  std::string message; // NodeProto, with references to attributes of functions resolved
+  int64_t opset = 0;   // the version of the default domain that is in force here
+  int64_t version = 0; // that of the operator's domain; 0: none is named
+  std::vector<ExpandInput> inputs;
+};
+
+/// A FunctionProto, or an error. Neither: the node is imported as if nobody had been asked.
+struct ExpandAnswer {
+  std::optional<std::string> function, error;
+};
+
+/// Expands the nodes of one operator. It may be asked many times for one node, and must then answer the same.
+struct Expander {
+  std::string domain, name;
+  std::function<ExpandAnswer(const ExpandNode &)> expand;
 };
 
 struct ImportOptions {
@@ -38,11 +71,18 @@ struct ImportOptions {
   /// Whether weights become parameters (graph::kParameter): their values are not looked at, and may be others at run
   /// time. All other constants of the model are listed with their checksums (graph::kFixed).
   bool parameters = false;
+  /// Files of functions that expand operators (`--functions FILE`): ModelProto or FunctionProto.
+  std::vector<std::string> functions;
+  /// Operators ("Gelu", "my.domain::Gelu") for which such functions go before the model's and the compiler's own.
+  std::vector<std::string> overrides;
+  /// Go before all of these.
+  std::vector<Expander> expanders;
 };
 
 /// Imports the model at `path`: one module with a public `@main` and a `graph.global` for each weight that is used.
 /// Any bytes are safe to give: what is wrong is reported to the context's diagnostic engine (file, node, what was
 /// expected and found) and gives failure. All unsupported nodes are reported at once.
+/// Warnings are emitted after an import without errors.
 /// Weights refer to the mapped file, which stays mapped as long as `context` lives (its resources own the mapping).
 /// Loads the dialects that it needs into `context`. Opens no file outside the model's folder.
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext &context, llvm::StringRef path,

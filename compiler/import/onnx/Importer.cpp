@@ -18,16 +18,11 @@ namespace eyrie::import::onnx {
 
 Importer::Importer(MLIRContext &context, const Model &model, std::shared_ptr<llvm::MemoryBuffer> file, StringRef path,
                    const ImportOptions &options, Errors &errors)
-    : context(context), model(model), files(path), source{&context, files, texts, std::move(file)}, options(options),
-      errors(errors), builder(&context) {
+    : context(context), model(model), path(path), source{&context, origins, texts}, options(options), errors(errors),
+      functions(model, options, origins, errors), builder(&context) {
+  origins.add(path.str(), std::move(file), path);
   for (const std::string &text : options.texts)
     texts.idOf(text);
-}
-
-static StringRef plainDomain(StringRef domain) { return domain == "ai.onnx" ? StringRef() : domain; }
-
-static std::string functionKey(StringRef domain, StringRef name, StringRef overload) {
-  return (plainDomain(domain) + llvm::Twine('\n') + name + llvm::Twine('\n') + overload).str();
 }
 
 //===- versions -----------------------------------------------------------------------------------------------------===
@@ -36,20 +31,13 @@ bool Importer::checkVersions() {
   if (model.irVersion < 1 || model.irVersion > kNewestIrVersion)
     errors.add("the file has IR version " + std::to_string(model.irVersion) + ", supported are 1 to " +
                std::to_string(kNewestIrVersion) + (model.irVersion < 1 ? "; is it an ONNX file?" : ""));
-  auto check = [&](const std::vector<OperatorSet> &sets, const std::string &where) {
-    for (const OperatorSet &set : sets)
-      if (plainDomain(set.domain).empty() && (set.version < kOldestOpset || set.version > kNewestOpset))
-        errors.add(where + " is written for operator set " + std::to_string(set.version) + ", supported are " +
-                   std::to_string(kOldestOpset) + " to " + std::to_string(kNewestOpset));
-  };
-  check(model.operatorSets, "the model");
+  for (const OperatorSet &set : model.operatorSets)
+    if (plainDomain(set.domain).empty() && (set.version < kOldestOpset || set.version > kNewestOpset))
+      errors.add("the model is written for operator set " + std::to_string(set.version) + ", supported are " +
+                 std::to_string(kOldestOpset) + " to " + std::to_string(kNewestOpset));
   if (model.operatorSets.empty() && model.irVersion >= 3)
     errors.add("the model names no operator set (opset_import), so the meaning of its nodes is open");
-  for (const Function &function : model.functions) {
-    check(function.operatorSets, "the function " + quote(function.name));
-    if (!functions.try_emplace(functionKey(function.domain, function.name, function.overload), &function).second)
-      errors.add("the function " + quote(function.name) + " is defined twice");
-  }
+  functions.load();
   if (!model.graph)
     errors.add("the file holds no graph");
   else if (model.graph->outputs.empty())
@@ -68,10 +56,6 @@ int64_t Importer::opsetOf(StringRef domain, const Env &env) const {
     return 1; // files before IR version 3 name none
   int64_t version = search(*env.operatorSets);
   return version ? version : search(model.operatorSets);
-}
-
-const Function *Importer::findFunction(const Node &node) const {
-  return functions.lookup(functionKey(node.domain, node.op, node.overload));
 }
 
 //===- names --------------------------------------------------------------------------------------------------------===
@@ -148,8 +132,12 @@ Tensor Importer::makeWeight(const Weight &weight, StringRef name) {
   Location loc = NameLoc::get(StringAttr::get(&context, symbol));
   auto global = graph::GlobalOp::create(atStart, loc, atStart.getStringAttr(symbol), TypeAttr::get(weight.type),
                                         toResource(weight, symbol));
+  // Names are distinct in one graph, but not in all graphs of the model and in functions.
+  std::string parameter = name.str();
+  for (unsigned i = 1; isOutside && !parameterNames.insert(parameter).second; ++i)
+    parameter = name.str() + "." + std::to_string(i);
   if (isOutside)
-    global->setAttr(graph::kParameter, atStart.getStringAttr(name));
+    global->setAttr(graph::kParameter, atStart.getStringAttr(parameter));
   if (isOutside && weight.isUnsigned)
     global->setAttr("eyrie.unsigned", atStart.getUnitAttr());
   OpBuilder inEntry = OpBuilder::atBlockBegin(&main.getBody().front());
@@ -165,17 +153,37 @@ Tensor Importer::makeWeight(const Weight &weight, StringRef name) {
   return tensor;
 }
 
+llvm::Expected<Tensor> Importer::readWeight(const TensorProto &tensor, StringRef name) {
+  const char *key = tensor.message.empty() ? nullptr : tensor.message.data();
+  if (auto made = weights.find(key); key && made != weights.end())
+    return made->second;
+  auto weight = readTensor(source, tensor);
+  if (!weight)
+    return weight.takeError();
+  Tensor made = makeWeight(*weight, name);
+  if (key)
+    weights.try_emplace(key, made);
+  return made;
+}
+
+llvm::Expected<Tensor> Importer::readWeight(const SparseTensorProto &sparse, StringRef name) {
+  auto weight = readSparseTensor(source, sparse);
+  if (!weight)
+    return weight.takeError();
+  return makeWeight(*weight, name);
+}
+
 const Slot *Importer::resolve(StringRef name, Scope &scope) {
   Slot *slot = scope.find(name);
   assert(slot && "names are checked before nodes are imported");
   if (slot->kind != Slot::Kind::Initializer && slot->kind != Slot::Kind::SparseInitializer)
     return slot;
-  auto weight = slot->initializer ? readTensor(source, *slot->initializer) : readSparseTensor(source, *slot->sparse);
-  if (weight) {
-    slot->tensor = makeWeight(*weight, name);
+  auto tensor = slot->initializer ? readWeight(*slot->initializer, name) : readWeight(*slot->sparse, name);
+  if (tensor) {
+    slot->tensor = std::move(*tensor);
     slot->kind = Slot::Kind::Tensor;
   } else {
-    errors.add("initializer " + quote(name) + " " + llvm::toString(weight.takeError()));
+    errors.add("initializer " + quote(name) + " " + llvm::toString(tensor.takeError()));
     slot->kind = Slot::Kind::Poisoned;
   }
   return slot;
@@ -192,8 +200,13 @@ void Importer::poison(const Node &node, Scope &scope) {
 Slots Importer::importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, Scope &scope, const Env &env,
                             const Around *around) {
   bool isGood;
+  StringRef outer = errors.inside(env.call ? StringRef(env.call->description) : StringRef());
+  llvm::scope_exit restore([&] { errors.inside(outer); });
   auto report = [&](int64_t node, const std::string &text) {
-    errors.add(node < 0 ? text : describe(nodes[node], placeOf(nodes[node], node, env)) + text);
+    if (node >= 0)
+      errors.add(describe(nodes[node], placeOf(nodes[node], node, env)) + text);
+    else
+      errors.add((env.prefix.empty() ? "" : "node " + quote(StringRef(env.prefix).drop_back()) + ": ") + text);
   };
   std::vector<unsigned> order =
       orderNodes(nodes, results, [&](StringRef name) { return scope.find(name) != nullptr; }, report, isGood);
@@ -204,7 +217,11 @@ Slots Importer::importNodes(ArrayRef<Node> nodes, ArrayRef<StringRef> results, S
 
 Slots Importer::importRest(Rest left, Scope &scope, const Env &env) {
   Rest *outer = rest;
-  llvm::scope_exit restore([&] { rest = outer; });
+  StringRef outerFunction = errors.inside(env.call ? StringRef(env.call->description) : StringRef());
+  llvm::scope_exit restore([&] {
+    rest = outer;
+    errors.inside(outerFunction);
+  });
   rest = &left;
   while (!left.order.empty()) {
     if (budget-- <= 0) {
@@ -232,9 +249,10 @@ static std::string opName(const Node &node, int64_t version) {
 }
 
 static std::string reasonFor(const Node &node) {
-  if (!plainDomain(node.domain).empty() && !isKnownDomain(node.domain))
-    return "operations of the domain " + quote(node.domain) + " are not supported";
-  return "this operation is not supported yet";
+  std::string reason = !plainDomain(node.domain).empty() && !isKnownDomain(node.domain)
+                           ? "operations of the domain " + quote(node.domain) + " are not supported"
+                           : "this operation is not supported yet";
+  return reason + "; a function that makes it of other operations may be given with --functions";
 }
 
 Importer::FlowHandler Importer::findFlow(const Node &node) {
@@ -251,26 +269,28 @@ Importer::FlowHandler Importer::findFlow(const Node &node) {
 }
 
 bool Importer::isUnknown(const Node &node, const Env &env, StringRef place) {
-  if (findFunction(node) || findFlow(node))
+  if (findFunction(node, env) || isBuiltIn(node, env))
     return false;
+  if (functions.expander(node) && !expanderOf(node, env)) {
+    errors.add(describe(node, place) + "the operator expands into itself: " + chainOf(node, env.call));
+    return true;
+  }
   int64_t opset = opsetOf(node.domain, env);
   const OpRow *row = findOp(plainDomain(node.domain), node.op);
   if (!row) {
     errors.addUnsupported({place.str(), opName(node, opset), reasonFor(node)});
     return true;
   }
-  if (int64_t version = effectiveVersion(*row, opset); !version) {
-    errors.addUnsupported({place.str(), opName(node, opset),
-                           "the operation is there since operator set " + std::to_string(row->since.front()) +
-                               ", but the model is written for " + std::to_string(opset)});
-    return true;
-  }
-  return false;
+  errors.addUnsupported({place.str(), opName(node, opset),
+                         "the operation is there since operator set " + std::to_string(row->since.front()) +
+                             ", but the model is written for " + std::to_string(opset)});
+  return true;
 }
 
 void Importer::listUnsupported(const Graph &graph, const Env &env) {
   for (auto [i, node] : llvm::enumerate(graph.nodes)) {
-    isUnknown(node, env, placeOf(node, i, env));
+    if (!expanderOf(node, env)) // which may leave it to others, but nobody can ask it now
+      isUnknown(node, env, placeOf(node, i, env));
     for (const Attribute &attribute : node.attributes)
       if (attribute.graph)
         listUnsupported(*attribute.graph, env);
@@ -290,7 +310,8 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
     if (!output.empty() && scope.owns(output))
       return fail("makes " + quote(output) + ", which is an input or initializer already");
   }
-  if (isUnknown(node, env, place))
+  const Expander *expander = expanderOf(node, env);
+  if (!expander && isUnknown(node, env, place))
     return poison(node, scope);
 
   static const Slot absent{Slot::Kind::Absent, {}};
@@ -313,13 +334,13 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
     dims.exchangePlace(std::move(placeBefore));
   });
   b->loc = NameLoc::get(StringAttr::get(&context, place));
+  if (importExpansion(expander, node, scope, env, operands, place))
+    return;
   const bool isPlain = plainDomain(node.domain).empty();
   const bool takesOptionals = isPlain && (node.op.starts_with("Optional") || node.op == "Loop");
   auto nothing = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Nothing; });
   auto optional = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Optional; });
-  if (const Function *function = findFunction(node))
-    importCall(node, *function, scope, env, operands, place);
-  else if (nothing != operands.end() && isPlain && node.op == "Identity")
+  if (nothing != operands.end() && isPlain && node.op == "Identity")
     bind(node, scope, **nothing, place);
   else if (nothing != operands.end() && !takesOptionals)
     fail("input " + std::to_string(nothing - operands.begin()) + " is an optional value that holds nothing");
@@ -393,21 +414,12 @@ void Importer::importOperation(const Node &node, Scope &scope, const Env &env, i
   for (const Slot *slot : operands)
     n.inputs.push_back(slot->kind == Slot::Kind::Tensor ? &slot->tensor : nullptr);
   n.attributes = attributesOf(node, env);
-  auto readTensorAttribute = [&](const TensorProto &proto, StringRef name) -> llvm::Expected<Tensor> {
-    auto weight = readTensor(source, proto);
-    if (!weight)
-      return weight.takeError();
-    return makeWeight(*weight, node.outputs.empty() ? StringRef(place) : node.outputs.front());
-  };
-  auto readSparseAttribute = [&](const SparseTensorProto &proto, StringRef name) -> llvm::Expected<Tensor> {
-    auto weight = readSparseTensor(source, proto);
-    if (!weight)
-      return weight.takeError();
-    return makeWeight(*weight, node.outputs.empty() ? StringRef(place) : node.outputs.front());
-  };
-  auto readWeight = [&](const TensorProto &proto) { return readTensor(source, proto); };
+  StringRef weightName = node.outputs.empty() ? StringRef(place) : node.outputs.front();
+  auto readTensorAttribute = [&](const TensorProto &proto, StringRef) { return readWeight(proto, weightName); };
+  auto readSparseAttribute = [&](const SparseTensorProto &proto, StringRef) { return readWeight(proto, weightName); };
+  auto readTable = [&](const TensorProto &proto) { return readTensor(source, proto); };
   n.readTensor = readTensorAttribute;
-  n.readWeight = readWeight;
+  n.readWeight = readTable;
   n.readSparseTensor = readSparseAttribute;
   n.texts = &texts;
   callHandler(n, scope, place, [&]() -> FailureOr<Slots> {
@@ -455,71 +467,13 @@ void Importer::callHandler(OpNode &n, Scope &scope, StringRef place, llvm::funct
     errors.add(describe(n.node, place) + text);
 }
 
-//===- functions ----------------------------------------------------------------------------------------------------===
-
-void Importer::importCall(const Node &node, const Function &function, Scope &scope, const Env &env,
-                          ArrayRef<const Slot *> operands, StringRef place) {
-  auto fail = [&](const std::string &text) {
-    errors.add(describe(node, place) + text);
-    poison(node, scope);
-  };
-  for (const Call *call = env.call; call; call = call->caller)
-    if (call->function == &function)
-      return fail("the function " + quote(function.name) + " calls itself");
-  if (depth >= kMaxDepth)
-    return fail("functions and branches are nested deeper than " + std::to_string(kMaxDepth));
-  if (operands.size() > function.inputs.size() || node.outputs.size() > function.outputs.size())
-    return fail("has " + std::to_string(operands.size()) + " inputs and " + std::to_string(node.outputs.size()) +
-                " outputs, but the function takes " + std::to_string(function.inputs.size()) + " and gives " +
-                std::to_string(function.outputs.size()));
-  ++depth;
-  llvm::scope_exit leave([&] { --depth; });
-
-  Call call{&function, attributesOf(node, env), env.call};
-  for (const Attribute &initial : function.defaults)
-    if (llvm::none_of(call.attributes, [&](auto &pair) { return pair.first == initial.name; }))
-      call.attributes.emplace_back(initial.name, &initial);
-  Env inner{&function.operatorSets, &call, place.str() + "/"};
-  Scope body;
-  for (auto [i, input] : llvm::enumerate(function.inputs)) {
-    Slot slot{Slot::Kind::Absent, {}};
-    if (!body.add(input, i < operands.size() ? *operands[i] : slot))
-      return fail("the function " + quote(function.name) + " has the input " + quote(input) + " twice");
-  }
-  size_t errorsBefore = errors.count();
-  Around around{node, scope, env, rest};
-  Slots slots = importNodes(function.nodes, function.outputs, body, inner, &around);
-  if (rest->merged)
-    return; // what is behind this node has been imported already
-  if (slots.empty() && errors.count() == errorsBefore && !function.outputs.empty())
-    return fail("the function " + quote(function.name) + " gives no results");
-  if (slots.empty())
-    return poison(node, scope);
-  for (auto [i, output] : llvm::enumerate(node.outputs))
-    if (!output.empty())
-      scope.add(output, slots[i]);
-}
-
 //===- the whole ----------------------------------------------------------------------------------------------------===
-
-/// Nodes of the file, those in branches and functions included.
-static int64_t countNodes(ArrayRef<Node> nodes) {
-  int64_t count = nodes.size();
-  for (const Node &node : nodes)
-    for (const Attribute &attribute : node.attributes)
-      if (attribute.graph)
-        count += countNodes(attribute.graph->nodes);
-  return count;
-}
 
 OwningOpRef<ModuleOp> Importer::run() {
   if (!checkVersions())
     return nullptr;
   const Graph &graph = *model.graph;
-  budget = countNodes(graph.nodes);
-  for (const Function &function : model.functions)
-    budget += countNodes(function.nodes);
-  budget = 100000 + 16 * budget;
+  budget = 100000 + 16 * (countNodes(graph.nodes) + functions.countNodes());
 
   Location loc = NameLoc::get(StringAttr::get(&context, "main"));
   module = ModuleOp::create(loc);
@@ -554,7 +508,11 @@ OwningOpRef<ModuleOp> Importer::run() {
   // Errors of the verifier are errors of ours; they are emitted as they are.
   if (failed(verify(*module)))
     errors.add("the imported model is not valid: this is a bug of Eyrie");
-  return errors.any() ? nullptr : std::move(module);
+  if (errors.any())
+    return nullptr;
+  for (const std::string &text : functions.warnings())
+    emitWarning(FileLineColLoc::get(&context, path, 0, 0)) << text;
+  return std::move(module);
 }
 
 } // namespace eyrie::import::onnx

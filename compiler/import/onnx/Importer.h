@@ -2,6 +2,7 @@
 #pragma once
 #include "compiler/import/onnx/Errors.h"
 #include "compiler/import/onnx/Files.h"
+#include "compiler/import/onnx/Functions.h"
 #include "compiler/import/onnx/Import.h"
 #include "compiler/import/onnx/OpNode.h"
 #include "compiler/import/onnx/Proto.h"
@@ -98,12 +99,17 @@ private:
   llvm::DenseMap<StringRef, std::unique_ptr<Slot>> slots;
 };
 
-/// A call of a model-local function that is being inlined.
+/// A node that is being expanded by a function.
 struct Call {
+  const Node &node;
   const Function *function;
   SmallVector<std::pair<StringRef, const Attribute *>> attributes;
+  std::string description; // of the function, for errors
   const Call *caller;
 };
+
+/// "a::F -> b::G -> a::F": the operators that are being expanded, and the node that one of them has in its function.
+std::string chainOf(const Node &node, const Call *call);
 
 /// How names of operations and references to attributes are understood: differs between the model and its functions.
 struct Env {
@@ -164,8 +170,23 @@ private:
   void importNode(const Node &node, unsigned index, Scope &scope, const Env &env);
   void importOperation(const Node &node, Scope &scope, const Env &env, int64_t opset, ArrayRef<const Slot *> operands,
                        StringRef place);
+  // Calls.cpp
+  /// Expands the node by a function, or reports why that fails. False: the node is an operation of the compiler.
+  bool importExpansion(const Expander *expander, const Node &node, Scope &scope, const Env &env,
+                       ArrayRef<const Slot *> operands, StringRef place);
   void importCall(const Node &node, const Function &function, Scope &scope, const Env &env,
                   ArrayRef<const Slot *> operands, StringRef place);
+  std::string checkCall(const Node &node, const Function &function, const Env &env);
+  /// The callback for a node; null inside of what it expands itself.
+  const Expander *expanderOf(const Node &node, const Env &env) const;
+  /// What a callback makes of the node; null without an error: it leaves the node to others.
+  const Function *expand(const Expander &expander, const Node &node, const Env &env, ArrayRef<const Slot *> operands,
+                         StringRef place, std::string &error);
+  /// The function that expands the node if no callback does; null if it is an operation of the compiler, or unknown.
+  const Function *findFunction(const Node &node, const Env &env);
+  bool isBuiltIn(const Node &node, const Env &env) const;
+
+  // Importer.cpp
   /// Runs the handler of a node and binds what it gives, or reports what went wrong at the node.
   void callHandler(OpNode &n, Scope &scope, StringRef place, llvm::function_ref<mlir::FailureOr<Slots>()> handle);
   void bind(const Node &node, Scope &scope, ArrayRef<Slot> results, StringRef place);
@@ -173,6 +194,9 @@ private:
   /// The tensor behind a name, read from the file on first use.
   const Slot *resolve(StringRef name, Scope &scope);
   Tensor makeWeight(const Weight &weight, StringRef name);
+  /// A tensor of the file that is used in many places (a function that is called many times) is one weight.
+  llvm::Expected<Tensor> readWeight(const TensorProto &tensor, StringRef name);
+  llvm::Expected<Tensor> readWeight(const SparseTensorProto &sparse, StringRef name);
   bool isParameter(const Weight &weight, StringRef name);
   SmallVector<std::pair<StringRef, const Attribute *>> attributesOf(const Node &node, const Env &env);
   bool checkResult(const Tensor &t, std::string &error);
@@ -234,22 +258,23 @@ private:
 
   /// For the list of unsupported nodes only: what cannot be reached because an earlier node failed.
   void listUnsupported(const Graph &graph, const Env &env);
-  /// Adds the node to the list if its operation is unknown; then true.
+  /// Reports the node if its operation is unknown; then true.
   bool isUnknown(const Node &node, const Env &env, StringRef place);
 
   int64_t opsetOf(StringRef domain, const Env &env) const;
-  const Function *findFunction(const Node &node) const;
   std::string placeOf(const Node &node, unsigned index, const Env &env) const;
   static std::string describe(const Node &node, StringRef place);
 
   mlir::MLIRContext &context;
   const Model &model;
-  Files files;
+  std::string path;
+  Origins origins;
   Texts texts;
   Source source;
   const ImportOptions &options;
   SmallVector<mlir::Attribute> fixedConstants; // graph::kFixed
   Errors &errors;
+  Functions functions;
 
   mlir::OwningOpRef<mlir::ModuleOp> module;
   mlir::OpBuilder builder;
@@ -257,8 +282,8 @@ private:
   std::unique_ptr<ops::Builder> b;
   mlir::func::FuncOp main;
   mlir::Operation *lastOfEntry = nullptr; // weights and sizes of inputs come first of all and so dominate every use
-  llvm::StringSet<> globalNames;
-  llvm::StringMap<const Function *> functions;
+  llvm::StringSet<> globalNames, parameterNames;
+  llvm::DenseMap<const char *, Tensor> weights; // that were read, by where the message lies
   /// A value of the signature as the attributes of @main describe it.
   mlir::DictionaryAttr describeValue(StringRef name, const Slot &value);
   std::vector<std::pair<StringRef, Slot>> arguments;

@@ -5,6 +5,7 @@
 
 #define protozero_assert(x) assert(x)
 #include <protozero/pbf_reader.hpp>
+#include <protozero/pbf_writer.hpp>
 
 namespace eyrie::import::onnx {
 namespace {
@@ -261,8 +262,10 @@ void inferAttributeType(Attribute &attribute, bool sawInteger, bool sawNumber, b
                                                  : Type::Undefined;
 }
 
-Attribute parseAttribute(Reader r, unsigned depth) {
+Attribute parseAttribute(StringRef bytes, unsigned depth) {
+  Reader r{pbf_reader(bytes.data(), bytes.size()), "AttributeProto"};
   Attribute attribute;
+  attribute.message = bytes;
   bool sawInteger = false, sawNumber = false, sawString = false;
   while (r.pbf.next()) {
     switch (r.pbf.tag()) {
@@ -332,7 +335,7 @@ void parseNode(Reader r, Node &node, unsigned depth) {
       node.op = r.bytes();
       break;
     case 5:
-      node.attributes.push_back(parseAttribute(r.submessage("AttributeProto"), depth));
+      node.attributes.push_back(parseAttribute(r.bytes(), depth));
       break;
     case 7:
       node.domain = r.bytes();
@@ -388,7 +391,9 @@ OperatorSet parseOperatorSet(Reader r) {
   return set;
 }
 
-void parseFunction(Reader r, Function &function) {
+void readFunction(StringRef bytes, Function &function) {
+  Reader r{pbf_reader(bytes.data(), bytes.size()), "FunctionProto"};
+  function.message = bytes;
   while (r.pbf.next()) {
     switch (r.pbf.tag()) {
     case 1:
@@ -413,7 +418,7 @@ void parseFunction(Reader r, Function &function) {
       function.domain = r.bytes();
       break;
     case 11:
-      function.defaults.push_back(parseAttribute(r.submessage("AttributeProto"), 0));
+      function.defaults.push_back(parseAttribute(r.bytes(), 0));
       break;
     case 13:
       function.overload = r.bytes();
@@ -442,7 +447,7 @@ void parse(Reader r, Model &model) {
       model.operatorSets.push_back(parseOperatorSet(r.submessage("OperatorSetIdProto")));
       break;
     case 25:
-      parseFunction(r.submessage("FunctionProto"), model.functions.emplace_back());
+      readFunction(r.bytes(), model.functions.emplace_back());
       break;
     default:
       r.pbf.skip();
@@ -462,11 +467,20 @@ void each(Reader &r, pbf_wire_type unpacked, Packed packed, Single single, Sink 
   }
 }
 
-} // namespace
+/// Both messages have a field 1: the name of a function, the IR version of a model.
+bool isFunction(StringRef bytes) {
+  pbf_reader r(bytes.data(), bytes.size());
+  while (r.next()) {
+    if (r.tag() == 1)
+      return r.wire_type() == pbf_wire_type::length_delimited;
+    r.skip();
+  }
+  return false;
+}
 
-bool parseModel(StringRef bytes, Model &model, std::string &error) {
+bool guarded(std::string &error, llvm::function_ref<void()> work) {
   try {
-    parse({pbf_reader(bytes.data(), bytes.size()), "ModelProto"}, model);
+    work();
     return true;
   } catch (const ParseError &e) {
     error = e.text;
@@ -474,6 +488,52 @@ bool parseModel(StringRef bytes, Model &model, std::string &error) {
     error = std::string("the protobuf data is damaged (") + e.what() + ")";
   }
   return false;
+}
+
+} // namespace
+
+bool parseModel(StringRef bytes, Model &model, std::string &error) {
+  return guarded(error, [&] { parse({pbf_reader(bytes.data(), bytes.size()), "ModelProto"}, model); });
+}
+
+bool parseFunction(StringRef bytes, Function &function, std::string &error) {
+  return guarded(error, [&] { readFunction(bytes, function); });
+}
+
+bool parseFunctions(StringRef bytes, std::vector<Function> &functions, std::string &error) {
+  return guarded(error, [&] {
+    if (isFunction(bytes))
+      return readFunction(bytes, functions.emplace_back());
+    Model library;
+    parse({pbf_reader(bytes.data(), bytes.size()), "ModelProto"}, library);
+    functions = std::move(library.functions);
+    for (Function &function : functions)
+      function.operatorSets.insert(function.operatorSets.end(), library.operatorSets.begin(),
+                                   library.operatorSets.end());
+  });
+}
+
+std::string writeNode(const Node &node, llvm::ArrayRef<std::pair<StringRef, const Attribute *>> attributes) {
+  std::string bytes;
+  protozero::pbf_writer w(bytes);
+  auto add = [](protozero::pbf_writer &to, protozero::pbf_tag_type tag, StringRef text) {
+    to.add_string(tag, text.data(), text.size());
+  };
+  for (StringRef input : node.inputs)
+    add(w, 1, input);
+  for (StringRef output : node.outputs)
+    add(w, 2, output);
+  for (auto [tag, text] : {std::pair{3, node.name}, {4, node.op}, {7, node.domain}, {8, node.overload}})
+    if (!text.empty())
+      add(w, tag, text);
+  for (auto &[name, attribute] : attributes) {
+    std::string message = attribute->message.str();
+    protozero::pbf_writer a(message);
+    if (name != attribute->name)
+      add(a, 1, name); // of a field that is there twice the last one counts
+    add(w, 5, message);
+  }
+  return bytes;
 }
 
 bool decodeNumbers(const TensorProto &tensor, llvm::function_ref<void(uint64_t)> integer,

@@ -1,6 +1,7 @@
 // The messages of an ONNX file as views into its bytes (onnx/onnx.proto of the ONNX project gives the field numbers).
 // Nothing is copied but small lists of numbers; every StringRef points into the parsed bytes.
 #pragma once
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include <cstdint>
@@ -95,6 +96,7 @@ struct Attribute {
     TypeProto,
     TypeProtos
   };
+  StringRef message;         // all of its bytes, for writeNode
   StringRef name, reference; // reference: name of an attribute of the enclosing function
   Type type = Type::Undefined;
   float number = 0;
@@ -128,11 +130,13 @@ struct OperatorSet {
 };
 
 struct Function {
+  StringRef message; // all of its bytes
   StringRef name, domain, overload;
   std::vector<StringRef> inputs, outputs, attributes;
   std::vector<Attribute> defaults;
   std::vector<Node> nodes;
   std::vector<OperatorSet> operatorSets;
+  bool isMade = false; // for one node, by a callback
 };
 
 struct Model {
@@ -148,6 +152,14 @@ inline constexpr unsigned kMaxGraphDepth = 64;
 
 /// Parses a ModelProto. On failure returns false and says in `error` what is wrong and where.
 bool parseModel(StringRef bytes, Model &model, std::string &error);
+
+/// Parses a library of functions: a ModelProto, of which only the functions count, or a FunctionProto. Operator sets
+/// that a function does not name are those of the file.
+bool parseFunctions(StringRef bytes, std::vector<Function> &functions, std::string &error);
+bool parseFunction(StringRef bytes, Function &function, std::string &error);
+
+/// A NodeProto of the node, with these attributes in place of its own, by the names in front of them.
+std::string writeNode(const Node &node, llvm::ArrayRef<std::pair<StringRef, const Attribute *>> attributes);
 
 /// Calls `integer` or `floating` for each number of the tensor's typed data fields, in order; false when malformed.
 bool decodeNumbers(const TensorProto &tensor, llvm::function_ref<void(uint64_t)> integer,

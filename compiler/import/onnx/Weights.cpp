@@ -214,14 +214,14 @@ Expected<Weight> readTensor(const Source &source, const TensorProto &tensor) {
   } else if (tensor.isExternal) {
     if (tensor.hasTypedData || (tensor.raw && !tensor.raw->empty()))
       return refuse("has external data and data in the file at once");
-    data = readExternal(tensor, source.files, bytes);
+    data = readExternal(tensor, source.origins.of(tensor.message).files, bytes);
   } else if (tensor.hasTypedData) {
     data = decodeTyped(tensor, bits, bytes);
   } else {
     StringRef raw = tensor.raw.value_or(StringRef());
     if (static_cast<int64_t>(raw.size()) != bytes)
       return refuse("has {0} bytes of data, its dimensions need {1}", raw.size(), bytes);
-    data = Bytes{ArrayRef<char>(raw.data(), raw.size()), source.model};
+    data = Bytes{ArrayRef<char>(raw.data(), raw.size()), source.origins.of(tensor.message).buffer};
   }
   if (!data)
     return data.takeError();

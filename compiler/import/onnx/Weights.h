@@ -34,9 +34,8 @@ struct Weight {
 /// What tensors of the model are read with.
 struct Source {
   mlir::MLIRContext *context;
-  Files &files;
+  Origins &origins; // which own raw data
   Texts &texts;
-  std::shared_ptr<llvm::MemoryBuffer> model; // the mapped file, which owns raw data
 };
 
 /// Checks everything about the tensor (type, dims, amount of data) and finds or decodes its bytes.

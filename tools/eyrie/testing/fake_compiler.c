@@ -53,6 +53,18 @@ eyrie_compile_result_t eyrie_compile_add(eyrie_compile_t* job, const char* model
   return EYRIE_COMPILE_OK;
 }
 
+eyrie_compile_result_t eyrie_compile_add_expansion(eyrie_compile_t* job, const char* domain, const char* name,
+                                                   eyrie_expand_t expand, void* user) {
+  (void)job, (void)domain, (void)name, (void)expand, (void)user;
+  return EYRIE_COMPILE_OK;
+}
+
+void eyrie_expansion_give(eyrie_expansion_t* answer, const void* function, size_t size) {
+  (void)answer, (void)function, (void)size;
+}
+
+void eyrie_expansion_fail(eyrie_expansion_t* answer, const char* text) { (void)answer, (void)text; }
+
 void eyrie_compile_on_progress(eyrie_compile_t* job, eyrie_progress_t progress, void* user) {
   job->progress = progress;
   job->user = user;

@@ -259,6 +259,58 @@ TEST_F(OnnxImport, functions_that_never_end) {
   refuse(model(node("f39", {"x"}, {"y"}, "", "n", "my") + kX + kY, 17, doubling), {"too large"});
 }
 
+/// A FunctionProto "my::f" of one node.
+std::string functionOf(const std::string &body) {
+  return bytes(1, "f") + bytes(4, "a") + bytes(5, "b") + bytes(10, "my") + body + bytes(9, number(2, 17));
+}
+const std::string kCall =
+    model(node("f", {"x"}, {"y"}, intAttribute("where", 0), "n", "my") + kX + kY, 17, opset(1, "my"));
+
+TEST_F(OnnxImport, damaged_libraries_of_functions) {
+  std::string flatten =
+      node("Flatten", {"a"}, {"b"}, bytes(5, bytes(1, "axis") + number(20, 2) + bytes(21, "where")), "flat", "", 7);
+  ImportOptions options;
+  auto importWith = [&](const std::string &library) {
+    options.functions = {write("library.onnx", library)};
+    return import(kCall, options);
+  };
+  for (const std::string &whole : {functionOf(flatten), number(1, 8) + bytes(25, functionOf(flatten))}) {
+    EXPECT_NE(importWith(whole).find("tensor<1x6xf32>"), std::string::npos);
+    for (size_t size = 0; size < whole.size(); ++size)
+      importWith(whole.substr(0, size)); // a module or an error, never a crash
+    for (size_t i = 0; i < whole.size() * 8; i += 5) {
+      std::string flipped = whole;
+      flipped[i / 8] ^= 1 << (i % 8);
+      importWith(flipped);
+    }
+  }
+}
+
+TEST_F(OnnxImport, a_callback_expands_what_nobody_else_does) {
+  ImportOptions options;
+  ExpandAnswer answer;
+  ExpandNode seen;
+  options.expanders.push_back({"my", "f", [&](const ExpandNode &asked) {
+                                 seen = asked;
+                                 return answer;
+                               }});
+  EXPECT_NE(import(kCall, options).find("my::f"), std::string::npos); // it leaves the node to others
+  ASSERT_EQ(seen.inputs.size(), 1u);
+  EXPECT_EQ(seen.inputs[0].type, 1);
+  EXPECT_EQ(seen.inputs[0].dims, (std::vector<int64_t>{2, 3}));
+  EXPECT_EQ(seen.place, "n");
+  EXPECT_EQ(seen.version, 1);
+  answer.function = functionOf(node("Relu", {"a"}, {"b"}, "", "", "", 7));
+  EXPECT_NE(import(kCall, options).find("arith.maximumf"), std::string::npos);
+  for (size_t size = 0; size < answer.function->size(); ++size) {
+    std::string whole = std::exchange(*answer.function, answer.function->substr(0, size));
+    import(kCall, options); // a module or an error, never a crash
+    answer.function = whole;
+  }
+  answer.error = "out of order";
+  EXPECT_NE(import(kCall, options).find("node 'n' (f): its expansion failed: out of order"), std::string::npos);
+}
+
 TEST_F(OnnxImport, nesting_is_bounded) {
   std::string graph = node("Relu", {"x"}, {"y"}) + kY;
   for (int i = 0; i < 3000; ++i)
