@@ -29,7 +29,7 @@ def draw_cases(op, batch) -> list:
     cases = []
     for i in range(min(NODES, COUNT - batch * NODES)):
         case = function(draw, op)
-        case.name = f"{op}_{batch}_{i}"
+        case.name = f"{op.replace('::', '.')}_{batch}_{i}"
         feed = case.feeds()[0]
         try:
             cases.append((case, feed, expected(case.model(), feed)))
@@ -48,7 +48,7 @@ def join(cases) -> onnx.ModelProto:
         outputs.extend(model.graph.output)
         weights.extend(model.graph.initializer)
     graph = helper.make_graph(nodes, "properties", inputs, outputs, weights)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", cases[0][0].opset)], ir_version=8)
+    return helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=8)
 
 
 def describe(case) -> str:

@@ -1,2 +1,2 @@
 """Cases of operators, family by family: importing one fills `draw.OPERATORS`."""
-from . import contractions, elementwise, movement, reductions  # noqa: F401
+from . import composed, contractions, elementwise, movement, reductions  # noqa: F401
