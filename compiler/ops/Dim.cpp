@@ -260,40 +260,79 @@ bool mayBeRepeated(Dim size, Dim out) {
          (atom->a == size || atom->b == size || mayBeRepeated(size, atom->a) || mayBeRepeated(size, atom->b));
 }
 
-static std::string atomString(const DimAtom &atom) {
-  switch (atom.kind) {
-  case DimAtom::Kind::Symbol:
-    return atom.name;
-  case DimAtom::Kind::FloorDiv:
-    return "floordiv(" + atom.a.str() + ", " + atom.b.str() + ")";
-  case DimAtom::Kind::Min:
-    return "min(" + atom.a.str() + ", " + atom.b.str() + ")";
-  case DimAtom::Kind::Max:
-    return "max(" + atom.a.str() + ", " + atom.b.str() + ")";
+namespace {
+/// The text of a size. Sizes made of sizes share their parts and would be written again and again: what comes after
+/// `kMaxText` characters is left out, and not walked.
+class DimWriter {
+public:
+  std::string text;
+
+  void write(Dim dim) {
+    if (dim.isConstant()) {
+      text += std::to_string(dim.constant());
+      return;
+    }
+    bool isFirst = true;
+    for (const Term &term : dim.getNode()->terms) {
+      if (isFull())
+        return;
+      write(term, *dim.getNode()->context, isFirst);
+      isFirst = false;
+    }
   }
-  return "";
-}
+
+private:
+  static constexpr size_t kMaxText = 200;
+
+  bool isFull() {
+    if (text.size() <= kMaxText)
+      return false;
+    if (!llvm::StringRef(text).ends_with("..."))
+      text += "...";
+    return true;
+  }
+
+  void write(const Term &term, const DimContext &context, bool isFirst) {
+    if (!isFirst)
+      text += term.coefficient < 0 ? " - " : " + ";
+    else if (term.coefficient < 0)
+      text += "-";
+    int64_t size = term.coefficient < 0 ? wrapMul(term.coefficient, -1) : term.coefficient;
+    llvm::StringRef separator;
+    if (size != 1 || term.atoms.empty()) {
+      text += std::to_string(size);
+      separator = "*";
+    }
+    for (unsigned id : term.atoms) {
+      if (isFull())
+        return;
+      text += separator;
+      write(context.getAtom(id));
+      separator = "*";
+    }
+  }
+
+  void write(const DimAtom &atom) {
+    static constexpr llvm::StringLiteral names[] = {"", "floordiv(", "min(", "max("};
+    if (atom.kind == DimAtom::Kind::Symbol) {
+      text += atom.name;
+      return;
+    }
+    text += names[static_cast<int>(atom.kind)];
+    write(atom.a);
+    if (isFull())
+      return;
+    text += ", ";
+    write(atom.b);
+    text += isFull() ? "" : ")";
+  }
+};
+} // namespace
 
 std::string Dim::str() const {
-  if (!node)
-    return std::to_string(value);
-  std::string text;
-  for (const Term &term : node->terms) {
-    int64_t c = term.coefficient;
-    if (!text.empty())
-      text += c < 0 ? " - " : " + ";
-    else if (c < 0)
-      text += "-";
-    c = c < 0 ? wrapMul(c, -1) : c;
-    std::string factors;
-    for (unsigned id : term.atoms)
-      factors += (factors.empty() ? "" : "*") + atomString(node->context->getAtom(id));
-    if (factors.empty())
-      text += std::to_string(c);
-    else
-      text += c == 1 ? factors : std::to_string(c) + "*" + factors;
-  }
-  return text;
+  DimWriter writer;
+  writer.write(*this);
+  return std::move(writer.text);
 }
 
 //===- context ------------------------------------------------------------------------------------------------------===

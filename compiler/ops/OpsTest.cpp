@@ -126,6 +126,8 @@ TEST_F(OpsTest, SharedPartsOfADimAreWrittenOnce) {
   int64_t count = 0;
   func.walk([&](mlir::Operation *) { ++count; });
   EXPECT_LT(count, 1000);
+  EXPECT_EQ(size.str().substr(0, 13), "min(floordiv(");
+  EXPECT_LT(size.str().size(), 500u);
 }
 
 TEST_F(OpsTest, Unary) {

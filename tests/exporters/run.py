@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Exports the models of `families/` with the tools that people use, compiles and runs them, compares with ONNX Runtime.
 
-Usage: run.py [--filter REGEX] [--keep] [--jobs N] [--timeout S] [--times] [--folder FOLDER] [--list]
+Usage: run.py [--filter REGEX] [--keep | --reuse] [--jobs N] [--timeout S] [--times] [--folder FOLDER] [--list] [--page]
 
 A line for each model and exporter, then the reasons of what failed and a summary; exits 1 if Eyrie failed on one.
+The results are kept in build/exporters/results.json, and `--page` writes all that are there into RESULTS.md.
 Where the exporter or ONNX Runtime fails, nothing is said about Eyrie: "export failed", "reference failed".
 The packages of requirements.txt are installed into an environment of their own, build/exporters/venv.
 """
@@ -24,10 +25,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = ROOT / "build/exporters"
-sys.path[:0] = [str(HERE), str(ROOT / "tests")]
+RESULTS = BUILD / "results.json"
+sys.path.insert(0, str(HERE))
+import page
+from families import all_cases
 
-# What stage a case ended in tells whose failure it is.
-STAGES = ["export", "reference", "compile", "run", "compare"]
+# The stage that a case ended in (export, reference, compile, run, compare) tells whose failure it is.
 OUTSIDE = {"export failed", "reference failed"}
 
 running = set()
@@ -54,61 +57,16 @@ def environment() -> Path:
     return python
 
 
-class Progress:
-    """What the worker has found so far, in a file that survives it."""
-
-    def __init__(self, folder: Path):
-        self.path, self.row = folder / "result.json", {}
-
-    def note(self, **found):
-        self.row.update(found)
-        self.path.write_text(json.dumps(self.row))
-
-
-def bench_times(model: Path, module: Path, feed: dict, folder: Path) -> float:
-    """Eyrie's smallest time over ONNX Runtime's, one thread each."""
-    sys.path.append(str(ROOT / "bench"))
-    import bench
-    from command import save_npz
-    flags = argparse.Namespace(threads=1, seconds=0.5, cpus=sorted(os.sched_getaffinity(0)))
-    save_npz(folder / "in.npz", feed)
-    ours = bench.time_eyrie(module, folder / "in.npz", flags)
-    theirs = bench.time_onnx_runtime(model, folder / "in.npz", flags)
-    return ours["min_ms"] / theirs["min_ms"]
-
-
-def work(name: str, variant: str, folder: Path, times: bool) -> None:
-    """One case from export to comparison, in a process of its own."""
-    from families import all_cases
-    progress = Progress(folder)
-    progress.note(stage="export")
-    import onnx
-    model, module = folder / "model.onnx", folder / "model.eyr"
-    feeds, tolerance = all_cases()[name].export(variant, model)
-    graph = onnx.load(str(model), load_external_data=False).graph
-    feeds = [{key.name: feed[key.name] for key in graph.input} for feed in feeds]  # unused ones are gone
-    progress.note(stage="reference", nodes=len(graph.node))
-    from command import check_equal, compile_model, run_module
-    from reference import Reference
-    reference = Reference(model)
-    wanted = [reference(feed) for feed in feeds]
-    progress.note(stage="compile")
-    told = compile_model(model, module)
-    progress.note(stage="run", compile_s=told["compile_ms"] / 1000)
-    got = [run_module(module, feed, folder, "--threads", "1") for feed in feeds]
-    progress.note(stage="compare")
-    progress.note(error=max(check_equal(ours, theirs, tolerance) for ours, theirs in zip(got, wanted)))
-    if times:
-        progress.note(ratio=bench_times(model, module, feeds[0], folder))
-    progress.note(stage="passed")
-
-
 def reason_of(text: str) -> str:
-    """The lines of a worker's output that tell most: the compiler's first error with what it lists, or the exception."""
+    """The lines of a worker's output that tell most: the compiler's first error with what it lists, what PyTorch's new
+    exporter sums up, or the exception."""
+    text = re.sub(r"\x1b\[[\d;]*m", "", text)
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["nothing was said"]
     for at, line in enumerate(lines):
         if line.startswith("eyrie: error: "):
             return " ".join(lines[at:at + 2])[:400]
+    if summary := re.search(r"^## Exception summary\s+<class '(.*)'>: (.*)", text, re.M):
+        return f"{summary[1].split('.')[-1]}: {summary[2]}"[:400]
     raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Fail|Unsupported|NotImplemented)\w*\b", line)]
     return (raised or lines)[-1][:400]
 
@@ -116,9 +74,11 @@ def reason_of(text: str) -> str:
 def attempt(python: Path, name: str, variant: str, flags) -> dict:
     """Runs the worker and says what became of the case."""
     folder = flags.folder / f"{name}-{variant}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    command = [str(python), __file__, "--worker", name, variant, "--folder", str(folder)] + ["--times"] * flags.times
+    if not flags.reuse:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [str(python), str(HERE / "worker.py"), name, variant, str(folder)]
+    command += ["--times"] * flags.times + ["--reuse"] * flags.reuse
     with open(folder / "log.txt", "w") as log:
         worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                                   env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"})
@@ -129,7 +89,7 @@ def attempt(python: Path, name: str, variant: str, flags) -> dict:
             os.killpg(worker.pid, signal.SIGKILL)
             code, late = worker.wait(), True
         running.discard(worker)
-    row = {"name": name, "variant": variant, "stage": "export"}
+    row = {"name": name, "variant": variant, "stage": "export", "day": time.strftime("%Y-%m-%d")}
     if (folder / "result.json").exists():
         row.update(json.loads((folder / "result.json").read_text()))
     row["status"] = "passed" if row["stage"] == "passed" else f"{row['stage']} failed"
@@ -138,18 +98,17 @@ def attempt(python: Path, name: str, variant: str, flags) -> dict:
         row["reason"] = f"no end after {flags.timeout} s" if late else reason_of(text)
         if re.search(r"^exit (-\d+|3)$", text, re.M) and row["status"] not in OUTSIDE:
             row["status"] = f"{row['stage']} crashed"
-    if row["status"] == "passed" and not flags.keep:
+    (folder / "model.eyr").unlink(missing_ok=True)
+    if row["status"] == "passed" and not (flags.keep or flags.reuse):
         shutil.rmtree(folder)
     return row
 
 
-HEADER = "| model | exporter | nodes | compile s | error | ratio | |\n|---|---|--:|--:|--:|--:|---|"
+HEADER = "| model | exporter | opset | nodes | compile s | CPU s | MiB | error | ratio | |\n|---|---|--:|--:|--:|--:|--:|--:|--:|---|"
 
 
 def line(row: dict) -> str:
-    shown = lambda key, form: format(row[key], form) if key in row else "-"
-    return (f"| {row['name']} | {row['variant']} | {shown('nodes', 'd')} | {shown('compile_s', '.1f')} | "
-            f"{shown('error', '.1e')} | {shown('ratio', '.2f')} | {row['status']} |")
+    return "| " + " | ".join([row["name"], row["variant"], *page.columns(row), page.shown(row, "ratio", ".2f"), row["status"]]) + " |"
 
 
 def parse():
@@ -161,22 +120,21 @@ def parse():
     parser.add_argument("--times", action="store_true", help="also times both, which needs a quiet machine and --jobs 1")
     parser.add_argument("--folder", type=Path, default=BUILD / "cases", help="where models, modules and logs go")
     parser.add_argument("--list", action="store_true", help="prints the names and stops")
-    parser.add_argument("--json", type=Path, help="also writes the results")
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--reuse", action="store_true", help="takes what an earlier run exported, where that lies in the folder")
+    parser.add_argument("--page", action="store_true", help="writes RESULTS.md from the results of all runs and stops")
     return parser.parse_args()
 
 
 def main() -> None:
     flags = parse()
-    if flags.worker:
-        return work(*flags.worker, flags.folder, flags.times)
-    from families import all_cases
-    chosen = [(name, variant) for name, case in all_cases().items() for variant in case.variants()
-              if re.search(flags.filter, f"{name}-{variant}")]
+    cases = [(name, variant) for name, case in all_cases().items() for variant in case.variants()]
+    chosen = [case for case in cases if re.search(flags.filter, "-".join(case))]
     if flags.list or not chosen:
-        print(*(f"{name}-{variant}" for name, variant in chosen), sep="\n")
+        print(*map("-".join, chosen), sep="\n")
         sys.exit(0 if chosen else "no case matches --filter")
     python, start, rows = environment(), time.monotonic(), []
+    if flags.page:
+        return page.write(HERE / "RESULTS.md", page.merge(RESULTS, []), cases, OUTSIDE, python)
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     print(HEADER, flush=True)
@@ -184,14 +142,13 @@ def main() -> None:
         for row in pool.map(lambda case: attempt(python, *case, flags), chosen):
             rows.append(row)
             print(line(row), flush=True)
+            page.merge(RESULTS, [row])
     print()
     for row in rows:
         if "reason" in row:
             print(f"{row['name']}-{row['variant']}: {row['status']}: {row['reason']}")
     counts = collections.Counter(row["status"] for row in rows)
     print(f"\n{len(rows)} cases in {time.monotonic() - start:.0f} s: " + ", ".join(f"{n} {what}" for what, n in counts.most_common()))
-    if flags.json:
-        flags.json.write_text(json.dumps(rows, indent=1) + "\n")
     sys.exit(1 if any(row["status"] not in OUTSIDE | {"passed"} for row in rows) else 0)
 
 

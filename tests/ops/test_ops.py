@@ -8,6 +8,7 @@ import contractions
 import contrib
 import contrib_attention
 import elementwise
+import empties
 import losses
 import machine_learning
 import movement
@@ -23,7 +24,7 @@ from onnx import helper
 from reference import expected
 
 CASES = {}
-for family in (elementwise, contractions, reductions, movement, losses, axes, vision, signals, quantized, attention, contrib,
+for family in (elementwise, empties, contractions, reductions, movement, losses, axes, vision, signals, quantized, attention, contrib,
                contrib_attention, selections, machine_learning):
     for case in family.family.cases:
         name = case.name

@@ -103,6 +103,7 @@ private:
   }
 
   bool sameSize(OpFoldResult a, OpFoldResult b) { return a && b && isEqualConstantIntOrValue(a, b); }
+  bool isZero(OpFoldResult size) { return size && isZeroInteger(size); }
 
   /// May `outer` and `inner`, neighbouring loops, be one loop as far as this access is concerned?
   bool walksAsOne(const Point &point, llvm::function_ref<OpFoldResult(unsigned)> sizeOf, unsigned outer,
@@ -117,6 +118,9 @@ private:
         continue;
       if (!isVar(point[i], outer) || i + 1 == point.size() || !isVar(point[i + 1], inner) ||
           !sameSize(sizeOf(i + 1), program.sizes[inner]))
+        return false;
+      // Of 0 and an open size no type of a buffer has the product.
+      if (isZero(sizeOf(i)) || isZero(sizeOf(i + 1)))
         return false;
       ++i; // both are dealt with
     }

@@ -13,12 +13,22 @@ EXPORTERS = ["torchscript", "dynamo"]
 @dataclass
 class Exportable:
     """A PyTorch module with random weights. `inputs`: arguments by name, in order; `axes`: which of their axes get which
-    symbol in the dynamic export; `others`: inputs of other sizes for the dynamic model."""
+    symbol in the dynamic export; `others`: inputs of other sizes for the dynamic model; `by_score`: row i of every output
+    describes one find, and finds stand in the order of scores, of which some are equal but for rounding."""
     module: object
     inputs: dict
     axes: dict = field(default_factory=dict)
     others: list = field(default_factory=list)
     tolerance: float = 1e-4
+    by_score: bool = False
+
+
+@dataclass
+class Exported:
+    """What belongs to a model file: its feeds, one dictionary of arrays for each size, and how to compare."""
+    feeds: list
+    tolerance: float
+    by_score: bool = False
 
 
 @dataclass
@@ -31,7 +41,7 @@ class TorchCase:
         return [f"{exporter}-{axes}" for exporter in EXPORTERS for axes in ("fixed", "dynamic")]
 
     def export(self, variant: str, path: Path):
-        """Writes the model; returns its feeds, one dictionary of arrays for each size, and the tolerance."""
+        """Writes the model; returns the Exported."""
         import torch
         torch.manual_seed(1)
         made = self.build()
@@ -46,7 +56,8 @@ class TorchCase:
         with torch.no_grad():
             torch.onnx.export(module, tuple(made.inputs.values()), str(path), verbose=False, **options)
         feeds = [made.inputs, *(made.others if dynamic else [])]
-        return [{name: value.numpy() for name, value in feed.items()} for feed in feeds], made.tolerance
+        feeds = [{name: value.numpy() for name, value in feed.items()} for feed in feeds]
+        return Exported(feeds, made.tolerance, made.by_score)
 
 
 @dataclass
@@ -64,7 +75,7 @@ class TableCase:
         model, rows = self.build()
         onnx.save(model, path)
         name = model.graph.input[0].name
-        return [{name: rows}, {name: rows[:1]}], self.tolerance
+        return Exported([{name: rows}, {name: rows[:1]}], self.tolerance)
 
 
 def all_cases() -> dict:

@@ -1,0 +1,62 @@
+"""A size that is 0 beside sizes that are open: nothing is computed, but every shape has to be right."""
+import numpy as np
+from cases import Family, Weight, f32, i64, ints
+
+family = Family()
+
+
+def add(op, *inputs, name="zero", **rest):
+    family.add(op, *inputs, name=name, dynamic=True, **rest)
+
+
+S = lambda *values: Weight(i64(*values))
+
+add("Neg", f32(0, 4, 5))
+add("Neg", f32(4, 0, 5), name="zero_middle")
+add("Neg", f32(4, 5, 0), name="zero_last")
+add("Add", f32(0, 4, 5), f32(4, 5))
+add("Where", ints(0, 4, 5) > 0, f32(0, 4, 5), f32(5))
+add("Cast", f32(0, 4, 5), to=7)
+add("Identity", f32(0, 4, 5))
+add("MatMul", f32(4, 0), f32(0, 5), name="zero_inner")
+add("MatMul", f32(0, 4), f32(4, 5), name="zero_rows")
+add("MatMul", f32(3, 0, 4), f32(4, 5), name="zero_batch")
+add("Gemm", f32(4, 0), f32(0, 5), f32(5), name="zero_inner")
+add("Transpose", f32(0, 4, 5), perm=[2, 0, 1])
+add("Transpose", f32(4, 5, 0), perm=[1, 0, 2], name="zero_last")
+add("Reshape", f32(0, 4, 5), S(0, -1, 5), allowzero=0)
+add("Flatten", f32(4, 0, 5), axis=1)
+add("Unsqueeze", f32(0, 4), S(1))
+add("Expand", f32(0, 1, 5), S(1, 4, 1))
+add("Tile", f32(0, 4), S(2, 3))
+add("Concat", f32(0, 4, 5), f32(3, 4, 5), axis=0)
+add("Concat", f32(0, 4, 5), f32(0, 4, 5), axis=2, name="zero_both")
+add("Split", f32(4, 0, 5), S(1, 3), axis=0, outputs=2)
+add("Slice", f32(0, 4, 5), S(1), S(3), S(1))
+add("Slice", f32(6, 4, 5), S(2), S(2), S(0), name="gives_zero")
+add("Pad", f32(0, 4), S(1, 0, 1, 2))
+add("Pad", f32(0, 4), S(0, 1, 0, 2), name="zero_kept")
+add("Gather", f32(3, 4, 5), ints(0, 2, low=0, high=3), axis=1)
+add("GatherND", f32(3, 4, 5), ints(0, 2, low=0, high=3), dims=[["a", "b", "c"], [0, 2]])
+add("GatherElements", f32(3, 4), ints(0, 4, low=0, high=3), axis=0)
+add("ScatterND", f32(3, 4), ints(0, 1, low=0, high=3), f32(0, 4))
+add("ScatterElements", f32(3, 4), ints(0, 4, low=0, high=3), f32(0, 4), axis=0)
+for op in "ReduceSum", "ReduceMax", "ReduceMean", "ReduceL2", "ReduceProd":
+    add(op, f32(4, 0, 5), axes=[2], name="zero_kept", opset=11)
+add("ReduceSum", f32(4, 0, 5), S(1), name="zero_reduced", opset=13)
+add("ReduceProd", f32(4, 0, 5), axes=[1], name="zero_reduced", opset=11)
+add("ArgMax", f32(4, 0, 5), axis=2)
+add("CumSum", f32(4, 0, 5), S(0))
+add("TopK", f32(0, 5), S(2), outputs=2)
+add("NonZero", f32(0, 5))
+add("Softmax", f32(0, 4, 5), axis=-1)
+add("Softmax", f32(4, 5, 0), axis=-1, name="zero_axis")
+add("LayerNormalization", f32(0, 4, 8), Weight(f32(8)), axis=-1)
+add("Conv", f32(0, 3, 8, 8), Weight(f32(4, 3, 3, 3)), name="zero_batch")
+add("MaxPool", f32(0, 3, 8, 8), kernel_shape=[2, 2], name="zero_batch")
+add("BatchNormalization", f32(0, 3, 8), *(Weight(np.abs(f32(3))) for _ in range(4)), name="zero_batch")
+add("InstanceNormalization", f32(0, 3, 8), Weight(f32(3)), Weight(f32(3)), name="zero_batch")
+add("GlobalAveragePool", f32(0, 3, 8, 8), name="zero_batch")
+add("Resize", f32(0, 3, 8, 8), None, Weight(np.array([1, 1, 2, 2], np.float32)), name="zero_batch", mode="nearest")
+add("OneHot", ints(0, 4, low=0, high=3), Weight(np.array(3)), Weight(np.array([0, 1], np.float32)))
+add("Einsum", f32(0, 4), f32(4, 5), equation="ab,bc->ac")
