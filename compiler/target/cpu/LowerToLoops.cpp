@@ -128,9 +128,6 @@ private:
   }
 
   bool mergeable(const Statement &statement, unsigned outer, unsigned inner) {
-    // Nothing is gained, and the size of an open dimension times 0 would count as open.
-    if (isZeroInteger(program.sizes[outer]) || isZeroInteger(program.sizes[inner]))
-      return false;
     for (const Statement::Store &store : statement.stores) {
       auto size = [&](unsigned i) { return bindingSize(kernel.numArguments() + store.result, i); };
       if (!walksAsOne(store.point, size, outer, inner))
