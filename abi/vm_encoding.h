@@ -26,10 +26,11 @@ enum class VmOp : uint16_t {
 #include "abi/vm_instructions.def"
 };
 
+// The texts lie in the row: pointers would have to be relocated, which takes more bytes than the rows.
 struct VmOpInfo {
   VmOp op;
-  const char* name;
-  const char* operands;
+  char name[14];
+  char operands[8];
 };
 
 inline constexpr VmOpInfo kVmOps[] = {
