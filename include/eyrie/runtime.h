@@ -53,6 +53,9 @@ EYRIE_API eyrie_code_t eyrie_status_code(eyrie_status_t status); /* EYRIE_OK for
 EYRIE_API const char* eyrie_status_message(eyrie_status_t status);
 EYRIE_API const char* eyrie_code_name(eyrie_code_t code); /* "INVALID_ARGUMENT", ... */
 EYRIE_API void eyrie_status_free(eyrie_status_t status);  /* null is fine */
+/* A status of the caller's own, for functions that a module calls (below). The text is copied. EYRIE_OK gives null; a
+ * code that is none of these becomes EYRIE_UNKNOWN. */
+EYRIE_API eyrie_status_t eyrie_status_create(eyrie_code_t code, const char* message);
 
 /* ---- Element types: the numbers and names of abi/element_types.def -------------------------------------------- */
 
@@ -451,6 +454,103 @@ EYRIE_API eyrie_status_t eyrie_call_async(eyrie_instance_t* instance, uint32_t f
                                           size_t input_count, eyrie_tensor_t* outputs, size_t output_count,
                                           const eyrie_call_options_t* options, const eyrie_fence_point_t* waits,
                                           size_t wait_count, eyrie_fence_point_t signal);
+
+/* ---- Functions of the caller ------------------------------------------------------------------------------------ */
+
+/* An operator of a model may be computed by the caller: `eyrie compile --host-op 'my.domain::Op(f32[n]) -> f32[n]'`
+ * makes the module call a function of that name, which is added to the runtime before the module is loaded. See
+ * docs/how-to/own-operators.md. */
+
+/* An attribute of the model's node. At most one of the three is not null; none for an empty list. */
+typedef struct eyrie_attribute {
+  const char* name;
+  size_t count; /* elements of a list, or 1 */
+  int is_list;
+  const int64_t* integers;
+  const double* numbers;
+  const void* strings; /* for eyrie_attribute_string */
+} eyrie_attribute_t;
+
+/* A string of an attribute: any bytes, with a zero byte behind them; {null, 0} if there is no such one. */
+EYRIE_API eyrie_string_t eyrie_attribute_string(const eyrie_attribute_t* attribute, size_t index);
+
+/* One call. Everything in here is valid until the function returns, and no longer. */
+typedef struct eyrie_host_call {
+  size_t struct_size;
+  const char* name; /* "my.domain::Op" */
+  uint32_t input_count, output_count;
+  /* Inputs are only read. Of outputs everything is given: the function fills the memory at `data`, all of it, and
+   * nothing else. Inputs and outputs do not overlap; inputs may be one tensor several times. No tensor is a sequence
+   * or holds strings. Booleans are bytes of 0 or 1; elements of fewer than 8 bits are packed, the first in the lowest
+   * bits. Types and ranks are those that the module was compiled for: look at them, as a module may come from anywhere.
+   */
+  const eyrie_tensor_t* inputs;
+  const eyrie_tensor_t* outputs;
+  /* The function's number in the module, for eyrie_module_host_attribute. */
+  const eyrie_module_t* module;
+  uint32_t function;
+  const void* state; /* the runtime's */
+} eyrie_host_call_t;
+
+/* Computes the outputs from the inputs and attributes, and nothing else: a call whose outputs nobody needs may be left
+ * out, and equal calls may become one. Returns null, or a status of eyrie_status_create, which the runtime frees: the
+ * module's call then fails with its code and its message behind the names of node and function.
+ *
+ * It runs in the thread of eyrie_call (of eyrie_call_async: a thread of the runtime or its executor), while the call
+ * waits. Calls of several instances call it from several threads at once; `user` is shared by them.
+ * In it the caller may use anything but what the running call holds: its own instance refuses calls with
+ * FAILED_PRECONDITION, and neither the instance nor its module or runtime may be destroyed. It must not wait for a
+ * fence that the running call is to signal. It must return: no exception and no longjmp may leave it. */
+typedef eyrie_status_t (*eyrie_host_function_t)(void* user, const eyrie_host_call_t* call);
+
+/* Adds a function under a name like "my.domain::Op". Names without "::" are the runtime's own; one that is taken gives
+ * ALREADY_EXISTS. It cannot be removed: modules that are loaded from now on find it. From any thread.
+ * `release` may be null; it is called with `user` when the runtime and all that holds it (modules, fences) are gone,
+ * but not if this fails. */
+EYRIE_API eyrie_status_t eyrie_runtime_add_function(eyrie_runtime_t* runtime, const char* name,
+                                                    eyrie_host_function_t function, void* user,
+                                                    void (*release)(void* user));
+
+/* The node's attribute of this name; 0 if it has none. */
+EYRIE_API int eyrie_host_call_attribute(const eyrie_host_call_t* call, const char* name, eyrie_attribute_t* attribute);
+/* Its first element as one of these; `initial` if there is no such attribute, or it is of another kind. */
+EYRIE_API int64_t eyrie_host_call_integer(const eyrie_host_call_t* call, const char* name, int64_t initial);
+EYRIE_API double eyrie_host_call_number(const eyrie_host_call_t* call, const char* name, double initial);
+EYRIE_API const char* eyrie_host_call_string(const eyrie_host_call_t* call, const char* name, const char* initial);
+/* Null while the call should go on; CANCELLED or DEADLINE_EXCEEDED when it should not: a function that takes long asks
+ * now and then, and returns what it gets. The runtime asks before and after every function. */
+EYRIE_API eyrie_status_t eyrie_host_call_check_stop(const eyrie_host_call_t* call);
+
+/* What a module calls. */
+typedef struct eyrie_host_function_info {
+  const char* name;
+  uint32_t input_count, output_count;
+  const uint8_t *types, *ranks; /* of inputs, then of outputs */
+  uint32_t attribute_count;
+  int is_built_in;  /* a function of the runtime's own */
+  const char* node; /* the first node of the model that needs it; null: not known */
+} eyrie_host_function_info_t;
+
+EYRIE_API eyrie_status_t eyrie_module_host_function(const eyrie_module_t* module, uint32_t index,
+                                                    eyrie_host_function_info_t* info);
+EYRIE_API eyrie_status_t eyrie_module_host_attribute(const eyrie_module_t* module, uint32_t function, uint32_t index,
+                                                     eyrie_attribute_t* attribute);
+
+/* A plug-in is a shared library that adds functions to a runtime: it defines what EYRIE_PLUGIN begins,
+ *
+ *   EYRIE_PLUGIN(runtime) { return eyrie_runtime_add_function(runtime, "my.domain::Op", compute, NULL, NULL); }
+ *
+ * and finds the functions of this header in the program that loads it. */
+#define EYRIE_PLUGIN_VERSION 1
+#define EYRIE_PLUGIN(runtime)                                 \
+  const uint32_t eyrie_plugin_version = EYRIE_PLUGIN_VERSION; \
+  eyrie_status_t eyrie_plugin_register(eyrie_runtime_t* runtime)
+extern EYRIE_API const uint32_t eyrie_plugin_version;
+EYRIE_API eyrie_status_t eyrie_plugin_register(eyrie_runtime_t* runtime);
+
+/* Loads a plug-in from a file and lets it add its functions. INCOMPATIBLE if it was built for another version. The
+ * library stays loaded as long as the runtime and what holds it; functions that it added before it failed stay too. */
+EYRIE_API eyrie_status_t eyrie_runtime_add_plugin(eyrie_runtime_t* runtime, const char* path);
 
 /* Bytes that a tensor of this type and shape takes; OUT_OF_RANGE if that is not a sane number. */
 EYRIE_API eyrie_status_t eyrie_tensor_bytes(uint32_t type, uint32_t rank, const int64_t* dims, size_t* bytes);

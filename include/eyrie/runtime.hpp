@@ -24,6 +24,8 @@ class [[nodiscard]] Status {
   explicit operator bool() const { return ok(); }
   eyrie_code_t code() const { return eyrie_status_code(status_); }
   const char* message() const { return eyrie_status_message(status_); }
+  // For a function of the C interface that gives a status to its caller, who frees it.
+  eyrie_status_t Release() { return std::exchange(status_, nullptr); }
 
  private:
   eyrie_status_t status_ = nullptr;
@@ -64,6 +66,8 @@ class Runtime : public Handle<eyrie_runtime_t, eyrie_runtime_destroy> {
     return Create(options);
   }
   Status Create(const eyrie_runtime_options_t& options) { return eyrie_runtime_create(&options, Receive()); }
+  // Functions of plug-ins; those of the program itself are added by eyrie::AddFunction (eyrie/functions.hpp).
+  Status AddPlugin(const char* path) { return eyrie_runtime_add_plugin(get(), path); }
 };
 
 class Fence : public Handle<eyrie_fence_t, eyrie_fence_release> {

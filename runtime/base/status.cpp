@@ -64,6 +64,12 @@ void eyrie_status_free(eyrie_status_t status) {
   if (status && !status->is_static) free(status);
 }
 
+eyrie_status_t eyrie_status_create(eyrie_code_t code, const char* message) {
+  if (code == EYRIE_OK) return nullptr;
+  bool is_known = code > EYRIE_OK && code <= EYRIE_INCOMPATIBLE;
+  return eyrie::rt::Error(is_known ? code : EYRIE_UNKNOWN, "%s", message ? message : "").Release();
+}
+
 const char* eyrie_code_name(eyrie_code_t code) {
   static const char* const names[] = {
       "OK",        "CANCELLED",       "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",

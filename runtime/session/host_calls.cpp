@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "abi/element_types.h"
+#include "abi/vm_encoding.h"
 #include "runtime/base/checked.h"
 #include "runtime/base/shape.h"
 #include "runtime/module/metadata.h"
@@ -93,6 +94,7 @@ int64_t IntegerOf(const abi::fb::HostFunction& function, const char* name, int64
 Status HostCalls::Prepare() {
   size_t most = 0;
   for (const vm::HostCounts& counts : module_.host_counts) most = counts.tensors > most ? counts.tensors : most;
+  EYRIE_RETURN_IF_ERROR(views_.Reserve(most));
   return tensors_.Reserve(most);
 }
 
@@ -122,44 +124,73 @@ Status HostCalls::MakeTensors(const abi::fb::HostFunction& function, std::span<c
   return {};
 }
 
+#ifndef EYRIE_NO_TEXT
+Status HostCalls::CallBuiltIn(const BuiltIn& built_in, uint32_t index, std::span<const int64_t> sizes,
+                              std::span<const vm::BindingRef> bindings, const hal::Stop& stop) {
+  const abi::fb::HostFunction& function = *module_.file.metadata().host_functions()->Get(index);
+  EYRIE_RETURN_IF_ERROR(MakeTensors(function, sizes, bindings));
+  std::span<const HostTensor> tensors(tensors_.data(), tensors_.size());
+  EYRIE_RETURN_IF_ERROR(CheckCounts(built_in, tensors));
+  return built_in.run({function, tensors.first(function.input_count()), tensors.subspan(function.input_count()), strings_,
+                       scratch_, stop});
+}
+#endif
+
 Status HostCalls::Call(uint32_t index, std::span<const int64_t> sizes, std::span<const vm::BindingRef> bindings,
                        const hal::Stop& stop) {
-#ifdef EYRIE_NO_TEXT
-  // No module with host functions is loaded.
-  (void)sizes, (void)strings_, (void)stop;
-  return Error(EYRIE_UNIMPLEMENTED, "host function %u of %zu tensors", index, bindings.size());
-#else
-  const abi::fb::HostFunction& function = *module_.file.metadata().host_functions()->Get(index);
-  const BuiltIn& built_in = *module_.host_targets[index].built_in;
-  auto run = [&]() -> Status {
-    EYRIE_RETURN_IF_ERROR(MakeTensors(function, sizes, bindings));
-    std::span<const HostTensor> tensors(tensors_.data(), tensors_.size());
-    EYRIE_RETURN_IF_ERROR(CheckCounts(built_in, tensors));
-    return built_in.run({function, tensors.first(function.input_count()), tensors.subspan(function.input_count()),
-                         strings_, scratch_, stop});
-  };
-  return Annotate(run(), "%s", built_in.name);
+  EYRIE_RETURN_IF_ERROR(stop.Check());
+  const HostTarget& target = module_.host_targets[index];
+#ifndef EYRIE_NO_TEXT
+  if (target.built_in)
+    return Annotate(CallBuiltIn(*target.built_in, index, sizes, bindings, stop), "%s", target.built_in->name);
 #endif
+  EYRIE_RETURN_IF_ERROR((this->*target.caller->call)(*target.caller, index, sizes, bindings, stop));
+  return stop.Check();
 }
 
 }  // namespace eyrie::rt::session
 
 using namespace eyrie::rt;
 
+const char* eyrie_module::NodeOfHostFunction(uint32_t index) const {
+  for (const vm::Function& function : code)
+    for (uint32_t at = 0; at < function.code.size(); at += eyrie::abi::VmLengthOf(function.code[at]))
+      if (eyrie::abi::VmOpcodeOf(function.code[at]) == static_cast<uint32_t>(eyrie::abi::VmOp::kHostCall) &&
+          function.code[at + 1] == index)
+        return Node(function.first_word + at);
+  return nullptr;
+}
+
 Status eyrie_module::BindHostFunctions() {
   const auto* list = file.metadata().host_functions();
   for (uint32_t i = 0; i < CountOf(list); ++i) {
     const auto& function = *list->Get(i);
     const char* name = TextOf(function.name());
-    const session::BuiltIn* built_in = session::FindBuiltIn(name);
-    if (!built_in)
-      return Error(EYRIE_NOT_FOUND, "the module needs the host function '%.100s', which is not there", name);
-    auto check = [&] {
-      EYRIE_RETURN_IF_ERROR(session::CheckTensors(*built_in, function));
-      return built_in->check ? built_in->check(function) : Status();
-    };
-    EYRIE_RETURN_IF_ERROR(Annotate(check(), "host function %u, '%.100s'", i, name));
-    EYRIE_RETURN_IF_ERROR(host_targets.Push({built_in}));
+    session::HostTarget target = {session::FindBuiltIn(name), nullptr};
+    if (target.built_in) {
+      auto check = [&] {
+        EYRIE_RETURN_IF_ERROR(session::CheckTensors(*target.built_in, function));
+        return target.built_in->check ? target.built_in->check(function) : Status();
+      };
+      EYRIE_RETURN_IF_ERROR(Annotate(check(), "host function %u, '%.100s'", i, name));
+    } else {
+      session::FunctionTable* table = runtime->caller_functions.load(std::memory_order_acquire);
+      target.caller = table ? table->Find(name) : nullptr;
+      if (!target.caller) return MissingFunction(i, name);
+      for (uint32_t k = 0; k < CountOf(function.types()); ++k)
+        if (function.types()->Get(k) == EYRIE_STRING)
+          return Error(EYRIE_INVALID_ARGUMENT, "host function %u, '%.100s': its tensor %u is of strings", i, name, k);
+    }
+    EYRIE_RETURN_IF_ERROR(host_targets.Push(target));
   }
   return {};
+}
+
+Status eyrie_module::MissingFunction(uint32_t index, const char* name) const {
+  const char* node = NodeOfHostFunction(index);
+  return Error(EYRIE_NOT_FOUND, "%s%.400s%sneeds the host function '%.100s', which is not there%s",
+               node ? "node '" : "the module ", node ? node : "", node ? "' " : "", name,
+               session::IsCallerName(name)
+                   ? "; add it, or a plug-in that has it (--plugin), before the module is loaded"
+                   : ": this runtime was built without it");
 }

@@ -81,9 +81,15 @@ const abi::fb::HostAttribute* FindAttribute(const abi::fb::HostFunction& functio
 // Its first integer, or `initial`.
 int64_t IntegerOf(const abi::fb::HostFunction& function, const char* name, int64_t initial);
 
-// What a host function of a module is.
+// Names of functions that are not the runtime's own have a domain in front: "my.domain::Op".
+inline bool IsCallerName(const char* name) { return __builtin_strstr(name, "::"); }
+
+struct CallerFunction;
+
+// What a host function of a module is: one of these.
 struct HostTarget {
-  const BuiltIn* built_in;  // null: the caller's
+  const BuiltIn* built_in;
+  const CallerFunction* caller;
 };
 
 }  // namespace eyrie::rt::session

@@ -82,6 +82,8 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   const char* Function(uint32_t index) const override;
   const char* HostFunction(uint32_t index) const override;
   const char* Node(uint32_t word) const override;
+  // The first node that calls a host function; null: not known.
+  const char* NodeOfHostFunction(uint32_t index) const;  // host_calls.cpp
   // The functions that may be called: of a loaded module the public ones; its loader calls those that derive
   // parameters.
   uint32_t callable_count() const { return is_loaded_ ? public_count : static_cast<uint32_t>(functions.size()); }
@@ -126,6 +128,7 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   eyrie::rt::Status CountHostFunctions();
   // host_calls.cpp
   eyrie::rt::Status BindHostFunctions();
+  eyrie::rt::Status MissingFunction(uint32_t index, const char* name) const;
   eyrie::rt::Status LoadExecutables();
   eyrie::rt::Status AddState(const eyrie::abi::fb::Global& global);
   eyrie::rt::Status AddParameter(const eyrie::abi::fb::Global& global);

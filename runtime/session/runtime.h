@@ -9,10 +9,29 @@
 #include "runtime/hal/hal.h"
 #include "runtime/session/scheduler.h"
 
+namespace eyrie::rt::session {
+
+struct CallerFunction;
+
+// The functions that the caller added. There is none until the first comes, and then it is reached through this table
+// alone: a program that adds no functions does not hold the code for them.
+class FunctionTable {
+ public:
+  // Null if there is none of this name. Thread-safe; what it gives lives as long as the table.
+  virtual const CallerFunction* Find(const char* name) = 0;
+  virtual void Destroy() = 0;
+
+ protected:
+  ~FunctionTable() = default;
+};
+
+}  // namespace eyrie::rt::session
+
 struct eyrie_runtime {
   explicit eyrie_runtime(const eyrie_allocator_t& functions)
       : allocator(functions), functions(functions), scheduler(allocator) {}
   ~eyrie_runtime() {
+    if (auto* table = caller_functions.load(std::memory_order_acquire)) table->Destroy();
     if (device) device->Destroy();
   }
   void Retain() { references.fetch_add(1, std::memory_order_relaxed); }
@@ -25,7 +44,8 @@ struct eyrie_runtime {
   eyrie::rt::ForkGuard process;
   eyrie::rt::session::Scheduler scheduler;
   eyrie::rt::hal::Device* device = nullptr;
-  bool low_latency = false;             // threads that wait spin
+  bool low_latency = false;  // threads that wait spin
+  std::atomic<eyrie::rt::session::FunctionTable*> caller_functions{nullptr};
   std::atomic<uint32_t> references{1};  // the caller's, and one for each module and fence
 };
 

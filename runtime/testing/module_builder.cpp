@@ -58,7 +58,7 @@ auto WriteHostFunctions(Builder& builder, const std::vector<HostFunction>& funct
       if (integers.IsNull()) integers = builder.CreateVector(attribute.integers);
       auto numbers = builder.CreateVector(attribute.numbers);
       auto strings = builder.CreateVectorOfStrings(attribute.strings);
-      attributes.push_back(fb::CreateHostAttribute(builder, name, integers, numbers, strings));
+      attributes.push_back(fb::CreateHostAttribute(builder, name, integers, numbers, strings, attribute.is_list));
     }
     auto name = builder.CreateString(function.name);
     auto types = builder.CreateVector(function.types);

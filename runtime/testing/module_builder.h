@@ -86,6 +86,7 @@ struct HostAttribute {
   std::vector<int64_t> integers = {};
   std::vector<double> numbers = {};
   std::vector<std::string> strings = {};
+  bool is_list = false;
 };
 
 struct HostFunction {
