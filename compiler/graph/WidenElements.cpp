@@ -14,8 +14,9 @@
 //     return %result
 //
 // A packed byte is written whole by the one iteration that owns it, so workgroups never share one. Invariant left:
-// tensors of such elements are arguments, results and globals only, and all that is done to them is that reshape; the
-// upper bits of every byte of the others are 0.
+// tensors of such elements are arguments, results, globals and those of host calls only, and all that is done to them
+// is that reshape; the upper bits of every byte of the others are 0. Functions of the host take and give packed
+// elements.
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -179,11 +180,23 @@ struct WidenElementsPass : PassWrapper<WidenElementsPass, OperationPass<func::Fu
     });
     // 1. Inside: bytes everywhere but in arithmetic.
     llvm::SmallDenseSet<Operation *> loads;
+    SmallVector<HostCallOp> calls;
+    SmallVector<std::pair<OpOperand *, RankedTensorType>> given; // to the calls
+    for (Operation *op : ops) {
+      if (auto call = dyn_cast<HostCallOp>(op)) {
+        calls.push_back(call);
+        for (OpOperand &operand : op->getOpOperands())
+          if (isPacked(operand.get().getType()))
+            given.emplace_back(&operand, cast<RankedTensorType>(operand.get().getType()));
+      }
+    }
     for (Operation *op : ops) {
       if (failed(checkLists(op)))
         return signalPassFailure();
       if (auto load = dyn_cast<LoadGlobalOp>(op); load && isPacked(load.getType()))
         loads.insert(op);
+      else if (isa<HostCallOp>(op))
+        continue;
       else if (!isa<func::ReturnOp>(op))
         widenOp(op);
     }
@@ -196,7 +209,17 @@ struct WidenElementsPass : PassWrapper<WidenElementsPass, OperationPass<func::Fu
       b.setInsertionPointAfter(load);
       unpack(b, load->getResult(0));
     }
+    for (HostCallOp call : calls) {
+      b.setInsertionPointAfter(call);
+      for (Value result : call.getResults())
+        if (isPacked(result.getType()))
+          unpack(b, result);
+    }
     // 3. What goes out.
+    for (auto [operand, type] : given) {
+      b.setInsertionPoint(operand->getOwner());
+      operand->set(pack(b, operand->get(), type));
+    }
     Operation *ret = func.getBody().front().getTerminator();
     b.setInsertionPoint(ret);
     for (auto [operand, type] : llvm::zip_equal(ret->getOpOperands(), func.getResultTypes()))

@@ -245,8 +245,9 @@ flatbuffers::Offset<fb::HostFunction> MetadataBuilder::addHostFunction(const vm:
       integers.assign(list.asArrayRef().begin(), list.asArrayRef().end());
     else
       add(named.getValue());
+    bool isList = isa<ArrayAttr, DenseI64ArrayAttr>(named.getValue());
     attributes.push_back(fb::CreateHostAttribute(builder, string(named.getName()), builder.CreateVector(integers),
-                                                 builder.CreateVector(numbers), builder.CreateVector(texts)));
+                                                 builder.CreateVector(numbers), builder.CreateVector(texts), isList));
   }
   return fb::CreateHostFunction(builder, string(function.name), builder.CreateVector(function.types),
                                 builder.CreateVector(function.ranks), function.inputCount,

@@ -92,6 +92,16 @@ bool readValue(StringRef text, std::vector<std::pair<std::string, std::string>> 
   return true;
 }
 
+bool readValue(StringRef text, std::vector<eyrie::import::onnx::HostOp> &ops, std::string &expected) {
+  auto op = eyrie::import::onnx::parseHostOp(text);
+  if (!op) {
+    expected = "a signature as in 'my.domain::Op(f32[n, k], f32[k]) -> f32[n]': " + llvm::toString(op.takeError());
+    return false;
+  }
+  ops.push_back(std::move(*op));
+  return true;
+}
+
 std::string listNames(size_t count, llvm::function_ref<StringRef(size_t)> name) {
   std::string text;
   for (size_t i = 0; i < count; ++i)

@@ -196,6 +196,7 @@ private:
     importOptions.functions = options.functions;
     importOptions.overrides = options.overrides;
     importOptions.expanders = options.expanders;
+    importOptions.hostOps = options.hostOps;
     importOptions.parameters = !options.parameters.empty();
     auto imported = importModels(context, models, importOptions);
     if (failed(imported))

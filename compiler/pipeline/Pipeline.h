@@ -34,6 +34,8 @@ struct CompileOptions {
   /// Functions that expand operators (import::onnx::ImportOptions).
   std::vector<std::string> functions, overrides;
   std::vector<import::onnx::Expander> expanders;
+  /// Operators that functions of the caller compute (import::onnx::ImportOptions::hostOps).
+  std::vector<import::onnx::HostOp> hostOps;
   /// The file that the model's weights are written to; empty: they are part of the module.
   std::string parameters;
   /// Called as a stage begins, with its number (from 0) and their count.

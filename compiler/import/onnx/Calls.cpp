@@ -38,6 +38,9 @@ const Expander *Importer::expanderOf(const Node &node, const Env &env) const {
 }
 
 const Function *Importer::findFunction(const Node &node, const Env &env) {
+  // A function's body is what to do where nobody computes the operator otherwise.
+  if (!hostOpsOf(node).empty())
+    return nullptr;
   const Function *ofLibrary = functions.ofLibrary(node), *ofModel = functions.ofModel(node);
   bool goesFirst = ofLibrary && functions.isOverridden(node);
   for (const Call *call = env.call; call && goesFirst; call = call->caller)

@@ -1,5 +1,6 @@
 // Reads an ONNX model file and writes it as core IR (linalg on tensors; see the room's README).
 #pragma once
+#include "compiler/import/onnx/HostSignature.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/StringRef.h"
@@ -77,6 +78,9 @@ struct ImportOptions {
   std::vector<std::string> overrides;
   /// Go before all of these.
   std::vector<Expander> expanders;
+  /// Operators that functions of the caller compute (`--host-op`), whatever else is known of them. Of several for one
+  /// operator a node takes the first that it fits.
+  std::vector<HostOp> hostOps;
 };
 
 /// Imports the model at `path`: one module with a public `@main` and a `graph.global` for each weight that is used.

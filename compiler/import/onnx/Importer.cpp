@@ -252,10 +252,13 @@ static std::string reasonFor(const Node &node) {
   std::string reason = !plainDomain(node.domain).empty() && !isKnownDomain(node.domain)
                            ? "operations of the domain " + quote(node.domain) + " are not supported"
                            : "this operation is not supported yet";
-  return reason + "; a function that makes it of other operations may be given with --functions";
+  return reason + "; a function that makes it of other operations may be given with --functions, or one of yours that "
+                  "computes it at run time with --host-op";
 }
 
-Importer::FlowHandler Importer::findFlow(const Node &node) {
+Importer::FlowHandler Importer::findFlow(const Node &node) const {
+  if (!hostOpsOf(node).empty())
+    return &Importer::importHostOp;
   if (node.domain == "ai.onnx.preview" && node.op == "FlexAttention")
     return &Importer::importFlexAttention;
   if (!plainDomain(node.domain).empty())

@@ -205,7 +205,7 @@ private:
   using FlowHandler = void (Importer::*)(const Node &node, Scope &scope, const Env &env,
                                          ArrayRef<const Slot *> operands, StringRef place);
   /// Null if the node is of another kind.
-  static FlowHandler findFlow(const Node &node);
+  FlowHandler findFlow(const Node &node) const;
 
   // Branch.cpp
   /// The value of one boolean on the host; it is read back only where the host does not know it.
@@ -250,6 +250,11 @@ private:
   Slots importMapBody(const Graph &body, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,
                       ops::Dim position, StringRef place);
   mlir::LogicalResult checkLengths(OpNode &n, ArrayRef<const Slot *> operands, ops::Dim length);
+
+  // HostOps.cpp
+  /// The signatures of a node's operator; empty unless functions of the caller compute it.
+  SmallVector<const HostOp *> hostOpsOf(const Node &node) const;
+  void importHostOp(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands, StringRef place);
 
   // FlexAttention.cpp
   void importFlexAttention(const Node &node, Scope &scope, const Env &env, ArrayRef<const Slot *> operands,

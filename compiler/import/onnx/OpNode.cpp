@@ -6,7 +6,7 @@ using namespace mlir;
 
 namespace eyrie::import::onnx {
 
-static StringRef nameOf(Attribute::Type type) {
+StringRef nameOf(Attribute::Type type) {
   static constexpr llvm::StringLiteral names[] = {
       "undefined", "a number", "an integer", "a string",        "a tensor",       "a graph", "numbers", "integers",
       "strings",   "tensors",  "graphs",     "a sparse tensor", "sparse tensors", "a type",  "types"};

@@ -127,6 +127,8 @@ private:
   std::deque<Attribute> madeAttributes;
 };
 
+/// "an integer", "a tensor", ...: for errors.
+StringRef nameOf(Attribute::Type type);
 /// A tensor of known 64-bit integers, for what older operator sets give as attributes.
 Tensor integerTensor(ops::Builder &b, ArrayRef<int64_t> values);
 
