@@ -31,4 +31,11 @@ if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   endif()
 endif()
 add_link_options(-Wl,--gc-sections)
+
+# Links all of the runtime, whose C interface plug-ins (eyrie_runtime_add_plugin) find in the program.
+function(eyrie_link_runtime_for_plugins program)
+  target_link_libraries(${program} PRIVATE eyrie_runtime)
+  set_property(TARGET ${program} APPEND PROPERTY LINK_LIBRARY_OVERRIDE WHOLE_ARCHIVE,eyrie_runtime)
+  target_link_options(${program} PRIVATE -Wl,--export-dynamic-symbol=eyrie_*)
+endfunction()
 include_directories(${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include ${CMAKE_BINARY_DIR})

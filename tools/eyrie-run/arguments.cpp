@@ -16,6 +16,7 @@ constexpr char kHelp[] =
     "  --output NAME=@FILE.npy     writes a result (run); all results are printed without it\n"
     "                              (elements of sequences: NAME.0, NAME.1, ..., their number: NAME.len)\n"
     "  --parameters FILE           a file with weights; may be repeated, the last that has a tensor gives it\n"
+    "  --plugin LIB.so             a library with functions that the module calls; may be repeated\n"
     "  --load-state FILE           begins with the states that --save-state wrote\n"
     "  --save-state FILE           writes the states after the call (run)\n"
     "  --function NAME             the function to call, if there are several\n"
@@ -84,7 +85,9 @@ Options ParseArguments(int argc, char** argv) {
   options.inputs = static_cast<const char**>(calloc(static_cast<size_t>(argc), sizeof(char*)));
   options.outputs = static_cast<const char**>(calloc(static_cast<size_t>(argc), sizeof(char*)));
   options.parameters = static_cast<const char**>(calloc(static_cast<size_t>(argc), sizeof(char*)));
-  if (!options.inputs || !options.outputs || !options.parameters) Fail(kFailed, "not enough memory");
+  options.plugins = static_cast<const char**>(calloc(static_cast<size_t>(argc), sizeof(char*)));
+  if (!options.inputs || !options.outputs || !options.parameters || !options.plugins)
+    Fail(kFailed, "not enough memory");
   for (int i = 2; i < argc; ++i) {
     const char* flag = argv[i];
     if (flag[0] != '-') {
@@ -108,8 +111,8 @@ Options ParseArguments(int argc, char** argv) {
     const char* equals = strchr(flag, '=');
     size_t length = equals ? static_cast<size_t>(equals - flag) : strlen(flag);
     auto is = [&](const char* name) { return strlen(name) == length && strncmp(flag, name, length) == 0; };
-    if (!is("--input") && !is("--output") && !is("--parameters") && !is("--load-state") && !is("--save-state") &&
-        !is("--function") && !is("--threads") && !is("--min-time"))
+    if (!is("--input") && !is("--output") && !is("--parameters") && !is("--plugin") && !is("--load-state") &&
+        !is("--save-state") && !is("--function") && !is("--threads") && !is("--min-time"))
       Fail(kUsage, "unknown option '%.100s'; see eyrie-run --help", flag);
     const char* value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : nullptr;
     if (!value) Fail(kUsage, "%s needs a value", flag);
@@ -119,6 +122,8 @@ Options ParseArguments(int argc, char** argv) {
       options.outputs[options.output_count++] = value;
     else if (is("--parameters"))
       options.parameters[options.parameter_count++] = value;
+    else if (is("--plugin"))
+      options.plugins[options.plugin_count++] = value;
     else if (is("--load-state"))
       options.load_state = value;
     else if (is("--save-state"))

@@ -26,7 +26,8 @@ struct Options {
   double min_time = 1.0;
   const char **inputs = nullptr, **outputs = nullptr;
   const char** parameters = nullptr;  // files
-  int input_count = 0, output_count = 0, parameter_count = 0;
+  const char** plugins = nullptr;     // files
+  int input_count = 0, output_count = 0, parameter_count = 0, plugin_count = 0;
 };
 
 Options ParseArguments(int argc, char** argv);

@@ -38,6 +38,7 @@ Session Open(const Options& options) {
   runtime_options.struct_size = sizeof(runtime_options);
   runtime_options.threads = options.threads;
   Check(eyrie_runtime_create(&runtime_options, &session.runtime));
+  for (int i = 0; i < options.plugin_count; ++i) Check(eyrie_runtime_add_plugin(session.runtime, options.plugins[i]));
   eyrie_module_options_t module_options = {};
   module_options.struct_size = sizeof(module_options);
   module_options.verify = options.verify_full ? EYRIE_VERIFY_FULL : EYRIE_VERIFY_LAZY;
@@ -276,5 +277,6 @@ int main(int argc, char** argv) {
   free(options.inputs);
   free(options.outputs);
   free(options.parameters);
+  free(options.plugins);
   return code;
 }

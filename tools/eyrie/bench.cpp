@@ -21,7 +21,7 @@ constexpr char kExamples[] =
 
 struct BenchFlags {
   std::string module, function, load_state;
-  std::vector<std::string> inputs, shapes, parameters;
+  std::vector<std::string> inputs, shapes, parameters, plugins;
   int64_t threads = 0;
   double min_time = 1;
   bool json = false, profile = false, low_latency = false;
@@ -141,9 +141,10 @@ uint64_t PeakResidentBytes() {
 
 int Bench(const BenchFlags& flags) {
   if (!(flags.min_time >= 0 && flags.min_time <= 86400)) FailUsage("--min-time must be from 0 to 86400 seconds");
-  Module module(
-      flags.module,
-      {.threads = ThreadCount(flags.threads), .low_latency = flags.low_latency, .parameters = flags.parameters});
+  Module module(flags.module, {.threads = ThreadCount(flags.threads),
+                               .low_latency = flags.low_latency,
+                               .parameters = flags.parameters,
+                               .plugins = flags.plugins});
   Function function = module.Find(flags.function);
   std::vector<Argument> arguments = MakeInputs(function, flags.inputs, flags.shapes);
   Timing timing;
@@ -194,6 +195,7 @@ int BenchMain(const std::vector<std::string>& arguments) {
   AddRepeated(&app, "--input", &flags.inputs, "INPUT", kInputHelp);
   AddRepeated(&app, "--shape", &flags.shapes, "NAME=DIMS", "The shape of an input that has open dimensions");
   AddParameterFiles(&app, &flags.parameters);
+  AddPlugins(&app, &flags.plugins);
   app.add_option("--load-state", flags.load_state,
                  "The states that every call begins with, as `eyrie run --save-state` "
                  "writes them; without it they are new")

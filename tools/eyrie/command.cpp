@@ -31,6 +31,11 @@ void AddParameterFiles(CLI::App* app, std::vector<std::string>* files) {
               "Files with the module's weights (.eyp, .safetensors, .gguf, .npz); the last that has a tensor gives it");
 }
 
+void AddPlugins(CLI::App* app, std::vector<std::string>* files) {
+  AddRepeated(app, "--plugin", files, "LIB.so",
+              "A shared library with functions that the module calls (compiled with --host-op)");
+}
+
 bool Parse(CLI::App* app, const std::vector<std::string>& arguments) {
   // CLI11 takes the arguments from the back.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/eyrie/command.h"
+#include "tools/eyrie/host_functions.h"
 #include "tools/eyrie/memory_picture.h"
 #include "tools/eyrie/module.h"
 #include "tools/npy/file.h"
@@ -212,6 +213,10 @@ std::string Text(const Module& module, const Facts& facts) {
         {Or(row.name, "-"), Or(row.format, "?"), std::to_string(row.size), same ? "" : Joined(FeaturesOf(row))});
   if (std::vector<Value> states = module.States(); !states.empty()) text += "\n" + ValuesText("states", states);
   text += ParametersText(module);
+  if (std::vector<std::vector<std::string>> calls = HostFunctionRows(module); !calls.empty()) {
+    calls.insert(calls.begin(), {"name", "whose", "tensors", "attributes", "first node"});
+    text += "\nhost functions\n" + Table(calls, "lllll");
+  }
   text += "\nexecutables\n" + Table(rows, "llrl");
   if (same && !facts.executables.empty()) text += "  need " + Joined(FeaturesOf(facts.executables[0])) + "\n";
   rows = {{"#", "dispatch", "tensors", "scalars", "local bytes", "nodes"}};
@@ -290,6 +295,7 @@ Json ToJson(const Module& module, const Facts& facts, bool with_code) {
                {"sections", Json::array()},
                {"states", ValuesJson(module.States())},
                {"parameters", ParametersJson(module)},
+               {"host_functions", HostFunctionsJson(module)},
                {"executables", Json::array()},
                {"dispatches", Json::array()},
                {"functions", Json::array()}};

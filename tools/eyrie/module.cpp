@@ -72,6 +72,7 @@ Module::Module(const std::string& path, const LoadOptions& load) : path_(path) {
   module_options.inspect_only = load.inspect_only;
   eyrie_status_t status = nullptr;
   try {
+    for (const std::string& plugin : load.plugins) Check(eyrie_runtime_add_plugin(runtime_, plugin.c_str()), "");
     OpenParameters(load.parameters);
     module_options.parameters = files_.data();
     module_options.parameter_count = files_.size();

@@ -41,6 +41,8 @@ struct LoadOptions {
   bool low_latency = false;
   // Files; the last that has a tensor gives it. A text may be several with commas between.
   std::vector<std::string> parameters = {};
+  // Shared libraries that add functions to the runtime.
+  std::vector<std::string> plugins = {};
 };
 
 class Module {

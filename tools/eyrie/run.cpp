@@ -29,7 +29,7 @@ constexpr char kExamples[] =
 
 struct RunFlags {
   std::string module, function, expect, load_state, save_state;
-  std::vector<std::string> inputs, outputs, parameters;
+  std::vector<std::string> inputs, outputs, parameters, plugins;
   double rtol = 1e-3, atol = 1e-4;
   int64_t threads = 0;
   bool json = false;
@@ -222,7 +222,8 @@ int Run(const RunFlags& flags) {
   std::string expect = flags.expect;
   if (!expect.empty() && expect[0] == '@') expect.erase(0, 1);
   if (!(flags.rtol >= 0) || !(flags.atol >= 0)) FailUsage("--rtol and --atol must not be negative");
-  Module module(flags.module, {.threads = ThreadCount(flags.threads), .parameters = flags.parameters});
+  Module module(flags.module,
+                {.threads = ThreadCount(flags.threads), .parameters = flags.parameters, .plugins = flags.plugins});
   Function function = module.Find(flags.function);
   std::vector<Destination> destinations = ReadDestinations(function, flags.outputs);
   std::vector<Argument> arguments = ReadInputs(function, flags.inputs);
@@ -283,6 +284,7 @@ int RunMain(const std::vector<std::string>& arguments) {
       ->type_name("A")
       ->capture_default_str();
   AddParameterFiles(&app, &flags.parameters);
+  AddPlugins(&app, &flags.plugins);
   app.add_option("--load-state", flags.load_state,
                  "Begins with the states that --save-state wrote; without it they are new")
       ->type_name("FILE");
