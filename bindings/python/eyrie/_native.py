@@ -60,6 +60,29 @@ class InstanceStats(ctypes.Structure):
     _fields_ += [("rest", c_uint64 * 16)]
 
 
+class String(ctypes.Structure):
+    _fields_ = [("data", c_void_p), ("size", c_size_t)]
+
+
+class Attribute(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("count", c_size_t), ("is_list", c_int), ("integers", POINTER(c_int64)),
+                ("numbers", POINTER(ctypes.c_double)), ("strings", c_void_p)]
+
+
+class HostCall(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("input_count", c_uint32), ("output_count", c_uint32),
+                ("inputs", POINTER(Tensor)), ("outputs", POINTER(Tensor)), ("module", c_void_p), ("function", c_uint32),
+                ("state", c_void_p)]
+
+
+class HostFunctionInfo(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("input_count", c_uint32), ("output_count", c_uint32), ("types", c_void_p),
+                ("ranks", c_void_p), ("attribute_count", c_uint32), ("is_built_in", c_int), ("node", c_char_p)]
+
+
+HostFunction = ctypes.CFUNCTYPE(c_void_p, c_void_p, POINTER(HostCall))
+
+
 def _find():
     """The shared library: named by $EYRIE_RUNTIME, beside this file, or in the checkout's build."""
     name = "libeyrie-runtime.so"
@@ -69,7 +92,7 @@ def _find():
         places = [Path(os.environ["EYRIE_RUNTIME"])]
     for place in places:
         if place.is_file():
-            return ctypes.CDLL(str(place))
+            return ctypes.CDLL(str(place), mode=ctypes.RTLD_GLOBAL)  # plug-ins find its functions
     raise ImportError(f"no {name} at {' or '.join(map(str, places))}; build it (tools/dev/build.sh release) or set "
                       "EYRIE_RUNTIME to its path")
 
@@ -85,13 +108,13 @@ def _declare(name, result, *arguments):
 
 _code = _declare("status_code", c_int, c_void_p)
 _message = _declare("status_message", c_char_p, c_void_p)
-_code_name = _declare("code_name", c_char_p, c_int)
+code_name = _declare("code_name", c_char_p, c_int)
 _free = _declare("status_free", None, c_void_p)
 
 
 def _check(status, function, arguments):
     if status:
-        code, message = _code_name(_code(status)).decode(), _message(status).decode(errors="replace")
+        code, message = code_name(_code(status)).decode(), _message(status).decode(errors="replace")
         _free(status)
         raise Error(code, message)
 
@@ -106,9 +129,14 @@ def _checked(name, *arguments):
 version = _declare("version", c_char_p)
 type_npy = _declare("type_npy", c_char_p, c_uint32)
 type_name = _declare("type_name", c_char_p, c_uint32)
+type_bits = _declare("type_bits", c_uint32, c_uint32)
+status_create = _declare("status_create", c_void_p, c_int, c_char_p)
+attribute_string = _declare("attribute_string", String, POINTER(Attribute), c_size_t)
 
 runtime_create = _checked("runtime_create", POINTER(RuntimeOptions), POINTER(c_void_p))
 runtime_destroy = _declare("runtime_destroy", None, c_void_p)
+runtime_add_function = _checked("runtime_add_function", c_void_p, c_char_p, HostFunction, c_void_p, c_void_p)
+runtime_add_plugin = _checked("runtime_add_plugin", c_void_p, c_char_p)
 parameters_open = _checked("parameters_open", c_void_p, c_char_p, c_void_p, POINTER(c_void_p))
 parameters_destroy = _declare("parameters_destroy", None, c_void_p)
 module_load_file = _checked("module_load_file", c_void_p, c_char_p, POINTER(ModuleOptions), POINTER(c_void_p))
@@ -119,6 +147,8 @@ module_function = _checked("module_function", c_void_p, c_uint32, POINTER(Functi
 module_argument = _checked("module_argument", c_void_p, c_uint32, c_uint32, POINTER(ValueInfo))
 module_result = _checked("module_result", c_void_p, c_uint32, c_uint32, POINTER(ValueInfo))
 module_state = _checked("module_state", c_void_p, c_uint32, POINTER(ValueInfo))
+module_host_function = _checked("module_host_function", c_void_p, c_uint32, POINTER(HostFunctionInfo))
+module_host_attribute = _checked("module_host_attribute", c_void_p, c_uint32, c_uint32, POINTER(Attribute))
 instance_create = _checked("instance_create", c_void_p, c_void_p, POINTER(c_void_p))
 instance_destroy = _declare("instance_destroy", None, c_void_p)
 instance_get_stats = _declare("instance_get_stats", None, c_void_p, POINTER(InstanceStats))

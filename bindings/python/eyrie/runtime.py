@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _native as native
+from . import functions as host
 from ._native import Error
 
 
@@ -68,13 +69,19 @@ class Module:
     """A compiled module. `threads`: 1 runs in the caller's thread; None takes all processors that the process may use.
 
     `parameters`: files with the weights of a module that was compiled without them; the last that has a tensor gives it.
+    `functions`: those that the module calls (compiled with `--host-op`), by name. Each takes its inputs as arrays, which
+    are read-only and the runtime's, to be copied if they are kept, and the node's attributes as keywords; it gives an
+    array, or a tuple of them, of the types and shapes that the signature says. It is called in the thread of the call.
+    `plugins`: shared libraries with such functions.
     """
 
-    def __init__(self, path, threads=None, parameters=()):
+    def __init__(self, path, threads=None, parameters=(), functions=None, plugins=()):
         self._module = self._runtime = None
+        self._raised = host.Raised()
         options = native.RuntimeOptions(ctypes.sizeof(native.RuntimeOptions))
         options.threads = 0xFFFFFFFF if threads is None else threads
         self._runtime = native.made(native.runtime_create, byref(options))
+        self._kept = host.add(self._runtime, functions, plugins, self._raised)
         files = []
         try:
             for file in parameters:
@@ -157,9 +164,20 @@ class Instance:
         arguments = (native.Tensor * len(tensors))(*tensors)
         results = (native.Tensor * len(f.outputs))()
         options = native.CallOptions(ctypes.sizeof(native.CallOptions), 0 if timeout is None else max(1, int(timeout * 1e9)))
-        native.call(self._instance, f._index, arguments, len(tensors), results, len(f.outputs), byref(options))
+        self._run(f, arguments, results, options)
         del kept
         return {value.name: value._array(result) for value, result in zip(f.outputs, results)}
+
+    def _run(self, f, arguments, results, options):
+        raised = self.module._raised
+        raised.take()
+        try:
+            native.call(self._instance, f._index, arguments, len(arguments), results, len(results), byref(options))
+        except Error as error:
+            cause = raised.take()
+            if cause is not None and not isinstance(cause, Exception):
+                raise cause  # KeyboardInterrupt, SystemExit
+            raise error from cause
 
     def _state(self, name) -> int:
         for index, value in enumerate(self.module.states):
