@@ -73,6 +73,19 @@ struct CallState {
   const hal::Stop& stop;
 };
 
+// Outputs lie beside all other tensors. A module may say otherwise.
+Status CheckDisjoint(std::span<const eyrie_tensor_t> tensors, size_t input_count) {
+  for (size_t i = input_count; i < tensors.size(); ++i) {
+    const auto* begin = static_cast<const char*>(tensors[i].data);
+    for (size_t k = 0; k < i; ++k) {
+      const auto* other = static_cast<const char*>(tensors[k].data);
+      if (begin < other + tensors[k].size_bytes && other < begin + tensors[i].size_bytes)
+        return Error(EYRIE_INVALID_ARGUMENT, "tensor %zu, an output, lies in the memory of tensor %zu", i, k);
+    }
+  }
+  return {};
+}
+
 const CallState& StateOf(const eyrie_host_call_t* call) { return *static_cast<const CallState*>(call->state); }
 
 eyrie_attribute_t Describe(const fb::HostAttribute& attribute) {
@@ -107,6 +120,7 @@ Status HostCalls::CallCaller(const CallerFunction& caller, uint32_t index, std::
     memcpy(view.dims, tensor.dims.data(), tensor.dims.size_bytes());
     status = views_.Push(view);
   }
+  if (status.ok()) status = CheckDisjoint({views_.data(), views_.size()}, function.input_count());
   if (status.ok()) {
     const CallState state = {function, stop};
     uint32_t input_count = function.input_count();
@@ -124,6 +138,11 @@ Status HostCalls::CallCaller(const CallerFunction& caller, uint32_t index, std::
 
 using namespace eyrie::rt;
 using eyrie::rt::session::CallerFunctions;
+
+static eyrie_status_t CheckFunction(uint32_t index, uint32_t count) {
+  if (index < count) return nullptr;
+  return Error(EYRIE_NOT_FOUND, "there is no host function %u: the module has %u", index, count).Release();
+}
 
 extern "C" {
 
@@ -178,8 +197,7 @@ eyrie_status_t eyrie_host_call_check_stop(const eyrie_host_call_t* call) {
 eyrie_status_t eyrie_module_host_function(const eyrie_module_t* module, uint32_t index,
                                           eyrie_host_function_info_t* info) {
   const auto* list = module->file.metadata().host_functions();
-  if (index >= CountOf(list))
-    return Error(EYRIE_NOT_FOUND, "there is no host function %u: the module has %u", index, CountOf(list)).Release();
+  if (eyrie_status_t status = CheckFunction(index, CountOf(list))) return status;
   const fb::HostFunction& function = *list->Get(index);
   const char* name = TextOf(function.name());
   uint32_t count = CountOf(function.types());
@@ -196,12 +214,13 @@ eyrie_status_t eyrie_module_host_function(const eyrie_module_t* module, uint32_t
 
 eyrie_status_t eyrie_module_host_attribute(const eyrie_module_t* module, uint32_t function, uint32_t index,
                                            eyrie_attribute_t* attribute) {
-  eyrie_host_function_info_t info;
-  if (eyrie_status_t status = eyrie_module_host_function(module, function, &info)) return status;
-  if (index >= info.attribute_count)
-    return Error(EYRIE_NOT_FOUND, "there is no attribute %u: the function has %u", index, info.attribute_count)
+  const auto* list = module->file.metadata().host_functions();
+  if (eyrie_status_t status = CheckFunction(function, CountOf(list))) return status;
+  const auto* attributes = list->Get(function)->attributes();
+  if (index >= CountOf(attributes))
+    return Error(EYRIE_NOT_FOUND, "there is no attribute %u: the function has %u", index, CountOf(attributes))
         .Release();
-  *attribute = session::Describe(*module->file.metadata().host_functions()->Get(function)->attributes()->Get(index));
+  *attribute = session::Describe(*attributes->Get(index));
   return nullptr;
 }
 

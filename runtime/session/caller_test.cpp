@@ -302,6 +302,25 @@ TEST(CallerFunctions, SeeWhatTheModuleSays) {
                 "host function 0, 'my.domain::Op': its tensor 0 is of strings");
 }
 
+TEST(CallerFunctions, HaveOutputsOfTheirOwn) {
+  int calls = 0;
+  Fixture fixture([&](const eyrie_host_call_t&) {
+    ++calls;
+    return eyrie_status_t{};
+  });
+  Module module = CallModule(Op());
+  std::vector<uint32_t>& code = module.functions[0].code;
+  code[code.size() - 1 - 6] = 1;  // the input's buffer: the result's
+  Session session(fixture.runtime, module.Build());
+  std::vector<float> x(2, 1), none;
+  eyrie_tensor_t input = F32(x, {2}), output = {};
+  EXPECT_STATUS(session.Call(&input, 1, &output, 1), EYRIE_INVALID_ARGUMENT,
+                "my.domain::Op: tensor 1, an output, lies in the memory of tensor 0");
+  EXPECT_EQ(calls, 0);
+  input = F32(none, {0});
+  EXPECT_OK(session.Call(&input, 1, &output, 1));
+}
+
 TEST(CallerFunctions, AreListed) {
   HostFunction host = Op();
   host.attributes = {{"axes", {3, -4}, {}, {}, true}, {"mode", {}, {}, {"linear"}}};

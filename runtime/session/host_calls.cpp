@@ -131,8 +131,8 @@ Status HostCalls::CallBuiltIn(const BuiltIn& built_in, uint32_t index, std::span
   EYRIE_RETURN_IF_ERROR(MakeTensors(function, sizes, bindings));
   std::span<const HostTensor> tensors(tensors_.data(), tensors_.size());
   EYRIE_RETURN_IF_ERROR(CheckCounts(built_in, tensors));
-  return built_in.run({function, tensors.first(function.input_count()), tensors.subspan(function.input_count()), strings_,
-                       scratch_, stop});
+  return built_in.run({function, tensors.first(function.input_count()), tensors.subspan(function.input_count()),
+                       strings_, scratch_, stop});
 }
 #endif
 
