@@ -21,3 +21,13 @@ func.func @elements_are_bytes_inside(%x: tensor<5xi4>) -> tensor<5xi4> {
 func.func @what_only_passes_is_left_alone(%x: tensor<?xf4E2M1FN>) -> tensor<?xf4E2M1FN> {
   return %x : tensor<?xf4E2M1FN>
 }
+
+// CHECK-LABEL: @functions_of_the_host_take_and_give_packed_elements
+// CHECK-SAME: %[[X:.*]]: tensor<5xi4>)
+// CHECK: %[[Y:.*]] = graph.host_call "my::Op"(%[[X]])
+// CHECK-SAME: (tensor<5xi4>) -> tensor<5xi4>
+// CHECK: return %[[Y]]
+func.func @functions_of_the_host_take_and_give_packed_elements(%x: tensor<5xi4>) -> tensor<5xi4> {
+  %y = graph.host_call "my::Op"(%x) {config = {}, types = ["i4", "i4"]} : (tensor<5xi4>) -> tensor<5xi4>
+  return %y : tensor<5xi4>
+}
