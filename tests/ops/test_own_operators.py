@@ -291,7 +291,7 @@ def test_nodes_that_do_not_fit(tmp_path, signature, says):
 def test_models_that_do_not_fit(tmp_path):
     onnx.save(model_of([own("Op", ["x"], ["y"])], [("x", FLOAT, [2])], [("y", FLOAT, None)], domains=[DOMAIN]), tmp_path / "model.onnx")
     for command in (["compile", "-o", tmp_path / "model.eyr"], ["check"]):
-        fail(command[0], tmp_path / "model.onnx", *command[1:], says=["my.domain::Op", "--host-op has a function of yours compute them"])
+        fail(command[0], tmp_path / "model.onnx", *command[1:], says=["my.domain::Op", "one of yours that computes it at run time with --host-op"])
     cases = [(own("Op", ["x"], ["y"], value=helper.make_tensor("t", FLOAT, [1], [1.0])), "attribute 'value' is a tensor; functions of the caller take integers"),
              (own("Op", ["x"], ["y"], body=graph([node("Neg", ["x"], ["o"])], [], [("o", FLOAT)])), "attribute 'body' is a graph"),
              (own("Op", ["", "x"], ["y"]), "it has 2 inputs, expected 1"),
