@@ -12,6 +12,7 @@
 // graph.slice, graph.update, graph.append) and graph.dispatch.
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
+#include "compiler/graph/SizeFacts.h"
 #include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
 #include "mlir/IR/Dominance.h"
@@ -362,7 +363,7 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
       }
     }
     if (erased.none())
-      return;
+      return addSizeFacts(func, kept);
     auto renumber = [&](ArrayAttr table) {
       SmallVector<Attribute> rows;
       for (Attribute row : table) {
@@ -381,6 +382,16 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
     (void)func.eraseArguments(erased);
     func->setAttr(kArgDims, dispatch.getArgDims());
     func->setAttr(kResultDims, dispatch.getResultDims());
+    addSizeFacts(func, kept);
+  }
+
+  /// Notes on an executable's function what is known of the sizes that it is called with.
+  static void addSizeFacts(func::FuncOp func, ArrayRef<Value> sizes) {
+    SizeAnalysis analysis = SizeAnalysis::ofHost();
+    SmallVector<SizeFacts> facts = llvm::map_to_vector(sizes, [&](Value size) { return analysis.of(size); });
+    OpBuilder b(func);
+    if (llvm::any_of(facts, [](const SizeFacts &f) { return f.hasBound() || f.divisor != 1; }))
+      func->setAttr(kArgSizes, sizesAttr(b, facts));
   }
 
   /// Brings the function to the few operations that grouping knows.

@@ -35,8 +35,23 @@ Value hoistOutOf(scf::IfOp conditional, Value size, IRMapping &mapping) {
   return before.clone(*def, mapping)->getResult(cast<OpResult>(size).getResultNumber());
 }
 
-/// One `tensor.dim` per argument and dimension, at the function's entry, where it dominates every use.
-Value argumentDim(BlockArgument arg, int64_t dim) {
+/// The first of the function's dimensions that has the name of this one.
+std::pair<BlockArgument, int64_t> firstOfName(BlockArgument arg, int64_t dim) {
+  auto func = dyn_cast<func::FuncOp>(arg.getOwner()->getParentOp());
+  auto names = [&](BlockArgument a) { return func.getArgAttrOfType<ArrayAttr>(a.getArgNumber(), "eyrie.dims"); };
+  if (!func || !names(arg) || cast<StringAttr>(names(arg)[dim]).empty())
+    return {arg, dim};
+  for (BlockArgument other : func.getArguments())
+    if (ArrayAttr list = names(other))
+      for (auto [i, name] : llvm::enumerate(list))
+        if (name == names(arg)[dim])
+          return {other, i};
+  return {arg, dim};
+}
+
+/// One `tensor.dim` for all dimensions of a name, at the function's entry, where it dominates every use.
+Value argumentDim(BlockArgument given, int64_t givenDim) {
+  auto [arg, dim] = firstOfName(given, givenDim);
   Block *entry = arg.getOwner();
   for (Operation *user : arg.getUsers())
     if (auto found = dyn_cast<tensor::DimOp>(user);

@@ -79,6 +79,27 @@ def test_a_range_and_a_list_go_together(softmax, tmp_path):
     fail("run", tmp_path / "m.eyr", "--input", f"@{tmp_path / 'bad.npz'}", says="is 17 in input 0 'x'")
 
 
+@pytest.mark.parametrize("promise,sizes", [("n=1..5", [1, 2, 5]), ("n=8..64:8", [8, 16, 40, 64]), ("n=32..96:32", [32, 64, 96])])
+def test_kernels_that_use_a_promise_are_right(tmp_path, promise, sizes):
+    """Products of n rows, of n columns, over n, with one operand or the other transposed; sums and maxima over n."""
+    node, info = helper.make_node, lambda name, dims: helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
+    nodes = [node("MatMul", ["a", "w"], ["rows"]), node("MatMul", ["v", "b"], ["columns"]), node("MatMul", ["b", "a"], ["depth"]),
+             node("Gemm", ["b", "b"], ["gram"], transB=1), node("Gemm", ["a", "a"], ["square"], transB=1),
+             node("Softmax", ["b"], ["soft"]), node("ReduceSum", ["a", "zero"], ["sums"]), node("Concat", ["a", "a"], ["twice"], axis=0),
+             node("MatMul", ["twice", "w"], ["many"])]
+    random = np.random.default_rng(2)
+    weights = [("w", random.standard_normal((7, 33), np.float32)), ("v", random.standard_normal((5, 7), np.float32)), ("zero", np.array([0]))]
+    outputs = ["rows", "columns", "depth", "gram", "square", "soft", "sums", "many"]
+    graph = helper.make_graph(nodes, "g", [info("a", ["n", 7]), info("b", [7, "n"])],
+                              [onnx.ValueInfoProto(name=name) for name in outputs], [numpy_helper.from_array(w, n) for n, w in weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(onnx.shape_inference.infer_shapes(model), tmp_path / "m.onnx")
+    compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", "--shape", promise)
+    for n in sizes:
+        feed = {"a": random.standard_normal((n, 7), np.float32), "b": random.standard_normal((7, n), np.float32)}
+        check_equal(run_module(tmp_path / "m.eyr", feed, tmp_path), Reference(tmp_path / "m.onnx")(feed), 2e-5)
+
+
 def two_inputs():
     """y = a beside b, so that they must have as many rows."""
     info = helper.make_tensor_value_info

@@ -6,6 +6,7 @@
 //
 // The body is a function of its own, so that `noalias` on its pointers tells LLVM that bindings do not overlap.
 #include "compiler/graph/Graph.h"
+#include "compiler/graph/SizeFacts.h"
 #include "compiler/target/common/KernelPasses.h"
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -112,7 +113,16 @@ LogicalResult makeEntryPoint(func::FuncOp kernel, const LLVMTypeConverter &conve
   for (Type type : types)
     fresh.push_back(entry->addArgument(type, loc));
   b.setInsertionPointToStart(entry);
-  indices.assign(fresh.begin() + numBindings, fresh.begin() + numBindings + numIndices);
+  auto argSizes = kernel->getAttrOfType<ArrayAttr>(graph::kArgSizes);
+  for (unsigned i = 0; i < numIndices; ++i) {
+    // Clearing bits that are 0 tells LLVM so.
+    uint64_t divisor = graph::sizeFromAttr(argSizes, i).divisor;
+    Value &index = fresh[numBindings + i];
+    if (uint64_t power = divisor & -divisor; power > 1)
+      index = LLVM::AndOp::create(b, loc, index,
+                                  LLVM::ConstantOp::create(b, loc, i64, b.getI64IntegerAttr(-int64_t(power))));
+    indices.push_back(index);
+  }
   for (auto [i, arg] : llvm::enumerate(old)) {
     Value value;
     if (i < numBindings) {
@@ -139,7 +149,8 @@ LogicalResult makeEntryPoint(func::FuncOp kernel, const LLVMTypeConverter &conve
   kernel.setArgAttr(types.size() - 1, "llvm.noalias", b.getUnitAttr());
   kernel->setAttr("llvm.linkage", LLVM::LinkageAttr::get(context, LLVM::Linkage::Internal));
   kernel->setAttr("passthrough", b.getStrArrayAttr({"noinline", "nounwind"}));
-  for (StringRef attr : {StringRef(kKernel), StringRef(graph::kArgDims), StringRef(graph::kResultDims)})
+  for (StringRef attr :
+       {StringRef(kKernel), StringRef(graph::kArgDims), StringRef(graph::kResultDims), StringRef(graph::kArgSizes)})
     kernel->removeAttr(attr);
 
   // The entry point.

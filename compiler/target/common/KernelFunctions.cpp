@@ -1,4 +1,5 @@
 #include "compiler/graph/Graph.h"
+#include "compiler/graph/SizeFacts.h"
 #include "compiler/target/common/KernelPasses.h"
 
 using namespace mlir;
@@ -31,9 +32,9 @@ KernelFunctions eyrie::target::createKernelFunctions(func::FuncOp tensorFunc) {
   KernelFunctions functions;
   functions.kernel = func::FuncOp::create(b, loc, name, b.getFunctionType(inputs, {}));
   functions.kernel->setAttr(kKernel, b.getUnitAttr());
-  for (StringRef dims : {graph::kArgDims, graph::kResultDims})
-    if (Attribute value = tensorFunc->getAttr(dims))
-      functions.kernel->setAttr(dims, value);
+  for (StringRef name : {StringRef(graph::kArgDims), StringRef(graph::kResultDims), StringRef(graph::kArgSizes)})
+    if (Attribute value = tensorFunc->getAttr(name))
+      functions.kernel->setAttr(name, value);
   OpBuilder inside = OpBuilder::atBlockBegin(functions.kernel.addEntryBlock());
   func::ReturnOp::create(inside, loc);
 

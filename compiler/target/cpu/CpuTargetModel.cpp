@@ -40,6 +40,14 @@ CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string 
       base.starts_with("x86-64") || llvm::X86::parseArchX86(base, /*Only64Bit=*/true) != llvm::X86::CK_None;
   std::string arch = archOf(base == "native" || !isX86Name);
   llvm::StringSet<> enabled;
+  // A feature comes with those that it implies, and goes with those that imply it.
+  auto enable = [&](StringRef feature, bool on) {
+    llvm::StringMap<bool> implied;
+    llvm::X86::updateImpliedFeatures(feature, on, implied);
+    implied[feature] = on;
+    for (auto &entry : implied)
+      entry.second ? (void)enabled.insert(entry.first()) : (void)enabled.erase(entry.first());
+  };
   if (base == "native") {
     for (auto &feature : llvm::sys::getHostCPUFeatures())
       if (feature.second)
@@ -49,7 +57,7 @@ CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string 
     llvm::X86::getFeaturesForCPU(base, features);
     for (StringRef feature : features) {
       feature.consume_front("+");
-      enabled.insert(feature);
+      enable(feature, true);
     }
   } else if (base == "generic" || base == "aarch64") {
     arch = base == "aarch64" ? "aarch64" : arch;
@@ -61,9 +69,9 @@ CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string 
   }
   for (StringRef change : llvm::split(extra, ',')) {
     if (change.consume_front("+"))
-      enabled.insert(change);
+      enable(change, true);
     else if (change.consume_front("-"))
-      enabled.erase(change);
+      enable(change, false);
     else if (!change.empty())
       error = ("feature '" + change + "' of processor '" + cpu + "' must begin with + or -").str();
   }

@@ -515,7 +515,22 @@ static void eraseLoop(Contraction &contraction, unsigned loop) {
   });
 }
 
-void eyrie::target::cpu::collapseLoops(Contraction &contraction) {
+static void addSizeFacts(func::FuncOp func, Contraction &contraction) {
+  auto attr = func->getAttrOfType<ArrayAttr>(eyrie::graph::kArgSizes);
+  unsigned tensors = llvm::count_if(func.getArgumentTypes(), llvm::IsaPred<RankedTensorType>);
+  eyrie::graph::SizeAnalysis analysis([&](Value value) {
+    auto argument = dyn_cast<BlockArgument>(value);
+    return argument ? eyrie::graph::sizeFromAttr(attr, argument.getArgNumber() - tensors) : eyrie::graph::SizeFacts();
+  });
+  for (Loop &loop : contraction.loops) {
+    loop.facts = eyrie::graph::SizeFacts::number(loop.size.factor);
+    if (!loop.size.isConstant())
+      for (Value symbol : loop.size.symbols)
+        loop.facts = loop.facts * analysis.of(symbol);
+  }
+}
+
+void eyrie::target::cpu::collapseLoops(func::FuncOp func, Contraction &contraction) {
   auto &loops = contraction.loops;
   for (size_t i = loops.size(); i-- > 0;)
     if (loops[i].size.isOne())
@@ -541,4 +556,5 @@ void eyrie::target::cpu::collapseLoops(Contraction &contraction) {
           changed = true;
         }
   }
+  addSizeFacts(func, contraction);
 }

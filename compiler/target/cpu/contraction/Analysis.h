@@ -1,6 +1,7 @@
 // What a contraction-like executable computes, in a form from which register-tiled code is emitted directly: loops,
 // and for every tensor that is read or written an address that is linear in the loops.
 #pragma once
+#include "compiler/graph/SizeFacts.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
 namespace eyrie::target::cpu {
@@ -25,6 +26,7 @@ struct Monomial {
 struct Loop {
   Monomial size;
   bool isReduction;
+  graph::SizeFacts facts = {}; // of the size; filled by collapseLoops
 };
 
 /// A function of the loops: sum(base) + sum(strides[l] * loop l). Where `tile` is not 0, loop `tiledLoop` counts as
@@ -82,7 +84,7 @@ struct Contraction {
 /// Reads `func`, an executable's function on tensors. On failure `reason` says what does not fit.
 mlir::FailureOr<Contraction> analyseContraction(mlir::func::FuncOp func, std::string &reason);
 
-/// Drops loops of size 1 and merges neighbours that every address walks as one.
-void collapseLoops(Contraction &contraction);
+/// Drops loops of size 1 and merges neighbours that every address walks as one. `func` is what was analysed.
+void collapseLoops(mlir::func::FuncOp func, Contraction &contraction);
 
 } // namespace eyrie::target::cpu

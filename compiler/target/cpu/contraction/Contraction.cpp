@@ -27,7 +27,7 @@ LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTarg
       return failure();
   if (!canEvaluateBody(contraction->root, reason))
     return failure();
-  collapseLoops(*contraction);
+  collapseLoops(func, *contraction);
   FailureOr<Plan> plan = makePlan(*contraction, model, reason);
   if (failed(plan))
     return failure();

@@ -22,7 +22,7 @@ int64_t transposedBytes(const Contraction &contraction, const Plan &plan) {
     return 0;
   int64_t elements = plan.panel();
   for (unsigned loop : plan.reductions)
-    elements *= contraction.loops[loop].size.factor;
+    elements *= contraction.loops[loop].facts.most;
   return llvm::alignTo(elements * 8, 64);
 }
 int64_t stagedBytes(const Plan &plan) {
@@ -357,7 +357,7 @@ struct Emitter {
       addresses = outside;
       return;
     }
-    int64_t step = innermost ? unrollBy(size) : 1;
+    int64_t step = innermost && contraction.loops[reduction].facts.isMultipleOf(2) && accumulatorCount() <= 32 ? 2 : 1;
     carryAccumulators(constant(0), s.value(size), step, [&](Value iteration) {
       advance(addresses, reduction, iteration, 0);
       auto first = addresses;
@@ -369,10 +369,6 @@ struct Emitter {
       }
     });
     addresses = outside;
-  }
-
-  int64_t unrollBy(const Monomial &size) {
-    return size.isConstant() && size.factor % 2 == 0 && accumulatorCount() <= 32 ? 2 : 1;
   }
 
   void carryAccumulators(Value lower, Value upper, int64_t step, llvm::function_ref<void(Value)> body) {
@@ -518,13 +514,13 @@ struct Emitter {
       return arith::CmpIOp::create(b, loc, predicate, left, constant(rows));
     };
     for (auto [i, tail] : llvm::enumerate(plan.rowTails)) {
-      int64_t smaller = i ? plan.rowTails[i - 1] : 0;
+      int64_t smaller = i ? plan.rowTails[i - 1] : 0, least = smaller + plan.rowStep;
       Value hasRoom = is(arith::CmpIPredicate::sle, tail), isNeeded = is(arith::CmpIPredicate::sgt, smaller);
       auto only = scf::IfOp::create(b, loc, arith::AndIOp::create(b, loc, hasRoom, isNeeded), /*withElse=*/false);
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(&only.getThenRegion().front());
       at[*plan.row] = from;
-      certainRows = smaller + 1;
+      certainRows = least;
       for (int64_t row = certainRows; row < tail; ++row)
         repeated.push_back(s.min(constant(row), s.sub(left, constant(1))));
       emitTile(bands, tail);
@@ -603,7 +599,7 @@ struct Emitter {
                         s.sub(s.value(contraction.loops[plan.column].size), s.mul(panel, constant(plan.panel()))));
     unsigned innermost = plan.reductions.back();
     bool byBlocks = function.strides[innermost].isOne() && plan.lanes > 1 && llvm::isPowerOf2_64(plan.lanes) &&
-                    contraction.loops[innermost].size.factor % plan.lanes == 0;
+                    contraction.loops[innermost].facts.isMultipleOf(plan.lanes);
     std::function<void(size_t, Value, Value)> nest = [&](size_t depth, Value from, Value to) {
       if (byBlocks && depth + 1 == plan.reductions.size()) {
         loop(constant(0), s.value(contraction.loops[innermost].size), plan.lanes, [&](Value i) {
@@ -646,16 +642,19 @@ struct Emitter {
   }
 
   void emitPanels(Value lower, Value upper, Value block) {
-    const Monomial &size = contraction.loops[plan.column].size;
+    const auto &[size, isReduction, facts] = contraction.loops[plan.column];
     bool packed = false;
     for (const auto &expression : contraction.expressions)
       packed |= expression->kind == Kind::Load && expression->function.tile;
-    if (size.isConstant() && size.factor % plan.panel() == 0) {
+    if (facts.isMultipleOf(plan.panel())) {
       loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors, false); });
       return;
     }
-    int64_t tailVectors =
-        size.isConstant() ? llvm::divideCeil(size.factor % plan.panel(), plan.lanes) : plan.columnVectors;
+    // Where one vector is all that may be left, it is whole.
+    bool isHalfPanel = plan.columnVectors == 2 && facts.isMultipleOf(plan.lanes);
+    int64_t tailVectors = size.isConstant() ? llvm::divideCeil(size.factor % plan.panel(), plan.lanes)
+                          : isHalfPanel     ? 1
+                                            : plan.columnVectors;
     if (size.isConstant() &&
         (size.factor < plan.panel() || (packed && machine.avx512 && tailVectors == plan.columnVectors))) {
       loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, true); });
@@ -664,7 +663,7 @@ struct Emitter {
     Value full = s.min(upper, s.div(s.value(size), constant(plan.panel())));
     full = s.max(lower, full);
     loop(lower, full, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors, false); });
-    loop(full, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, true); });
+    loop(full, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, !isHalfPanel); });
   }
 
   void setUpLocalMemory() {
@@ -681,7 +680,7 @@ struct Emitter {
     int64_t stride = plan.panel();
     for (unsigned reduction : llvm::reverse(plan.reductions)) {
       function.strides[reduction] = Monomial(stride);
-      stride *= contraction.loops[reduction].size.factor;
+      stride *= contraction.loops[reduction].facts.most;
     }
     function.strides[plan.column] = Monomial(1);
     function.tile = plan.panel(); // panels overwrite each other: the panel's number does not matter

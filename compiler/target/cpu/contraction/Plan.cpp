@@ -1,5 +1,7 @@
 #include "compiler/target/cpu/contraction/Plan.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/Support/MathExtras.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace eyrie::target::cpu;
@@ -15,7 +17,11 @@ void forEachLoad(Expression *expression, llvm::function_ref<void(Expression *)> 
     forEachLoad(operand, callback);
 }
 
-int64_t staticOr(const Monomial &size, int64_t otherwise) { return size.isConstant() ? size.factor : otherwise; }
+int64_t mostOr(const Loop &loop, int64_t otherwise) { return loop.facts.hasBound() ? loop.facts.most : otherwise; }
+/// A size to plan for: `usual` unless it is known, or known to be smaller.
+int64_t likely(const Loop &loop, int64_t usual) {
+  return loop.size.isConstant() ? loop.size.factor : std::min(mostOr(loop, usual), usual);
+}
 
 unsigned bitsOf(Type type) { return type.isIndex() ? 64 : type.getIntOrFloatBitWidth(); }
 
@@ -34,7 +40,8 @@ struct Planner {
     auto func = linalg::GenericOp(contraction.root)->getParentOfType<func::FuncOp>();
     return getElementTypeOrSelf(func.getArgumentTypes()[load->binding]);
   }
-  const Monomial &size(unsigned loop) const { return contraction.loops[loop].size; }
+  const Loop &loop(unsigned number) const { return contraction.loops[number]; }
+  const Monomial &size(unsigned number) const { return loop(number).size; }
 
   /// Do all iterations of `loop` share the vectors of some operand?
   bool sharesVectors(unsigned loop) const {
@@ -88,7 +95,7 @@ LogicalResult Planner::chooseColumn() {
     plan.columnVectors = tile / plan.lanes;
     return success();
   }
-  int64_t columns = staticOr(size(plan.column), ShapedType::kDynamic);
+  int64_t columns = mostOr(loop(plan.column), ShapedType::kDynamic);
   while (columns != ShapedType::kDynamic && plan.lanes / 2 >= std::max<int64_t>(columns, 4))
     plan.lanes /= 2;
   plan.columnVectors = 0;
@@ -121,17 +128,17 @@ LogicalResult Planner::chooseRows() {
     if (!plan.row || plan.transposed->function.dependsOn(*plan.row) ||
         (plan.band && plan.transposed->function.dependsOn(*plan.band)))
       return fail("an operand without unit stride is read once");
-    for (unsigned loop : plan.reductions)
-      if (!size(loop).isConstant())
-        return fail("an operand without unit stride has a reduction of dynamic size");
+    for (unsigned reduction : plan.reductions)
+      if (!loop(reduction).facts.hasBound())
+        return fail("an operand without unit stride has a reduction of unbounded size");
   }
   return success();
 }
 
 void Planner::chooseTile() {
   bool hasBroadcast = llvm::any_of(loads, [&](Expression *load) { return !load->function.dependsOn(plan.column); });
-  int64_t columns = staticOr(size(plan.column), ShapedType::kDynamic);
-  int64_t rows = plan.row ? staticOr(size(*plan.row), ShapedType::kDynamic) : 1;
+  int64_t columns = mostOr(loop(plan.column), ShapedType::kDynamic);
+  int64_t rows = plan.row ? mostOr(loop(*plan.row), ShapedType::kDynamic) : 1;
   if (plan.band)
     rows *= size(*plan.band).factor;
   if (!plan.columnVectors) {
@@ -139,7 +146,7 @@ void Planner::chooseTile() {
       plan.columnVectors = choosePanel(plan.lanes, columns, rows) / plan.lanes;
     else // both operands are streamed: whole pairs of cache lines where registers allow it
       plan.columnVectors =
-          machine.vectorRegisters >= 32 && columns != ShapedType::kDynamic && columns % (2 * plan.lanes) == 0 ? 2 : 1;
+          machine.vectorRegisters >= 32 && loop(plan.column).facts.isMultipleOf(2 * plan.lanes) ? 2 : 1;
   }
   // One register for a broadcast, one spare: beyond that the allocator spills. Without fused multiply-add, products
   // and the copies that two-operand instructions need take some more.
@@ -150,20 +157,28 @@ void Planner::chooseTile() {
   most = std::clamp<int64_t>(most, 1, 14);
   if (!plan.row)
     return;
-  int64_t row = staticOr(size(*plan.row), ShapedType::kDynamic);
-  if (row == ShapedType::kDynamic) {
-    plan.tileRows = most;
+  if (!size(*plan.row).isConstant()) {
+    const eyrie::graph::SizeFacts &facts = loop(*plan.row).facts;
+    plan.tileRows = std::max<int64_t>(std::min(most, facts.most), 1);
+    // A little smaller, if no rows are left then.
+    for (int64_t tile = plan.tileRows; 4 * tile >= 3 * plan.tileRows; --tile)
+      if (facts.isMultipleOf(tile)) {
+        plan.tileRows = tile;
+        return;
+      }
+    plan.rowStep = std::gcd(plan.tileRows, facts.divisor);
     // Each tile is code of its own. A product reads its weights once for few rows, so waste shows there; a convolution
     // seldom has few.
     static constexpr int64_t ofProducts[] = {1, 2, 3, 4, 6, 8}, ofOthers[] = {2, 6};
+    int64_t last = plan.tileRows - plan.rowStep;
     for (int64_t tail : plan.reductions.size() == 1 ? ArrayRef(ofProducts) : ArrayRef(ofOthers))
-      if (tail < most - 1)
+      if (tail < last && tail % plan.rowStep == 0)
         plan.rowTails.push_back(tail);
-    if (most > 1)
-      plan.rowTails.push_back(most - 1);
+    if (last > 0)
+      plan.rowTails.push_back(last);
     return;
   }
-  row = std::max<int64_t>(row, 1);
+  int64_t row = std::max<int64_t>(size(*plan.row).factor, 1);
   plan.tileRows = llvm::divideCeil(row, llvm::divideCeil(row, most));
   if (row % plan.tileRows)
     plan.rowTails.push_back(row % plan.tileRows);
@@ -177,18 +192,18 @@ void Planner::chooseTile() {
 /// smaller where there would be too few workgroups for many threads.
 void Planner::chooseBlock() {
   int64_t depth = 1, total = 1;
-  for (unsigned loop : plan.reductions)
-    depth *= std::max<int64_t>(staticOr(size(loop), 512), 1);
+  for (unsigned reduction : plan.reductions)
+    depth *= std::max<int64_t>(likely(loop(reduction), 512), 1);
   int64_t rowsPerTile = plan.tileRows * plan.tileBands;
   if (plan.band)
     rowsPerTile = std::max<int64_t>(size(*plan.row).factor, 1) * plan.tileBands;
   plan.blockTiles = std::clamp<int64_t>(machine.l2Bytes / 2 / (depth * 4 * rowsPerTile), 8, 16);
-  for (unsigned loop : plan.outer)
-    total *= std::max<int64_t>(staticOr(size(loop), 1), 1);
-  total *= llvm::divideCeil(std::max<int64_t>(staticOr(size(plan.column), 1024), 1), plan.panel());
-  if (unsigned loop = plan.band.value_or(plan.row.value_or(~0u)); loop != ~0u) {
+  for (unsigned outer : plan.outer)
+    total *= std::max<int64_t>(likely(loop(outer), 1), 1);
+  total *= llvm::divideCeil(std::max<int64_t>(likely(loop(plan.column), 1024), 1), plan.panel());
+  if (unsigned rows = plan.band.value_or(plan.row.value_or(~0u)); rows != ~0u) {
     int64_t tiles =
-        llvm::divideCeil(std::max<int64_t>(staticOr(size(loop), 1024), 1), plan.band ? plan.tileBands : plan.tileRows);
+        llvm::divideCeil(std::max<int64_t>(likely(loop(rows), 1024), 1), plan.band ? plan.tileBands : plan.tileRows);
     while (plan.blockTiles > 1 && total * llvm::divideCeil(tiles, plan.blockTiles) < 32 &&
            (plan.blockTiles - 1) * rowsPerTile * plan.panel() * depth >= 4 * minWorkgroupIterations)
       --plan.blockTiles;
@@ -243,7 +258,8 @@ FailureOr<Plan> eyrie::target::cpu::makePlan(const Contraction &contraction, con
   if (planner.plan.transposed) {
     int64_t bytes = planner.plan.panel() * 8;
     for (unsigned loop : planner.plan.reductions)
-      bytes *= contraction.loops[loop].size.factor;
+      if (llvm::MulOverflow(bytes, contraction.loops[loop].facts.most, bytes))
+        bytes = std::numeric_limits<int64_t>::max();
     if (bytes > 2 * maxTransposedBytes) {
       reason = "a panel of the operand without unit stride does not fit local memory";
       return failure();

@@ -18,6 +18,8 @@ struct Plan {
   /// its rows that do not exist repeat the last. (A second pass would read all columns again.) A number of rows that is
   /// known has one that fits.
   llvm::SmallVector<int64_t> rowTails;
+  /// A number that divides what full tiles leave.
+  int64_t rowStep = 1;
   /// How many full tiles of rows (or bands) one workgroup takes.
   int64_t blockTiles = 1;
   /// A column-strided input that every workgroup first transposes into local memory; null if none.

@@ -327,6 +327,17 @@ Case widening(int64_t M, int64_t N, int64_t K, bool packed, const std::string &n
 
 } // namespace
 
+Case eyrie::target::cpu::test::withSizes(Case c, const std::string &sizes) {
+  std::string before = "attributes {";
+  c.source.replace(c.source.find(before), before.size(), before + "graph.arg_sizes = [" + sizes + "], ");
+  c.name += " sizes " + sizes;
+  return c;
+}
+
+Case eyrie::target::cpu::test::openMatmul(int64_t m, int64_t n, bool openColumns) {
+  return matmul(0, m, n, 23, false, BiasRelu, true, false, false, false, openColumns);
+}
+
 std::vector<Case> eyrie::target::cpu::test::correctnessCases() {
   std::vector<Case> cases;
   for (bool packed : {false, true}) {
@@ -369,6 +380,21 @@ std::vector<Case> eyrie::target::cpu::test::correctnessCases() {
   cases.push_back(matmul(4, 21, 45, 16, false, None, true, false, true, true, true));
   cases.push_back(matmul(2, 21, 45, 16, false, BiasRelu, true, false, false, true, true));
   cases.push_back(matmul(0, 21, 45, 16, false, TwoResults, true, false, false, false, true));
+  for (auto [m, sizes] : std::vector<std::pair<int64_t, std::string>>{{1, "1, 5, 1"},
+                                                                      {5, "1, 5, 1"},
+                                                                      {13, "1, 14, 1"},
+                                                                      {14, "1, 14, 1"},
+                                                                      {0, "0, 64, 16"},
+                                                                      {16, "0, 64, 16"},
+                                                                      {48, "0, 64, 16"},
+                                                                      {26, "0, 9223372036854775807, 13"},
+                                                                      {20, "4, 9223372036854775807, 4"}})
+    for (bool packed : {false, true})
+      cases.push_back(withSizes(matmul(0, m, 40, 11, packed, BiasRelu, true), "array<i64: " + sizes + ">"));
+  for (int64_t n : {0, 16, 32, 48, 64})
+    for (std::string divisor : {"16", "8"})
+      cases.push_back(withSizes(openMatmul(21, n, true),
+                                "array<i64: 0, 9223372036854775807, 1>, array<i64: 0, 64, " + divisor + ">"));
   cases.push_back(depthwise(7, 9, 37, 3, 1));
   cases.push_back(depthwise(5, 14, 64, 3, 2));
   cases.push_back(depthwise(5, 5, 8, 5, 1));

@@ -16,6 +16,11 @@ struct Case {
   double flops = 0;             // for the benchmark
 };
 
+/// The case with what is known of its index arguments: arrays of [least, most, divisor].
+Case withSizes(Case testCase, const std::string &sizes);
+/// A product with a bias of m rows, which are open, as the n columns may be.
+Case openMatmul(int64_t m, int64_t n, bool openColumns);
+
 std::vector<Case> correctnessCases();
 std::vector<Case> benchmarkCases();
 

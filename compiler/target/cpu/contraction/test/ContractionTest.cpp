@@ -2,6 +2,8 @@
 #include "compiler/target/cpu/Kernel.h"
 #include "compiler/target/cpu/contraction/test/Cases.h"
 #include "compiler/target/test/Harness.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Parser/Parser.h"
 #include <gtest/gtest.h>
 #include <random>
@@ -37,8 +39,9 @@ double read(const BindingType &type, const uint8_t *bytes) {
   return double(llvm::SignExtend64(raw, type.elementBytes() * 8));
 }
 
-/// Is it this room that lowers the case, and not the loops that take everything?
-std::string refusal(const std::string &text, const std::string &cpu) {
+/// Lowers the case in this room, and says why if that is refused; `inspect` sees the kernel.
+std::string refusal(const std::string &text, const std::string &cpu,
+                    llvm::function_ref<void(mlir::func::FuncOp)> inspect = {}) {
   mlir::DialectRegistry registry;
   registerTargetDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
@@ -49,7 +52,62 @@ std::string refusal(const std::string &text, const std::string &cpu) {
   std::string error, reason;
   auto kernel = eyrie::target::cpu::Kernel::create(func);
   auto model = eyrie::target::cpu::getCpuTargetModel(cpu, error);
-  return succeeded(eyrie::target::cpu::lowerContraction(kernel, model, reason)) ? "" : reason;
+  if (failed(eyrie::target::cpu::lowerContraction(kernel, model, reason)))
+    return reason;
+  if (inspect)
+    inspect(kernel.func);
+  return "";
+}
+
+/// How many masks the kernel makes, and how many tiles it has for rows that full tiles leave.
+std::pair<int, int> masksAndTails(const Case &testCase, const std::string &cpu) {
+  TargetOptions options;
+  options.cpu = cpu;
+  std::pair<int, int> counts;
+  EXPECT_EQ(refusal(executableText(testCase, options), cpu,
+                    [&](mlir::func::FuncOp kernel) {
+                      kernel.walk([&](mlir::Operation *op) {
+                        counts.first += llvm::isa<mlir::vector::CreateMaskOp>(op);
+                        counts.second += llvm::isa<mlir::scf::IfOp>(op);
+                      });
+                    }),
+            "");
+  return counts;
+}
+
+TEST(ContractionSizes, LeaveNoTailsWhereTheyDivide) {
+  const std::string any = "array<i64: 0, 9223372036854775807, 1>", rows = "array<i64: 0, 9223372036854775807, 14>",
+                    columns = "array<i64: 0, 9223372036854775807, 32>", few = "array<i64: 1, 3, 1>";
+  for (std::string cpu : {"x86-64-v3", "x86-64-v4"}) {
+    auto count = [&](const std::string &m, const std::string &n) {
+      return masksAndTails(withSizes(openMatmul(14, 64, true), m + ", " + n), cpu);
+    };
+    auto [masks, tails] = count(any, any);
+    EXPECT_GT(masks, 0);
+    EXPECT_GT(tails, 3);
+    EXPECT_EQ(count(any, columns).first, 0);
+    EXPECT_GT(count(any, columns).second, 0);
+    EXPECT_GT(count(few, any).second, 0);
+    EXPECT_LT(count(few, any).second, tails);
+  }
+  // A tile of AVX-512 has 14 rows, or a few fewer if they divide.
+  for (std::string divided : {rows, std::string("array<i64: 0, 9223372036854775807, 12>")})
+    EXPECT_EQ(masksAndTails(withSizes(openMatmul(14, 64, true), divided + ", " + columns), "x86-64-v4"),
+              std::make_pair(0, 0))
+        << divided;
+}
+
+TEST(CpuTargetModel, HasWhatItsFeaturesImply) {
+  std::string error;
+  auto model = [&](llvm::StringRef cpu) { return eyrie::target::cpu::getCpuTargetModel(cpu, error); };
+  auto v3 = model("x86-64-v3"), v4 = model("x86-64-v4");
+  EXPECT_TRUE(v3.avx2 && v3.sse41 && v3.f16c && v3.has("avx") && !v3.avx512);
+  EXPECT_TRUE(v4.avx512 && v4.has("avx512f"));
+  EXPECT_EQ(v4.vectorRegisters, 32);
+  EXPECT_TRUE(model("x86-64,+avx2").sse41);
+  EXPECT_FALSE(model("x86-64-v4,-avx512f").has("avx512vl"));
+  EXPECT_FALSE(model("x86-64-v3,-avx").avx2);
+  EXPECT_EQ(error, "");
 }
 
 class ContractionTest : public testing::TestWithParam<Case> {};
