@@ -192,9 +192,7 @@ static std::optional<int64_t> lowerBoundOfAtom(DimAtom::Kind kind, Dim x, Dim y)
   return std::nullopt;
 }
 
-std::optional<int64_t> lowerBound(Dim a) {
-  if (a.isConstant())
-    return a.constant();
+static std::optional<int64_t> lowerBoundOfTerms(Dim a) {
   int64_t bound = 0;
   for (const Term &term : a.getNode()->terms) {
     int64_t least = term.coefficient;
@@ -211,6 +209,13 @@ std::optional<int64_t> lowerBound(Dim a) {
       return std::nullopt;
   }
   return bound;
+}
+
+std::optional<int64_t> lowerBound(Dim a) {
+  if (a.isConstant())
+    return a.constant();
+  std::optional<int64_t> bound = lowerBoundOfTerms(a);
+  return a.getNode()->isSize ? std::max<int64_t>(bound.value_or(0), 0) : bound;
 }
 
 std::optional<bool> isEqual(Dim a, Dim b) {
@@ -364,7 +369,7 @@ Dim DimContext::fromTerms(std::vector<Term> terms) {
   }
   std::unique_ptr<DimNode> &node = nodes[key];
   if (!node)
-    node = std::make_unique<DimNode>(DimNode{this, std::move(merged)});
+    node = std::make_unique<DimNode>(DimNode{this, std::move(merged), false});
   return Dim(*node);
 }
 
@@ -399,6 +404,17 @@ void DimContext::setValue(Dim dim, Value value) {
   DimAtom &atom = *atoms[dim.getNode()->terms[0].atoms[0]];
   assert(atom.kind == DimAtom::Kind::Symbol && "only a plain symbol can be given a value");
   atom.value = value;
+}
+
+void DimContext::setSize(Dim dim) {
+  if (dim.isConstant())
+    return;
+  const std::vector<Term> &terms = dim.getNode()->terms;
+  dim.getNode()->isSize = true;
+  if (terms.size() != 1 || terms[0].atoms.size() != 1 || terms[0].coefficient < 0)
+    return;
+  std::optional<int64_t> &lower = atoms[terms[0].atoms[0]]->lower;
+  lower = std::max<int64_t>(lower.value_or(0), 0);
 }
 
 void DimContext::add(std::vector<Assumption> &known, Dim a, Dim b) {

@@ -98,6 +98,7 @@ struct DimNode {
   };
   DimContext *context;
   std::vector<Term> terms;
+  mutable bool isSize = false; // of a tensor that is always made: never below 0
 };
 
 /// Owns symbols and expressions of one function. Not thread-safe. Does not own IR.
@@ -117,6 +118,10 @@ public:
   /// Index value of `dim` at the builder's insertion point. Every symbol in it must have a value that dominates it.
   mlir::Value materialize(mlir::OpBuilder &b, mlir::Location loc, Dim dim);
   mlir::OpFoldResult materializeFold(mlir::OpBuilder &b, mlir::Location loc, Dim dim);
+
+  /// Says that `dim` is a dimension of a tensor that is there whenever the function runs: it is never below 0,
+  /// whatever its formula says.
+  void setSize(Dim dim);
 
   struct Assumption {
     Dim a, b;

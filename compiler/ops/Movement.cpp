@@ -23,8 +23,16 @@ FailureOr<Tensor> transpose(Builder &b, const Tensor &x, ArrayRef<int64_t> given
   return b.transpose(x, permutation);
 }
 
+/// A size that a formula says becomes a value of its own, never below 0: formulas made of such, and others of them,
+/// would double with every step.
+static Dim valueOf(Builder &b, Dim size) {
+  if (size.isConstant() || size.getNode()->terms.size() == 1)
+    return size;
+  return b.dims.opaque(b.dims.materialize(b.builder, b.loc, size), "size", /*lower=*/0);
+}
+
 /// Sizes of which one may be -1 (inferred) or, unless `allowZero`, some 0 (copied) at run time. Flags are 0 or 1.
-static void resolveSizes(const Tensor &x, llvm::MutableArrayRef<Dim> sizes, bool allowZero) {
+static void resolveSizes(Builder &b, const Tensor &x, llvm::MutableArrayRef<Dim> sizes, bool allowZero) {
   auto isOpen = [](Dim size) { return size.isSymbolic() && !lowerBound(size); };
   if (llvm::none_of(sizes, isOpen))
     return;
@@ -38,6 +46,7 @@ static void resolveSizes(const Tensor &x, llvm::MutableArrayRef<Dim> sizes, bool
       size = given * isPositive + isNegative;
       if (!allowZero && static_cast<int64_t>(i) < x.rank())
         size += isZero * x.shape[i];
+      size = valueOf(b, size);
     } else if (size.is(-1)) {
       isInferred[i] = 1, size = 1;
     } else if (size.is(0) && !allowZero && static_cast<int64_t>(i) < x.rank()) {
@@ -47,14 +56,14 @@ static void resolveSizes(const Tensor &x, llvm::MutableArrayRef<Dim> sizes, bool
   }
   for (auto [size, flag] : llvm::zip_equal(sizes, isInferred))
     if (!flag.is(0))
-      size += flag * (floorDiv(x.numElements(), max(known, 1)) - Dim(1));
+      size = valueOf(b, size + flag * (floorDiv(x.numElements(), max(known, 1)) - Dim(1)));
 }
 
 FailureOr<Tensor> reshape(Builder &b, const Tensor &x, const Tensor &shape, bool allowZero) {
   auto sizes = b.integers(shape, "shape");
   if (failed(sizes))
     return failure();
-  resolveSizes(x, *sizes, allowZero);
+  resolveSizes(b, x, *sizes, allowZero);
   Dims result;
   Dim known = 1;
   int64_t inferred = -1;

@@ -114,6 +114,16 @@ TEST_F(OpsTest, DimsHaveANormalForm) {
   EXPECT_EQ((n * 2 - m).str(), "2*n - m");
 }
 
+TEST_F(OpsTest, DimensionsAreNeverNegative) {
+  Dim v = dims.symbol("v", std::nullopt), size = v - 3;
+  EXPECT_EQ(lowerBound(size), std::nullopt);
+  dims.setSize(size);
+  EXPECT_EQ(lowerBound(size), std::optional<int64_t>(0));
+  EXPECT_EQ(lowerBound(v), std::nullopt);
+  dims.setSize(v);
+  EXPECT_EQ(lowerBound(v * 2 + 1), std::optional<int64_t>(1));
+}
+
 // Sizes after proposals, as detectors have them, use the sizes before twice and more at every step.
 TEST_F(OpsTest, SharedPartsOfADimAreWrittenOnce) {
   input({n, 3});

@@ -11,8 +11,12 @@ FailureOr<Tensor> shape(Builder &b, const Tensor &x, int64_t start, std::optiona
   auto clamp = [&](int64_t v) { return std::clamp<int64_t>(v < 0 ? v + rank : v, 0, rank); };
   int64_t from = clamp(start), to = end ? clamp(*end) : rank;
   Dims contents;
-  for (int64_t i = from; i < to; ++i)
+  bool isAlwaysMade = isa<func::FuncOp>(b.builder.getInsertionBlock()->getParentOp());
+  for (int64_t i = from; i < to; ++i) {
+    if (isAlwaysMade)
+      b.dims.setSize(x.shape[i]);
     contents.push_back(x.shape[i]);
+  }
   return fromContents(b.builder.getI64Type(), {Dim(contents.size())}, contents);
 }
 

@@ -37,7 +37,7 @@ def export(name: str, variant: str, folder: Path) -> None:
     model = onnx.load(str(folder / "model.onnx"), load_external_data=False)
     for i, feed in enumerate(made.feeds):
         save_npz(folder / f"feed{i}.npz", {key.name: feed[key.name] for key in model.graph.input})  # unused ones are gone
-    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
     (folder / "export.json").write_text(json.dumps({
         "feeds": len(made.feeds), "tolerance": made.tolerance, "by_score": made.by_score, "opset": opset,
         "nodes": len(model.graph.node), "export_s": seconds}))

@@ -188,6 +188,29 @@ def test_attention_with_symbolic_lengths(tmp_path):
     check(tmp_path, model, *({"q": f32(b, m, 8), "k": f32(b, n, 8), "v": f32(b, n, 8)} for b, m, n in ((1, 5, 5), (2, 1, 17), (3, 33, 2))))
 
 
+def test_shapes_that_are_given_back(tmp_path):
+    """Group normalisations as exporters write them, of an image whose sizes the data says: each takes its shape apart and
+    gives it back, and the formulas of sizes must not grow with their number."""
+    nodes = [node("Concat", ["nc", "sizes"], ["size0"], axis=0), node("Resize", ["x", "", "", "size0"], ["v0"], mode="nearest")]
+    for i in range(8):
+        nodes += [node("Conv", [f"v{i}", "w"], [f"c{i}"], pads=[1, 1, 1, 1]), node("Reshape", [f"c{i}", "groups"], [f"g{i}"]),
+                  node("InstanceNormalization", [f"g{i}", "scale", "bias"], [f"n{i}"]), node("Shape", [f"c{i}"], [f"s{i}"]),
+                  node("Reshape", [f"n{i}", f"s{i}"], [f"v{i + 1}"])]
+    weights = [("nc", i64(1, 4)), ("w", f32(4, 4, 3, 3)), ("groups", i64(0, 2, -1)), ("scale", np.ones(2, np.float32)),
+               ("bias", np.zeros(2, np.float32))]
+    model = model_of(nodes, [("x", FLOAT, [1, 4, 3, 5]), ("sizes", INT64, [2])], [("v8", FLOAT, None)], weights)
+    check(tmp_path, model, {"x": f32(1, 4, 3, 5), "sizes": i64(6, 5)}, {"x": f32(1, 4, 3, 5), "sizes": i64(9, 10)}, tolerance=1e-4)
+
+
+def test_shapes_that_the_data_says(tmp_path):
+    """A chain of reshapes whose sizes, or one of them -1, come while the model runs, each made of the sizes before."""
+    nodes, shape = [], i64(1, -1, 3, 2)
+    for i in range(12):
+        nodes += [node("Reshape", [f"v{i}", "shape"], [f"r{i}"]), node("Relu", [f"r{i}"], [f"v{i + 1}"])]
+    model = model_of(nodes, [("v0", FLOAT, ["n", 3, 2]), ("shape", INT64, [4])], [("v12", FLOAT, None)])
+    check(tmp_path, model, {"v0": f32(4, 3, 2), "shape": shape}, {"v0": f32(5, 3, 2), "shape": i64(3, -1, 2, 1)})
+
+
 def test_long_chain_of_elementwise_nodes(tmp_path):
     nodes = [node(("Relu", "Neg", "Tanh", "Abs", "Sigmoid")[i % 5], [f"v{i}"], [f"v{i + 1}"]) for i in range(300)]
     check(tmp_path, model_of(nodes, [("v0", FLOAT, [3, 5])], [("v300", FLOAT, [3, 5])]), {"v0": f32(3, 5)})

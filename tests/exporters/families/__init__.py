@@ -79,5 +79,6 @@ class TableCase:
 
 
 def all_cases() -> dict:
-    from . import torchvision, transformers, tables
-    return {case.name: case for family in (torchvision, transformers, tables) for case in family.CASES}
+    from . import more_transformers, precisions, tables, torchvision, transformers
+    families = torchvision, transformers, more_transformers, tables, precisions
+    return {case.name: case for family in families for case in family.CASES}

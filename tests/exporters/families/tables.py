@@ -58,7 +58,7 @@ def scikit(name):
     rows, target = data(classes)
     model = getattr(importlib.import_module(f"sklearn.{module}"), kind)(**options)
     model.fit(rows, target)
-    zipmap = {"options": {id(model): {"zipmap": False}}} if classes else {}
+    zipmap = {"options": {id(model): {"zipmap": False}}} if classes and hasattr(model, "predict_proba") else {}
     return skl2onnx.convert_sklearn(model, initial_types=[("rows", FloatTensorType([None, FEATURES]))],
                                     target_opset={"": 18, "ai.onnx.ml": 3}, **zipmap), rows[:20]
 
