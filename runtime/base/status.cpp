@@ -65,9 +65,10 @@ void eyrie_status_free(eyrie_status_t status) {
 }
 
 eyrie_status_t eyrie_status_create(eyrie_code_t code, const char* message) {
-  if (code == EYRIE_OK) return nullptr;
-  bool is_known = code > EYRIE_OK && code <= EYRIE_INCOMPATIBLE;
-  return eyrie::rt::Error(is_known ? code : EYRIE_UNKNOWN, "%s", message ? message : "").Release();
+  unsigned number;  // which may be any: the caller may be written in C
+  memcpy(&number, &code, sizeof(number));
+  if (number == EYRIE_OK) return nullptr;
+  return eyrie::rt::Error(number <= EYRIE_INCOMPATIBLE ? code : EYRIE_UNKNOWN, "%s", message ? message : "").Release();
 }
 
 const char* eyrie_code_name(eyrie_code_t code) {
