@@ -41,6 +41,17 @@ private:
   void collectNodes();
   flatbuffers::Offset<fb::SourceMap> addSourceMap();
   String string(StringRef text) { return builder.CreateString(text.data(), text.size()); }
+  /// Texts behind each other; none where they could not be told apart.
+  String labels(ArrayAttr labels) {
+    std::string text;
+    for (Attribute attribute : labels ? labels.getValue() : ArrayRef<Attribute>()) {
+      StringRef label = cast<StringAttr>(attribute).getValue();
+      if (label.empty() || label.contains('\0'))
+        return {};
+      text += label.str() + '\0';
+    }
+    return text.empty() ? String() : string(text);
+  }
   std::vector<String> strings(llvm::iterator_range<const std::string *> texts);
   int32_t getSymbol(StringRef name);
 
@@ -87,7 +98,7 @@ MetadataBuilder::addValue(Operation *func, Type type, DictionaryAttr attributes,
   auto name = dyn_cast_or_null<StringAttr>(get("eyrie.name"));
   return fb::CreateValue(builder, string(name ? name.getValue() : StringRef(fallback)),
                          static_cast<uint8_t>(elementType), builder.CreateVectorOfStructs(dims), kind,
-                         /*any_rank=*/list && !elementSizes);
+                         /*any_rank=*/list && !elementSizes, labels(dyn_cast_or_null<ArrayAttr>(get("eyrie.labels"))));
 }
 
 flatbuffers::Offset<fb::MemoryPlan> MetadataBuilder::addMemoryPlan(func::FuncOp func) {

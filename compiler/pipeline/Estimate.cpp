@@ -115,8 +115,15 @@ FailureOr<json::Object> describe(func::FuncOp func, Type type, DictionaryAttr at
       text += (!ShapedType::isDynamic(size) ? std::to_string(size) : name.empty() ? "?" : name.str()) + "x";
     }
   auto name = dyn_cast_or_null<StringAttr>(get("eyrie.name"));
-  return json::Object{{"name", json::fixUTF8(name ? name.getValue() : "")},
-                      {"type", json::fixUTF8((tensor ? "" : "sequence of ") + text + row->name)}};
+  json::Object told{{"name", json::fixUTF8(name ? name.getValue() : "")},
+                    {"type", json::fixUTF8((tensor ? "" : "sequence of ") + text + row->name)}};
+  if (auto labels = dyn_cast_or_null<ArrayAttr>(get("eyrie.labels"))) {
+    json::Array texts;
+    for (StringRef label : labels.getAsValueRange<StringAttr>())
+      texts.push_back(json::fixUTF8(label));
+    told["labels"] = std::move(texts);
+  }
+  return told;
 }
 
 FailureOr<json::Object> estimateFunction(func::FuncOp func) {

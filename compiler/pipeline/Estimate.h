@@ -6,9 +6,10 @@
 namespace eyrie::pipeline {
 
 /// As JSON: `parameters` (tensors, elements, bytes) and `functions`, each with `name`, `inputs` and `outputs` (name,
-/// type), `operations` (arithmetic ones on elements; a multiplication and an addition are two), `input_bytes`,
-/// `output_bytes`, `transient_bytes` (the most that lives at a time if nothing is fused), `has_open_sizes` (they count
-/// as 1) and `has_loops` (their bodies count once). Fails if a value is of a type that modules cannot hold.
+/// type, and `labels`: what its columns are, if the model says it), `operations` (arithmetic ones on elements; a
+/// multiplication and an addition are two), `input_bytes`, `output_bytes`, `transient_bytes` (the most that lives at a
+/// time if nothing is fused), `has_open_sizes` (they count as 1) and `has_loops` (their bodies count once). Fails if a
+/// value is of a type that modules cannot hold.
 mlir::FailureOr<llvm::json::Object> estimate(mlir::ModuleOp module);
 
 } // namespace eyrie::pipeline

@@ -255,6 +255,9 @@ typedef struct eyrie_value_info {
   int is_sequence; /* a sequence of tensors; type, rank and dims are those of every element */
   int any_rank;    /* elements of the sequence, or the optional tensor, may have any rank; `rank` is 0 */
   int is_optional; /* may be missing: see eyrie_tensor_t */
+  /* What the indices along the last dimension are, as the classes of a classifier's scores: texts, each ended by a zero
+   * byte, and an empty one behind the last. Often none. */
+  const char* labels;
 } eyrie_value_info_t;
 
 /* What a module needs from files of parameters, with the tensors of the model that are part of its code. */

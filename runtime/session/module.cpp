@@ -96,8 +96,9 @@ Status eyrie_module::Build() {
 
 Status eyrie_module::AddValue(const fb::Value& value) {
   uint32_t rank = CountOf(value.dims());
-  eyrie_value_info_t info = {TextOf(value.name()), value.element_type(), rank, nullptr, value.kind() % 2 == 1,
-                             value.any_rank(),     value.kind() >= 2};
+  eyrie_value_info_t info = {
+      TextOf(value.name()), value.element_type(),  rank, nullptr, value.kind() % 2 == 1, value.any_rank(),
+      value.kind() >= 2,    TextOf(value.labels())};
   // The address of the dimensions is set when all are there.
   EYRIE_RETURN_IF_ERROR(values.Push(info));
   EYRIE_RETURN_IF_ERROR(ranks.Push(session::IsList(info) ? vm::kSequence : rank));

@@ -1,12 +1,17 @@
 """Operations of ai.onnx.ml: what ONNX Runtime does not do, or not by the standard; maps; models and calls that are wrong."""
+import json
+
 import machine_learning as ml
 import numpy as np
 import onnx
 import pytest
 from cases import Case, f32, i64
+from command import compile_model, succeed
 from graphs import FLOAT, INT64, STRING, check, node, refuse, refuse_call
 from onnx import TensorProto, helper
 from reference import Reference
+
+import eyrie
 
 
 def model(op, *inputs, version=1, kinds=(FLOAT,), dims=None, **attributes):
@@ -102,6 +107,33 @@ def test_zip_map_gives_the_scores(tmp_path):
     x = f32(5, 2)
     scores = x @ np.array([[1, 2], [3, 4], [5, 6]], np.float32).T
     check(tmp_path, zipped({"classlabels_strings": ["a", "b", "c"]}), {"x": x}, want={"label": np.array(list("abc"))[scores.argmax(1)], "maps": scores})
+
+
+@pytest.mark.parametrize("attributes, labels", [({"classlabels_strings": ["a b", "ü", "c"]}, ["a b", "ü", "c"]), ({"classlabels_int64s": [7, -1, 30]}, ["7", "-1", "30"]),
+                                                ({"classlabels_strings": ["a", "", "c"]}, None)])
+def test_classes_are_told(tmp_path, attributes, labels):
+    """What the columns are; not where a class without a name could not be told from none."""
+    model = zipped(attributes)
+    del model.graph.output[0]  # strings, which the binding does not hand over
+    onnx.save(model, tmp_path / "model.onnx")
+    compile_model(tmp_path / "model.onnx", tmp_path / "model.eyr")
+    (function,) = json.loads(succeed("inspect", tmp_path / "model.eyr", "--json").out)["functions"]
+    assert [output.get("labels") for output in function["outputs"]] == [labels]
+    assert [output.labels for output in eyrie.Module(tmp_path / "model.eyr").function("main").outputs] == [tuple(labels or ())]
+    if labels:
+        (function,) = json.loads(succeed("check", tmp_path / "model.onnx", "--json").out)["functions"]
+        assert [output.get("labels") for output in function["outputs"]] == [labels]
+        for command in (("inspect", tmp_path / "model.eyr"), ("check", tmp_path / "model.onnx")):
+            assert f"columns {', '.join(labels)}\n" in succeed(*command).out
+
+
+def test_many_classes_are_cut(tmp_path):
+    model = zipped({"classlabels_strings": [f"class_{i}" for i in range(40)]})
+    classifier = {attribute.name: attribute for attribute in model.graph.node[0].attribute}
+    classifier["coefficients"].floats[:], classifier["intercepts"].floats[:] = [1.0] * 80, [1.0] * 40
+    classifier["classlabels_strings"].strings[:] = [b"c%d" % i for i in range(40)]
+    onnx.save(model, tmp_path / "model.onnx")
+    assert "class_11, ... (40)" in succeed("check", tmp_path / "model.onnx").out
 
 
 def test_zip_map_of_too_few_classes(tmp_path):

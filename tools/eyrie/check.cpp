@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/eyrie/compile_job.h"
+#include "tools/eyrie/module.h"
 
 namespace eyrie::cli {
 namespace {
@@ -26,9 +27,12 @@ std::string CountText(double count) {
 
 std::string ValuesText(const Json& values, const char* kind) {
   std::string text;
-  for (const Json& value : values)
+  for (const Json& value : values) {
+    std::vector<std::string> labels = value.value("labels", std::vector<std::string>());
     text += std::string("  ") + kind + Printable(value["name"].get<std::string>()) + ": " +
-            Printable(value["type"].get<std::string>()) + "\n";
+            Printable(value["type"].get<std::string>()) + (labels.empty() ? "" : "  columns " + LabelsText(labels)) +
+            "\n";
+  }
   return text;
 }
 

@@ -145,7 +145,9 @@ std::string Table(const std::vector<std::vector<std::string>>& rows, const std::
 
 std::string ValuesText(const char* title, const std::vector<Value>& values) {
   std::vector<std::vector<std::string>> rows;
-  for (const Value& value : values) rows.push_back({Printable(value.name), TypeText(value)});
+  for (const Value& value : values)
+    rows.push_back({Printable(value.name),
+                    TypeText(value) + (value.labels.empty() ? "" : "  columns " + LabelsText(value.labels))});
   return std::string(title) + "\n" + (rows.empty() ? "  none\n" : Table(rows, "ll"));
 }
 
@@ -257,6 +259,7 @@ Json ValuesJson(const std::vector<Value>& values) {
       row.update(element);
     }
     if (value.is_optional) row["optional"] = true;
+    if (!value.labels.empty()) row["labels"] = value.labels;
     json.push_back(row);
   }
   return json;

@@ -6,12 +6,15 @@ namespace eyrie::cli {
 namespace {
 
 Value ValueOf(const eyrie_value_info_t& info) {
+  std::vector<std::string> labels;
+  for (const char* at = info.labels; at != nullptr && *at != 0; at += labels.back().size() + 1) labels.push_back(at);
   return {info.name,
           info.type,
           {info.dims, info.dims + info.rank},
           info.is_sequence != 0,
           info.any_rank != 0,
-          info.is_optional != 0};
+          info.is_optional != 0,
+          std::move(labels)};
 }
 
 }  // namespace
@@ -46,6 +49,13 @@ std::string TypeText(uint32_t type, const std::vector<int64_t>& shape) {
   Value value{"", type, {}};
   for (int64_t dim : shape) value.dims.push_back({dim, nullptr});
   return TypeText(value);
+}
+
+std::string LabelsText(const std::vector<std::string>& labels) {
+  constexpr size_t kMost = 12;
+  std::string text;
+  for (size_t i = 0; i < std::min(labels.size(), kMost); ++i) text += (i ? ", " : "") + Printable(labels[i]);
+  return labels.size() > kMost ? text + ", ... (" + std::to_string(labels.size()) + ")" : text;
 }
 
 void Module::OpenParameters(const std::vector<std::string>& paths) {

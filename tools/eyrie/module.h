@@ -17,9 +17,10 @@ struct Value {
   std::string name;
   uint32_t type;
   std::vector<eyrie_dim_t> dims;
-  bool is_sequence = false;  // type and dimensions are those of every element
-  bool any_rank = false;     // nothing is known of the shape; `dims` is empty
-  bool is_optional = false;  // may be missing
+  bool is_sequence = false;              // type and dimensions are those of every element
+  bool any_rank = false;                 // nothing is known of the shape; `dims` is empty
+  bool is_optional = false;              // may be missing
+  std::vector<std::string> labels = {};  // of the indices along the last dimension; often none
 };
 
 // Element `index` of a sequence: "name.3", a tensor.
@@ -28,6 +29,8 @@ Value ElementOf(const Value& sequence, uint64_t index);
 // "batchx3x224x224xf32", "f32 of any rank", "sequence of ?x3xf32", "sequence of f32" or "optional f32"
 std::string TypeText(const Value& value);
 std::string TypeText(uint32_t type, const std::vector<int64_t>& shape);
+// "a, b, c", of many the first ones; empty if there are none.
+std::string LabelsText(const std::vector<std::string>& labels);
 
 struct Function {
   uint32_t index;

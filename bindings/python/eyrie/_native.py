@@ -47,7 +47,8 @@ class Dim(ctypes.Structure):
 
 class ValueInfo(ctypes.Structure):
     _fields_ = [("name", c_char_p), ("type", c_uint32), ("rank", c_uint32), ("dims", POINTER(Dim)),
-                ("is_sequence", c_int), ("any_rank", c_int), ("is_optional", c_int)]
+                ("is_sequence", c_int), ("any_rank", c_int), ("is_optional", c_int),
+                ("labels", c_void_p)]
 
 
 class CallOptions(ctypes.Structure):
@@ -166,3 +167,10 @@ def made(create, *arguments):
     handle = c_void_p()
     create(*arguments, byref(handle))
     return handle
+
+
+def texts(address):
+    """Texts that lie behind each other, each ended by a zero byte; an empty one ends them."""
+    while address and (text := ctypes.string_at(address)):
+        yield text.decode(errors="replace")
+        address += len(text) + 1

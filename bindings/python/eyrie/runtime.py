@@ -13,12 +13,14 @@ from ._native import Error
 
 @dataclass(frozen=True)
 class Value:
-    """An input, an output or a state. `shape` has a name (or None) for a size that is known only at run time."""
+    """An input, an output or a state. `shape` has a name (or None) for a size that is known only at run time; `labels`
+    say what the indices along the last dimension are (the classes of a classifier's scores), where the model says it."""
     name: str
     type: str
     shape: tuple
     dtype: np.dtype
     _code: int
+    labels: tuple = ()
 
     @staticmethod
     def _of(info: native.ValueInfo):
@@ -29,7 +31,7 @@ class Value:
         dims = (info.dims[i] for i in range(info.rank))
         shape = tuple(dim.size if dim.size >= 0 else (dim.symbol or b"").decode() or None for dim in dims)
         return Value(info.name.decode(), native.type_name(info.type).decode(), shape,
-                     np.dtype(native.type_npy(info.type).decode()), info.type)
+                     np.dtype(native.type_npy(info.type).decode()), info.type, tuple(native.texts(info.labels)))
 
     def _tensor(self, array) -> tuple:
         """(the runtime's view of the array, what keeps its memory)."""

@@ -439,7 +439,10 @@ void Importer::importOperation(const Node &node, Scope &scope, const Env &env, i
     if (failed(results))
       return failure();
     markStrings(node, n.inputs, *results);
-    return Slots(llvm::map_range(*results, [](Tensor &t) { return Slot::of(std::move(t)); }));
+    Slots slots(llvm::map_range(*results, [](Tensor &t) { return Slot::of(std::move(t)); }));
+    if (!n.labels.empty())
+      slots.front().labels = builder.getStrArrayAttr(SmallVector<StringRef>(n.labels.begin(), n.labels.end()));
+    return slots;
   });
 }
 

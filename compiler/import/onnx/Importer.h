@@ -33,6 +33,7 @@ struct Slot {
   const SparseTensorProto *sparse = nullptr;
   Sequence sequence = {};       // of Optional: the list without what is in front of a sequence
   bool mayHoldSequence = false; // of Optional: else a tensor
+  mlir::ArrayAttr labels = {};  // of Tensor: what the indices along its last dimension are; null: not said
 
   static Slot of(Tensor tensor) { return {Kind::Tensor, std::move(tensor)}; }
   static Slot of(Sequence sequence) { return {Kind::Sequence, {}, nullptr, nullptr, std::move(sequence)}; }

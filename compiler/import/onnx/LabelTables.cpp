@@ -144,7 +144,7 @@ Result oneHotEncoder(OpNode &n) {
 //===- maps ---------------------------------------------------------------------------------------------------------===
 
 /// A module has tensors and sequences, no maps: the result is the tensor of scores [N, C] that the maps would be made
-/// of (docs/decisions/2026-11-26-machine-learning.md).
+/// of (docs/decisions/2026-11-26-machine-learning.md), with the classes as text.
 Result zipMap(OpNode &n) {
   Elements labels = classLabels(n, "classlabels_strings", "classlabels_int64s");
   const Tensor &x = n.required(0);
@@ -155,6 +155,10 @@ Result zipMap(OpNode &n) {
   int64_t classes = labels.values.getNumElements();
   if (x.shape.back().isConstant() && !x.shape.back().is(classes))
     return n.fail("input 0 is " + x.str() + ", expected a score for each of " + Twine(classes) + " classes");
+  for (StringRef label : n.strings("classlabels_strings"))
+    n.labels.push_back(label.str());
+  for (int64_t label : n.integers("classlabels_int64s"))
+    n.labels.push_back(std::to_string(label));
   return x;
 }
 

@@ -118,6 +118,8 @@ public:
   /// The elements of a tensor attribute that is no weight of the program but a table it is made from, of any size.
   llvm::function_ref<llvm::Expected<Weight>(const TensorProto &)> readWeight;
   Texts *texts = nullptr;
+  /// What the indices along the last dimension of the first result are, if the node says it; for people.
+  SmallVector<std::string> labels;
 
 private:
   const Attribute *expect(StringRef name, Attribute::Type type, StringRef typeName);

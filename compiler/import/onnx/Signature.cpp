@@ -410,6 +410,8 @@ DictionaryAttr Importer::describeValue(StringRef name, const Slot &value) {
     return attributes.getDictionary(&context);
   }
   attributes.append("eyrie.dims", dimNames(value.tensor.shape));
+  if (value.labels)
+    attributes.append("eyrie.labels", value.labels);
   if (value.tensor.isString)
     attributes.append("eyrie.string", builder.getUnitAttr());
   else if (value.tensor.isUnsigned)
