@@ -87,6 +87,12 @@ def test_normalizer(tmp_path, stops, action, sensitive):
     check(tmp_path, one("StringNormalizer", [(STRING, [1, "n"])], [(STRING, None)], **attributes), feed(DAYS[None]), threads=BOTH, want=want)
 
 
+@pytest.mark.parametrize("action,text,want", [("LOWER", "İᾈẞ", "iᾀß"), ("UPPER", "ᾀᾳß", "ᾈᾼß")])
+def test_case_is_that_of_single_letters(tmp_path, action, text, want):
+    model = one("StringNormalizer", [(STRING, [1])], [(STRING, None)], case_change_action=action)
+    check(tmp_path, model, feed([text]), want=give([want]))
+
+
 def test_normalizer_refuses(tmp_path):
     refuse(tmp_path, one("StringNormalizer", [(STRING, [2, 3])], [(STRING, None)]), "the_node", "[C] or [1, C]", "string[2, 3]")
     turkish = one("StringNormalizer", [(STRING, [3])], [(STRING, None)], locale="tr_TR", case_change_action="LOWER")
@@ -98,9 +104,9 @@ def test_normalizer_refuses(tmp_path):
 PATTERNS = [r"", r"a*", r".", r".*", r"(?s).*", r"a|b|", r"(ab)+c?", r"[^a-c]+", r"\d{2,4}", r"\w+@\w+\.(com|org)", r"x{0}y", r"(a|ab)(c|bcd)*",
             r"[[:alpha:]]+", r"[\d\-_]+", r"(?i)straße|ÄB", r"[äöü]+", r"日.語", r"\x41\x{1F985}", r"^a$", r"\Aa\z", r"(?m)a$\n^b", r"a\b.*", r"\Bab", r"\Q.*\E",
             r"a+?", r"a??b", r"(?:x|y){2,}", r"(?P<name>a)b", r"(?-i)A", r"[]a]+", r"[^]a]", r"a{,2}", r"{", r"a{1", r"[[:^digit:]]", r"\C+", r"(a*)*b",
-            r"((a|b)*c)*", r"\n", r"[\x00-\x{10FFFF}]", r"(?U)a*", r"\141", r"(|a)+", r"^*"]
+            r"((a|b)*c)*", r"\n", r"[\x00-\x{10FFFF}]", r"(?U)a*", r"\141", r"(|a)+", r"^*", r"(?i)i", r"(?i)ᾀ", r"(?i)k", r"(?i)İ"]
 TEXTS = ["", "a", "b", "ab", "abab", "ababc", "abc", "abcd", "12", "1234", "12345", "me@x.org", "me@xxorg", "y", "xyx", "-_3", "STRASSE", "Straße", "STRAßE", "äb",
-         "Äb", "äöü", "日本語", "日\n語", "A🦅", "a\nb", "a b", "a.b", ".*", "aaaa", "aab", "]", "]a", "a{,2}", "{", "a{1", "acac", "acb", "\n", "A", "ü", "\U0010ffff"]
+         "Äb", "äöü", "日本語", "日\n語", "A🦅", "a\nb", "a b", "a.b", ".*", "aaaa", "aab", "]", "]a", "a{,2}", "{", "a{1", "acac", "acb", "\n", "A", "ü", "\U0010ffff", "i", "İ", "ᾈ", "ᾀ", "\u212a"]
 
 
 def match_all(tmp_path, patterns, texts, want):
