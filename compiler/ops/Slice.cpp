@@ -13,9 +13,11 @@ struct Range {
 };
 } // namespace
 
-/// A position given by a model: negative ones count from the end; huge ones mean "to the end".
+/// Positions from here on mean "to the end".
+static constexpr int64_t kHuge = int64_t(1) << 31;
+
+/// A position given by a model: negative ones count from the end.
 static Dim resolvePosition(Dim v, Dim size) {
-  constexpr int64_t kHuge = int64_t(1) << 31;
   if (v.isConstant()) {
     if (v.constant() >= kHuge - 1)
       return v.constant();
@@ -32,10 +34,16 @@ static FailureOr<Range> makeRange(Builder &b, Dim size, Dim start, Dim end, int6
   if (step == 0)
     return b.error() << "a step of a slice is 0";
   auto clamp = [](Dim v, Dim low, Dim high) {
-    if (v.isConstant() && v.constant() >= (int64_t(1) << 31) - 1)
+    if (v.isConstant() && v.constant() >= kHuge - 1)
       return high;
     return min(max(v, low), high); // of an empty dimension the highest place is -1
   };
+  // The last elements: all, if there are fewer.
+  if (step > 0 && start.isConstant() && start.constant() < 0 && end.isConstant() && end.constant() >= kHuge - 1 &&
+      start.constant() > -kHuge) {
+    Dim count = -start;
+    return Range{max(size - count, 0), ceilDiv(min(size, count), step), step};
+  }
   start = resolvePosition(start, size), end = resolvePosition(end, size);
   if (step > 0) {
     start = clamp(start, 0, size), end = clamp(end, 0, size);

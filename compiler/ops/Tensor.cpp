@@ -474,12 +474,25 @@ Tensor Builder::transpose(const Tensor &t, ArrayRef<int64_t> permutation) {
   return marked(fromValue(result, shape), t);
 }
 
+/// min(n, 1): repeated like a size of 1, for where it is 0 there is nothing.
+static bool isAtMostOne(Dim size) {
+  if (size.isConstant() || size.getNode()->terms.size() != 1)
+    return false;
+  const DimNode::Term &term = size.getNode()->terms.front();
+  if (term.coefficient != 1 || term.atoms.size() != 1)
+    return false;
+  const DimAtom &atom = size.getNode()->context->getAtom(term.atoms.front());
+  return atom.kind == DimAtom::Kind::Min && (atom.a.is(1) || atom.b.is(1));
+}
+
 AffineMap Builder::broadcastMap(ArrayRef<Dim> shape, ArrayRef<Dim> outShape) {
   SmallVector<AffineExpr> exprs;
   size_t skip = outShape.size() - shape.size();
-  for (size_t i = 0; i < shape.size(); ++i)
-    exprs.push_back(shape[i].is(1) && !outShape[i + skip].is(1) ? builder.getAffineConstantExpr(0)
-                                                                : builder.getAffineDimExpr(i + skip));
+  for (size_t i = 0; i < shape.size(); ++i) {
+    Dim size = shape[i], out = outShape[i + skip];
+    bool isRepeated = size != out && (size.is(1) || isAtMostOne(size));
+    exprs.push_back(isRepeated ? builder.getAffineConstantExpr(0) : builder.getAffineDimExpr(i + skip));
+  }
   return AffineMap::get(outShape.size(), 0, exprs, builder.getContext());
 }
 
@@ -540,6 +553,10 @@ FailureOr<Dims> broadcastShapes(Builder &b, ArrayRef<Dim> x, ArrayRef<Dim> y) {
       diagnostic << " cannot be broadcast together: sizes " << p.constant() << " and " << q.constant()
                  << " differ and neither is 1";
       return diagnostic;
+    } else if (isAtMostOne(p) || isAtMostOne(q)) {
+      // 1, but for an empty tensor: as the last row of something is.
+      auto [one, other] = isAtMostOne(p) ? std::pair(p, q) : std::pair(q, p);
+      result[i] = one == min(other, 1) ? other : one * other;
     } else if ((isOpenSize(p) || p.isConstant()) && (isOpenSize(q) || q.isConstant())) {
       // Either may be 1 at run time; otherwise they are equal.
       b.dims.assumeBroadcast(p, q);

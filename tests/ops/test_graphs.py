@@ -202,6 +202,16 @@ def test_shapes_that_are_given_back(tmp_path):
     check(tmp_path, model, {"x": f32(1, 4, 3, 5), "sizes": i64(6, 5)}, {"x": f32(1, 4, 3, 5), "sizes": i64(9, 10)}, tolerance=1e-4)
 
 
+@pytest.mark.parametrize("last, axis", [(1, 1), (1, 2), (3, 1)])
+def test_last_rows_of_an_open_size(tmp_path, last, axis):
+    """The last row is one row, and repeated like one: position embeddings are divided by their last."""
+    nodes = [node("Slice", ["x", "start", "end", "axis"], ["l"]), node("Shape", ["l"], ["s"]),
+             node("Div", ["x", "l"], ["y"]) if last == 1 else node("Neg", ["l"], ["y"])]
+    weights = [("start", i64(-last)), ("end", i64(2**63 - 1)), ("axis", i64(axis))]
+    model = model_of(nodes, [("x", FLOAT, ["b", "h", "w"])], [("y", FLOAT, None), ("s", INT64, [3])], weights)
+    check(tmp_path, model, *({"x": f32(*shape, low=1, high=2)} for shape in ((2, 5, 7), (1, 1, 2), (2, 0, 3), (2, 3, 0))))
+
+
 def test_shapes_that_the_data_says(tmp_path):
     """A chain of reshapes whose sizes, or one of them -1, come while the model runs, each made of the sizes before."""
     nodes, shape = [], i64(1, -1, 3, 2)

@@ -1,9 +1,9 @@
 """torchvision: classification, detection, segmentation, each family once."""
 from . import Exportable, TorchCase
 
-# name -> the side of its image
+# name -> the side of its image; the old exporter needs one that their pooling divides for the first two
 CLASSIFICATION = {
-    "alexnet": 64, "vgg11_bn": 32, "resnet18": 64, "resnext50_32x4d": 64, "wide_resnet50_2": 64, "densenet121": 64,
+    "alexnet": 224, "vgg11_bn": 224, "resnet18": 64, "resnext50_32x4d": 64, "wide_resnet50_2": 64, "densenet121": 64,
     "googlenet": 64, "inception_v3": 96, "mobilenet_v2": 64, "mobilenet_v3_small": 64, "mnasnet0_5": 64,
     "shufflenet_v2_x0_5": 64, "squeezenet1_1": 64, "efficientnet_b0": 64, "efficientnet_v2_s": 64,
     "regnet_y_400mf": 64, "regnet_x_400mf": 64, "convnext_tiny": 64, "swin_t": 64, "swin_v2_t": 64, "vit_b_32": 64,
@@ -16,8 +16,12 @@ DETECTION = ["fasterrcnn_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_fpn", "ma
 
 
 def spread_statistics(module):
-    """Gives batch normalisations statistics other than 0 and 1, as a trained model has."""
+    """Gives batch normalisations statistics other than 0 and 1, as a trained model has, and a weight to every branch:
+    heads that begin as 0 and scales that begin near it would hide what comes before them."""
     import torch
+    for name, weight in module.named_parameters():
+        if name.endswith(("layer_scale", "head.weight")) and weight.abs().max() < 1e-5:
+            torch.nn.init.uniform_(weight, 0.1, 0.3)
     for part in module.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
             part.running_mean.uniform_(-0.1, 0.1)
