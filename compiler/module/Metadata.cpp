@@ -101,6 +101,20 @@ MetadataBuilder::addValue(Operation *func, Type type, DictionaryAttr attributes,
                          /*any_rank=*/list && !elementSizes, labels(dyn_cast_or_null<ArrayAttr>(get("eyrie.labels"))));
 }
 
+/// Of the function and its copies, in one of which a call goes on; -1 if one of them has none.
+static int64_t getUpperBound(func::FuncOp func, const SymbolTable &symbols) {
+  auto plan = func->getAttrOfType<DictionaryAttr>(stream::kMemoryPlan);
+  auto own = plan ? plan.getAs<IntegerAttr>("upper_bound") : IntegerAttr();
+  int64_t bound = own ? own.getInt() : -1;
+  if (auto copies = func->getAttrOfType<ArrayAttr>(graph::kCopies))
+    for (auto copy : copies.getAsRange<DictionaryAttr>()) {
+      auto name = copy.getAs<FlatSymbolRefAttr>("function").getAttr();
+      int64_t other = getUpperBound(symbols.lookup<func::FuncOp>(name), symbols);
+      bound = bound < 0 || other < 0 ? -1 : std::max(bound, other);
+    }
+  return bound;
+}
+
 flatbuffers::Offset<fb::MemoryPlan> MetadataBuilder::addMemoryPlan(func::FuncOp func) {
   auto plan = func->getAttrOfType<DictionaryAttr>(stream::kMemoryPlan);
   if (!plan)
@@ -112,7 +126,7 @@ flatbuffers::Offset<fb::MemoryPlan> MetadataBuilder::addMemoryPlan(func::FuncOp 
                                              get(row, "offset"), get(row, "size"), get(row, "first_use"),
                                              get(row, "last_use")));
   return fb::CreateMemoryPlan(builder, builder.CreateVector(transients), get(plan, "arena_bytes"),
-                              get(plan, "total_bytes"), get(plan, "lower_bound"));
+                              get(plan, "total_bytes"), get(plan, "lower_bound"), getUpperBound(func, symbolTable));
 }
 
 FailureOr<flatbuffers::Offset<fb::Function>> MetadataBuilder::addFunction(const vm::Function &function) {

@@ -9,8 +9,11 @@
 // share bytes are always separated by a barrier. Tensors of static size are packed offline (Packer.h), and so are those
 // whose sizes are all multiples of one product of unknowns, in units of it. Otherwise the program packs them itself
 // when it knows their sizes (stream.pack): the arena is then small for every size, not only for those that we thought
-// of. Tensors whose size is known only after the first of them is needed get blocks (stream.block) instead. Leaves the
-// plan as an attribute (kMemoryPlan) on the function. Needs barriers (stream-schedule) and unique arithmetic (cse).
+// of. Where every size has an upper bound, so has the arena: at the largest sizes it is packed offline as well, and a
+// call whose own packing turns out larger takes those places. Tensors whose size is known only after the first of them
+// is needed get blocks (stream.block) instead. Leaves the plan as an attribute (kMemoryPlan) on the function. Needs
+// barriers (stream-schedule) and unique arithmetic (cse).
+#include "compiler/graph/SizeFacts.h"
 #include "compiler/stream/HostValues.h"
 #include "compiler/stream/Packer.h"
 #include "compiler/stream/SizeExpr.h"
@@ -115,6 +118,32 @@ Monomial findUnit(ArrayRef<Transient> transients) {
   return isCommon ? unit : Monomial();
 }
 
+/// Larger than any tensor that the runtime packs.
+constexpr int64_t kMostTensorBytes = int64_t(1) << 47;
+
+/// The plan at the largest sizes that are promised; none if a size has no bound. Every tensor has room in its place
+/// there whatever its size is, so the plan is right for all calls, and no call needs more than its bytes. (What the
+/// program packs itself may: greedy placement is not monotone in the sizes.)
+std::optional<Packing> packLargest(ArrayRef<Transient> transients, eyrie::graph::SizeAnalysis &facts) {
+  std::vector<Lifespan> spans;
+  for (const Transient &t : transients) {
+    int64_t most = facts.of(AllocOp(t.alloc).getBytes()).most;
+    if (most > kMostTensorBytes)
+      return std::nullopt;
+    spans.push_back(
+        {static_cast<int64_t>(llvm::alignTo(std::max<int64_t>(most, 0), kAlignment)), t.firstStep, t.lastStep});
+  }
+  return pack(spans);
+}
+
+/// The largest value of a product of unknowns times `factor`; -1 if it has no bound.
+int64_t getMost(const Monomial &unit, int64_t factor, SizeExprs &exprs, eyrie::graph::SizeAnalysis &facts) {
+  auto product = eyrie::graph::SizeFacts::number(factor);
+  for (unsigned number : unit)
+    product = product * facts.of(exprs.getUnknowns()[number]);
+  return product.hasBound() ? product.most : -1;
+}
+
 //===- rewriting ----------------------------------------------------------------------------------------------------===
 
 class Rewriter {
@@ -142,7 +171,8 @@ public:
   }
 
   /// Offsets that the program computes when it knows the sizes.
-  void emitPack(MutableArrayRef<Transient> transients) {
+  /// `largest`: where they lie if the packing is larger than this one.
+  void emitPack(MutableArrayRef<Transient> transients, const std::optional<Packing> &largest) {
     SmallVector<Value> sizes;
     SmallVector<int64_t> first, last;
     for (Transient &t : transients) {
@@ -154,7 +184,13 @@ public:
     auto pack = PackOp::create(b, loc, b.getIndexType(), types, sizes, first, last);
     for (auto [t, offset] : llvm::zip_equal(transients, pack.getOffsets()))
       t.offset = offset;
-    makeArena(pack.getTotal());
+    if (!largest)
+      return makeArena(pack.getTotal());
+    Value most = getIndexConstant(b, loc, largest->bytes);
+    Value fits = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, pack.getTotal(), most);
+    for (auto [t, offset] : llvm::zip_equal(transients, largest->offsets))
+      t.offset = arith::SelectOp::create(b, loc, fits, t.offset, getIndexConstant(b, loc, offset));
+    makeArena(arith::SelectOp::create(b, loc, fits, pack.getTotal(), most));
   }
 
   void replace(Transient &t) {
@@ -192,7 +228,8 @@ private:
   Value arena;
 };
 
-DictionaryAttr describe(MLIRContext *context, ArrayRef<Transient> transients, int64_t arenaBytes, bool isStatic) {
+DictionaryAttr describe(MLIRContext *context, ArrayRef<Transient> transients, int64_t arenaBytes, bool isStatic,
+                        int64_t upperBound) {
   Builder b(context);
   int64_t total = 0;
   std::vector<Lifespan> spans;
@@ -217,6 +254,7 @@ DictionaryAttr describe(MLIRContext *context, ArrayRef<Transient> transients, in
                                                                                    : -1)),
       b.getNamedAttr("total_bytes", b.getI64IntegerAttr(isStatic ? total : -1)),
       b.getNamedAttr("transients", b.getArrayAttr(rows)),
+      b.getNamedAttr("upper_bound", b.getI64IntegerAttr(upperBound)),
   });
 }
 
@@ -289,8 +327,21 @@ struct PlanMemoryPass : PassWrapper<PlanMemoryPass, OperationPass<func::FuncOp>>
         makeBlock(t.alloc);
       transients.resize(kMostPacked, transients.front());
     }
-    // 3. The attribute, while the names are still there.
-    DictionaryAttr plan = describe(&getContext(), transients, packing.bytes, isStatic);
+    // 3. What no call exceeds. Blocks come on top of the arena, as many as the program happens to make.
+    auto facts = eyrie::graph::SizeAnalysis::ofHost();
+    std::optional<Packing> largest;
+    int64_t upperBound = -1;
+    if (isStatic || !unit.empty())
+      upperBound = getMost(unit, packing.bytes, liveness.exprs, facts);
+    else if ((largest = packLargest(transients, facts)))
+      upperBound = largest->bytes;
+    if (func.walk([](Operation *op) {
+              return isa<BlockOp, ExtendOp>(op) ? WalkResult::interrupt() : WalkResult::advance();
+            })
+            .wasInterrupted())
+      upperBound = -1;
+    // 4. The attribute, while the names are still there.
+    DictionaryAttr plan = describe(&getContext(), transients, packing.bytes, isStatic, upperBound);
     func->setAttr(kMemoryPlan, plan);
     auto get = [&](StringRef key) { return std::max<int64_t>(0, cast<IntegerAttr>(plan.get(key)).getInt()); };
     arenaBytes += get("arena_bytes");
@@ -298,14 +349,14 @@ struct PlanMemoryPass : PassWrapper<PlanMemoryPass, OperationPass<func::FuncOp>>
     totalBytes += get("total_bytes");
     if (transients.empty())
       return;
-    // 4. The arena in front of the first op that needs it.
+    // 5. The arena in front of the first op that needs it.
     Rewriter rewriter(first, liveness.exprs);
     if (isStatic)
       rewriter.emitStatic(transients, packing);
     else if (!unit.empty())
       rewriter.emitInUnits(transients, unit, packing);
     else
-      rewriter.emitPack(transients);
+      rewriter.emitPack(transients, largest);
     for (Transient &t : transients)
       rewriter.replace(t);
   }

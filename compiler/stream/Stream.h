@@ -30,7 +30,8 @@ inline constexpr llvm::StringLiteral kWeightOffset = "stream.offset";
 
 /// On a function, after `stream-plan-memory`: a dictionary with `arena_bytes`, `lower_bound` (most bytes alive at one
 /// time), `total_bytes` (sum of all transients), each -1 if known only at run time, and `transients`, an array of
-/// dictionaries {name, offset, size, first_use, last_use}.
+/// dictionaries {name, offset, size, first_use, last_use}; `upper_bound`: the arena is never larger, whatever promised
+/// sizes a call has, -1 if sizes are not bounded or the program makes blocks.
 inline constexpr llvm::StringLiteral kMemoryPlan = "stream.memory_plan";
 
 inline constexpr int64_t kAlignment = 64;

@@ -240,6 +240,9 @@ typedef struct eyrie_function_info {
   int64_t total_bytes; /* of all transients, had none shared memory */
   int64_t lower_bound; /* the most bytes in use at one time: no arena is smaller */
   uint32_t transient_count;
+  /* No call takes a larger arena, whatever sizes it has that the ranges of its symbols allow (`--shape batch=1..64`):
+   * so much memory of the caller's is enough for all of them, besides the states. -1: there is no bound. */
+  int64_t upper_bound;
 } eyrie_function_info_t;
 
 typedef struct eyrie_dim {
@@ -350,9 +353,9 @@ typedef struct eyrie_instance_options {
   int profile; /* measures every dispatch: see eyrie_instance_profile */
   /* The caller's memory for transients and states, aligned to EYRIE_ARENA_ALIGNMENT bytes, for this instance alone
    * while it lives. The instance then allocates none: what has no room fails with RESOURCE_EXHAUSTED and says how much
-   * would do. eyrie_function_info_t tells how much a function takes whose sizes are known, `arena_needed` for the
-   * others how much the calls so far would have needed. Outputs without memory of the caller's still get some of the
-   * instance's. Null: the instance allocates. */
+   * would do. eyrie_function_info_t tells how much a function takes whose sizes are known or bounded, `arena_needed`
+   * for the others how much the calls so far would have needed. Outputs without memory of the caller's still get some
+   * of the instance's. Null: the instance allocates. */
   void* arena;
   size_t arena_size;
 } eyrie_instance_options_t;

@@ -105,11 +105,12 @@ eyrie_status_t eyrie_module_function(const eyrie_module_t* module, uint32_t func
   info->buffer_registers = item.buffer_registers();
   info->code_words = item.code_size();
   info->block_count = CountOf(item.blocks());
-  info->arena_bytes = info->total_bytes = info->lower_bound = -1;
+  info->arena_bytes = info->total_bytes = info->lower_bound = info->upper_bound = -1;
   if (const fb::MemoryPlan* plan = item.memory_plan()) {
     info->arena_bytes = plan->arena_bytes();
     info->total_bytes = plan->total_bytes();
     info->lower_bound = plan->lower_bound();
+    info->upper_bound = plan->upper_bound();
     info->transient_count = CountOf(plan->transients());
   }
   return nullptr;

@@ -162,6 +162,49 @@ def test_the_arena_is_what_the_largest_size_needs(tmp_path):
         assert instance.stats["arena_bytes"] == largest, size
 
 
+def corners(model, tmp_path, batches, tokens, *flags):
+    """Calls a BERT at the corners of its ranges with memory of exactly its bound; returns what they needed, and it."""
+    file = tmp_path / "bert.onnx"
+    file.write_bytes(model.SerializeToString())
+    compile_model(file, tmp_path / "m.eyr", "--shape", f"batch={batches[0]}..{batches[-1]}", *flags)
+    module, reference = eyrie.Module(tmp_path / "m.eyr"), Reference(file)
+    bound, needed = module.function().arena_bound, []
+    for size in [(batch, token) for batch in batches for token in tokens]:
+        feed = _sequence(np.random.default_rng(0), size)
+        instance = module.instance(bound)
+        check_equal(instance(feed), reference(feed), 1e-4)
+        alone = module.instance()
+        alone(feed)
+        needed.append(alone.stats["arena_bytes"])
+    return needed, bound, module
+
+
+@pytest.mark.parametrize("flags", [(), ("--shape", "tokens=16,32")])
+def test_no_size_in_the_ranges_needs_more_than_the_bound(tmp_path, flags):
+    model = bert(6, 2, batch="batch", tokens="tokens")
+    needed, bound, module = corners(model, tmp_path, (1, 2, 7), (16, 17, 32, 63, 64), "--shape", "tokens=16..64", *flags)
+    assert module.function().arena_bytes is None
+    assert max(needed) == bound and min(needed) < bound / 4
+    with pytest.raises(eyrie.Error, match=f"{bound} bytes of memory are needed"):
+        module.instance(bound - 64)(_sequence(np.random.default_rng(0), (7, 64)))
+    assert "arena at most" in succeed("inspect", tmp_path / "m.eyr").out
+    assert json.loads(succeed("inspect", tmp_path / "m.eyr", "--json").out)["functions"][0]["upper_bound"] == bound
+
+
+def test_promised_multiples_are_right_at_the_ends_of_their_range(tmp_path):
+    model = bert(6, 2, batch="batch", tokens="tokens")
+    needed, bound, _ = corners(model, tmp_path, (2, 4, 8), (16, 32, 112), "--shape", "tokens=16..112:16")
+    assert max(needed) <= bound
+
+
+def test_a_size_without_an_end_has_no_bound(tmp_path):
+    model = tmp_path / "bert.onnx"
+    model.write_bytes(bert(6, 1, batch="batch", tokens="tokens").SerializeToString())
+    compile_model(model, tmp_path / "m.eyr", "--shape", "batch=1..8")
+    assert eyrie.Module(tmp_path / "m.eyr").function().arena_bound is None
+    assert "arena known at run time" in succeed("inspect", tmp_path / "m.eyr").out
+
+
 @pytest.mark.parametrize("shape, says", [
     ("batch=", "no such input"),
     ("batch=a", "expected NAME=DIMS"),

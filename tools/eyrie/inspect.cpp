@@ -151,8 +151,14 @@ std::string ValuesText(const char* title, const std::vector<Value>& values) {
   return std::string(title) + "\n" + (rows.empty() ? "  none\n" : Table(rows, "ll"));
 }
 
+// Its size, or what it never exceeds.
+std::string ArenaText(const eyrie_function_info_t& info) {
+  if (info.arena_bytes >= 0 || info.upper_bound < 0) return OptionalSize(info.arena_bytes);
+  return "at most " + OptionalSize(info.upper_bound);
+}
+
 std::string MemoryText(const FunctionFacts& facts) {
-  std::string text = "memory plan: arena " + OptionalSize(facts.info.arena_bytes) + ", lower bound " +
+  std::string text = "memory plan: arena " + ArenaText(facts.info) + ", lower bound " +
                      OptionalSize(facts.info.lower_bound) + ", without sharing " +
                      OptionalSize(facts.info.total_bytes) + ", " + std::to_string(facts.transients.size()) +
                      " transients\n";
@@ -281,6 +287,7 @@ Json FunctionJson(const FunctionFacts& facts, bool with_code) {
                {"outputs", ValuesJson(facts.function.outputs)},
                {"arena_bytes", SizeJson(facts.info.arena_bytes)},
                {"lower_bound", SizeJson(facts.info.lower_bound)},
+               {"upper_bound", SizeJson(facts.info.upper_bound)},
                {"total_bytes", SizeJson(facts.info.total_bytes)},
                {"transients", transients},
                {"code_words", facts.info.code_words}};

@@ -38,7 +38,10 @@ class ModuleInfo(ctypes.Structure):
 
 
 class FunctionInfo(ctypes.Structure):
-    _fields_ = [("name", c_char_p), ("argument_count", c_uint32), ("result_count", c_uint32), ("rest", c_uint64 * 32)]
+    _fields_ = [("name", c_char_p), ("argument_count", c_uint32), ("result_count", c_uint32), ("int_registers", c_uint32),
+                ("buffer_registers", c_uint32), ("code_words", c_uint32), ("block_count", c_uint32), ("arena_bytes", c_int64),
+                ("total_bytes", c_int64), ("lower_bound", c_int64), ("transient_count", c_uint32), ("upper_bound", c_int64),
+                ("rest", c_uint64 * 16)]
 
 
 class Dim(ctypes.Structure):
@@ -49,6 +52,13 @@ class ValueInfo(ctypes.Structure):
     _fields_ = [("name", c_char_p), ("type", c_uint32), ("rank", c_uint32), ("dims", POINTER(Dim)),
                 ("is_sequence", c_int), ("any_rank", c_int), ("is_optional", c_int),
                 ("labels", c_void_p)]
+
+
+ARENA_ALIGNMENT = 64
+
+
+class InstanceOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("profile", ctypes.c_int), ("arena", c_void_p), ("arena_size", c_size_t)]
 
 
 class CallOptions(ctypes.Structure):

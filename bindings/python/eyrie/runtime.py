@@ -60,11 +60,17 @@ class Value:
 
 @dataclass(frozen=True)
 class Function:
-    """A function of a module: `inputs` and `outputs` in order."""
+    """A function of a module: `inputs` and `outputs` in order.
+
+    `arena_bytes`: the memory that a call needs besides states, None if it depends on sizes; `arena_bound`: no call needs
+    more, None if sizes are not bounded (`--shape batch=1..64`).
+    """
     name: str
     inputs: tuple
     outputs: tuple
     _index: int
+    arena_bytes: int | None = None
+    arena_bound: int | None = None
 
 
 class Module:
@@ -134,21 +140,29 @@ class Module:
         native.module_function(self._module, index, byref(info))
         inputs = self._values(lambda i, value: native.module_argument(self._module, index, i, byref(value)))
         outputs = self._values(lambda i, value: native.module_result(self._module, index, i, byref(value)))
-        return Function(info.name.decode(), tuple(inputs), tuple(outputs), index)
+        return Function(info.name.decode(), tuple(inputs), tuple(outputs), index,
+                        *(None if size < 0 else size for size in (info.arena_bytes, info.upper_bound)))
 
-    def instance(self) -> "Instance":
-        """Memory and states of their own, for calls one after the other."""
-        return Instance(self)
+    def instance(self, arena_bytes=None) -> "Instance":
+        """Memory and states of their own, for calls one after the other. `arena_bytes`: so much memory for transients and
+        states is allocated now, and never more; a call that needs more fails."""
+        return Instance(self, arena_bytes)
 
 
 class Instance:
     """Calls functions of a module, and keeps its states from call to call."""
 
-    def __init__(self, module: Module):
+    def __init__(self, module: Module, arena_bytes=None):
         self._instance = None
         self.module = module
         self._functions = {}
-        self._instance = native.made(native.instance_create, module._module, None)
+        options = native.InstanceOptions(ctypes.sizeof(native.InstanceOptions))
+        if arena_bytes is not None:
+            self._memory = ctypes.create_string_buffer(arena_bytes + native.ARENA_ALIGNMENT)
+            address = ctypes.addressof(self._memory)
+            options.arena = address + -address % native.ARENA_ALIGNMENT
+            options.arena_size = arena_bytes
+        self._instance = native.made(native.instance_create, module._module, byref(options))
 
     def __del__(self):
         if self._instance:

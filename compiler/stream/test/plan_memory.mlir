@@ -76,3 +76,68 @@ func.func @different_unknowns(%x: tensor<?x250xf32>, %y: tensor<?x250xf32>) {
   %w = stream.read_scalar %c[%c0] : <transient> -> i32
   stream.return
 }
+
+// -----
+
+// Promised bounds give the arena one: two tensors of at most 5000 bytes at a time, rounded up to 64. Where the program's
+// own packing is larger than the plan at the largest sizes, tensors lie as they do in that.
+// CHECK-LABEL: func.func @bounded
+// CHECK-SAME: arena_bytes = -1
+// CHECK-SAME: upper_bound = 10112
+// CHECK-DAG: %[[MOST:.*]] = arith.constant 10112 : index
+// CHECK: %[[TOTAL:.*]], %[[O:.*]]:3 = stream.pack
+// CHECK: %[[FITS:.*]] = arith.cmpi sle, %[[TOTAL]], %[[MOST]]
+// CHECK: arith.select %[[FITS]], %[[O]]#0
+// CHECK: %[[BYTES:.*]] = arith.select %[[FITS]], %[[TOTAL]], %[[MOST]]
+// CHECK: stream.arena %[[BYTES]]
+module attributes {eyrie.symbol_ranges = {n = array<i64: 1, 5, 1>, m = array<i64: 1, 4, 1>}} {
+  func.func @bounded(%x: tensor<?x250xf32> {eyrie.dims = ["n", ""]}, %y: tensor<?x250xf32> {eyrie.dims = ["m", ""]}) {
+    %c0 = arith.constant 0 : index
+    %c1000 = arith.constant 1000 : index
+    %dx = tensor.dim %x, %c0 : tensor<?x250xf32>
+    %dy = tensor.dim %y, %c0 : tensor<?x250xf32>
+    %n = arith.muli %dx, %c1000 : index
+    %m = arith.muli %dy, %c1000 : index
+    %a = stream.alloc %n : <transient>
+    stream.fill %a[%c0 for %n] with 0 width 4 : <transient>
+    %b = stream.alloc %n : <transient>
+    stream.copy %a[%c0], %b[%c0] for %n : <transient>, <transient>
+    %v = stream.read_scalar %b[%c0] : <transient> -> i32
+    %c = stream.alloc %m : <transient>
+    stream.fill %c[%c0 for %m] with 0 width 4 : <transient>
+    %w = stream.read_scalar %c[%c0] : <transient> -> i32
+    stream.return
+  }
+}
+
+// -----
+
+// Multiples of one bounded size; a block on top has no bound.
+// CHECK-LABEL: func.func @bounded_unit
+// CHECK-SAME: upper_bound = 8192
+// CHECK-LABEL: func.func @block
+// CHECK-SAME: upper_bound = -1
+module attributes {eyrie.symbol_ranges = {n = array<i64: 1, 8, 1>}} {
+  func.func @bounded_unit(%x: tensor<?x256xf32> {eyrie.dims = ["n", ""]}) {
+    %c0 = arith.constant 0 : index
+    %c1024 = arith.constant 1024 : index
+    %d = tensor.dim %x, %c0 : tensor<?x256xf32>
+    %n = arith.muli %d, %c1024 : index
+    %a = stream.alloc %n : <transient>
+    stream.fill %a[%c0 for %n] with 0 width 4 : <transient>
+    stream.return
+  }
+  func.func @block(%x: tensor<?x256xf32> {eyrie.dims = ["n", ""]}) {
+    %c0 = arith.constant 0 : index
+    %c1024 = arith.constant 1024 : index
+    %d = tensor.dim %x, %c0 : tensor<?x256xf32>
+    %n = arith.muli %d, %c1024 : index
+    %a = stream.alloc %n : <transient>
+    stream.fill %a[%c0 for %n] with 0 width 4 : <transient>
+    %i = stream.read_scalar %a[%c0] : <transient> -> i32
+    %v = arith.index_cast %i : i32 to index
+    %b = stream.alloc %v : <transient>
+    stream.fill %b[%c0 for %v] with 0 width 4 : <transient>
+    stream.return
+  }
+}
