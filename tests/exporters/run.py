@@ -95,7 +95,8 @@ def attempt(python: Path, name: str, variant: str, flags) -> dict:
     row["status"] = "passed" if row["stage"] == "passed" else f"{row['stage']} failed"
     if row["stage"] != "passed" or code:
         text = (folder / "log.txt").read_text(errors="replace")
-        row["reason"] = f"no end after {flags.timeout} s" if late else reason_of(text)
+        row["reason"] = (f"no end after {flags.timeout} s" if late else reason_of(text) if code >= 0 else
+                         f"ended by signal {-code} ({signal.Signals(-code).name})")
         if re.search(r"^exit (-\d+|3)$", text, re.M) and row["status"] not in OUTSIDE:
             row["status"] = f"{row['stage']} crashed"
     (folder / "model.eyr").unlink(missing_ok=True)

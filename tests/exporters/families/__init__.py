@@ -25,10 +25,12 @@ class Exportable:
 
 @dataclass
 class Exported:
-    """What belongs to a model file: its feeds, one dictionary of arrays for each size, and how to compare."""
+    """What belongs to a model file: its feeds, one dictionary of arrays for each size, and how to compare. `is_rounded`:
+    the model rounds to few levels at every step, and ONNX Runtime differs from itself."""
     feeds: list
     tolerance: float
     by_score: bool = False
+    is_rounded: bool = False
 
 
 @dataclass

@@ -38,7 +38,7 @@ class QuantizedCase:
         shape_inference.quant_pre_process(str(whole), str(prepared), skip_symbolic_shape=True)
         if variant == "dynamic_quantization":
             quantization.quantize_dynamic(str(prepared), str(path), weight_type=quantization.QuantType.QInt8)
-            return Exported(exported.feeds, QUANTIZED_TOLERANCE)
+            return Exported(exported.feeds, QUANTIZED_TOLERANCE, is_rounded=True)
 
         class Feeds(quantization.CalibrationDataReader):
             left = list(exported.feeds)
@@ -50,7 +50,7 @@ class QuantizedCase:
         activations = quantization.QuantType.QUInt8 if variant == "qoperator" else quantization.QuantType.QInt8
         quantization.quantize_static(str(prepared), str(path), Feeds(), quant_format=form, activation_type=activations,
                                      weight_type=quantization.QuantType.QInt8, per_channel=variant == "qdq_channels")
-        return Exported(exported.feeds, QUANTIZED_TOLERANCE)
+        return Exported(exported.feeds, QUANTIZED_TOLERANCE, is_rounded=True)
 
 
 CASES = [*(TorchCase(f"{name}_half", lambda name=name: halved(BASES[name].build())) for name in [*IMAGES, *TEXTS]),
