@@ -9,7 +9,7 @@ HERE = Path(__file__).resolve().parent
 
 INTRODUCTION = """# What became of the models that exporters write
 
-Written by `tests/exporters/run.py --page` from the results of its last runs; what is tried and how:
+Written by `python3 tests/exporters/run.py --page` from the results of its last runs; what is tried and how:
 [README.md](README.md). Every model has random weights. "error": the largest difference from ONNX Runtime's outputs
 (one thread, CPU) over the largest magnitude, over all calls of the case, those of other sizes included; integers are
 equal. "compile": seconds on a machine of 2 cores while others compute on it; "of CPU": what all threads of the compiler
@@ -74,7 +74,7 @@ def reasons(title: str, rows: list) -> list:
     """One line for each reason, with the cases that have it."""
     groups = collections.defaultdict(list)
     for row in rows:
-        groups[row["status"], " ".join(row["reason"].split()).replace("|", "\\|")[:250]].append(f"{row['name']}-{row['variant']}")
+        groups[row["status"], " ".join(row["reason"].replace(f"{HERE.parents[1]}/", "").split()).replace("|", "\\|")[:250]].append(f"{row['name']}-{row['variant']}")
     if not groups:
         return []
     lines = ["", title, "", "| cases | stage | reason |", "|---|---|---|"]
