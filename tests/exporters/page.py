@@ -13,8 +13,9 @@ Written by `python3 tests/exporters/run.py --page` from the results of its last 
 [README.md](README.md). Every model has random weights. "error": the largest difference from ONNX Runtime's outputs
 (one thread, CPU) over the largest magnitude, over all calls of the case, those of other sizes included; integers are
 equal. "compile": seconds on a machine of 2 cores while others compute on it; "of CPU": what all threads of the compiler
-took together, which says more. Quantised models (int8) are compared with ONNX Runtime without its graph optimisations, whose
-own results with them lie up to 0.2 away: each step may round the other way, and what follows with it.
+took together, which says more. Quantised models (int8) may differ by 0.05, or by twice what
+ONNX Runtime differs from itself with and without its graph optimisations: each step may round the other way, and what
+follows with it. Rows are of several states of the compiler of that day, and were not all run again after the last.
 """
 
 
