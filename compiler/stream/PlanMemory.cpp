@@ -110,12 +110,19 @@ std::vector<Lifespan> getLifespans(ArrayRef<Transient> transients) {
 constexpr size_t kMostPacked = 4096;
 
 /// Where tensors are placed as multiples of one product of unknowns (the batch, say), all of them are: their plan is as
-/// good as one of static sizes. The empty monomial if they are not.
+/// good as one of static sizes. The empty monomial if they are not, or if aligning the multiples would waste memory: a
+/// few bytes per unit times many units.
 Monomial findUnit(ArrayRef<Transient> transients) {
   auto unitOf = [](const Transient &t) { return t.size.size() == 1 ? t.size.begin()->first : Monomial(); };
   Monomial unit = transients.empty() ? Monomial() : unitOf(transients.front());
-  bool isCommon = llvm::all_of(transients, [&](const Transient &t) { return unitOf(t) == unit; });
-  return isCommon ? unit : Monomial();
+  if (unit.empty() || !llvm::all_of(transients, [&](const Transient &t) { return unitOf(t) == unit; }))
+    return Monomial();
+  double exact = 0, aligned = 0;
+  for (const Transient &t : transients) {
+    exact += t.size.begin()->second;
+    aligned += llvm::alignTo(t.size.begin()->second, kAlignment);
+  }
+  return aligned <= 1.02 * exact ? unit : Monomial();
 }
 
 /// Larger than any tensor that the runtime packs.

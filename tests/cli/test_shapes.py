@@ -145,6 +145,23 @@ def test_several_dimensions_combine(tmp_path):
         check_equal(run_module(tmp_path / "m.eyr", feed, tmp_path), reference(feed), 1e-4)
 
 
+def test_small_elements_of_open_tensors_lie_close_together(tmp_path):
+    """Tensors of one open size, whose elements have fewer bytes than tensors are aligned to."""
+    info = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "n"])
+    nodes = [helper.make_node(*row) for row in (("MatMul", ["x", "x"], ["a"]), ("Softmax", ["a"], ["b"]), ("MatMul", ["b", "x"], ["y"]))]
+    model = helper.make_model(helper.make_graph(nodes, "g", [info("x")], [info("y")]), opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "m.onnx")
+    for flags in ((), ("--shape", "n=1..100")):
+        compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", *flags)
+        module = eyrie.Module(tmp_path / "m.eyr")
+        for n in (1, 3, 33, 100):
+            instance = module.instance()
+            instance({"x": np.ones((n, n), np.float32)})
+            assert instance.stats["arena_bytes"] <= 2 * (4 * n * n + 64)
+        bound = module.functions[0].arena_bound if flags else None
+        assert not flags or 2 * 4 * 100 * 100 <= bound <= 2 * (4 * 100 * 100 + 64)
+
+
 def test_the_arena_is_what_the_largest_size_needs(tmp_path):
     model = tmp_path / "bert.onnx"
     model.write_bytes(bert(6, 1, batch="batch", tokens="tokens").SerializeToString())
