@@ -322,14 +322,15 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
       DominanceInfo dominance(func);
       eliminateCommonSubExpressions(rewriter, dominance, func);
       eraseDead(func);
-      func.walk([&](DispatchOp dispatch) { simplifyConstants(dispatch, symbols); });
+      SizeAnalysis analysis = SizeAnalysis::ofHost();
+      func.walk([&](DispatchOp dispatch) { simplifyConstants(dispatch, symbols, analysis); });
       eraseDead(func);
     }
   }
 
   /// Makes the push constants of a dispatch distinct, and known ones literals of its executable. The executable is
   /// still the dispatch's own: executables are merged later.
-  static void simplifyConstants(DispatchOp dispatch, SymbolTable &symbols) {
+  static void simplifyConstants(DispatchOp dispatch, SymbolTable &symbols, SizeAnalysis &analysis) {
     auto executable = symbols.lookup<ExecutableOp>(dispatch.getExecutable());
     auto func = *executable.getOps<func::FuncOp>().begin();
     Block &entry = func.getBody().front();
@@ -363,7 +364,7 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
       }
     }
     if (erased.none())
-      return addSizeFacts(func, kept);
+      return addSizeFacts(func, kept, analysis);
     auto renumber = [&](ArrayAttr table) {
       SmallVector<Attribute> rows;
       for (Attribute row : table) {
@@ -382,12 +383,11 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
     (void)func.eraseArguments(erased);
     func->setAttr(kArgDims, dispatch.getArgDims());
     func->setAttr(kResultDims, dispatch.getResultDims());
-    addSizeFacts(func, kept);
+    addSizeFacts(func, kept, analysis);
   }
 
   /// Notes on an executable's function what is known of the sizes that it is called with.
-  static void addSizeFacts(func::FuncOp func, ArrayRef<Value> sizes) {
-    SizeAnalysis analysis = SizeAnalysis::ofHost();
+  static void addSizeFacts(func::FuncOp func, ArrayRef<Value> sizes, SizeAnalysis &analysis) {
     SmallVector<SizeFacts> facts = llvm::map_to_vector(sizes, [&](Value size) { return analysis.of(size); });
     OpBuilder b(func);
     if (llvm::any_of(facts, [](const SizeFacts &f) { return f.hasBound() || f.divisor != 1; }))

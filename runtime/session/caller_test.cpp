@@ -346,32 +346,12 @@ TEST(CallerFunctions, AreListed) {
 }
 
 TEST(CallerFunctions, SurviveFailingAllocations) {
-  std::vector<uint8_t> bytes = CallModule(Op()).Build();
-  int64_t failures = 0;
-  for (bool is_done = false; !is_done; ++failures) {
-    ASSERT_LT(failures, 500);
-    Failing failing = {failures, false};
-    eyrie_runtime_options_t options = {};
-    options.struct_size = sizeof(options);
-    options.allocator = failing.allocator();
-    eyrie_runtime_t* runtime = nullptr;
-    eyrie_module_t* module = nullptr;
-    eyrie_instance_t* instance = nullptr;
-    Body body = Scale;
-    std::vector<float> x(2, 1);
-    eyrie_tensor_t input = F32(x, {2}), output = {};
-    Status status(eyrie_runtime_create(&options, &runtime));
-    if (status.ok()) status = Status(eyrie_runtime_add_function(runtime, "my.domain::Op", CallBody, &body, nullptr));
-    if (status.ok()) status = Status(eyrie_module_load_memory(runtime, bytes.data(), bytes.size(), nullptr, &module));
-    if (status.ok()) status = Status(eyrie_instance_create(module, nullptr, &instance));
-    if (status.ok()) status = Status(eyrie_call(instance, 0, &input, 1, &output, 1, nullptr));
-    is_done = status.ok();
-    if (!is_done) EXPECT_EQ(status.code(), EYRIE_RESOURCE_EXHAUSTED) << status.message();
-    eyrie_instance_destroy(instance);
-    eyrie_module_destroy(module);
-    eyrie_runtime_destroy(runtime);
-  }
-  EXPECT_GT(failures, 20);
+  Body body = Scale;
+  std::vector<float> x(2, 1);
+  auto add = [&](eyrie_runtime_t* runtime) {
+    return Status(eyrie_runtime_add_function(runtime, "my.domain::Op", CallBody, &body, nullptr));
+  };
+  CallWithFailingAllocations(CallModule(Op()).Build(), F32(x, {2}), add, [](const eyrie_tensor_t&) {});
 }
 
 TEST(Plugins, AreLibrariesThatAddFunctions) {

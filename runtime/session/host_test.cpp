@@ -193,32 +193,9 @@ TEST(HostFunctions, SurviveFailingAllocations) {
   Texts texts;
   for (int i = 0; i < 500; ++i) texts.push_back("text " + std::to_string(i));
   std::vector<eyrie_string_t> strings = Refer(texts);
-  std::vector<uint8_t> bytes = CallModule(kConcat).Build();
-  int64_t failures = 0;
-  for (bool is_done = false; !is_done; ++failures) {
-    ASSERT_LT(failures, 500);
-    Failing failing = {failures, false};
-    eyrie_runtime_options_t options = {};
-    options.struct_size = sizeof(options);
-    options.allocator = failing.allocator();
-    eyrie_runtime_t* runtime = nullptr;
-    eyrie_module_t* module = nullptr;
-    eyrie_instance_t* instance = nullptr;
-    eyrie_tensor_t input = TensorOf(EYRIE_STRING, strings, {500}), output = {};
-    Status status(eyrie_runtime_create(&options, &runtime));
-    if (status.ok()) status = Status(eyrie_module_load_memory(runtime, bytes.data(), bytes.size(), nullptr, &module));
-    if (status.ok()) status = Status(eyrie_instance_create(module, nullptr, &instance));
-    if (status.ok()) status = Status(eyrie_call(instance, 0, &input, 1, &output, 1, nullptr));
-    is_done = status.ok();
-    if (is_done)
-      EXPECT_EQ(Read(output)[499], "text 499text 499");
-    else
-      EXPECT_EQ(status.code(), EYRIE_RESOURCE_EXHAUSTED) << status.message();
-    eyrie_instance_destroy(instance);
-    eyrie_module_destroy(module);
-    eyrie_runtime_destroy(runtime);
-  }
-  EXPECT_GT(failures, 20);
+  CallWithFailingAllocations(
+      CallModule(kConcat).Build(), TensorOf(EYRIE_STRING, strings, {500}), [](eyrie_runtime_t*) { return Status(); },
+      [](const eyrie_tensor_t& output) { EXPECT_EQ(Read(output)[499], "text 499text 499"); });
 }
 
 // A module that may take 70,000 bytes.

@@ -1,9 +1,9 @@
 """include/eyrie/compiler.h as ctypes: the part that the binding uses. The library is loaded on first use."""
 import ctypes
 import functools
-import os
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t, c_void_p
-from pathlib import Path
+
+from . import _library
 
 OK, FAILED, USAGE = range(3)
 FLAG, SHAPE, PAIR, LIST = 3, 4, 5, 6  # eyrie_option_kind_t
@@ -68,13 +68,4 @@ class Library:
 @functools.cache
 def load() -> Library:
     """The library that $EYRIE_COMPILER names, beside this file, or in the checkout's build."""
-    name = "libeyrie-compiler.so"
-    here = Path(__file__).resolve().parent
-    places = [here / name, here.parents[2] / "build/release/lib" / name]
-    if os.environ.get("EYRIE_COMPILER"):
-        places = [Path(os.environ["EYRIE_COMPILER"])]
-    for place in places:
-        if place.is_file():
-            return Library(place)
-    raise ImportError(f"no {name} at {' or '.join(map(str, places))}; build it (tools/dev/build.sh release) or set "
-                      "EYRIE_COMPILER to its path")
+    return Library(_library.find("libeyrie-compiler.so", "EYRIE_COMPILER"))

@@ -1,8 +1,8 @@
 """include/eyrie/runtime.h as ctypes: the part that the binding uses."""
 import ctypes
-import os
 from ctypes import POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
-from pathlib import Path
+
+from . import _library
 
 MAX_RANK = 32
 SEQUENCE = 64
@@ -96,16 +96,8 @@ HostFunction = ctypes.CFUNCTYPE(c_void_p, c_void_p, POINTER(HostCall))
 
 def _find():
     """The shared library: named by $EYRIE_RUNTIME, beside this file, or in the checkout's build."""
-    name = "libeyrie-runtime.so"
-    here = Path(__file__).resolve().parent
-    places = [here / name, here.parents[2] / "build/release/lib" / name]
-    if os.environ.get("EYRIE_RUNTIME"):
-        places = [Path(os.environ["EYRIE_RUNTIME"])]
-    for place in places:
-        if place.is_file():
-            return ctypes.CDLL(str(place), mode=ctypes.RTLD_GLOBAL)  # plug-ins find its functions
-    raise ImportError(f"no {name} at {' or '.join(map(str, places))}; build it (tools/dev/build.sh release) or set "
-                      "EYRIE_RUNTIME to its path")
+    place = _library.find("libeyrie-runtime.so", "EYRIE_RUNTIME")
+    return ctypes.CDLL(str(place), mode=ctypes.RTLD_GLOBAL)  # plug-ins find its functions
 
 
 LIBRARY = _find()

@@ -20,7 +20,7 @@ def reduction(draw, op):
     x = draw.eighths(draw.shape(zero=op == "ReduceSum"), draw.choice([np.float32, np.float64, np.int32, np.int64]
                      if op in ("ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1") else [np.float32, np.float64]))
     if op == "ReduceProd":
-        x = np.where(x == 0, x + 1, np.sign(x)) * draw.choice([1, 1, 2] if x.size < 64 else [1]).__int__()
+        x = np.where(x == 0, x + 1, np.sign(x)) * draw.choice([1, 1, 2] if x.size < 64 else [1])
         x = x.astype(np.float32)
     if op == "ReduceLogSum":
         x = np.abs(x) + 1
