@@ -83,6 +83,8 @@ CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string 
   if (arch == "aarch64") {
     model.vectorRegisters = 32;
     model.fma = model.sse41 = model.f16c = true;
+    if (model.has("dotprod"))
+      model.dot = model.has("i8mm") ? DotUnit::NeonMixed : DotUnit::Neon;
   } else {
     model.avx512 = model.has("avx512f") && model.has("avx512vl") && model.has("avx512bw") && model.has("avx512dq");
     model.avx2 = model.has("avx2");
@@ -95,6 +97,7 @@ CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string 
     model.avx512bf16 = model.has("avx512bf16");
     model.avx512fp16 = model.has("avx512fp16");
     model.avxvnni = model.has("avxvnni");
+    model.dot = (model.avx512 ? model.avx512vnni : model.avxvnni) ? DotUnit::Vnni : DotUnit::Pairs;
     model.amxInt8 = model.has("amx-int8");
     model.amxBf16 = model.has("amx-bf16");
   }

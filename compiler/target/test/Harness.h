@@ -37,9 +37,10 @@ struct Kernel {
 /// Owns a module and the code of its executables.
 class Program {
 public:
-  /// Null, with the diagnostics in `error`, if it does not parse or compile.
+  /// Null, with the diagnostics in `error`, if it does not parse or compile. With a `target`, for that one instead of
+  /// the one that `options` name.
   static std::unique_ptr<Program> compile(llvm::StringRef text, const TargetOptions &options, std::string &error,
-                                          bool parallel = false);
+                                          bool parallel = false, const Target *target = nullptr);
   std::vector<std::unique_ptr<Kernel>> kernels;
   double seconds = 0; // compile time
 

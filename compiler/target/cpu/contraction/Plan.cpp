@@ -1,5 +1,6 @@
 #include "compiler/target/cpu/contraction/Plan.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/Support/MathExtras.h"
 #include <numeric>
 
@@ -15,6 +16,21 @@ void forEachLoad(Expression *expression, llvm::function_ref<void(Expression *)> 
     callback(expression);
   for (Expression *operand : expression->operands)
     forEachLoad(operand, callback);
+}
+
+/// About how many instructions an expression takes for one vector. A function of `math` takes a polynomial.
+int64_t costOf(const Expression *expression, llvm::SmallPtrSetImpl<const Expression *> &seen) {
+  if (!expression || expression->kind != Expression::Kind::Body || !seen.insert(expression).second)
+    return 0;
+  int64_t cost = 0;
+  for (Operation &op : linalg::GenericOp(expression->generic).getBlock()->without_terminator()) {
+    bool isFunction = isa_and_nonnull<math::MathDialect>(op.getDialect()) &&
+                      !isa<math::RoundEvenOp, math::FloorOp, math::CeilOp, math::AbsFOp, math::SqrtOp, math::FmaOp>(op);
+    cost += isFunction ? 16 : op.hasTrait<OpTrait::ConstantLike>() ? 0 : 1;
+  }
+  for (const Expression *operand : expression->operands)
+    cost += costOf(operand, seen);
+  return cost;
 }
 
 int64_t mostOr(const Loop &loop, int64_t otherwise) { return loop.facts.hasBound() ? loop.facts.most : otherwise; }
@@ -68,6 +84,8 @@ LogicalResult Planner::chooseColumn() {
 
   int64_t tile = 0;
   for (Expression *load : loads) {
+    if (load->function.group)
+      return fail("an operand is packed in groups that no dot product takes");
     if (load->function.tile) {
       if (load->function.tiledLoop != plan.column)
         return fail("an operand is packed along a loop that is not the result's innermost");
@@ -76,7 +94,7 @@ LogicalResult Planner::chooseColumn() {
       tile = load->function.tile;
     }
     const Monomial &stride = load->function.strides[plan.column];
-    if (stride.isZero() || stride.isOne())
+    if (stride.isZero() || stride.isOne() || (contraction.dot && load == contraction.dot->vectors))
       continue;
     bool isInput = llvm::is_contained(contraction.inputs, load);
     if (!isInput || plan.transposed || load->function.tile)
@@ -151,7 +169,12 @@ void Planner::chooseTile() {
   // One register for a broadcast, one spare: beyond that the allocator spills. Without fused multiply-add, products
   // and the copies that two-operand instructions need take some more.
   int64_t registers = machine.vectorRegisters - (machine.fma ? 1 : 4);
-  int64_t most = (registers - plan.columnVectors - 1) / plan.columnVectors;
+  int64_t operands = plan.columnVectors + 1, sums = 0;
+  if (contraction.dot) {
+    operands *= contraction.dot->product.parts();
+    sums = contraction.dot->product.shiftsScalars() ? plan.columnVectors : 0;
+  }
+  int64_t most = (registers - operands - sums) / plan.columnVectors;
   if (!hasBroadcast)
     most = plan.columnVectors == 2 ? 7 : machine.vectorRegisters / 4;
   most = std::clamp<int64_t>(most, 1, 14);
@@ -212,7 +235,7 @@ void Planner::chooseBlock() {
 
 /// Rows 4096 bytes apart fall into one set of the first-level cache, which has fewer ways than a tile has rows.
 void Planner::chooseStaging() {
-  if (!plan.row || plan.tileRows * plan.tileBands < leastStagedRows || plan.reductions.empty())
+  if (!plan.row || plan.tileRows * plan.tileBands < leastStagedRows || plan.reductions.empty() || contraction.dot)
     return;
   unsigned innermost = plan.reductions.back();
   const Monomial &depth = size(innermost);
@@ -255,6 +278,11 @@ FailureOr<Plan> eyrie::target::cpu::makePlan(const Contraction &contraction, con
   planner.chooseTile();
   planner.chooseBlock();
   planner.chooseStaging();
+  llvm::SmallPtrSet<const Expression *, 8> seen;
+  int64_t epilogue = 0;
+  for (const Output &output : contraction.outputs)
+    epilogue += costOf(output.value, seen);
+  planner.plan.loopsOverEpilogue = epilogue >= longEpilogue;
   if (planner.plan.transposed) {
     int64_t bytes = planner.plan.panel() * 8;
     for (unsigned loop : planner.plan.reductions)

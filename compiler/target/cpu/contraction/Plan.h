@@ -30,6 +30,10 @@ struct Plan {
   Expression *staged = nullptr;
   int64_t stagedDepth = 0, stagedElementBytes = 0;
 
+  /// Is the epilogue so long that it is emitted once, in a loop over the rows of a tile, whose accumulators lie in
+  /// local memory meanwhile?
+  bool loopsOverEpilogue = false;
+
   int64_t panel() const { return lanes * columnVectors; }
 };
 
@@ -37,6 +41,8 @@ struct Plan {
 inline constexpr int64_t leastStagedRows = 9;
 /// Iterations that a workgroup should have at least, so that starting it does not count.
 inline constexpr int64_t minWorkgroupIterations = 1 << 16;
+/// Operations on each accumulator from which on an epilogue is a loop.
+inline constexpr int64_t longEpilogue = 48;
 /// Bytes of local memory that a transposed panel may take.
 inline constexpr int64_t maxTransposedBytes = 256 << 10;
 
