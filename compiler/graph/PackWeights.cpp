@@ -8,6 +8,7 @@
 // kernel reads the packed tensor directly. The target chooses the packing; a weight that it does not choose stays.
 #include "compiler/graph/Constants.h"
 #include "compiler/graph/Graph.h"
+#include "compiler/graph/Parameters.h"
 #include "compiler/graph/Passes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 
@@ -49,6 +50,8 @@ struct PackWeightsPass : PassWrapper<PackWeightsPass, OperationPass<func::FuncOp
     if (!load || !getElementTypeOrSelf(value.getType()).isInteger(8))
       return std::nullopt;
     auto global = SymbolTable::lookupNearestSymbolFrom<GlobalOp>(load, load.getGlobalAttr());
+    if (!global || global->hasAttr(kParameter)) // other bytes may take their place
+      return std::nullopt;
     ArrayRef<char> bytes;
     if (auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(global.getValueAttr())) {
       if (AsmResourceBlob *blob = resource.getRawHandle().getBlob())

@@ -216,14 +216,16 @@ Tensor quantizeSteps(Builder &b, ArrayRef<Dim> shape, ArrayRef<Tensor> xs, const
 }
 
 /// Sums that become floats, and these a number of steps, without the floats in between.
-static Tensor requantize(Builder &b, const QuantizedForms::Sums &known, const Tensor &scale, const Tensor &zero) {
-  auto inSteps = [&](const Tensor &x) {
-    return elementwise(b, x.shape, x.elementType, {x, scale}, false,
-                       [](const Scalar &s, ValueRange args) { return s.divF(args[0], args[1]); });
-  };
-  SmallVector<Tensor> operands{known.sums, inSteps(known.factor)};
-  if (known.offset)
-    operands.push_back(inSteps(*known.offset));
+static FailureOr<Tensor> requantize(Builder &b, const QuantizedForms::Sums &known, const Tensor &scale,
+                                    const Tensor &zero) {
+  SmallVector<Tensor> operands{known.sums};
+  for (const Tensor *x : {&known.factor, known.offset ? &*known.offset : nullptr}) {
+    auto steps = x ? binary(b, Binary::Div, *x, scale) : FailureOr<Tensor>(failure());
+    if (succeeded(steps))
+      operands.push_back(*steps);
+    else if (x)
+      return failure();
+  }
   return quantizeSteps(b, known.sums.shape, operands, zero, [&](const Scalar &s, ValueRange args) {
     Value steps = s.mul(scalarCast(s, args[0], false, args[1].getType(), false), args[1]);
     return known.offset ? s.add(steps, args[2]) : steps;
@@ -282,6 +284,28 @@ FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scal
   });
 }
 
+/// Known integers (a bias) as floats.
+static std::optional<Tensor> foldDequantize(const Tensor &x, const Tensor &scale, const Tensor *zeroPoint) {
+  auto areKnown = [](const Tensor &t) {
+    return t.contents && llvm::all_of(*t.contents, [](Dim d) { return d.isConstant(); });
+  };
+  if (x.rank() != 1 || !areKnown(x) || !scale.constant || !scale.elementType.isF32() || scale.rank() > 1 ||
+      (zeroPoint && !areKnown(*zeroPoint)))
+    return std::nullopt;
+  SmallVector<float> values, scales;
+  for (const APFloat &step : scale.constant.getValues<APFloat>())
+    scales.push_back(step.convertToFloat());
+  bool isNarrow = x.elementType.getIntOrFloatBitWidth() <= 16;
+  auto at = [](const auto &list, size_t i) { return list[list.size() == 1 ? 0 : i]; };
+  for (size_t i = 0; i < x.contents->size(); ++i) {
+    int64_t number = (*x.contents)[i].constant(), zero = zeroPoint ? at(*zeroPoint->contents, i).constant() : 0;
+    float steps = isNarrow ? static_cast<float>(number - zero) : static_cast<float>(number) - static_cast<float>(zero);
+    values.push_back(steps * at(scales, i));
+  }
+  auto type = RankedTensorType::get({static_cast<int64_t>(values.size())}, scale.elementType);
+  return fromConstant(DenseElementsAttr::get(type, ArrayRef<float>(values)));
+}
+
 FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &signedOrNot, const Tensor &scale, const Tensor *zeroPoint,
                                    int64_t axis, int64_t blockSize, Type resultType) {
   Tensor x = signedOrNot;
@@ -296,6 +320,9 @@ FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &signedOrNot, const 
   if (failed(operands))
     return failure();
   Type type = resultType ? resultType : scale.elementType, wide = computeType(scale.elementType);
+  if (blockSize == 0 && type.isF32())
+    if (auto folded = foldDequantize(x, scale, zeroPoint))
+      return *folded;
   Tensor y = elementwise(b, x.shape, type, *operands, false, [&](const Scalar &s, ValueRange args) {
     Value value;
     if (x.isInteger() && x.elementType.getIntOrFloatBitWidth() <= 16) {

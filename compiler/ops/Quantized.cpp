@@ -1,7 +1,10 @@
 // Arithmetic on quantised tensors: exact sums of products of bytes in i32, corrections for zero points, then one
 // elementwise generic that scales, rounds half to even and saturates.
 #include "compiler/graph/Constants.h"
+#include "compiler/graph/Graph.h"
+#include "compiler/graph/Parameters.h"
 #include "compiler/ops/Scalar.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include <cmath>
 
 using namespace mlir;
@@ -67,6 +70,24 @@ Tensor keepingCodes(Builder &b, const Tensor &x, const Tensor &moved, llvm::func
   return moved;
 }
 
+/// The signed bytes of a weight, if the module holds them as they are.
+static ArrayRef<char> heldBytes(Builder &b, const Tensor &x) {
+  auto load = x.value ? x.value.getDefiningOp<graph::LoadGlobalOp>() : graph::LoadGlobalOp();
+  auto global = load ? b.module.lookupSymbol<graph::GlobalOp>(load.getGlobal()) : graph::GlobalOp();
+  if (x.isUnsigned || !global || global->hasAttr(graph::kParameter))
+    return {};
+  if (auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(global.getValueAttr()))
+    if (AsmResourceBlob *blob = resource.getRawHandle().getBlob())
+      return blob->getData();
+  return {};
+}
+
+/// Is the zero point 0 for all? (Few elements are known as such, many are a weight.)
+static bool isZero(Builder &b, const Tensor &zeroPoint) {
+  ArrayRef<char> bytes = heldBytes(b, zeroPoint);
+  return splatValue(zeroPoint) == 0.0 || (!bytes.empty() && llvm::all_of(bytes, [](char byte) { return byte == 0; }));
+}
+
 namespace {
 /// Bytes and their zero point (none: 0), laid out so that it broadcasts to them.
 struct Bytes {
@@ -106,9 +127,22 @@ static Tensor centred(Builder &b, const Bytes &bytes, Type type) {
   });
 }
 
-/// Sums along `axes`, which stay as dimensions of size one, in i32.
+/// Sums along neighbouring `axes`, which stay as dimensions of size one, in i32. Those of weights are computed here:
+/// a kernel for each would take longer to compile.
 static Tensor sumAlong(Builder &b, const Tensor &x, ArrayRef<int64_t> axes) {
   Type i32 = b.builder.getI32Type();
+  if (ArrayRef<char> bytes = heldBytes(b, x); !bytes.empty() && x.hasStaticShape()) {
+    int64_t inner = product(ArrayRef(x.shape).drop_front(axes.back() + 1)).constant(), at = 0;
+    int64_t depth = product(ArrayRef(x.shape).slice(axes.front(), axes.size())).constant();
+    Dims shape = withoutAxes(x.shape, axes, true);
+    SmallVector<int32_t> sums(product(shape).constant());
+    for (size_t first = 0; first < sums.size(); first += inner)
+      for (int64_t step = 0; step < depth; ++step)
+        for (int64_t i = 0; i < inner; ++i)
+          sums[first + i] += static_cast<signed char>(bytes[at++]);
+    auto type = RankedTensorType::get(llvm::map_to_vector(shape, [](Dim d) { return d.constant(); }), i32);
+    return fromConstant(DenseElementsAttr::get(type, ArrayRef<int32_t>(sums)));
+  }
   Tensor sums = reduceAxes(b, x, b.identity(x.rank()), x.shape, axes, numberAttr(i32, 0), false,
                            [&](const Scalar &s, Value acc, ValueRange args) {
                              return s.add(acc, scalarCast(s, args[0], x.isUnsigned, i32, false));
@@ -122,6 +156,9 @@ static Tensor sumAlong(Builder &b, const Tensor &x, ArrayRef<int64_t> axes) {
 static Tensor columnTerm(Builder &b, const Tensor &columnSums, const Tensor &za, bool isUnsigned,
                          const std::optional<Tensor> &zb, Dim depth) {
   Type i32 = b.builder.getI32Type();
+  if (std::optional<double> zero = splatValue(za); zero && columnSums.constant && !zb)
+    return fromConstant(columnSums.constant.mapValues(
+        i32, [&](const APInt &sum) { return sum * APInt(32, -static_cast<int64_t>(*zero), /*isSigned=*/true); }));
   Count count(b, depth);
   SmallVector<Tensor> operands{columnSums, za};
   if (zb)
@@ -158,7 +195,7 @@ static FailureOr<Bytes> matrixBytes(Builder &b, const Tensor &x, const Tensor *z
   if (failed(checkQuantized(b, x, name)) || failed(checkZeroPoint(b, x, zeroPoint, name)))
     return failure();
   Bytes bytes{x, std::nullopt};
-  if (zeroPoint) {
+  if (zeroPoint && !isZero(b, *zeroPoint)) {
     auto laid = alongMatrix(b, *zeroPoint, x, isRow, "the zero point");
     if (failed(laid))
       return failure();
@@ -224,7 +261,7 @@ static FailureOr<Bytes> channelBytes(Builder &b, const Tensor &x, const Tensor *
   if (failed(checkQuantized(b, x, name)) || failed(checkZeroPoint(b, x, zeroPoint, name)))
     return failure();
   Bytes bytes{x, std::nullopt};
-  if (zeroPoint) {
+  if (zeroPoint && !isZero(b, *zeroPoint)) {
     auto laid = perChannel(b, *zeroPoint, isFilter ? x.shape[0] : Dim(1), isFilter ? x.rank() - 1 : 0,
                            (name + "'s zero point").str());
     if (failed(laid))
@@ -264,6 +301,19 @@ FailureOr<Tensor> convInteger(Builder &b, const Tensor &input, const Tensor &fil
   // The windows' sums are cheap only where they are the same for all channels.
   if (w->hasZeroPoint() && groups > 1)
     *w = {centred(b, *w, b.builder.getI16Type()), std::nullopt};
+  Tensor weights = w->x;
+  // Fewer than four channels become four, so that those of neighbouring positions are one run.
+  bool isPlain = groups == 1 && filter.hasStaticShape() && input.rank() == filter.rank() &&
+                 input.shape[1] == filter.shape[1] && padding && !w->hasZeroPoint();
+  if (int64_t channels = isPlain ? filter.shape[1].constant() : 4; channels < 4) {
+    auto widen = [&](const Tensor &t, double value) {
+      Dims low(t.rank(), Dim(0)), high = low;
+      high[1] = 4 - channels;
+      return b.pad(t, low, high, numberAttr(t.elementType, value, t.isUnsigned));
+    };
+    x->x = widen(x->x, *padding);
+    w->x = widen(w->x, 0);
+  }
   auto sums = convSums(b, x->x, w->x, attrs, groups, numberAttr(x->x.elementType, padding.value_or(0), true));
   if (failed(sums))
     return failure();
@@ -274,7 +324,7 @@ FailureOr<Tensor> convInteger(Builder &b, const Tensor &input, const Tensor &fil
   if (w->hasZeroPoint())
     zero = w->zero->isScalar() ? *w->zero : b.reshape(*w->zero, channelShape);
   if (x->hasZeroPoint()) {
-    Tensor ofFilter = sumAlong(b, w->x, llvm::to_vector(llvm::seq<int64_t>(1, filter.rank())));
+    Tensor ofFilter = sumAlong(b, weights, llvm::to_vector(llvm::seq<int64_t>(1, filter.rank())));
     Dim depth = product(ArrayRef(filter.shape).drop_front());
     columns = columnTerm(b, b.reshape(ofFilter, channelShape), *x->zero, /*isUnsigned=*/true, zero, depth);
   }

@@ -66,36 +66,35 @@ bool DotProduct::shiftsScalars() const {
   }
 }
 
-/// Each pair of bytes as two vectors of 16 bits: the first and the second bytes.
-SmallVector<Value, 2> DotProduct::widenPairs(OpBuilder &b, Location loc, Value bytes, bool isSigned) const {
+/// The first or the second byte of each pair, in 16 bits.
+Value DotProduct::widen(OpBuilder &b, Location loc, Value bytes, bool isSigned, int64_t part) const {
   Value pairs = bitcast(b, loc, bytes, b.getI16Type());
   auto type = cast<VectorType>(pairs.getType());
   auto splat = [&](int16_t value) -> Value {
     return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, APInt(16, uint16_t(value))));
   };
   if (!isSigned)
-    return {arith::AndIOp::create(b, loc, pairs, splat(0xff)), arith::ShRUIOp::create(b, loc, pairs, splat(8))};
-  Value high = arith::ShLIOp::create(b, loc, pairs, splat(8));
-  return {arith::ShRSIOp::create(b, loc, high, splat(8)), arith::ShRSIOp::create(b, loc, pairs, splat(8))};
+    return part ? Value(arith::ShRUIOp::create(b, loc, pairs, splat(8)))
+                : Value(arith::AndIOp::create(b, loc, pairs, splat(0xff)));
+  Value high = part ? pairs : Value(arith::ShLIOp::create(b, loc, pairs, splat(8)));
+  return arith::ShRSIOp::create(b, loc, high, splat(8));
 }
 
-SmallVector<Value, 2> DotProduct::prepareScalars(OpBuilder &b, Location loc, Value bytes) const {
-  if (unit == DotUnit::Pairs && !sumsFit)
-    return widenPairs(b, loc, bytes, scalarsAreSigned);
+Value DotProduct::prepareScalars(OpBuilder &b, Location loc, Value bytes, int64_t part) const {
+  if (parts() == 2)
+    return widen(b, loc, bytes, scalarsAreSigned, part);
   if (!shiftsScalars())
-    return {bytes};
+    return bytes;
   int64_t count = cast<VectorType>(bytes.getType()).getNumElements();
-  return {arith::XOrIOp::create(b, loc, bytes, bytesOf(b, loc, count, -128))};
+  return arith::XOrIOp::create(b, loc, bytes, bytesOf(b, loc, count, -128));
 }
 
-SmallVector<Value, 2> DotProduct::prepareVectors(OpBuilder &b, Location loc, Value bytes) const {
-  if (unit == DotUnit::Pairs && !sumsFit)
-    return widenPairs(b, loc, bytes, vectorsAreSigned);
-  return {bytes};
+Value DotProduct::prepareVectors(OpBuilder &b, Location loc, Value bytes, int64_t part) const {
+  return parts() == 2 ? widen(b, loc, bytes, vectorsAreSigned, part) : bytes;
 }
 
-SmallVector<Value, 2> DotProduct::ones(OpBuilder &b, Location loc, int64_t lanes) const {
-  return {bytesOf(b, loc, lanes * dotGroup, 1)};
+Value DotProduct::ones(OpBuilder &b, Location loc, int64_t lanes) const {
+  return bytesOf(b, loc, lanes * dotGroup, 1);
 }
 
 /// The arithmetic of vpdpbusd, product by product.
@@ -115,12 +114,11 @@ static Value modelOfVnni(OpBuilder &b, Location loc, Value accumulator, Value un
   return accumulator;
 }
 
-Value DotProduct::accumulate(OpBuilder &b, Location loc, Value accumulator, ArrayRef<Value> scalars,
-                             ArrayRef<Value> vectors) const {
+Value DotProduct::accumulate(OpBuilder &b, Location loc, Value accumulator, Value scalars, Value vectors) const {
   auto type = cast<VectorType>(accumulator.getType());
   int64_t lanes = type.getNumElements();
   // Where the signs differ, the unsigned operand comes first.
-  Value first = scalars[0], second = vectors[0];
+  Value first = scalars, second = vectors;
   if (seesSignedScalars() && !vectorsAreSigned)
     std::swap(first, second);
   switch (unit) {
@@ -137,10 +135,7 @@ Value DotProduct::accumulate(OpBuilder &b, Location loc, Value accumulator, Arra
       Value sums = intrinsic(b, loc, pairs, ofBytes, {first, second});
       return arith::AddIOp::create(b, loc, accumulator, intrinsic(b, loc, type, name, {sums, one}));
     }
-    for (auto [scalar, vector] : llvm::zip_equal(scalars, vectors))
-      accumulator =
-          arith::AddIOp::create(b, loc, accumulator, intrinsic(b, loc, type, name, ValueRange{scalar, vector}));
-    return accumulator;
+    return arith::AddIOp::create(b, loc, accumulator, intrinsic(b, loc, type, name, ValueRange{first, second}));
   }
   case DotUnit::Vnni: {
     std::string name = "llvm.x86.avx512.vpdpbusd." + std::to_string(lanes * 32);

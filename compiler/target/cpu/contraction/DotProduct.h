@@ -23,23 +23,22 @@ public:
   /// `largestVector`: no larger magnitude is among the vectors' bytes.
   DotProduct(const CpuTargetModel &model, bool scalarsAreSigned, bool vectorsAreSigned, int64_t largestVector);
 
-  /// The forms in which `accumulate` wants the bytes: made once for all accumulators that use them.
-  llvm::SmallVector<mlir::Value, 2> prepareScalars(mlir::OpBuilder &b, mlir::Location loc, mlir::Value bytes) const;
-  llvm::SmallVector<mlir::Value, 2> prepareVectors(mlir::OpBuilder &b, mlir::Location loc, mlir::Value bytes) const;
-  mlir::Value accumulate(mlir::OpBuilder &b, mlir::Location loc, mlir::Value accumulator,
-                         llvm::ArrayRef<mlir::Value> scalars, llvm::ArrayRef<mlir::Value> vectors) const;
-  /// Registers that one prepared operand takes.
+  /// An accumulation takes `parts` instructions, each with a form of the bytes of its own, which is made once for all
+  /// accumulators that use it.
   int64_t parts() const { return unit == DotUnit::Pairs && !sumsFit ? 2 : 1; }
+  mlir::Value prepareScalars(mlir::OpBuilder &b, mlir::Location loc, mlir::Value bytes, int64_t part) const;
+  mlir::Value prepareVectors(mlir::OpBuilder &b, mlir::Location loc, mlir::Value bytes, int64_t part) const;
+  mlir::Value accumulate(mlir::OpBuilder &b, mlir::Location loc, mlir::Value accumulator, mlir::Value scalars,
+                         mlir::Value vectors) const;
 
   /// Does the unit lack this pair of signs? Then it gets the scalars in the other sign, 128 away, and what comes out
   /// must be corrected by the sums of the vectors' bytes, which `accumulate` gives with `ones` for scalars.
   bool shiftsScalars() const;
-  llvm::SmallVector<mlir::Value, 2> ones(mlir::OpBuilder &b, mlir::Location loc, int64_t lanes) const;
+  mlir::Value ones(mlir::OpBuilder &b, mlir::Location loc, int64_t lanes) const;
   mlir::Value correct(mlir::OpBuilder &b, mlir::Location loc, mlir::Value accumulator, mlir::Value byteSums) const;
 
 private:
-  llvm::SmallVector<mlir::Value, 2> widenPairs(mlir::OpBuilder &b, mlir::Location loc, mlir::Value bytes,
-                                               bool isSigned) const;
+  mlir::Value widen(mlir::OpBuilder &b, mlir::Location loc, mlir::Value bytes, bool isSigned, int64_t part) const;
   /// The sign in which the unit sees the scalars.
   bool seesSignedScalars() const { return scalarsAreSigned != shiftsScalars(); }
 

@@ -323,28 +323,24 @@ struct Emitter {
   /// of the columns' bytes.
   void emitDotStep() {
     const auto &[product, scalars, vectors, reduction, groups, rest] = *contraction.dot;
-    auto prepared = [&](Value bytes, bool areScalars) {
-      SmallVector<Value, 2> parts;
-      for (int64_t i = 0; i < product.parts(); ++i)
-        parts.push_back(emitted[{bytes.getAsOpaquePointer(), -3, areScalars, i}]);
-      if (!parts.front()) {
-        parts = areScalars ? product.prepareScalars(b, loc, bytes) : product.prepareVectors(b, loc, bytes);
-        for (auto [i, part] : llvm::enumerate(parts))
-          emitted[{bytes.getAsOpaquePointer(), -3, areScalars, i}] = part;
-      }
-      return parts;
+    auto prepared = [&](Value bytes, bool areScalars, int64_t part) {
+      Value &known = emitted[{bytes.getAsOpaquePointer(), -3, areScalars, part}];
+      if (!known)
+        known = areScalars ? product.prepareScalars(b, loc, bytes, part) : product.prepareVectors(b, loc, bytes, part);
+      return known;
     };
-    auto vectorAt = [&](int64_t vector) { return prepared(load(vectors, 0, 0, vector), false); };
+    auto vectorAt = [&](int64_t vector, int64_t part) { return prepared(load(vectors, 0, 0, vector), false, part); };
     forEachVector([&](int64_t band, int64_t row, int64_t vector) {
       Value &accumulator = accumulators[(band * tileRows + row) * columns.vectors + vector];
-      SmallVector<Value, 2> columnParts = vectorAt(vector);
-      SmallVector<Value, 2> rowParts = prepared(load(scalars, band, row, 0), true);
-      accumulator = product.accumulate(b, loc, accumulator, rowParts, columnParts);
+      for (int64_t part = 0; part < product.parts(); ++part) {
+        Value ofColumns = vectorAt(vector, part), ofRow = prepared(load(scalars, band, row, 0), true, part);
+        accumulator = product.accumulate(b, loc, accumulator, ofRow, ofColumns);
+      }
     });
     if (product.shiftsScalars())
       for (int64_t vector = 0; vector < columns.vectors; ++vector) {
         Value &sums = accumulators[accumulatorCount() + vector];
-        sums = product.accumulate(b, loc, sums, product.ones(b, loc, plan.lanes), vectorAt(vector));
+        sums = product.accumulate(b, loc, sums, product.ones(b, loc, plan.lanes), vectorAt(vector, 0));
       }
   }
 
@@ -464,7 +460,9 @@ struct Emitter {
       return;
     }
     bool isEven = contraction.dot ? size.factor % 2 == 0 : contraction.loops[reduction].facts.isMultipleOf(2);
-    int64_t step = innermost && isEven && accumulatorCount() <= 32 ? 2 : 1;
+    // What a dot product of two parts loads and widens fills the registers already.
+    bool hasRoom = accumulatorCount() <= 32 && (!contraction.dot || contraction.dot->product.parts() == 1);
+    int64_t step = innermost && isEven && hasRoom ? 2 : 1;
     carryAccumulators(constant(0), s.value(size), step, [&](Value iteration) {
       advance(addresses, reduction, iteration, 0);
       auto first = addresses;
