@@ -289,7 +289,7 @@ static std::optional<Tensor> foldDequantize(const Tensor &x, const Tensor &scale
   auto areKnown = [](const Tensor &t) {
     return t.contents && llvm::all_of(*t.contents, [](Dim d) { return d.isConstant(); });
   };
-  if (x.rank() != 1 || !areKnown(x) || !scale.constant || !scale.elementType.isF32() || scale.rank() > 1 ||
+  if (x.rank() > 1 || !areKnown(x) || !scale.constant || !scale.elementType.isF32() || scale.rank() > 1 ||
       (zeroPoint && !areKnown(*zeroPoint)))
     return std::nullopt;
   SmallVector<float> values, scales;
@@ -302,8 +302,8 @@ static std::optional<Tensor> foldDequantize(const Tensor &x, const Tensor &scale
     float steps = isNarrow ? static_cast<float>(number - zero) : static_cast<float>(number) - static_cast<float>(zero);
     values.push_back(steps * at(scales, i));
   }
-  auto type = RankedTensorType::get({static_cast<int64_t>(values.size())}, scale.elementType);
-  return fromConstant(DenseElementsAttr::get(type, ArrayRef<float>(values)));
+  auto type = x.type().clone(scale.elementType);
+  return fromConstant(DenseElementsAttr::get(cast<ShapedType>(type), ArrayRef<float>(values)));
 }
 
 FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &signedOrNot, const Tensor &scale, const Tensor *zeroPoint,

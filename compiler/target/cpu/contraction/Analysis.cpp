@@ -445,8 +445,11 @@ LogicalResult Analyser::analyseConsumer(linalg::GenericOp generic) {
       for (auto [expr, coordinate] : llvm::zip(generic.getMatchingIndexingMap(&operand).getResults(), known->second))
         if (auto dim = dyn_cast<AffineDimExpr>(expr))
           dims[dim.getPosition()] = coordinate;
-  for (const LinearFunction &dim : dims)
-    if (dim.strides.empty()) {
+  SmallVector<int64_t> sizes = generic.getStaticLoopRanges();
+  for (auto [dim, size] : llvm::zip_equal(dims, sizes))
+    if (dim.strides.empty() && size == 1) {
+      dim = zero();
+    } else if (dim.strides.empty()) {
       fail("an operation after the root has loops of its own");
       return failure();
     }

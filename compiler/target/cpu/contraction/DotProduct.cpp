@@ -93,9 +93,7 @@ Value DotProduct::prepareVectors(OpBuilder &b, Location loc, Value bytes, int64_
   return parts() == 2 ? widen(b, loc, bytes, vectorsAreSigned, part) : bytes;
 }
 
-Value DotProduct::ones(OpBuilder &b, Location loc, int64_t lanes) const {
-  return bytesOf(b, loc, lanes * dotGroup, 1);
-}
+Value DotProduct::ones(OpBuilder &b, Location loc, int64_t lanes) const { return bytesOf(b, loc, lanes * dotGroup, 1); }
 
 /// The arithmetic of vpdpbusd, product by product.
 static Value modelOfVnni(OpBuilder &b, Location loc, Value accumulator, Value unsignedBytes, Value signedBytes) {
