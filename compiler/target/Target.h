@@ -18,7 +18,8 @@ namespace eyrie::target {
 struct TargetOptions {
   /// Name of the target, as registered.
   std::string target = "cpu";
-  /// "native", a name that the target knows ("x86-64-v3"), or such a name and features ("x86-64-v3,+avx512f").
+  /// "native", a name that the target knows ("x86-64-v3", "cortex-a76"), or such a name and features
+  /// ("x86-64-v3,+avx512f").
   std::string cpu = "native";
   /// 0 to 3.
   int optLevel = 3;

@@ -220,6 +220,8 @@ const std::vector<uint8_t>& TestKernels() {
 const char* HostFormat() {
 #if defined(__aarch64__)
   return "elf-aarch64";
+#elif defined(__riscv)
+  return "elf-riscv64";
 #else
   return "elf-x86_64";
 #endif

@@ -3,7 +3,6 @@
 #include "compiler/target/common/Serialize.h"
 #include "compiler/target/cpu/LowerKernel.h"
 #include "compiler/target/cpu/contraction/Contraction.h"
-#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 using namespace eyrie;
@@ -52,8 +51,8 @@ public:
     CpuTargetModel model = modelOf(options);
     ArithmeticModel arithmetic;
     arithmetic.fma = model.fma;
-    arithmetic.round = model.sse41;
-    arithmetic.f16 = model.f16c;
+    arithmetic.round = model.round;
+    arithmetic.f16 = model.f16Conversions;
     arithmetic.contract = true;
     module.addPass(std::make_unique<LowerKernelPass>(model));
     buildKernelToLlvmPipeline(module, arithmetic);
@@ -65,7 +64,9 @@ public:
     code.triple = model.triple;
     code.features = model.features;
     code.optLevel = options.optLevel;
-    code.vectorBits = model.vectorBits;
+    code.abi = model.abi;
+    // x86 would keep to 256 bits on processors that slow down otherwise; elsewhere there is one width.
+    code.vectorBits = model.arch == "x86_64" ? model.vectorBits : 0;
     return serializeKernel(module, name, code);
   }
 
@@ -73,16 +74,13 @@ public:
     return chooseContractionPacking(op, modelOf(options));
   }
 
-  std::string format(const TargetOptions &options) const override {
-    return "elf-" + StringRef(modelOf(options).triple).split('-').first.str();
-  }
+  std::string format(const TargetOptions &options) const override { return "elf-" + modelOf(options).arch; }
 
   uint64_t requiredFeatures(const TargetOptions &options) const override {
     CpuTargetModel model = modelOf(options);
-    StringRef arch = StringRef(model.triple).split('-').first;
     uint64_t bits = 0;
 #define EYRIE_CPU_FEATURE(forArch, Id, bit, feature)                                                                   \
-  if (arch == #forArch && model.has(feature))                                                                          \
+  if (model.arch == #forArch && model.has(feature))                                                                    \
     bits |= uint64_t(1) << bit;
 #include "abi/cpu_features.def"
     return bits;

@@ -33,6 +33,19 @@ Kernel::~Kernel() {
 
 std::unique_ptr<Program> Program::compile(llvm::StringRef text, const TargetOptions &options, std::string &error,
                                           bool parallel) {
+  auto program = compileKernels(text, options, error, parallel);
+  std::string failure = program ? program->load() : "";
+  error += failure;
+  return failure.empty() ? std::move(program) : nullptr;
+}
+
+std::unique_ptr<Program> Program::compileForAnother(llvm::StringRef text, const TargetOptions &options,
+                                                    std::string &error) {
+  return compileKernels(text, options, error, /*parallel=*/false);
+}
+
+std::unique_ptr<Program> Program::compileKernels(llvm::StringRef text, const TargetOptions &options, std::string &error,
+                                                 bool parallel) {
   auto program = std::make_unique<Program>();
   DialectRegistry registry;
   registerTargetDialects(registry);
@@ -64,26 +77,29 @@ std::unique_ptr<Program> Program::compile(llvm::StringRef text, const TargetOpti
     kernel->tensorFunc = executable.lookupSymbol<func::FuncOp>(kernel->name);
     kernel->workgroups = executable.lookupSymbol<func::FuncOp>(kernel->name + "_workgroups");
     kernel->localBytes = executable->getAttrOfType<IntegerAttr>("local_memory").getInt();
+    kernel->features = executable->getAttrOfType<IntegerAttr>("features").getInt();
     auto object = cast<DenseResourceElementsAttr>(executable->getAttr("object")).getRawHandle().getBlob()->getData();
     kernel->object.assign(object.data(), object.size());
-    llvm::SmallString<64> path;
-    int fd;
-    if (llvm::sys::fs::createTemporaryFile("kernel", "so", fd, path)) {
-      error = "no temporary file";
-      return nullptr;
-    }
-    llvm::FileRemover remover(path);
-    llvm::raw_fd_ostream(fd, true).write(object.data(), object.size());
-    kernel->library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (kernel->library)
-      kernel->entry = reinterpret_cast<eyrie_kernel>(dlsym(kernel->library, kernel->name.c_str()));
-    if (!kernel->entry) {
-      error = std::string("cannot load: ") + dlerror();
-      return nullptr;
-    }
     program->kernels.push_back(std::move(kernel));
   }
   return program;
+}
+
+std::string Program::load() {
+  for (auto &kernel : kernels) {
+    llvm::SmallString<64> path;
+    int fd;
+    if (llvm::sys::fs::createTemporaryFile("kernel", "so", fd, path))
+      return "no temporary file";
+    llvm::FileRemover remover(path);
+    llvm::raw_fd_ostream(fd, true) << kernel->object;
+    kernel->library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (kernel->library)
+      kernel->entry = reinterpret_cast<eyrie_kernel>(dlsym(kernel->library, kernel->name.c_str()));
+    if (!kernel->entry)
+      return std::string("cannot load: ") + dlerror();
+  }
+  return {};
 }
 
 size_t BindingType::elements() const {

@@ -92,11 +92,12 @@ std::optional<eyrie::graph::WeightPacking> eyrie::target::cpu::chooseContraction
     packing.emplace();
     packing->operand = operand->getOperandNumber();
     int64_t columnPos = *map.getResultPosition(getAffineDimExpr(*column, op.getContext()));
-    int64_t lanes = model.lanes(element.getIntOrFloatBitWidth());
+    unsigned bits = element.getIntOrFloatBitWidth();
+    int64_t lanes = model.lanes(bits);
     while (lanes / 2 >= std::max<int64_t>(sizes[*column], 4))
       lanes /= 2;
     packing->innerDimsPos = {columnPos};
-    packing->innerTiles = {choosePanel(lanes, sizes[*column], rows)};
+    packing->innerTiles = {choosePanel(model, lanes, bits, sizes[*column], rows)};
     // Outermost the other parallel dims (groups), then the panels, then the reductions in the order of their loops.
     SmallVector<int64_t> reductions;
     for (auto type : {utils::IteratorType::parallel, utils::IteratorType::reduction})

@@ -32,7 +32,7 @@ int64_t stagedBytes(const Plan &plan) {
 /// How many columns a panel has: all of them, or as many as are left.
 struct Columns {
   int64_t vectors;
-  SmallVector<Value> masks; // one per vector; null where all lanes are columns
+  SmallVector<Value> masks; // one per vector, null where all lanes are columns; empty if that holds for all
 };
 
 struct Emitter {
@@ -129,7 +129,7 @@ struct Emitter {
     return s.add(total, constant(shift));
   }
 
-  bool isStaged() const { return plan.staged && tileBands * tileRows >= leastStagedRows; }
+  bool isStaged() const { return plan.staged && tileBands * tileRows >= plan.leastStagedRows; }
   bool isCertain(int64_t row) const { return repeated.empty() || row < certainRows; }
 
   bool dependsOnRow(const LinearFunction &function) {
@@ -598,7 +598,10 @@ struct Emitter {
     Value width = s.min(constant(plan.panel()),
                         s.sub(s.value(contraction.loops[plan.column].size), s.mul(panel, constant(plan.panel()))));
     unsigned innermost = plan.reductions.back();
+    Type element = elementType(operand->binding);
+    unsigned bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
     bool byBlocks = function.strides[innermost].isOne() && plan.lanes > 1 && llvm::isPowerOf2_64(plan.lanes) &&
+                    plan.lanes <= machine.vectorsInRegisters(plan.lanes, bits) &&
                     contraction.loops[innermost].facts.isMultipleOf(plan.lanes);
     std::function<void(size_t, Value, Value)> nest = [&](size_t depth, Value from, Value to) {
       if (byBlocks && depth + 1 == plan.reductions.size()) {
@@ -617,24 +620,36 @@ struct Emitter {
         return;
       }
       loop(constant(0), width, 1, [&](Value i) {
-        Value element = memref::LoadOp::create(b, loc, flat[operand->binding],
-                                               s.add(from, s.mul(i, s.value(function.strides[plan.column]))));
-        memref::StoreOp::create(b, loc, element, redirections[operand].memory, s.add(to, i));
+        Value value = memref::LoadOp::create(b, loc, flat[operand->binding],
+                                             s.add(from, s.mul(i, s.value(function.strides[plan.column]))));
+        memref::StoreOp::create(b, loc, value, redirections[operand].memory, s.add(to, i));
       });
     };
     nest(0, source, constant(0));
   }
 
-  void emitPanel(Value number, Value block, int64_t vectors, bool masked) {
+  /// Masks for a panel of `width` columns, none for a vector that is full; kDynamic: as many as the panel's number
+  /// says.
+  void chooseMasks(int64_t width) {
+    VectorType type = vectorType(b.getI1Type());
+    for (int64_t vector = 0; vector < columns.vectors; ++vector) {
+      int64_t before = vector * plan.lanes;
+      Value &mask = columns.masks.emplace_back();
+      if (width != ShapedType::kDynamic && width - before >= plan.lanes)
+        continue;
+      Value left = width != ShapedType::kDynamic
+                       ? constant(width - before)
+                       : s.sub(s.value(contraction.loops[plan.column].size), s.add(at[plan.column], constant(before)));
+      mask = vector::CreateMaskOp::create(b, loc, type, ValueRange{left});
+    }
+  }
+
+  void emitPanel(Value number, Value block, int64_t vectors, std::optional<int64_t> maskedWidth = std::nullopt) {
     panel = number;
     at[plan.column] = s.mul(number, constant(plan.panel()));
     columns = {vectors, {}};
-    if (masked)
-      for (int64_t vector = 0; vector < vectors; ++vector) {
-        Value left =
-            s.sub(s.value(contraction.loops[plan.column].size), s.add(at[plan.column], constant(vector * plan.lanes)));
-        columns.masks.push_back(vector::CreateMaskOp::create(b, loc, vectorType(b.getI1Type()), ValueRange{left}));
-      }
+    if (maskedWidth)
+      chooseMasks(*maskedWidth);
     if (plan.transposed)
       emitTranspose();
     emitBlock(block);
@@ -647,23 +662,31 @@ struct Emitter {
     for (const auto &expression : contraction.expressions)
       packed |= expression->kind == Kind::Load && expression->function.tile;
     if (facts.isMultipleOf(plan.panel())) {
-      loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors, false); });
+      loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors); });
       return;
     }
     // Where one vector is all that may be left, it is whole.
     bool isHalfPanel = plan.columnVectors == 2 && facts.isMultipleOf(plan.lanes);
-    int64_t tailVectors = size.isConstant() ? llvm::divideCeil(size.factor % plan.panel(), plan.lanes)
-                          : isHalfPanel     ? 1
-                                            : plan.columnVectors;
-    if (size.isConstant() &&
-        (size.factor < plan.panel() || (packed && machine.avx512 && tailVectors == plan.columnVectors))) {
-      loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, true); });
+    std::optional<int64_t> lastWidth = ShapedType::kDynamic;
+    int64_t tailVectors = isHalfPanel ? 1 : plan.columnVectors;
+    if (size.isConstant()) {
+      lastWidth = size.factor % plan.panel();
+      tailVectors = llvm::divideCeil(*lastWidth, plan.lanes);
+    }
+    if (size.isConstant() && size.factor < plan.panel()) {
+      loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, lastWidth); });
       return;
     }
+    if (size.isConstant() && packed && machine.fastMasks && tailVectors == plan.columnVectors) {
+      loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, ShapedType::kDynamic); });
+      return;
+    }
+    if (isHalfPanel)
+      lastWidth = std::nullopt;
     Value full = s.min(upper, s.div(s.value(size), constant(plan.panel())));
     full = s.max(lower, full);
-    loop(lower, full, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors, false); });
-    loop(full, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, !isHalfPanel); });
+    loop(lower, full, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors); });
+    loop(full, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, lastWidth); });
   }
 
   void setUpLocalMemory() {

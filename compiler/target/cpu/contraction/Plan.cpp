@@ -31,6 +31,7 @@ struct Planner {
   std::string &reason;
   Plan plan;
   SmallVector<Expression *> loads; // of the root's inputs
+  unsigned elementBits = 0;        // of the root's result
 
   LogicalResult fail(StringRef text) {
     reason = text.str();
@@ -87,7 +88,8 @@ LogicalResult Planner::chooseColumn() {
   unsigned bits = bitsOf(getElementTypeOrSelf(linalg::GenericOp(contraction.root)->getResultTypes()[0]));
   if (bits < 8)
     return fail("a reduction of booleans");
-  plan.lanes = std::max<int64_t>(machine.vectorBits / bits, 1);
+  plan.lanes = machine.lanes(bits);
+  elementBits = bits;
   if (tile) {
     if (tile % plan.lanes)
       while (plan.lanes > 1 && tile % plan.lanes)
@@ -143,18 +145,16 @@ void Planner::chooseTile() {
     rows *= size(*plan.band).factor;
   if (!plan.columnVectors) {
     if (hasBroadcast || !plan.row)
-      plan.columnVectors = choosePanel(plan.lanes, columns, rows) / plan.lanes;
+      plan.columnVectors = choosePanel(machine, plan.lanes, elementBits, columns, rows) / plan.lanes;
     else // both operands are streamed: whole pairs of cache lines where registers allow it
-      plan.columnVectors =
-          machine.vectorRegisters >= 32 && loop(plan.column).facts.isMultipleOf(2 * plan.lanes) ? 2 : 1;
+      plan.columnVectors = machine.vectorsInRegisters(plan.lanes, elementBits) >= 32 &&
+                                   loop(plan.column).facts.isMultipleOf(2 * plan.lanes)
+                               ? 2
+                               : 1;
   }
-  // One register for a broadcast, one spare: beyond that the allocator spills. Without fused multiply-add, products
-  // and the copies that two-operand instructions need take some more.
-  int64_t registers = machine.vectorRegisters - (machine.fma ? 1 : 4);
-  int64_t most = (registers - plan.columnVectors - 1) / plan.columnVectors;
+  int64_t most = mostTileRows(machine, plan.columnVectors, plan.lanes, elementBits);
   if (!hasBroadcast)
-    most = plan.columnVectors == 2 ? 7 : machine.vectorRegisters / 4;
-  most = std::clamp<int64_t>(most, 1, 14);
+    most = plan.columnVectors == 2 ? 7 : std::max<int64_t>(machine.vectorsInRegisters(plan.lanes, elementBits) / 4, 1);
   if (!plan.row)
     return;
   if (!size(*plan.row).isConstant()) {
@@ -210,9 +210,10 @@ void Planner::chooseBlock() {
   }
 }
 
-/// Rows 4096 bytes apart fall into one set of the first-level cache, which has fewer ways than a tile has rows.
+/// Rows a way of the first-level cache apart fall into one set, which may have fewer lines than a tile has rows.
 void Planner::chooseStaging() {
-  if (!plan.row || plan.tileRows * plan.tileBands < leastStagedRows || plan.reductions.empty())
+  plan.leastStagedRows = machine.l1Ways + 1;
+  if (!plan.row || plan.tileRows * plan.tileBands < plan.leastStagedRows || plan.reductions.empty())
     return;
   unsigned innermost = plan.reductions.back();
   const Monomial &depth = size(innermost);
@@ -223,19 +224,47 @@ void Planner::chooseStaging() {
         !stride.isConstant() || !function.strides[innermost].isOne() || !depth.isConstant())
       continue;
     int64_t bytes = bitsOf(elementTypeOf(load)) / 8;
-    if (stride.factor * bytes % 4096 || depth.factor % 64 || depth.factor < 256)
+    if (stride.factor * bytes % machine.l1WayBytes || depth.factor % 64 || depth.factor < 256)
+      continue;
+    int64_t chunk = depth.factor % 128 ? 64 : 128;
+    if (chunk % plan.lanes)
       continue;
     plan.staged = load;
     plan.stagedElementBytes = bytes;
-    plan.stagedDepth = depth.factor % 128 ? 64 : 128;
+    plan.stagedDepth = chunk;
     return;
   }
 }
 
 } // namespace
 
-int64_t eyrie::target::cpu::choosePanel(int64_t lanes, int64_t columns, int64_t rows) {
-  int64_t vectors = rows == 1 ? 4 : 2;
+/// Registers hold the tile, a row of vectors, a broadcast, and what is spare: beyond that the allocator spills.
+int64_t eyrie::target::cpu::mostTileRows(const CpuTargetModel &machine, int64_t vectors, int64_t lanes, unsigned bits) {
+  int64_t registers = machine.vectorsInRegisters(lanes, bits) - machine.spareRegisters - machine.broadcastRegisters;
+  return std::clamp<int64_t>(registers / vectors - 1, 1, 14);
+}
+
+/// Vectors of a panel that many rows share. Where operands come from memory for nothing, two; else as many as load
+/// least for each product. A broadcast loads one register, a vector as many as it has.
+static int64_t vectorsOfPanel(const CpuTargetModel &machine, int64_t lanes, unsigned bits) {
+  if (machine.memoryOperands)
+    return 2;
+  double group = double(machine.vectorRegisters) / machine.vectorsInRegisters(lanes, bits), least = 0;
+  int64_t best = 0;
+  for (int64_t vectors = 1; vectors <= 4; ++vectors) {
+    int64_t rows = mostTileRows(machine, vectors, lanes, bits);
+    double loads = (rows + vectors * group) / (rows * vectors * group);
+    if (best && loads >= least)
+      continue;
+    best = vectors;
+    least = loads;
+  }
+  return best;
+}
+
+int64_t eyrie::target::cpu::choosePanel(const CpuTargetModel &machine, int64_t lanes, unsigned bits, int64_t columns,
+                                        int64_t rows) {
+  int64_t vectors = rows == 1 ? 4 : vectorsOfPanel(machine, lanes, bits);
   if (columns != ShapedType::kDynamic)
     vectors = std::clamp<int64_t>(llvm::divideCeil(columns, lanes), 1, vectors);
   return lanes * vectors;

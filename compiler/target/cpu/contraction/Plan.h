@@ -29,12 +29,12 @@ struct Plan {
   /// local memory, `stagedDepth` elements of the innermost reduction at a time; null if none.
   Expression *staged = nullptr;
   int64_t stagedDepth = 0, stagedElementBytes = 0;
+  /// Fewer rows than this have room in their set of the first-level cache.
+  int64_t leastStagedRows = 0;
 
   int64_t panel() const { return lanes * columnVectors; }
 };
 
-/// Fewer rows than this have room in their set of the first-level cache.
-inline constexpr int64_t leastStagedRows = 9;
 /// Iterations that a workgroup should have at least, so that starting it does not count.
 inline constexpr int64_t minWorkgroupIterations = 1 << 16;
 /// Bytes of local memory that a transposed panel may take.
@@ -46,7 +46,11 @@ inline int64_t stagedPitch(const Plan &plan) { return plan.stagedDepth + 16; }
 /// Chooses; on failure `reason` says why this room has no good code for the contraction.
 mlir::FailureOr<Plan> makePlan(const Contraction &contraction, const CpuTargetModel &machine, std::string &reason);
 
-/// Columns of a panel of a contraction with `columns` columns (dynamic: kDynamic) and at most `rows` rows.
-int64_t choosePanel(int64_t lanes, int64_t columns, int64_t rows);
+/// Rows of the largest register tile of `vectors` vectors of so many lanes of `bits` bits in a row.
+int64_t mostTileRows(const CpuTargetModel &machine, int64_t vectors, int64_t lanes, unsigned bits);
+
+/// Columns of a panel, in vectors of so many lanes of `bits` bits, of a contraction with `columns` columns (dynamic:
+/// kDynamic) and at most `rows` rows.
+int64_t choosePanel(const CpuTargetModel &machine, int64_t lanes, unsigned bits, int64_t columns, int64_t rows);
 
 } // namespace eyrie::target::cpu

@@ -10,8 +10,9 @@ namespace eyrie::rt::hal::cpu {
 Status CpuExecutable::Load(const ExecutableSpec& spec) {
   // What the machine can run is settled before any code is mapped.
   if (strcmp(spec.format, HostFormat()) != 0)
-    return Error(EYRIE_INCOMPATIBLE, "executable '%.100s' is of the format '%.40s'; this machine runs '%s'", spec.name,
-                 spec.format, HostFormat());
+    return Error(EYRIE_INCOMPATIBLE,
+                 "executable '%.100s' is of the format '%.40s'; this machine runs '%s': compile it with --cpu=%s",
+                 spec.name, spec.format, HostFormat(), HostBaseline());
   uint64_t missing = spec.features & ~HostFeatures();
   if (missing) {
     const char* name = "an unknown feature";
@@ -19,8 +20,8 @@ Status CpuExecutable::Load(const ExecutableSpec& spec) {
       name = known;
     return Error(EYRIE_INCOMPATIBLE,
                  "executable '%.100s' needs %s, which this processor lacks; compile it again for this processor with "
-                 "--cpu=native, or for many with --cpu=x86-64",
-                 spec.name, name);
+                 "--cpu=native, or for many with --cpu=%s",
+                 spec.name, name, HostBaseline());
   }
   if (!EnableFeatures(spec.features))
     return Error(EYRIE_INCOMPATIBLE, "executable '%.100s': the operating system does not grant AMX", spec.name);

@@ -1,7 +1,7 @@
 // Contractions of odd shapes for several processors, against the reference target.
 #include "compiler/target/cpu/Kernel.h"
 #include "compiler/target/cpu/contraction/test/Cases.h"
-#include "compiler/target/test/Harness.h"
+#include "compiler/target/test/Emulator.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Parser/Parser.h"
@@ -10,9 +10,7 @@
 
 using namespace eyrie::target;
 using namespace eyrie::target::cpu::test;
-using eyrie::target::test::BindingType;
-using eyrie::target::test::Buffer;
-using eyrie::target::test::Program;
+using namespace eyrie::target::test;
 
 namespace {
 
@@ -101,64 +99,128 @@ TEST(CpuTargetModel, HasWhatItsFeaturesImply) {
   std::string error;
   auto model = [&](llvm::StringRef cpu) { return eyrie::target::cpu::getCpuTargetModel(cpu, error); };
   auto v3 = model("x86-64-v3"), v4 = model("x86-64-v4");
-  EXPECT_TRUE(v3.avx2 && v3.sse41 && v3.f16c && v3.has("avx") && !v3.avx512);
+  EXPECT_TRUE(v3.avx2 && v3.round && v3.f16Conversions && v3.has("avx") && !v3.avx512);
   EXPECT_TRUE(v4.avx512 && v4.has("avx512f"));
   EXPECT_EQ(v4.vectorRegisters, 32);
-  EXPECT_TRUE(model("x86-64,+avx2").sse41);
+  EXPECT_TRUE(model("x86-64,+avx2").round);
   EXPECT_FALSE(model("x86-64-v4,-avx512f").has("avx512vl"));
   EXPECT_FALSE(model("x86-64-v3,-avx").avx2);
   EXPECT_EQ(error, "");
 }
 
-class ContractionTest : public testing::TestWithParam<Case> {};
+TEST(CpuTargetModel, KnowsOtherArchitectures) {
+  std::string error;
+  auto model = [&](llvm::StringRef cpu) { return eyrie::target::cpu::getCpuTargetModel(cpu, error); };
+  for (llvm::StringRef name : {"aarch64", "armv8-a", "cortex-a57"}) {
+    auto neon = model(name);
+    EXPECT_EQ(error, "") << name.str();
+    EXPECT_EQ(neon.triple, "aarch64-unknown-linux-gnu");
+    EXPECT_EQ(neon.features, "") << name.str();
+    EXPECT_TRUE(neon.fma && neon.round && neon.f16Conversions && neon.vectorBits == 128 && neon.vectorRegisters == 32);
+  }
+  EXPECT_EQ(model("neoverse-n1").features, "+fullfp16,+dotprod");
+  EXPECT_TRUE(model("armv8.6-a").has("i8mm") && model("armv8.6-a").has("bf16"));
+  EXPECT_TRUE(model("armv8-a,+sve2").has("sve"));
+  EXPECT_FALSE(model("neoverse-v2,-sve").has("sve2"));
+  EXPECT_EQ(model("rv64gc").features, "+m,+a,+f,+d,+c");
+  EXPECT_EQ(model("riscv64").vectorBits, 0);
+  EXPECT_EQ(model("rv64gc").lanes(32), 1);
+  EXPECT_EQ(model("rv64gcv").features, "+m,+a,+f,+d,+c,+v");
+  EXPECT_EQ(model("rv64gcv").registerBits, 128);
+  EXPECT_EQ(model("rv64gcv").abi, "lp64d");
+  EXPECT_EQ(model("rv64gcv_zvl512b").registerBits, 512);
+  EXPECT_EQ(model("rv64gc,+v,+zvl256b").registerBits, 256);
+  EXPECT_FALSE(model("rv64gcv_zvfh,-v").has("zvfh"));
+  EXPECT_TRUE(model("sifive-x280").has("zvl512b"));
+  EXPECT_EQ(error, "");
+}
 
-TEST_P(ContractionTest, AgreesWithReference) {
-  const Case &testCase = GetParam();
-  for (std::string cpu : {"native", "x86-64-v3", "x86-64"}) {
-    TargetOptions options, reference;
-    options.cpu = cpu;
-    reference.target = "reference";
-    std::string error, text = executableText(testCase, options);
-    EXPECT_EQ(refusal(text, cpu), testCase.refusal);
-    auto oracle = Program::compile(text, reference, error);
-    ASSERT_TRUE(oracle) << error;
-    auto program = Program::compile(text, options, error);
-    ASSERT_TRUE(program) << cpu << ": " << error;
-    auto types = bindingTypes(*program->kernels[0], testCase.indices);
-    unsigned inputs = types.size() - program->kernels[0]->tensorFunc.getNumResults();
-    std::mt19937 random(1);
-    std::vector<Buffer> buffers;
-    std::vector<void *> got, want;
-    for (unsigned i = 0; i < types.size() + types.size() - inputs; ++i) {
-      const BindingType &type = types[i < types.size() ? i : i - types.size() + inputs];
-      buffers.emplace_back(type.elements() * type.elementBytes());
-      if (i < inputs)
-        fill(type, buffers.back().data(), random);
-    }
-    for (unsigned i = 0; i < types.size(); ++i) {
-      got.push_back(buffers[i].data());
-      want.push_back(buffers[i < inputs ? i : i + types.size() - inputs].data());
-    }
-    ASSERT_GE(run(*oracle->kernels[0], want, testCase.indices), 0);
-    ASSERT_GE(run(*program->kernels[0], got, testCase.indices), 0);
-    for (unsigned i = inputs; i < types.size(); ++i) {
-      ASSERT_TRUE(buffers[i].intact()) << cpu << ": wrote behind result " << i - inputs;
-      for (size_t k = 0; k < types[i].elements(); ++k) {
-        double x = read(types[i], static_cast<uint8_t *>(got[i]) + k * types[i].elementBytes());
-        double y = read(types[i], static_cast<uint8_t *>(want[i]) + k * types[i].elementBytes());
-        if (x != y)
-          ASSERT_NEAR(x, y, 1e-5 * std::max(1.0, std::abs(y))) << cpu << ", result " << i - inputs << ", element " << k;
-      }
+TEST(CpuTargetModel, SaysWhatIsWrongWithAName) {
+  auto errorOf = [](llvm::StringRef cpu) {
+    std::string error;
+    eyrie::target::cpu::getCpuTargetModel(cpu, error);
+    return error;
+  };
+  EXPECT_EQ(errorOf("cortex-a5000"), "unknown processor 'cortex-a5000': expected native, x86-64, x86-64-v2, x86-64-v3, "
+                                     "x86-64-v4, aarch64, armv8.2-a, riscv64, rv64gcv or a name that LLVM knows");
+  EXPECT_EQ(errorOf("x86-64,avx2"), "feature 'avx2' of processor 'x86-64,avx2' must begin with + or -");
+  EXPECT_EQ(errorOf("aarch64,+avx2"),
+            "processor 'aarch64,+avx2': code for aarch64 makes no use of a feature 'avx2'; the features are fullfp16, "
+            "dotprod, i8mm, bf16, sve, sve2");
+  EXPECT_EQ(errorOf("rv64imac"), "processor 'rv64imac' lacks f, d: Eyrie's code for it needs all of rv64gc");
+  for (llvm::StringRef bad : {"armv7-a", "rv32gc", "rv64xyzzy", "sifive-e31", "x86-64-v9", ""})
+    EXPECT_NE(errorOf(bad), "") << bad.str();
+}
+
+void expectAgreement(const Case &testCase, const TestProcessor &processor) {
+  TargetOptions options, reference;
+  options.cpu = processor.cpu;
+  reference.target = "reference";
+  std::string error, text = executableText(testCase, options);
+  EXPECT_EQ(refusal(text, processor.cpu), testCase.refusal);
+  auto oracle = Program::compile(text, reference, error);
+  ASSERT_TRUE(oracle) << error;
+  auto program = processor.compile(text, error);
+  ASSERT_TRUE(program) << error;
+  Kernel &kernel = *program->kernels[0];
+  auto types = bindingTypes(kernel, testCase.indices);
+  unsigned inputs = types.size() - kernel.tensorFunc.getNumResults();
+  std::mt19937 random(1);
+  std::vector<Buffer> got, wanted;
+  std::vector<void *> pointers;
+  for (auto [i, type] : llvm::enumerate(types)) {
+    got.emplace_back(type.elements() * type.elementBytes());
+    wanted.emplace_back(got.back().size());
+    if (i < inputs)
+      fill(type, got.back().data(), random);
+    pointers.push_back(i < inputs ? got[i].data() : wanted[i].data());
+  }
+  ASSERT_GE(run(*oracle->kernels[0], pointers, testCase.indices), 0);
+  ASSERT_GE(processor.run(kernel, got, testCase.indices, error), 0) << error;
+  for (unsigned i = inputs; i < types.size(); ++i) {
+    ASSERT_TRUE(got[i].intact()) << "wrote behind result " << i - inputs;
+    for (size_t k = 0; k < types[i].elements(); ++k) {
+      double x = read(types[i], got[i].data() + k * types[i].elementBytes());
+      double y = read(types[i], wanted[i].data() + k * types[i].elementBytes());
+      if (x != y)
+        ASSERT_NEAR(x, y, 1e-5 * std::max(1.0, std::abs(y))) << "result " << i - inputs << ", element " << k;
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, ContractionTest, testing::ValuesIn(correctnessCases()), [](const auto &info) {
-  std::string name = std::to_string(info.index) + "_" + info.param.name;
+void expectAgreement(const Case &testCase, llvm::ArrayRef<TestProcessor> processors) {
+  for (const TestProcessor &processor : processors) {
+    SCOPED_TRACE(processor.cpu);
+    expectAgreement(testCase, processor);
+    if (testing::Test::HasFatalFailure())
+      return;
+  }
+}
+
+class ContractionTest : public testing::TestWithParam<Case> {};
+TEST_P(ContractionTest, AgreesWithReference) { expectAgreement(GetParam(), processorsHere()); }
+
+class EmulatedContractionTest : public testing::TestWithParam<std::tuple<const char *, Case>> {};
+TEST_P(EmulatedContractionTest, AgreesWithReference) {
+  std::string reason;
+  auto processors = emulatedProcessors(std::get<0>(GetParam()), reason);
+  EYRIE_NEED_PROCESSORS(processors, reason);
+  expectAgreement(std::get<1>(GetParam()), processors);
+}
+
+std::string nameOf(std::string name) {
   for (char &c : name)
     if (!isalnum(c))
       c = '_';
   return name;
-});
+}
+INSTANTIATE_TEST_SUITE_P(Cases, ContractionTest, testing::ValuesIn(correctnessCases()),
+                         [](const auto &info) { return nameOf(std::to_string(info.index) + "_" + info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Emulated, EmulatedContractionTest,
+                         testing::Combine(testing::ValuesIn(emulatedArchs), testing::ValuesIn(correctnessCases())),
+                         [](const auto &info) {
+                           std::string name = std::get<1>(info.param).name;
+                           return std::get<0>(info.param) + ("_" + nameOf(std::to_string(info.index) + "_" + name));
+                         });
 
 } // namespace

@@ -1,0 +1,42 @@
+"""Whole models on other kinds of processors: right numbers, and clear words for code that they cannot run."""
+import os
+import re
+
+import pytest
+from catalogue import inputs_of, path_of
+from command import check_equal, compile_model, fail
+from emulation import ARM, ARM_SVE, PROCESSORS, RISCV, RISCV_V, RISCV_V256, call_on, run_module_on
+from reference import Reference
+
+TOLERANCE = 1e-4
+
+
+@pytest.mark.parametrize("processor", PROCESSORS, ids=str)
+@pytest.mark.parametrize("name", ["tiny_resnet_dynamic", "tiny_mobilenet", "tiny_bert_dynamic", "tiny_lstm",
+                                  "silero_vad_op15", "ppocr_v2_cls"])
+def test_model(name, processor, tmp_path):
+    model, module = path_of(name), tmp_path / "model.eyr"
+    compile_model(model, module, f"--cpu={processor.cpu}")
+    reference = Reference(model)
+    for inputs in inputs_of(name):
+        got = run_module_on(processor, module, inputs, reference.outputs, tmp_path, "--threads", "2")
+        check_equal(got, reference(inputs), TOLERANCE)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="an x86-64 machine is needed that lacks this")
+@pytest.mark.parametrize("processor", [ARM, RISCV], ids=str)
+def test_code_for_another_machine_is_refused(processor, tmp_path):
+    module = tmp_path / "model.eyr"
+    compile_model(path_of("tiny_lstm"), module, f"--cpu={processor.cpu}")
+    fail("run", module, "--input", "input=1x5x8xf32=1", says=f"is of the format 'elf-{processor.arch}'; this machine runs "
+         "'elf-x86_64': compile it with --cpu=x86-64")
+
+
+@pytest.mark.parametrize("made_for, runs_on, feature", [(ARM_SVE, ARM, "fullfp16"), (RISCV_V, RISCV, "v"),
+                                                        (RISCV_V256, RISCV_V, "zvl256b")], ids=str)
+def test_features_are_looked_for(made_for, runs_on, feature, tmp_path):
+    module = tmp_path / "model.eyr"
+    compile_model(path_of("tiny_lstm"), module, f"--cpu={made_for.cpu}")
+    result = call_on(runs_on, "run", module, "--input", "input=1x5x8xf32=1")
+    assert result.code == 1, result
+    assert re.search(rf"needs {feature}(, \w+)*, which this processor lacks", result.err), result
