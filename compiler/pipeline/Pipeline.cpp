@@ -87,6 +87,7 @@ public:
     targetOptions.target = options.target;
     targetOptions.cpu = options.cpu;
     targetOptions.optLevel = options.optLevel;
+    targetOptions.winograd = !options.noWinograd;
     if (options.jobs != 1) {
       pool = std::make_unique<KernelPool>(options.jobs);
       context.setThreadPool(*pool);
@@ -221,6 +222,7 @@ private:
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
     pm.addNestedPass<func::FuncOp>(graph::createAbsorbTransposesPass());
+    pm.addNestedPass<func::FuncOp>(graph::createConvertWinogradPass(target::winogradOf(targetOptions)));
     pm.addNestedPass<func::FuncOp>(graph::createPackWeightsPass(target::packingOf(targetOptions)));
     pm.addPass(graph::createHoistConstantsPass());
     pm.addPass(createCSEPass());

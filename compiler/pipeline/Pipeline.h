@@ -22,6 +22,8 @@ struct CompileOptions {
   std::string target = "cpu";
   /// Leaves the names of the model's nodes out of the module, which only errors and tools show.
   bool strip = false;
+  /// Computes all convolutions directly (TargetOptions::winograd).
+  bool noWinograd = false;
   /// The stage after which to stop and write the IR as text to the output; empty: none.
   std::string stopAfter;
   /// A folder for the IR after every stage; empty: none.

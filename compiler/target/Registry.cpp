@@ -39,3 +39,10 @@ eyrie::graph::ChoosePacking eyrie::target::packingOf(const TargetOptions &option
     return target ? target->choosePacking(op, options) : std::nullopt;
   };
 }
+
+eyrie::graph::ChooseWinograd eyrie::target::winogradOf(const TargetOptions &options) {
+  const Target *target = findTarget(options.target);
+  return [target, options](const graph::WinogradCandidate &candidate) {
+    return options.winograd && target && target->choosesWinograd(candidate, options);
+  };
+}

@@ -23,6 +23,8 @@ struct TargetOptions {
   std::string cpu = "native";
   /// 0 to 3.
   int optLevel = 3;
+  /// May convolutions be computed by Winograd's method?
+  bool winograd = true;
 };
 
 /// The code of one executable.
@@ -63,6 +65,11 @@ public:
     return std::nullopt;
   }
 
+  /// Is Winograd's method faster for this convolution?
+  virtual bool choosesWinograd(const graph::WinogradCandidate &candidate, const TargetOptions &options) const {
+    return false;
+  }
+
   /// The format of the objects, as in the module file ("elf-x86_64").
   virtual std::string format(const TargetOptions &options) const = 0;
   /// What the code requires of the processor: bits of abi/cpu_features.def.
@@ -86,6 +93,8 @@ compileExecutable(graph::ExecutableOp executable, const Target &target, const Ta
 std::unique_ptr<mlir::Pass> createCompileExecutablesPass(TargetOptions options = {});
 /// Packing as the target of `options` wants it, for graph::createPackWeightsPass.
 graph::ChoosePacking packingOf(const TargetOptions &options);
+/// The same for graph::createConvertWinogradPass.
+graph::ChooseWinograd winogradOf(const TargetOptions &options);
 
 void registerTargetPasses();
 

@@ -45,7 +45,7 @@ def test_a_size_is_fixed_by_the_name_of_the_dimension(softmax, tmp_path):
 
 
 @pytest.mark.parametrize("shape, good, bad, says", [
-    ("batch=2..6", [2, 5, 6], [0, 1, 7, 100], "but the module was compiled for from 2 to 6"),
+    ("batch=2..6", [2, 5, 6], [0, 1, 7, 100], "but the module was compiled for sizes from 2 to 6"),
     ("batch=4..16:4", [4, 8, 16], [0, 2, 5, 20], "but the module was compiled for multiples of 4 from 4 to 16"),
     ("batch=3..13:4", [4, 8, 12], [3, 13, 16], "multiples of 4 from 4 to 12"),
 ])

@@ -3,6 +3,7 @@
 #include "compiler/target/common/Serialize.h"
 #include "compiler/target/cpu/LowerKernel.h"
 #include "compiler/target/cpu/contraction/Contraction.h"
+#include "compiler/target/cpu/contraction/Winograd.h"
 
 using namespace mlir;
 using namespace eyrie;
@@ -20,7 +21,7 @@ struct LowerKernelPass : PassWrapper<LowerKernelPass, OperationPass<ModuleOp>> {
   void runOnOperation() override {
     auto tensorFunc = *getOperation().getOps<func::FuncOp>().begin();
     std::string reason;
-    for (auto lower : {lowerContraction, lowerToLoops}) {
+    for (auto lower : waysOf(tensorFunc)) {
       Kernel kernel = Kernel::create(tensorFunc);
       if (succeeded(lower(kernel, model, reason))) {
         kernel.tensorFunc.erase();
@@ -30,6 +31,15 @@ struct LowerKernelPass : PassWrapper<LowerKernelPass, OperationPass<ModuleOp>> {
     }
     if (failed(bufferizeKernel(getOperation(), tensorFunc)))
       signalPassFailure();
+  }
+
+private:
+  using Lower = LogicalResult (*)(Kernel &, const CpuTargetModel &, std::string &);
+  /// Loops would compute the three steps of Winograd's method again and again.
+  static SmallVector<Lower> waysOf(func::FuncOp tensorFunc) {
+    if (isWinograd(tensorFunc))
+      return {lowerWinograd};
+    return {lowerContraction, lowerToLoops};
   }
 
   CpuTargetModel model;
@@ -72,6 +82,10 @@ public:
 
   std::optional<graph::WeightPacking> choosePacking(linalg::GenericOp op, const TargetOptions &options) const override {
     return chooseContractionPacking(op, modelOf(options));
+  }
+
+  bool choosesWinograd(const graph::WinogradCandidate &candidate, const TargetOptions &options) const override {
+    return isWinogradFaster(candidate, modelOf(options));
   }
 
   std::string format(const TargetOptions &options) const override { return "elf-" + modelOf(options).arch; }

@@ -12,6 +12,18 @@ static bool touchesBooleans(func::FuncOp func) {
   return llvm::any_of(func.getArgumentTypes(), isBoolean) || llvm::any_of(func.getResultTypes(), isBoolean);
 }
 
+KernelValues eyrie::target::cpu::kernelValues(Kernel &kernel) {
+  KernelValues values;
+  for (unsigned i = 0; i < kernel.numArguments() + kernel.numResults(); ++i)
+    values.bindings.push_back(kernel.binding(i));
+  for (unsigned k = 0; k < kernel.numConstants(); ++k)
+    values.indices.push_back(kernel.constant(k));
+  for (unsigned dim : {0, 1, 2})
+    values.workgroup[dim] = kernel.workgroupId(dim);
+  values.local = kernel.local();
+  return values;
+}
+
 LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTargetModel &model, std::string &reason) {
   func::FuncOp func = kernel.tensorFunc;
   reason.clear();
@@ -32,17 +44,10 @@ LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTarg
   if (failed(plan))
     return failure();
 
-  KernelValues values;
-  for (unsigned i = 0; i < kernel.numArguments() + kernel.numResults(); ++i)
-    values.bindings.push_back(kernel.binding(i));
+  KernelValues values = kernelValues(kernel);
   SmallVector<Value> workgroupIndices;
-  for (unsigned k = 0; k < kernel.numConstants(); ++k) {
-    values.indices.push_back(kernel.constant(k));
+  for (unsigned k = 0; k < kernel.numConstants(); ++k)
     workgroupIndices.push_back(kernel.workgroupsConstant(k));
-  }
-  for (unsigned dim : {0, 1, 2})
-    values.workgroup[dim] = kernel.workgroupId(dim);
-  values.local = kernel.local();
   if (int64_t bytes = localBytes(*contraction, *plan))
     kernel.setLocalBytes(bytes);
   OpBuilder body = kernel.bodyBuilder();

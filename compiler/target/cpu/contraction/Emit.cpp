@@ -458,8 +458,7 @@ struct Emitter {
   void emitTile(int64_t bands, int64_t rows) {
     tileBands = bands;
     tileRows = rows;
-    addresses.clear();
-    emitted.clear();
+    forgetValues();
     SmallVector<Value> initial;
     forEachVector([&](int64_t band, int64_t row, int64_t vector) {
       initial.push_back(broadcastTo(b, evaluate(contraction.init, band, row, vector), plan.lanes));
@@ -471,8 +470,17 @@ struct Emitter {
     inReduction = true;
     emitReductions(0);
     inReduction = false;
+    emitResults();
+  }
+
+  void forgetValues() {
     addresses.clear();
     emitted.clear();
+  }
+
+  /// What follows the reduction, for the tile's accumulators.
+  void emitResults() {
+    forgetValues();
     forEachVector([&](int64_t band, int64_t row, int64_t vector) {
       for (const Output &output : contraction.outputs) {
         Value value = evaluate(output.value, band, row, vector);
@@ -481,8 +489,7 @@ struct Emitter {
                   columns.masks.empty() ? Value() : columns.masks[vector]);
       }
     });
-    addresses.clear();
-    emitted.clear();
+    forgetValues();
   }
 
   // ---- loops around it -------------------------------------------------------------------------------------------
@@ -500,12 +507,40 @@ struct Emitter {
       });
       return end;
     };
+    if (plan.hasEvenEnd) {
+      emitEvenEnd(lower, upper, bands);
+      at[row] = Value();
+      return;
+    }
     Value from = tiles(lower, plan.tileRows);
     if (!contraction.loops[row].size.isConstant())
       emitTail(from, s.sub(upper, from), bands);
     else if (!plan.rowTails.empty())
       tiles(from, plan.rowTails.front());
     at[row] = Value();
+  }
+
+  /// Full tiles, but for the last two, which are alike.
+  void emitEvenEnd(Value lower, Value upper, int64_t bands) {
+    Value tileRows = constant(plan.tileRows);
+    Value tiles = s.ceilDiv(s.sub(upper, lower), tileRows);
+    Value full = s.mul(s.max(s.sub(tiles, constant(2)), constant(0)), tileRows), from = s.add(lower, full);
+    loop(lower, from, plan.tileRows, [&](Value first) {
+      at[*plan.row] = first;
+      emitTile(bands, plan.tileRows);
+    });
+    Value left = s.sub(upper, from);
+    Value half = s.div(s.add(left, constant(1)), constant(2)), isOne = isAtMost(left, plan.tileRows);
+    Value step = arith::SelectOp::create(b, loc, isOne, s.max(left, constant(1)), half);
+    auto parts = scf::ForOp::create(b, loc, from, upper, step);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(parts.getBody());
+    Value part = parts.getInductionVar();
+    emitTail(part, s.min(step, s.sub(upper, part)), bands);
+  }
+
+  Value isAtMost(Value rows, int64_t most) {
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, rows, constant(most));
   }
 
   /// The `left` rows behind `from`: one of the tiles takes all of them.
@@ -711,8 +746,50 @@ struct Emitter {
     redirections[plan.transposed] = {view(plan.transposed, 0, stride), function};
   }
 
-  void emit() {
-    at.assign(contraction.loops.size(), Value());
+  void fill(Value memory, Value from, Value count, TypedAttr value) {
+    Value scalar = arith::ConstantOp::create(b, loc, value);
+    Value vectors = s.mul(s.div(count, constant(plan.lanes)), constant(plan.lanes));
+    loop(constant(0), vectors, plan.lanes,
+         [&](Value i) { vector::StoreOp::create(b, loc, broadcastTo(b, scalar, plan.lanes), memory, s.add(from, i)); });
+    if (vectors != count)
+      loop(vectors, count, 1, [&](Value i) { memref::StoreOp::create(b, loc, scalar, memory, s.add(from, i)); });
+  }
+
+  /// The elements around a padded result: the first workgroup writes them.
+  void emitBorder(const Output &output) {
+    const Border &border = *output.border;
+    Value isFirst;
+    for (Value id : values.workgroup) {
+      Value isZero = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, id, constant(0));
+      isFirst = isFirst ? arith::AndIOp::create(b, loc, isFirst, isZero) : isZero;
+    }
+    auto onlyFirst = scf::IfOp::create(b, loc, isFirst, /*withElse=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(&onlyFirst.getThenRegion().front());
+    Monomial outer(1);
+    for (size_t dim = 0; dim < border.sizes.size(); outer = outer * border.sizes[dim++]) {
+      if (!border.low[dim] && !border.high[dim])
+        continue;
+      Monomial inner(1);
+      for (const Monomial &size : ArrayRef(border.sizes).drop_front(dim + 1))
+        inner = inner * size;
+      loop(constant(0), s.value(outer), 1, [&](Value i) {
+        Value from = s.mul(i, s.value(border.sizes[dim] * inner)), to = s.add(from, s.value(border.sizes[dim] * inner));
+        Value low = s.value(inner * Monomial(border.low[dim])), high = s.value(inner * Monomial(border.high[dim]));
+        fill(flat[output.binding], from, low, border.value);
+        fill(flat[output.binding], s.sub(to, high), high, border.value);
+      });
+    }
+  }
+
+  void emitBorders() {
+    for (const Output &output : contraction.outputs)
+      if (output.border)
+        emitBorder(output);
+  }
+
+  /// One-dimensional views of the bindings.
+  void flatten() {
     for (Value binding : values.bindings) {
       auto type = cast<MemRefType>(binding.getType());
       flat.push_back(memref::ReinterpretCastOp::create(
@@ -720,7 +797,13 @@ struct Emitter {
           /*offset=*/OpFoldResult(b.getIndexAttr(0)), ArrayRef<OpFoldResult>{constant(int64_t(1) << 40)},
           ArrayRef<OpFoldResult>{b.getIndexAttr(1)}));
     }
+  }
+
+  void emit() {
+    at.assign(contraction.loops.size(), Value());
+    flatten();
     setUpLocalMemory();
+    emitBorders();
     Grid grid = computeGrid(s, contraction, plan);
     Value outerLower = s.mul(values.workgroup[2], grid.outerPerGroup);
     Value outerUpper = s.min(s.add(outerLower, grid.outerPerGroup), grid.outer);
@@ -759,5 +842,47 @@ std::array<Value, 3> eyrie::target::cpu::emitWorkgroupCounts(OpBuilder &b, func:
                                                              ValueRange indices) {
   Symbols symbols(b, func, contraction, indices);
   Grid grid = computeGrid(symbols, contraction, plan);
+  // A border is there even if nothing is inside.
+  if (llvm::any_of(contraction.outputs, [](const Output &output) { return output.border.has_value(); }))
+    for (Value &count : grid.count)
+      count = symbols.max(count, symbols.constant(1));
   return {grid.count[0], grid.count[1], grid.count[2]};
 }
+
+struct TileAccess::State {
+  State(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,
+        const CpuTargetModel &machine, const KernelValues &values)
+      : symbols(b, func, contraction, values.indices), emitter(b, func, contraction, plan, machine, values, symbols) {
+    emitter.columns = {1, {}};
+    emitter.flatten();
+  }
+  Symbols symbols;
+  Emitter emitter;
+};
+
+TileAccess::TileAccess(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,
+                       const CpuTargetModel &machine, const KernelValues &values)
+    : state(std::make_unique<State>(b, func, contraction, plan, machine, values)) {}
+TileAccess::~TileAccess() = default;
+
+Symbols &TileAccess::symbols() { return state->symbols; }
+
+void TileAccess::moveTo(ArrayRef<Value> point) {
+  state->emitter.at.assign(point.begin(), point.end());
+  state->emitter.forgetValues();
+}
+
+Value TileAccess::read(const Expression *expression, int64_t band, int64_t row) {
+  Emitter &emitter = state->emitter;
+  return broadcastTo(emitter.b, emitter.evaluate(expression, band, row, 0), emitter.plan.lanes);
+}
+
+void TileAccess::store(ArrayRef<Value> accumulators, int64_t bands, int64_t rows) {
+  Emitter &emitter = state->emitter;
+  emitter.tileBands = bands;
+  emitter.tileRows = rows;
+  emitter.accumulators.assign(accumulators.begin(), accumulators.end());
+  emitter.emitResults();
+}
+
+void TileAccess::writeBorders() { state->emitter.emitBorders(); }

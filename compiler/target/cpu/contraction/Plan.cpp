@@ -176,6 +176,9 @@ void Planner::chooseTile() {
         plan.rowTails.push_back(tail);
     if (last > 0)
       plan.rowTails.push_back(last);
+    plan.hasEvenEnd = plan.rowStep == 1 && static_cast<int64_t>(plan.rowTails.size()) == plan.tileRows - 1;
+    if (plan.hasEvenEnd)
+      plan.rowTails.push_back(plan.tileRows);
     return;
   }
   int64_t row = std::max<int64_t>(size(*plan.row).factor, 1);
