@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = ["docs/how-to/compile-and-run.md", "docs/how-to/call-from-c.md", "docs/how-to/memory-and-threads.md",
-          "docs/how-to/keep-state.md", "docs/how-to/replace-weights.md", "docs/how-to/sizes-and-functions.md",
+          "docs/how-to/keep-state.md", "docs/how-to/replace-weights.md", "docs/how-to/sizes-and-functions.md", "docs/how-to/many-processors.md",
           "docs/how-to/expand-operators.md", "docs/how-to/own-operators.md"]
 SPAN = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```\n", re.M | re.S)

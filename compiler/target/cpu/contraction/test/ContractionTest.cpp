@@ -114,11 +114,20 @@ class ContractionTest : public testing::TestWithParam<Case> {};
 
 TEST_P(ContractionTest, AgreesWithReference) {
   const Case &testCase = GetParam();
-  for (std::string cpu : {"native", "x86-64-v3", "x86-64"}) {
+  struct Processor {
+    std::string cpu, others; // `others`: weights are packed for it too
+  };
+  std::vector<Processor> processors = {{"native", ""}, {"x86-64-v3", ""}, {"x86-64", ""}};
+  if (testCase.packed)
+    processors.insert(processors.end(), {{"native", "x86-64"}, {"x86-64-v3", "x86-64"}, {"x86-64", "x86-64-v4"}});
+  for (const auto &[cpu, other] : processors) {
     TargetOptions options, reference;
     options.cpu = cpu;
     reference.target = "reference";
-    std::string error, text = executableText(testCase, options);
+    std::vector<TargetOptions> all = {options};
+    if (!other.empty())
+      all.emplace_back().cpu = other;
+    std::string error, text = executableText(testCase, all);
     EXPECT_EQ(refusal(text, cpu), testCase.refusal);
     auto oracle = Program::compile(text, reference, error);
     ASSERT_TRUE(oracle) << error;
