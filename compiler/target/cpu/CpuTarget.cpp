@@ -80,8 +80,10 @@ public:
     return serializeKernel(module, name, code);
   }
 
-  std::optional<graph::WeightPacking> choosePacking(linalg::GenericOp op, const TargetOptions &options) const override {
-    return chooseContractionPacking(op, modelOf(options));
+  std::optional<graph::WeightPacking> choosePacking(linalg::GenericOp op,
+                                                    ArrayRef<TargetOptions> processors) const override {
+    SmallVector<CpuTargetModel> models = llvm::map_to_vector(processors, modelOf);
+    return chooseContractionPacking(op, models);
   }
 
   bool choosesWinograd(const graph::WinogradCandidate &candidate, const TargetOptions &options) const override {

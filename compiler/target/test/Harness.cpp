@@ -1,4 +1,5 @@
 #include "compiler/target/test/Harness.h"
+#include "compiler/graph/Variants.h"
 #include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/FileSystem.h"
@@ -67,7 +68,7 @@ std::unique_ptr<Program> Program::compileKernels(llvm::StringRef text, const Tar
     pm.enableIRPrinting([](Pass *, Operation *) { return false; }, [](Pass *, Operation *) { return true; });
   if (getenv("EYRIE_TEST_TIMING"))
     pm.enableTiming();
-  pm.addNestedPass<graph::ExecutableOp>(createCompileExecutablesPass(options));
+  pm.addNestedPass<graph::ExecutableOp>(createCompileExecutablesPass({options}));
   if (failed(pm.run(*program->module)))
     return nullptr;
   program->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -75,10 +76,11 @@ std::unique_ptr<Program> Program::compileKernels(llvm::StringRef text, const Tar
     auto kernel = std::make_unique<Kernel>();
     kernel->name = executable.getSymName().str();
     kernel->tensorFunc = executable.lookupSymbol<func::FuncOp>(kernel->name);
-    kernel->workgroups = executable.lookupSymbol<func::FuncOp>(kernel->name + "_workgroups");
-    kernel->localBytes = executable->getAttrOfType<IntegerAttr>("local_memory").getInt();
-    kernel->features = executable->getAttrOfType<IntegerAttr>("features").getInt();
-    auto object = cast<DenseResourceElementsAttr>(executable->getAttr("object")).getRawHandle().getBlob()->getData();
+    graph::Variant variant = graph::getVariants(executable).front();
+    kernel->workgroups = executable.lookupSymbol<func::FuncOp>(variant.workgroups.getAttr());
+    kernel->localBytes = variant.localMemory;
+    kernel->features = variant.features;
+    auto object = cast<DenseResourceElementsAttr>(variant.object).getRawHandle().getBlob()->getData();
     kernel->object.assign(object.data(), object.size());
     program->kernels.push_back(std::move(kernel));
   }

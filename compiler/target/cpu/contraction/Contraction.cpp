@@ -57,8 +57,9 @@ LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTarg
   return success();
 }
 
-std::optional<eyrie::graph::WeightPacking> eyrie::target::cpu::chooseContractionPacking(linalg::GenericOp op,
-                                                                                        const CpuTargetModel &model) {
+/// For one processor; `lanes`: of its vectors.
+static std::optional<eyrie::graph::WeightPacking> choosePacking(linalg::GenericOp op, const CpuTargetModel &model,
+                                                                int64_t &lanes) {
   if (op.getNumDpsInits() != 1 || op.getNumReductionLoops() == 0 || op.getNumDpsInputs() < 2)
     return std::nullopt;
   AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
@@ -85,7 +86,7 @@ std::optional<eyrie::graph::WeightPacking> eyrie::target::cpu::chooseContraction
     return std::nullopt;
 
   bool hasBroadcast = false;
-  std::optional<graph::WeightPacking> packing;
+  std::optional<eyrie::graph::WeightPacking> packing;
   for (OpOperand *operand : op.getDpsInputOperands()) {
     AffineMap map = op.getMatchingIndexingMap(operand);
     if (!map.isFunctionOfDim(*column)) {
@@ -98,7 +99,7 @@ std::optional<eyrie::graph::WeightPacking> eyrie::target::cpu::chooseContraction
     packing->operand = operand->getOperandNumber();
     int64_t columnPos = *map.getResultPosition(getAffineDimExpr(*column, op.getContext()));
     unsigned bits = element.getIntOrFloatBitWidth();
-    int64_t lanes = model.lanes(bits);
+    lanes = model.lanes(bits);
     while (lanes / 2 >= std::max<int64_t>(sizes[*column], 4))
       lanes /= 2;
     packing->innerDimsPos = {columnPos};
@@ -120,4 +121,22 @@ std::optional<eyrie::graph::WeightPacking> eyrie::target::cpu::chooseContraction
   if (!packing || !hasBroadcast)
     return std::nullopt;
   return packing;
+}
+
+std::optional<eyrie::graph::WeightPacking>
+eyrie::target::cpu::chooseContractionPacking(linalg::GenericOp op, ArrayRef<CpuTargetModel> models) {
+  std::optional<graph::WeightPacking> common;
+  int64_t widestVector = 0;
+  for (const CpuTargetModel &model : models) {
+    int64_t lanes = 0;
+    auto packing = choosePacking(op, model, lanes);
+    if (!packing)
+      return std::nullopt;
+    widestVector = std::max(widestVector, lanes);
+    if (!common || packing->innerTiles[0] < common->innerTiles[0])
+      common = packing;
+  }
+  if (common)
+    common->innerTiles[0] = std::max(common->innerTiles[0], widestVector);
+  return common;
 }

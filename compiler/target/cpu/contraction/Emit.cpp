@@ -93,6 +93,16 @@ struct Emitter {
 
   // ---- addresses -------------------------------------------------------------------------------------------------
 
+  /// Where the current panel begins in a packed operand: in one of its tiles, or with the first of several.
+  Value startOfPanel(const LinearFunction &function) {
+    Value tileStride = s.value(function.tileStride);
+    if (function.tile < plan.panel())
+      return s.mul(s.mul(panel, constant(plan.panel() / function.tile)), tileStride);
+    Value panels = constant(function.tile / plan.panel());
+    Value inTile = s.mul(s.rem(panel, panels), s.mul(constant(plan.panel()), s.value(function.strides[plan.column])));
+    return s.add(s.mul(s.div(panel, panels), tileStride), inTile);
+  }
+
   /// The function's value at the first point of the tile, reductions at zero.
   Value startOf(const LinearFunction &function) {
     Value total = s.sum(function.base);
@@ -100,7 +110,7 @@ struct Emitter {
       if (!at[l] || (!function.dependsOn(l) && !(function.tile && function.tiledLoop == l)))
         continue;
       if (function.tile && function.tiledLoop == l)
-        total = s.add(total, s.mul(panel, s.value(function.tileStride)));
+        total = s.add(total, startOfPanel(function));
       else
         total = s.add(total, s.mul(at[l], s.value(function.strides[l])));
     }
@@ -111,21 +121,24 @@ struct Emitter {
   Value shifted(Address start, const LinearFunction &function, int64_t band, int64_t row, int64_t vector) {
     Value total = start.value;
     int64_t shift = start.constant;
-    auto shiftBy = [&](std::optional<unsigned> loop, int64_t count) {
-      if (!loop || !count)
-        return;
-      const Monomial &stride = function.strides[*loop];
+    auto shiftBy = [&](const Monomial &stride, int64_t count) {
       if (stride.isConstant())
         shift += stride.factor * count;
-      else
+      else if (count)
         total = s.add(total, s.mul(s.value(stride), constant(count)));
     };
-    shiftBy(plan.band, band);
-    if (isCertain(row))
-      shiftBy(plan.row, row);
-    else
+    if (plan.band)
+      shiftBy(function.strides[*plan.band], band);
+    if (plan.row && isCertain(row))
+      shiftBy(function.strides[*plan.row], row);
+    else if (plan.row)
       total = s.add(total, s.mul(s.value(function.strides[*plan.row]), repeated[row - certainRows]));
-    shiftBy(plan.column, vector * plan.lanes);
+    int64_t column = vector * plan.lanes;
+    if (function.tile) {
+      shiftBy(function.tileStride, column / function.tile);
+      column %= function.tile;
+    }
+    shiftBy(function.strides[plan.column], column);
     return s.add(total, constant(shift));
   }
 

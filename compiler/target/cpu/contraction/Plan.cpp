@@ -32,6 +32,7 @@ struct Planner {
   Plan plan;
   SmallVector<Expression *> loads; // of the root's inputs
   unsigned elementBits = 0;        // of the root's result
+  int64_t packedTile = 0;          // columns of a packed operand's tile; 0: there is none
 
   LogicalResult fail(StringRef text) {
     reason = text.str();
@@ -67,14 +68,13 @@ LogicalResult Planner::chooseColumn() {
     return fail("no parallel loop walks the result with unit stride");
   plan.column = *column;
 
-  int64_t tile = 0;
   for (Expression *load : loads) {
     if (load->function.tile) {
       if (load->function.tiledLoop != plan.column)
         return fail("an operand is packed along a loop that is not the result's innermost");
-      if (tile && tile != load->function.tile)
+      if (packedTile && packedTile != load->function.tile)
         return fail("two operands are packed with different tiles");
-      tile = load->function.tile;
+      packedTile = load->function.tile;
     }
     const Monomial &stride = load->function.strides[plan.column];
     if (stride.isZero() || stride.isOne())
@@ -90,17 +90,14 @@ LogicalResult Planner::chooseColumn() {
     return fail("a reduction of booleans");
   plan.lanes = machine.lanes(bits);
   elementBits = bits;
-  if (tile) {
-    if (tile % plan.lanes)
-      while (plan.lanes > 1 && tile % plan.lanes)
-        plan.lanes /= 2;
-    plan.columnVectors = tile / plan.lanes;
+  if (packedTile) {
+    while (plan.lanes > 1 && packedTile % plan.lanes)
+      plan.lanes /= 2;
     return success();
   }
   int64_t columns = mostOr(loop(plan.column), ShapedType::kDynamic);
   while (columns != ShapedType::kDynamic && plan.lanes / 2 >= std::max<int64_t>(columns, 4))
     plan.lanes /= 2;
-  plan.columnVectors = 0;
   return success();
 }
 
@@ -143,14 +140,16 @@ void Planner::chooseTile() {
   int64_t rows = plan.row ? mostOr(loop(*plan.row), ShapedType::kDynamic) : 1;
   if (plan.band)
     rows *= size(*plan.band).factor;
-  if (!plan.columnVectors) {
-    if (hasBroadcast || !plan.row)
-      plan.columnVectors = choosePanel(machine, plan.lanes, elementBits, columns, rows) / plan.lanes;
-    else // both operands are streamed: whole pairs of cache lines where registers allow it
-      plan.columnVectors = machine.vectorsInRegisters(plan.lanes, elementBits) >= 32 &&
-                                   loop(plan.column).facts.isMultipleOf(2 * plan.lanes)
-                               ? 2
-                               : 1;
+  if (packedTile) {
+    // Packed for several processors, a tile is several panels or the other way round.
+    plan.columnVectors = choosePanel(machine, plan.lanes, elementBits, columns, rows) / plan.lanes;
+    while (packedTile % plan.panel() && plan.panel() % packedTile)
+      --plan.columnVectors;
+  } else if (hasBroadcast || !plan.row) {
+    plan.columnVectors = choosePanel(machine, plan.lanes, elementBits, columns, rows) / plan.lanes;
+  } else { // both operands are streamed: whole pairs of cache lines where registers allow it
+    bool hasRoom = machine.vectorsInRegisters(plan.lanes, elementBits) >= 32;
+    plan.columnVectors = hasRoom && loop(plan.column).facts.isMultipleOf(2 * plan.lanes) ? 2 : 1;
   }
   int64_t most = mostTileRows(machine, plan.columnVectors, plan.lanes, elementBits);
   if (!hasBroadcast)

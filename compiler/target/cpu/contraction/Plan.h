@@ -12,7 +12,7 @@ struct Plan {
   std::optional<unsigned> row, band;
   llvm::SmallVector<unsigned> outer;      // the other parallel loops, outermost first
   llvm::SmallVector<unsigned> reductions; // outermost first
-  int64_t lanes, columnVectors;
+  int64_t lanes, columnVectors = 1;
   int64_t tileRows = 1, tileBands = 1;
   /// Rows of the tiles of which one finishes what full tiles leave, ascending: the smallest that has room takes it, and
   /// its rows that do not exist repeat the last. (A second pass would read all columns again.) A number of rows that is

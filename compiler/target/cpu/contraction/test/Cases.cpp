@@ -502,7 +502,7 @@ static void packOperand(func::FuncOp func, linalg::GenericOp root, const eyrie::
   func.setFunctionType(FunctionType::get(b.getContext(), types, func.getResultTypes()));
 }
 
-std::string eyrie::target::cpu::test::executableText(const Case &testCase, const TargetOptions &options) {
+std::string eyrie::target::cpu::test::executableText(const Case &testCase, ArrayRef<TargetOptions> options) {
   DialectRegistry registry;
   registerTargetDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
@@ -516,7 +516,7 @@ std::string eyrie::target::cpu::test::executableText(const Case &testCase, const
       root = op;
   });
   if (testCase.packed)
-    if (auto packing = packingOf(options)(root))
+    if (auto packing = packingOf(options.vec())(root))
       packOperand(func, root, *packing);
   std::string text;
   llvm::raw_string_ostream stream(text);

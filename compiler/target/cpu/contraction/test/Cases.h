@@ -24,7 +24,8 @@ Case openMatmul(int64_t m, int64_t n, bool openColumns);
 std::vector<Case> correctnessCases();
 std::vector<Case> benchmarkCases();
 
-/// The case as the text of an executable; if it says so, with the operand packed that the target of `options` chooses.
-std::string executableText(const Case &testCase, const TargetOptions &options);
+/// The case as the text of an executable; if it says so, with the operand packed that the target of `options`, one or
+/// several processors, chooses.
+std::string executableText(const Case &testCase, llvm::ArrayRef<TargetOptions> options);
 
 } // namespace eyrie::target::cpu::test

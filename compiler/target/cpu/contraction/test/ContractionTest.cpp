@@ -152,11 +152,15 @@ TEST(CpuTargetModel, SaysWhatIsWrongWithAName) {
     EXPECT_NE(errorOf(bad), "") << bad.str();
 }
 
-void expectAgreement(const Case &testCase, const TestProcessor &processor) {
+/// `other`: a processor for which the weights are packed as well.
+void expectAgreement(const Case &testCase, const TestProcessor &processor, const std::string &other = "") {
   TargetOptions options, reference;
   options.cpu = processor.cpu;
   reference.target = "reference";
-  std::string error, text = executableText(testCase, options);
+  std::vector<TargetOptions> all = {options};
+  if (!other.empty())
+    all.emplace_back().cpu = other;
+  std::string error, text = executableText(testCase, all);
   EXPECT_EQ(refusal(text, processor.cpu), testCase.refusal);
   auto oracle = Program::compile(text, reference, error);
   ASSERT_TRUE(oracle) << error;
@@ -199,6 +203,17 @@ void expectAgreement(const Case &testCase, llvm::ArrayRef<TestProcessor> process
 
 class ContractionTest : public testing::TestWithParam<Case> {};
 TEST_P(ContractionTest, AgreesWithReference) { expectAgreement(GetParam(), processorsHere()); }
+TEST_P(ContractionTest, AgreesWithReferenceWherePackedForOthersToo) {
+  if (!GetParam().packed)
+    return;
+  for (const TestProcessor &processor : processorsHere())
+    for (std::string other : {"x86-64", "x86-64-v4"}) {
+      SCOPED_TRACE(processor.cpu + " and " + other);
+      expectAgreement(GetParam(), processor, other);
+      if (HasFatalFailure())
+        return;
+    }
+}
 
 class EmulatedContractionTest : public testing::TestWithParam<std::tuple<const char *, Case>> {};
 TEST_P(EmulatedContractionTest, AgreesWithReference) {
