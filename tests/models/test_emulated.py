@@ -15,9 +15,12 @@ from test_winograd import convolution
 TOLERANCE = 1e-4
 
 
-@pytest.mark.parametrize("processor", PROCESSORS, ids=str)
-@pytest.mark.parametrize("name", ["tiny_resnet_dynamic", "tiny_mobilenet", "tiny_bert_dynamic", "tiny_lstm",
-                                  "silero_vad_op15", "ppocr_v2_cls"])
+SMALL = ["tiny_resnet_dynamic", "tiny_mobilenet", "tiny_bert_dynamic", "tiny_lstm"]
+REAL = ["silero_vad_op15", "ppocr_v2_cls"]
+
+
+@pytest.mark.parametrize("name, processor", [*((name, processor) for processor in PROCESSORS for name in SMALL),
+                                             *((name, processor) for processor in (ARM, RISCV_V) for name in REAL)], ids=str)
 def test_model(name, processor, tmp_path):
     model, module = path_of(name), tmp_path / "model.eyr"
     compile_model(model, module, f"--cpu={processor.cpu}")
