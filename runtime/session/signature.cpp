@@ -20,9 +20,9 @@ Status SymbolSizes::CheckRange(uint32_t symbol, const eyrie_value_info_t& value,
   const Binding& binding = sizes_[symbol];
   const abi::fb::SymbolRange& range = *ranges->Get(symbol);
   if (binding.size >= range.least() && binding.size <= range.most() && binding.size % range.divisor() == 0) return {};
-  char sizes[64] = "sizes";
+  char sizes[64];
   Text text(sizes, sizeof(sizes));
-  if (range.divisor() > 1) text.Print("multiples of %lld", static_cast<long long>(range.divisor()));
+  text.Print(range.divisor() > 1 ? "multiples of %lld" : "sizes", static_cast<long long>(range.divisor()));
   return Error(EYRIE_INVALID_ARGUMENT,
                "dimension '%.60s' is %lld in %s %u '%.100s', but the module was compiled for %s from %lld to %lld",
                module::TextOf(module_.file.metadata().symbols()->Get(symbol)), static_cast<long long>(binding.size),
