@@ -2,18 +2,25 @@
 import os
 import re
 
+import numpy as np
+import onnx
 import pytest
+from cases import f32
 from catalogue import inputs_of, path_of
 from command import check_equal, compile_model, fail
 from emulation import ARM, ARM_SVE, PROCESSORS, RISCV, RISCV_V, RISCV_V256, call_on, run_module_on
 from reference import Reference
+from test_winograd import convolution
 
 TOLERANCE = 1e-4
 
 
-@pytest.mark.parametrize("processor", PROCESSORS, ids=str)
-@pytest.mark.parametrize("name", ["tiny_resnet_dynamic", "tiny_mobilenet", "tiny_bert_dynamic", "tiny_lstm",
-                                  "silero_vad_op15", "ppocr_v2_cls"])
+SMALL = ["tiny_resnet_dynamic", "tiny_mobilenet", "tiny_bert_dynamic", "tiny_lstm"]
+REAL = ["silero_vad_op15", "ppocr_v2_cls"]
+
+
+@pytest.mark.parametrize("name, processor", [*((name, processor) for processor in PROCESSORS for name in SMALL),
+                                             *((name, processor) for processor in (ARM, RISCV_V) for name in REAL)], ids=str)
 def test_model(name, processor, tmp_path):
     model, module = path_of(name), tmp_path / "model.eyr"
     compile_model(model, module, f"--cpu={processor.cpu}")
@@ -21,6 +28,18 @@ def test_model(name, processor, tmp_path):
     for inputs in inputs_of(name):
         got = run_module_on(processor, module, inputs, reference.outputs, tmp_path, "--threads", "2")
         check_equal(got, reference(inputs), TOLERANCE)
+
+
+@pytest.mark.parametrize("processor", PROCESSORS, ids=str)
+def test_winograd(processor, tmp_path):
+    model, feed = convolution(64, 96, (13, 14), 2), {"x": f32(2, 8, 13, 14)}
+    onnx.save(model, tmp_path / "model.onnx")
+    sizes = [compile_model(tmp_path / "model.onnx", tmp_path / "model.eyr", f"--cpu={processor.cpu}", *flags)["size_bytes"]
+             for flags in (["--no-winograd"], [])]
+    assert sizes[1] > sizes[0] + 20 * 64 * 96 * 4, "Winograd's filter has 36 numbers for 9"
+    got = run_module_on(processor, tmp_path / "model.eyr", feed, ["y"], tmp_path)["y"]
+    want = Reference(model)(feed)["y"]
+    assert np.abs(got - want).max() <= 1e-5 * np.abs(want).max()
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="an x86-64 machine is needed that lacks this")
