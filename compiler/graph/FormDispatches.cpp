@@ -176,13 +176,27 @@ private:
     }
   }
 
+  /// Does `consumer` read the operand element by element, dimensions of size one aside that it has more?
+  static bool readsAlike(linalg::GenericOp consumer, OpOperand &use) {
+    AffineMap map = consumer.getMatchingIndexingMap(&use);
+    SmallVector<int64_t> sizes = consumer.getStaticLoopRanges();
+    unsigned next = 0;
+    for (AffineExpr expr : map.getResults()) {
+      auto dim = dyn_cast<AffineDimExpr>(expr);
+      while (dim && next < dim.getPosition() && sizes[next] == 1)
+        ++next;
+      if (!dim || dim.getPosition() != next++)
+        return false;
+    }
+    return llvm::all_of(ArrayRef(sizes).drop_front(next), [](int64_t size) { return size == 1; });
+  }
+
   static bool canBeRoot(const Group &group, linalg::GenericOp consumer, OpOperand *use, Operation *producer) {
     return isReduction(producer) && !group.hasRoot && !group.hasRows && consumer == group.last &&
-           llvm::all_of(producer->getUses(),
-                        [&](OpOperand &other) {
-                          return other.getOwner() == consumer && consumer.getMatchingIndexingMap(&other).isIdentity();
-                        }) &&
-           consumer.getMatchingIndexingMap(use).isIdentity();
+           llvm::all_of(
+               producer->getUses(),
+               [&](OpOperand &other) { return other.getOwner() == consumer && readsAlike(consumer, other); }) &&
+           readsAlike(consumer, *use);
   }
 
   /// All users are in the group and read one value per row, a row being the trailing dimensions of the last operation.

@@ -8,7 +8,9 @@
 // kernel reads the packed tensor directly. The target chooses the packing; a weight that it does not choose stays.
 #include "compiler/graph/Constants.h"
 #include "compiler/graph/Graph.h"
+#include "compiler/graph/Parameters.h"
 #include "compiler/graph/Passes.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 
 using namespace mlir;
 using namespace eyrie::graph;
@@ -36,6 +38,35 @@ struct PackWeightsPass : PassWrapper<PackWeightsPass, OperationPass<func::FuncOp
     }
   }
 
+  /// The largest magnitude of signed bytes that are a global, moved perhaps.
+  static std::optional<int64_t> largestMagnitude(Value value) {
+    while (true) {
+      Operation *op = value.getDefiningOp();
+      if (!op || !isa<linalg::TransposeOp, ReshapeOp>(op))
+        break;
+      value = op->getOperand(0);
+    }
+    auto load = value.getDefiningOp<LoadGlobalOp>();
+    if (!load || !getElementTypeOrSelf(value.getType()).isInteger(8))
+      return std::nullopt;
+    auto global = SymbolTable::lookupNearestSymbolFrom<GlobalOp>(load, load.getGlobalAttr());
+    if (!global || global->hasAttr(kParameter)) // other bytes may take their place
+      return std::nullopt;
+    ArrayRef<char> bytes;
+    if (auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(global.getValueAttr())) {
+      if (AsmResourceBlob *blob = resource.getRawHandle().getBlob())
+        bytes = blob->getData();
+    } else if (auto dense = dyn_cast_or_null<DenseElementsAttr>(global.getValueAttr())) {
+      bytes = dense.getRawData();
+    }
+    if (bytes.empty())
+      return std::nullopt;
+    int64_t largest = 0;
+    for (char byte : bytes)
+      largest = std::max<int64_t>(largest, std::abs(static_cast<signed char>(byte)));
+    return largest;
+  }
+
   void pack(linalg::GenericOp op, const WeightPacking &packing) {
     OpBuilder b(op);
     Location loc = op.getLoc();
@@ -43,6 +74,8 @@ struct PackWeightsPass : PassWrapper<PackWeightsPass, OperationPass<func::FuncOp
     auto type = cast<RankedTensorType>(operand->get().getType());
     if (!type.hasStaticShape() || type.getNumElements() == 0)
       return;
+    if (auto largest = largestMagnitude(operand->get()))
+      op->setAttr(kLargestWeight, b.getI64IntegerAttr(*largest));
     SmallVector<OpFoldResult> tiles = getAsIndexOpFoldResult(b.getContext(), packing.innerTiles);
     Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
     Value packedInit = linalg::PackOp::createDestinationTensor(b, loc, operand->get(), tiles, packing.innerDimsPos,

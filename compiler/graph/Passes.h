@@ -13,6 +13,9 @@ struct WeightPacking {
   unsigned operand;
   llvm::SmallVector<int64_t> innerDimsPos, innerTiles, outerDimsPerm;
 };
+/// On a contraction whose packed operand is bytes, seen as signed: the largest magnitude among them, as far as it is
+/// known. (Small ones allow products whose sums of two would otherwise not fit 16 bits.)
+inline constexpr char kLargestWeight[] = "graph.largest_weight";
 using ChoosePacking = std::function<std::optional<WeightPacking>(mlir::linalg::GenericOp)>;
 
 /// A convolution with 3 x 3 filters and stride 1, of `rows` x `width` results for each of a batch (kDynamic if open).

@@ -83,6 +83,13 @@ struct SimplifyTranspose : OpRewritePattern<linalg::TransposeOp> {
   }
 };
 
+/// Products of bytes read several steps of their reduction at once, which must lie side by side: to transpose bytes
+/// costs less than to read them one by one.
+bool mustLieAsRead(linalg::GenericOp op, OpOperand *operand) {
+  return op.getNumReductionLoops() > 0 && op.getNumDpsInputs() > 1 &&
+         getElementTypeOrSelf(operand->get().getType()).isInteger(8);
+}
+
 /// Reads the source of a transpose through a permuted map.
 struct FoldIntoOperand : OpRewritePattern<linalg::GenericOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -91,7 +98,7 @@ struct FoldIntoOperand : OpRewritePattern<linalg::GenericOp> {
     SmallVector<std::pair<OpOperand *, Value>> folded;
     for (OpOperand *operand : op.getDpsInputOperands()) {
       auto source = movableTranspose(operand->get());
-      if (!source)
+      if (!source || mustLieAsRead(op, operand))
         continue;
       AffineMap &map = maps[operand->getOperandNumber()];
       map = AffineMap::get(map.getNumDims(), 0,

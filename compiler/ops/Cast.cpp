@@ -199,16 +199,76 @@ static FailureOr<SmallVector<Tensor>> withScale(Builder &b, const Tensor &x, con
   return operands;
 }
 
+Tensor quantizeSteps(Builder &b, ArrayRef<Dim> shape, ArrayRef<Tensor> xs, const Tensor &zeroPoint,
+                     llvm::function_ref<Value(const Scalar &, ValueRange)> body) {
+  // Signed bytes are made of unsigned ones, which products take (Quantized.cpp).
+  Tensor zero = zeroPoint.isUnsigned ? zeroPoint : withOtherSign(b, zeroPoint);
+  SmallVector<Tensor> operands(xs);
+  operands.push_back(zero);
+  Tensor raised = elementwise(b, shape, zero.elementType, operands, true, [&](const Scalar &s, ValueRange args) {
+    return scalarQuantize(s, body(s, args.drop_back()), args.back(), true);
+  });
+  if (zeroPoint.isUnsigned)
+    return raised;
+  Tensor bytes = withOtherSign(b, raised);
+  b.quantized.raised[bytes.value] = raised;
+  return bytes;
+}
+
+/// Sums that become floats, and these a number of steps, without the floats in between.
+static FailureOr<Tensor> requantize(Builder &b, const QuantizedForms::Sums &known, const Tensor &scale,
+                                    const Tensor &zero) {
+  SmallVector<Tensor> operands{known.sums};
+  for (const Tensor *x : {&known.factor, known.offset ? &*known.offset : nullptr}) {
+    auto steps = x ? binary(b, Binary::Div, *x, scale) : FailureOr<Tensor>(failure());
+    if (succeeded(steps))
+      operands.push_back(*steps);
+    else if (x)
+      return failure();
+  }
+  return quantizeSteps(b, known.sums.shape, operands, zero, [&](const Scalar &s, ValueRange args) {
+    Value steps = s.mul(scalarCast(s, args[0], false, args[1].getType(), false), args[1]);
+    return known.offset ? s.add(steps, args[2]) : steps;
+  });
+}
+
+/// The bytes from which x was dequantised by the same scale and zero point: there and back again is no change.
+static std::optional<Tensor> knownBytes(Builder &b, const Tensor &x, const Tensor &scale, const Tensor &zero) {
+  const QuantizedForms::Codes *codes = uniformCodes(b, x);
+  if (!codes || splatValue(scale) != splatValue(codes->scale))
+    return std::nullopt;
+  Tensor unsignedZero = zero.isUnsigned || !codes->x.isUnsigned ? zero : withOtherSign(b, zero);
+  std::optional<double> there = codes->zeroPoint ? splatValue(*codes->zeroPoint) : 0.0;
+  if (unsignedZero.isUnsigned != codes->x.isUnsigned || splatValue(unsignedZero) != there)
+    return std::nullopt;
+  if (zero.isUnsigned == codes->x.isUnsigned)
+    return codes->x;
+  Tensor raised = codes->x, bytes = withOtherSign(b, raised);
+  b.quantized.raised[bytes.value] = raised;
+  return bytes;
+}
+
 FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
                                  int64_t axis, Type type, bool isUnsigned, int64_t blockSize, Type precision,
                                  bool saturate) {
   auto operands = withScale(b, x, scale, zeroPoint, axis, blockSize);
   if (failed(operands))
     return failure();
+  Type wide = computeType(precision ? precision : x.isFloat() ? x.elementType : scale.elementType);
+  auto divide = [&](const Scalar &s, ValueRange args) {
+    return s.divF(scalarCast(s, args[0], x.isUnsigned, wide, false), scalarCast(s, args[1], false, wide, false));
+  };
+  if (type.isInteger(8)) {
+    Tensor zero = zeroPoint ? operands->back() : b.splat({}, type, 0, isUnsigned);
+    if (auto bytes = precision ? std::nullopt : knownBytes(b, x, scale, zero))
+      return *bytes;
+    auto known = b.quantized.sums.find(x.value);
+    if (known != b.quantized.sums.end() && scale.elementType.isF32() && (*operands)[1].isScalar() && !precision)
+      return requantize(b, known->second, (*operands)[1], zero);
+    return quantizeSteps(b, x.shape, ArrayRef(*operands).take_front(2), zero, divide);
+  }
   return elementwise(b, x.shape, type, *operands, isUnsigned, [&](const Scalar &s, ValueRange args) {
-    Type wide = computeType(precision ? precision : x.isFloat() ? x.elementType : scale.elementType);
-    Value scaled =
-        s.divF(scalarCast(s, args[0], x.isUnsigned, wide, false), scalarCast(s, args[1], false, wide, false));
+    Value scaled = divide(s, args);
     if (isTinyFloat(type)) {
       // The zero points of floats of 8 bits are 0.
       if (zeroPoint && isa<Float4E2M1FNType>(type))
@@ -224,13 +284,46 @@ FailureOr<Tensor> quantizeLinear(Builder &b, const Tensor &x, const Tensor &scal
   });
 }
 
-FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint,
+/// Known integers (a bias) as floats.
+static std::optional<Tensor> foldDequantize(const Tensor &x, const Tensor &scale, const Tensor *zeroPoint) {
+  auto areKnown = [](const Tensor &t) {
+    return t.contents && llvm::all_of(*t.contents, [](Dim d) { return d.isConstant(); });
+  };
+  if (x.rank() > 1 || !areKnown(x) || !scale.constant || !scale.elementType.isF32() || scale.rank() > 1 ||
+      (zeroPoint && !areKnown(*zeroPoint)))
+    return std::nullopt;
+  SmallVector<float> values, scales;
+  for (const APFloat &step : scale.constant.getValues<APFloat>())
+    scales.push_back(step.convertToFloat());
+  bool isNarrow = x.elementType.getIntOrFloatBitWidth() <= 16;
+  auto at = [](const auto &list, size_t i) { return list[list.size() == 1 ? 0 : i]; };
+  for (size_t i = 0; i < x.contents->size(); ++i) {
+    int64_t number = (*x.contents)[i].constant(), zero = zeroPoint ? at(*zeroPoint->contents, i).constant() : 0;
+    float steps = isNarrow ? static_cast<float>(number - zero) : static_cast<float>(number) - static_cast<float>(zero);
+    values.push_back(steps * at(scales, i));
+  }
+  auto type = x.type().clone(scale.elementType);
+  return fromConstant(DenseElementsAttr::get(cast<ShapedType>(type), ArrayRef<float>(values)));
+}
+
+FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &signedOrNot, const Tensor &scale, const Tensor *zeroPoint,
                                    int64_t axis, int64_t blockSize, Type resultType) {
+  Tensor x = signedOrNot;
+  Tensor raisedZero;
+  auto raised = b.quantized.raised.find(x.value);
+  if (raised != b.quantized.raised.end() && (!zeroPoint || !zeroPoint->isUnsigned)) {
+    raisedZero = withOtherSign(b, zeroPoint ? *zeroPoint : b.splat({}, x.elementType, 0));
+    x = raised->second;
+    zeroPoint = &raisedZero;
+  }
   auto operands = withScale(b, x, scale, zeroPoint, axis, blockSize);
   if (failed(operands))
     return failure();
   Type type = resultType ? resultType : scale.elementType, wide = computeType(scale.elementType);
-  return elementwise(b, x.shape, type, *operands, false, [&](const Scalar &s, ValueRange args) {
+  if (blockSize == 0 && type.isF32())
+    if (auto folded = foldDequantize(x, scale, zeroPoint))
+      return *folded;
+  Tensor y = elementwise(b, x.shape, type, *operands, false, [&](const Scalar &s, ValueRange args) {
     Value value;
     if (x.isInteger() && x.elementType.getIntOrFloatBitWidth() <= 16) {
       Type i32 = s.b.getI32Type();
@@ -245,6 +338,9 @@ FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &x, const Tensor &sc
     }
     return scalarCast(s, s.mul(value, scalarCast(s, args[1], false, wide, false)), false, type, false);
   });
+  if (x.isInteger() && x.elementType.isInteger(8) && blockSize == 0 && type.isF32() && wide == type)
+    b.quantized.codes[y.value] = {x, scale, zeroPoint ? std::optional(*zeroPoint) : std::nullopt, axis};
+  return y;
 }
 
 FailureOr<Tensor> bitCast(Builder &b, const Tensor &x, Type elementType, bool isUnsigned) {

@@ -16,9 +16,12 @@ LogicalResult checkSame(Builder &b, Dim x, Dim y, llvm::Twine what) {
 }
 
 Tensor contract(Builder &b, ArrayRef<Dim> shape, AffineMap outMap, ArrayRef<unsigned> reductionDims, const Tensor &x,
-                AffineMap xMap, const Tensor &y, AffineMap yMap) {
-  Type type = x.elementType, sumType = computeType(type);
-  Tensor zero = b.splat(shape, sumType, 0, x.isUnsigned);
+                AffineMap xMap, const Tensor &y, AffineMap yMap, Type sumType) {
+  Type type = sumType ? sumType : x.elementType;
+  bool isUnsigned = !sumType && x.isUnsigned;
+  if (!sumType)
+    sumType = computeType(type);
+  Tensor zero = b.splat(shape, sumType, 0, isUnsigned);
   Tensor sum = b.reduce(zero, outMap, reductionDims, {x, y}, {xMap, yMap},
                         [&](OpBuilder &builder, Location loc, ValueRange args) {
                           Scalar s{builder, loc};
@@ -38,9 +41,7 @@ static LogicalResult checkTypes(Builder &b, const Tensor &x, const Tensor &y) {
   return b.error() << "the operands' types differ: " << x.str() << " and " << y.str();
 }
 
-FailureOr<Tensor> matmul(Builder &b, const Tensor &left, const Tensor &right) {
-  if (failed(checkTypes(b, left, right)))
-    return failure();
+static FailureOr<Tensor> product(Builder &b, const Tensor &left, const Tensor &right, Type sumType) {
   if (left.isScalar() || right.isScalar())
     return b.error() << "a matrix product needs operands of rank 1 or more, found " << left.str() << " and "
                      << right.str();
@@ -68,13 +69,25 @@ FailureOr<Tensor> matmul(Builder &b, const Tensor &left, const Tensor &right) {
   shape.append({m, n});
   AffineMap outMap = AffineMap::getMultiDimIdentityMap(loops, b.builder.getContext()).getMajorSubMap(loops - 1);
   Tensor result = contract(b, shape, outMap, {loops - 1}, x, operandMap(x, batches, batches + 2), y,
-                           operandMap(y, batches + 2, batches + 1));
+                           operandMap(y, batches + 2, batches + 1), sumType);
   Dims finalShape = *batch;
   if (left.rank() > 1)
     finalShape.push_back(m);
   if (right.rank() > 1)
     finalShape.push_back(n);
   return b.reshape(result, finalShape);
+}
+
+FailureOr<Tensor> matmul(Builder &b, const Tensor &left, const Tensor &right) {
+  if (failed(checkTypes(b, left, right)))
+    return failure();
+  if (auto exact = matmulOfCodes(b, left, right))
+    return *exact;
+  return product(b, left, right, {});
+}
+
+FailureOr<Tensor> matmulSums(Builder &b, const Tensor &x, const Tensor &y) {
+  return product(b, x, y, b.builder.getI32Type());
 }
 
 FailureOr<Tensor> gemm(Builder &b, const Tensor &x, const Tensor &y, const Tensor *c, double alpha, double beta,
@@ -87,6 +100,9 @@ FailureOr<Tensor> gemm(Builder &b, const Tensor &x, const Tensor &y, const Tenso
   if (failed(checkSame(b, x.shape[transX ? 0 : 1], y.shape[transY ? 1 : 0],
                        "inner dimensions of the matrix product " + x.str() + " x " + y.str())))
     return failure();
+  if (alpha == 1 && (!c || beta == 1) && !transX)
+    if (auto exact = matmulOfCodes(b, x, y, transY, c))
+      return *exact;
   Tensor result = contract(b, {m, n}, projection(b, 3, {0, 1}), {2}, x,
                            transX ? projection(b, 3, {2, 0}) : projection(b, 3, {0, 2}), y,
                            transY ? projection(b, 3, {1, 2}) : projection(b, 3, {2, 1}));

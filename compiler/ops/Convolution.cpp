@@ -30,7 +30,7 @@ static Tensor addBias(Builder &b, const Tensor &y, const Tensor *bias, ArrayRef<
 
 /// x [N, spatial..., C] already padded, filter [CO, C/groups, kernel...]. Result [N, out..., CO].
 static Tensor convChannelsLast(Builder &b, const Tensor &x, const Tensor &filter, const Tensor *bias, const Window &w,
-                               int64_t groups) {
+                               int64_t groups, Type sumType = {}) {
   unsigned spatial = w.rank();
   int64_t co = filter.shape[0].constant(), ciPerGroup = filter.shape[1].constant(), coPerGroup = co / groups;
   bool isDepthwise = groups > 1 && ciPerGroup == 1;
@@ -100,7 +100,7 @@ static Tensor convChannelsLast(Builder &b, const Tensor &x, const Tensor &filter
   auto map = [&](ArrayRef<AffineExpr> exprs) {
     return AffineMap::get(loops.count(), 0, exprs, b.builder.getContext());
   };
-  Tensor y = contract(b, outShape, map(outExprs), reductions, input, map(xExprs), weights, map(wExprs));
+  Tensor y = contract(b, outShape, map(outExprs), reductions, input, map(xExprs), weights, map(wExprs), sumType);
   y = addBias(b, y, bias, channelShape);
   Dims flat(outShape.begin(), outShape.begin() + 1 + spatial);
   flat.push_back(co);
@@ -109,14 +109,13 @@ static Tensor convChannelsLast(Builder &b, const Tensor &x, const Tensor &filter
 
 /// Checks common to both directions; channelsOfFilter is the dimension that must match x's channels.
 static LogicalResult checkOperands(Builder &b, const Tensor &x, const Tensor &filter, const Tensor *bias, Dim channels,
-                                   Dim outChannels, int64_t groups) {
+                                   Dim outChannels, int64_t groups, bool areIntegers = false) {
   if (x.rank() < 3 || x.rank() > 5 || filter.rank() != x.rank())
     return b.error() << "a convolution needs an input of rank 3, 4 or 5 and a filter of the same rank, found "
                      << x.str() << " and " << filter.str();
   if (!filter.hasStaticShape())
     return b.error() << "the filter's shape must be known, found " << filter.str();
-  // Integers come from the quantised convolutions, which sum in 32 bits.
-  if (x.elementType != filter.elementType || (!x.isFloat() && !x.elementType.isInteger(32)))
+  if (areIntegers ? !x.isInteger() || !filter.isInteger() : !x.isFloat() || x.elementType != filter.elementType)
     return b.error() << "a convolution needs an input and a filter of one floating-point type, found " << x.str()
                      << " and " << filter.str();
   if (groups < 1 || outChannels.constant() % groups != 0)
@@ -152,24 +151,38 @@ static Tensor withChannels(Builder &b, const Tensor &x, Dim channels) {
   return b.reshape(x, shape);
 }
 
-FailureOr<Tensor> conv(Builder &b, const Tensor &x, const Tensor &filter, const Tensor *bias,
-                       const WindowAttrs &windowAttrs, int64_t groups) {
+/// `padding` lies around x. Integers are summed in `sumType`, floats (null) as contract does.
+static FailureOr<Tensor> convPadded(Builder &b, const Tensor &x, const Tensor &filter, const Tensor *bias,
+                                    const WindowAttrs &windowAttrs, int64_t groups, TypedAttr padding, Type sumType) {
   Dim channels = filter.rank() > 1 ? filter.shape[1] * Dim(groups) : Dim(0);
   WindowAttrs attrs = windowAttrs;
-  if (failed(checkOperands(b, x, filter, bias, channels, filter.rank() ? filter.shape[0] : Dim(0), groups)) ||
+  if (failed(checkOperands(b, x, filter, bias, channels, filter.rank() ? filter.shape[0] : Dim(0), groups,
+                           bool(sumType))) ||
       failed(setKernel(b, attrs, filter)))
     return failure();
   if (x.rank() == 3) {
     addUnitSpatial(attrs);
-    auto y = conv(b, addUnitSpatial(b, x), addUnitSpatial(b, filter), bias, attrs, groups);
+    auto y = convPadded(b, addUnitSpatial(b, x), addUnitSpatial(b, filter), bias, attrs, groups, padding, sumType);
     return failed(y) ? y : FailureOr<Tensor>(dropUnitSpatial(b, *y));
   }
   auto window = makeWindow(b, ArrayRef(x.shape).drop_front(2), attrs);
   if (failed(window))
     return failure();
   Tensor last = toChannelsLast(b, withChannels(b, x, channels));
-  Tensor padded = padSpatial(b, last, window->low, window->high, numberAttr(x.elementType, 0));
-  return toChannelsFirst(b, convChannelsLast(b, padded, filter, bias, *window, groups));
+  Tensor padded = padSpatial(b, last, window->low, window->high, padding);
+  return toChannelsFirst(b, convChannelsLast(b, padded, filter, bias, *window, groups, sumType));
+}
+
+FailureOr<Tensor> conv(Builder &b, const Tensor &x, const Tensor &filter, const Tensor *bias, const WindowAttrs &attrs,
+                       int64_t groups) {
+  if (auto exact = convOfCodes(b, x, filter, bias, attrs, groups))
+    return *exact;
+  return convPadded(b, x, filter, bias, attrs, groups, numberAttr(x.elementType, 0), {});
+}
+
+FailureOr<Tensor> convSums(Builder &b, const Tensor &x, const Tensor &filter, const WindowAttrs &attrs, int64_t groups,
+                           TypedAttr padding) {
+  return convPadded(b, x, filter, nullptr, attrs, groups, padding, b.builder.getI32Type());
 }
 
 //===- transposed ---------------------------------------------------------------------------------------------------===

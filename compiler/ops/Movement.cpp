@@ -20,7 +20,8 @@ FailureOr<Tensor> transpose(Builder &b, const Tensor &x, ArrayRef<int64_t> given
   llvm::sort(sorted);
   if (sorted != llvm::to_vector(llvm::seq<int64_t>(0, x.rank())))
     return b.error() << "perm must name each of the " << x.rank() << " dimensions of " << x.str() << " once";
-  return b.transpose(x, permutation);
+  auto move = [&](const Tensor &t) { return b.transpose(t, permutation); };
+  return keepingCodes(b, x, move(x), move);
 }
 
 /// A size that a formula says becomes a value of its own, never below 0: formulas made of such, and others of them,
@@ -59,6 +60,11 @@ static void resolveSizes(Builder &b, const Tensor &x, llvm::MutableArrayRef<Dim>
       size = valueOf(b, size + flag * (floorDiv(x.numElements(), max(known, 1)) - Dim(1)));
 }
 
+static Tensor reshapeTo(Builder &b, const Tensor &x, ArrayRef<Dim> shape) {
+  auto move = [&](const Tensor &t) { return b.reshape(t, shape); };
+  return keepingCodes(b, x, move(x), move);
+}
+
 FailureOr<Tensor> reshape(Builder &b, const Tensor &x, const Tensor &shape, bool allowZero) {
   auto sizes = b.integers(shape, "shape");
   if (failed(sizes))
@@ -95,7 +101,7 @@ FailureOr<Tensor> reshape(Builder &b, const Tensor &x, const Tensor &shape, bool
   }
   if (!fits)
     b.dims.assumeEqual(product(result), total);
-  return b.reshape(x, result);
+  return reshapeTo(b, x, result);
 }
 
 FailureOr<Tensor> flatten(Builder &b, const Tensor &x, int64_t axis) {
@@ -103,7 +109,7 @@ FailureOr<Tensor> flatten(Builder &b, const Tensor &x, int64_t axis) {
     return b.error() << "axis " << axis << " is out of range for " << x.str();
   int64_t at = axis < 0 ? axis + x.rank() : axis;
   ArrayRef<Dim> shape = x.shape;
-  return b.reshape(x, {product(shape.take_front(at)), product(shape.drop_front(at))});
+  return reshapeTo(b, x, {product(shape.take_front(at)), product(shape.drop_front(at))});
 }
 
 FailureOr<Tensor> squeeze(Builder &b, const Tensor &x, ArrayRef<int64_t> given) {

@@ -175,6 +175,14 @@ FailureOr<Tensor> pool(Builder &b, Pool kind, const Tensor &x, const PoolAttrs &
   if (kind != Pool::Max && !x.isFloat())
     return b.error() << "this pooling needs a floating-point tensor, found " << x.str();
   PoolAttrs attrs = poolAttrs;
+  // The largest of dequantised bytes is the largest byte.
+  if (const QuantizedForms::Codes *known = kind == Pool::Max ? uniformCodes(b, x) : nullptr) {
+    QuantizedForms::Codes codes = *known;
+    auto y = pool(b, kind, codes.x, attrs);
+    if (failed(y))
+      return failure();
+    return dequantizeLinear(b, *y, codes.scale, codes.zeroPoint ? &*codes.zeroPoint : nullptr, 0);
+  }
   if (x.rank() == 3) {
     addUnitSpatial(attrs);
     auto y = pool(b, kind, addUnitSpatial(b, x), attrs);

@@ -310,6 +310,17 @@ Value scalarCast(const Scalar &s, Value x, bool fromUnsigned, Type to, bool toUn
   return fromUnsigned ? s.op<arith::ExtUIOp>(to, x) : s.op<arith::ExtSIOp>(to, x);
 }
 
+Value scalarQuantize(const Scalar &s, Value steps, Value zeroPoint, bool isUnsigned) {
+  // Clamped first: what is too large for i32 must not be converted. The bounds are integers, so rounding keeps them.
+  Value zero = scalarCast(s, zeroPoint, isUnsigned, steps.getType(), false);
+  Value low = s.sub(s.like(steps, isUnsigned ? 0 : -128), zero),
+        high = s.sub(s.like(steps, isUnsigned ? 255 : 127), zero);
+  Value inRange = s.select(s.cmp(arith::CmpFPredicate::OGT, steps, low), steps, low);
+  inRange = s.select(s.cmp(arith::CmpFPredicate::OLT, inRange, high), inRange, high);
+  Value rounded = s.add(s.op<math::RoundEvenOp>(inRange), zero);
+  return s.op<arith::TruncIOp>(s.b.getI8Type(), Value(s.op<arith::FPToSIOp>(s.b.getI32Type(), rounded)));
+}
+
 TypedAttr extremeAttr(Type type, bool isUnsigned, bool lowest) {
   if (auto floatType = dyn_cast<FloatType>(type)) {
     const llvm::fltSemantics &semantics = floatType.getFloatSemantics();

@@ -77,6 +77,8 @@ mlir::Value scalarCast(const Scalar &s, mlir::Value x, bool fromUnsigned, mlir::
 /// The same to a float of 8 or 4 bits by the standard's rules.
 mlir::Value scalarCastTiny(const Scalar &s, mlir::Value x, bool fromUnsigned, mlir::FloatType to,
                            TinyRounding rounding);
+/// A number of steps as 8 bits: rounded half to even, the zero point (a byte too) added, saturated; NaN is the least.
+mlir::Value scalarQuantize(const Scalar &s, mlir::Value steps, mlir::Value zeroPoint, bool isUnsigned);
 /// Floats of 8 and 4 bits.
 inline bool isTinyFloat(mlir::Type type) {
   return mlir::isa<mlir::FloatType>(type) && type.getIntOrFloatBitWidth() <= 8;
@@ -96,9 +98,30 @@ Tensor elementwise(Builder &b, ArrayRef<Dim> shape, mlir::Type type, ArrayRef<Te
 Tensor elementwiseWide(Builder &b, ArrayRef<Dim> shape, ArrayRef<Tensor> xs,
                        llvm::function_ref<mlir::Value(const Scalar &, mlir::ValueRange)> body);
 /// x y with numbers summed in a wide enough type: the generic {add(acc, mul(x, y))} over loops of which `reductionDims`
-/// are summed, then rounded to the operands' type by a generic of its own where that is narrower.
+/// are summed, then rounded to the operands' type by a generic of its own where that is narrower. With a `sumType`
+/// operands of any integer types are summed in it, and stay so.
 Tensor contract(Builder &b, ArrayRef<Dim> shape, mlir::AffineMap outMap, ArrayRef<unsigned> reductionDims,
-                const Tensor &x, mlir::AffineMap xMap, const Tensor &y, mlir::AffineMap yMap);
+                const Tensor &x, mlir::AffineMap xMap, const Tensor &y, mlir::AffineMap yMap, mlir::Type sumType = {});
+/// matmul and conv of integers of any types, summed in i32. `padding` is what lies around x.
+FailureOr<Tensor> matmulSums(Builder &b, const Tensor &x, const Tensor &y);
+FailureOr<Tensor> convSums(Builder &b, const Tensor &x, const Tensor &filter, const WindowAttrs &attrs, int64_t groups,
+                           mlir::TypedAttr padding);
+/// The same operations on floats that were dequantised, computed from their integers; nothing where that cannot be done
+/// or does not pay.
+std::optional<FailureOr<Tensor>> matmulOfCodes(Builder &b, const Tensor &x, const Tensor &y, bool transY = false,
+                                               const Tensor *bias = nullptr);
+std::optional<FailureOr<Tensor>> convOfCodes(Builder &b, const Tensor &x, const Tensor &filter, const Tensor *bias,
+                                             const WindowAttrs &attrs, int64_t groups);
+/// `moved` has x's elements in other places, where `move` puts those of any type: if x was dequantised, so was it.
+Tensor keepingCodes(Builder &b, const Tensor &x, const Tensor &moved, llvm::function_ref<Tensor(const Tensor &)> move);
+/// What x was dequantised from, if all of it has one positive scale and one zero point that are known.
+const QuantizedForms::Codes *uniformCodes(Builder &b, const Tensor &x);
+/// Signed bytes as unsigned ones 128 larger, or the other way round.
+Tensor withOtherSign(Builder &b, const Tensor &bytes);
+/// Bytes that are made by scalarQuantize of the number of steps that `body` computes of the elements of `xs`. The zero
+/// point broadcasts to `shape`.
+Tensor quantizeSteps(Builder &b, ArrayRef<Dim> shape, ArrayRef<Tensor> xs, const Tensor &zeroPoint,
+                     llvm::function_ref<mlir::Value(const Scalar &, mlir::ValueRange)> body);
 /// Sum, product, extreme ... over `axes` (sorted, not negative), which leave the shape. `body(acc, x)` combines in
 /// `accType`; the result has that type.
 Tensor reduceAxes(Builder &b, ArrayRef<Tensor> xs, ArrayRef<mlir::AffineMap> maps, ArrayRef<Dim> loopSizes,

@@ -57,6 +57,25 @@ Tensor marked(Tensor t, const Tensor &like);
 /// A tensor that exists at run time.
 Tensor fromValue(mlir::Value value, ArrayRef<Dim> shape, bool isUnsigned = false);
 
+/// What is known of tensors that were made of 8-bit integers, so that operations may work on those instead.
+struct QuantizedForms {
+  /// A tensor of floats is (x - zeroPoint) * scale; both are one number, or one per index of `axis`.
+  struct Codes {
+    Tensor x, scale;
+    std::optional<Tensor> zeroPoint;
+    int64_t axis;
+  };
+  /// A tensor of f32 is sums * factor + offset: exact sums in i32, and floats that broadcast to them.
+  struct Sums {
+    Tensor sums, factor;
+    std::optional<Tensor> offset;
+  };
+  llvm::DenseMap<mlir::Value, Codes> codes;
+  llvm::DenseMap<mlir::Value, Sums> sums;
+  /// Signed bytes, and the same ones 128 larger, of which they were made.
+  llvm::DenseMap<mlir::Value, Tensor> raised;
+};
+
 /// Where operations are written: insertion point, location (named after the model's node), symbols and errors.
 /// One per function; nested regions (branches) use the same one with another insertion point (OpBuilder::InsertionGuard
 /// on `builder`).
@@ -69,6 +88,7 @@ public:
   mlir::Location loc; // set it to the node's location before each operation
   DimContext &dims;
   mlir::ModuleOp module; // receives graph.global for constants
+  QuantizedForms quantized;
 
   /// An error at the current location. Convertible to failure.
   mlir::InFlightDiagnostic error() { return mlir::emitError(loc); }

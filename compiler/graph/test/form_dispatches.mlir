@@ -155,3 +155,36 @@ func.func @elementwise_and_padding(%x: tensor<3x8xf32>) -> tensor<5x8xf32> {
   } : tensor<3x8xf32> to tensor<5x8xf32>
   return %p : tensor<5x8xf32>
 }
+
+// -----
+
+// What follows a contraction may have more dimensions, of size one.
+// CHECK-LABEL: graph.executable @generic
+// CHECK: arith.muli
+// CHECK: arith.sitofp
+// CHECK-LABEL: func.func @epilogue_with_a_unit_dimension
+// CHECK-COUNT-1: graph.dispatch
+// CHECK-NOT: graph.dispatch
+func.func @epilogue_with_a_unit_dimension(%x: tensor<5x4xi32>, %w: tensor<4x8xi32>) -> tensor<1x5x8xf32> {
+  %zero = arith.constant 0 : i32
+  %empty = tensor.empty() : tensor<5x8xi32>
+  %fill = linalg.fill ins(%zero : i32) outs(%empty : tensor<5x8xi32>) -> tensor<5x8xi32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>,
+                                        affine_map<(m, n, k) -> (m, n)>],
+                       iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<5x4xi32>, tensor<4x8xi32>) outs(%fill : tensor<5x8xi32>) {
+  ^bb0(%a: i32, %b: i32, %acc: i32):
+    %p = arith.muli %a, %b : i32
+    %s = arith.addi %acc, %p : i32
+    linalg.yield %s : i32
+  } -> tensor<5x8xi32>
+  %out = tensor.empty() : tensor<1x5x8xf32>
+  %1 = linalg.generic {indexing_maps = [affine_map<(u, m, n) -> (m, n)>, affine_map<(u, m, n) -> (u, m, n)>],
+                       iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%0 : tensor<5x8xi32>) outs(%out : tensor<1x5x8xf32>) {
+  ^bb0(%a: i32, %o: f32):
+    %f = arith.sitofp %a : i32 to f32
+    linalg.yield %f : f32
+  } -> tensor<1x5x8xf32>
+  return %1 : tensor<1x5x8xf32>
+}

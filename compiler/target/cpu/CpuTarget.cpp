@@ -47,6 +47,8 @@ private:
 
 class CpuTarget final : public Target {
 public:
+  using ModelOf = std::function<CpuTargetModel(const TargetOptions &)>;
+  explicit CpuTarget(ModelOf modelOf) : modelOf(std::move(modelOf)) {}
   StringRef name() const override { return "cpu"; }
   StringRef description() const override { return "Processors, as native code"; }
   void registerDialects(DialectRegistry &registry) const override { registerKernelDialects(registry); }
@@ -103,16 +105,23 @@ public:
   }
 
 private:
-  static CpuTargetModel modelOf(const TargetOptions &options) {
-    std::string error;
-    return getCpuTargetModel(options.cpu, error);
-  }
+  ModelOf modelOf;
 };
+
+CpuTargetModel modelOfName(const TargetOptions &options) {
+  std::string error;
+  return getCpuTargetModel(options.cpu, error);
+}
 } // namespace
+
+std::unique_ptr<Target>
+eyrie::target::cpu::createCpuTarget(std::function<CpuTargetModel(const TargetOptions &)> modelOf) {
+  return std::make_unique<CpuTarget>(modelOf ? std::move(modelOf) : modelOfName);
+}
 
 namespace eyrie::target {
 const Target &cpuTarget() {
-  static const CpuTarget target;
+  static const CpuTarget target(modelOfName);
   return target;
 }
 } // namespace eyrie::target

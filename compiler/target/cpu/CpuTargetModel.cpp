@@ -118,6 +118,10 @@ CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string 
   model.avx512bf16 = model.has("avx512bf16");
   model.avx512fp16 = model.has("avx512fp16");
   model.avxvnni = model.has("avxvnni");
+  if (model.arch == "x86_64")
+    model.dot = (model.avx512 ? model.avx512vnni : model.avxvnni) ? DotUnit::Vnni : DotUnit::Pairs;
+  else if (model.arch == "aarch64" && model.has("dotprod"))
+    model.dot = model.has("i8mm") ? DotUnit::NeonMixed : DotUnit::Neon;
   model.amxInt8 = model.has("amx-int8");
   model.amxBf16 = model.has("amx-bf16");
   if (cpu.split(',').first == "native")

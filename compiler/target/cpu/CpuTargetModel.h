@@ -8,6 +8,16 @@
 
 namespace eyrie::target::cpu {
 
+/// What multiplies vectors of bytes and adds four neighbouring products to each 32-bit lane.
+enum class DotUnit {
+  None,
+  Pairs,     // x86 without VNNI: bytes widened to 16 bits, vpmaddwd
+  Vnni,      // vpdpbusd: unsigned by signed bytes
+  Neon,      // sdot, udot: bytes of one sign
+  NeonMixed, // and usdot: any two signs
+  VnniModel, // the arithmetic of vpdpbusd in plain operations: tests run with it what surrounds the instruction
+};
+
 struct CpuTargetModel {
   std::string arch, triple; // "aarch64", "aarch64-unknown-linux-gnu"
   std::string abi;          // of calls, as LLVM names it; empty for the only one
@@ -30,6 +40,7 @@ struct CpuTargetModel {
   bool round = false, f16Conversions = false; // floor, ceil, trunc, roundeven; f16 from and to f32
   bool avx2 = false, avx512 = false, avx512vnni = false, avx512bf16 = false, avx512fp16 = false, avxvnni = false;
   bool amxInt8 = false, amxBf16 = false;
+  DotUnit dot = DotUnit::None;
 
   int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20;
   /// Lines of the first-level cache that fall into one set, and the distance of addresses that do.

@@ -32,9 +32,25 @@ Kernel::~Kernel() {
     dlclose(library);
 }
 
+namespace {
+struct CompileForPass : PassWrapper<CompileForPass, OperationPass<graph::ExecutableOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(CompileForPass)
+  CompileForPass(const Target &target, TargetOptions options) : target(target), options(std::move(options)) {}
+  StringRef getArgument() const override { return "test-compile-for"; }
+  void getDependentDialects(DialectRegistry &registry) const override { registerTargetDialects(registry); }
+  void runOnOperation() override {
+    auto run = [&](OpPassManager &pipeline, Operation *op) { return runPipeline(pipeline, op); };
+    if (failed(compileExecutable(getOperation(), target, options, run)))
+      signalPassFailure();
+  }
+  const Target &target;
+  TargetOptions options;
+};
+} // namespace
+
 std::unique_ptr<Program> Program::compile(llvm::StringRef text, const TargetOptions &options, std::string &error,
-                                          bool parallel) {
-  auto program = compileKernels(text, options, error, parallel);
+                                          bool parallel, const Target *target) {
+  auto program = compileKernels(text, options, error, parallel, target);
   std::string failure = program ? program->load() : "";
   error += failure;
   return failure.empty() ? std::move(program) : nullptr;
@@ -46,7 +62,7 @@ std::unique_ptr<Program> Program::compileForAnother(llvm::StringRef text, const 
 }
 
 std::unique_ptr<Program> Program::compileKernels(llvm::StringRef text, const TargetOptions &options, std::string &error,
-                                                 bool parallel) {
+                                                 bool parallel, const Target *target) {
   auto program = std::make_unique<Program>();
   DialectRegistry registry;
   registerTargetDialects(registry);
@@ -68,7 +84,10 @@ std::unique_ptr<Program> Program::compileKernels(llvm::StringRef text, const Tar
     pm.enableIRPrinting([](Pass *, Operation *) { return false; }, [](Pass *, Operation *) { return true; });
   if (getenv("EYRIE_TEST_TIMING"))
     pm.enableTiming();
-  pm.addNestedPass<graph::ExecutableOp>(createCompileExecutablesPass({options}));
+  if (target)
+    pm.addNestedPass<graph::ExecutableOp>(std::make_unique<CompileForPass>(*target, options));
+  else
+    pm.addNestedPass<graph::ExecutableOp>(createCompileExecutablesPass({options}));
   if (failed(pm.run(*program->module)))
     return nullptr;
   program->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -38,9 +38,10 @@ struct Kernel {
 /// Owns a module and the code of its executables.
 class Program {
 public:
-  /// Null, with the diagnostics in `error`, if it does not parse or compile.
+  /// Null, with the diagnostics in `error`, if it does not parse or compile. With a `target`, for that one instead of
+  /// the one that `options` name.
   static std::unique_ptr<Program> compile(llvm::StringRef text, const TargetOptions &options, std::string &error,
-                                          bool parallel = false);
+                                          bool parallel = false, const Target *target = nullptr);
   /// The same for code that another process will run (Emulator.h).
   static std::unique_ptr<Program> compileForAnother(llvm::StringRef text, const TargetOptions &options,
                                                     std::string &error);
@@ -51,7 +52,7 @@ public:
 
 private:
   static std::unique_ptr<Program> compileKernels(llvm::StringRef text, const TargetOptions &options, std::string &error,
-                                                 bool parallel);
+                                                 bool parallel, const Target *target = nullptr);
   /// Loads the kernels into this process; an error text, or nothing.
   std::string load();
 

@@ -60,6 +60,9 @@ struct View {
   int64_t tile = 0;
   unsigned tiledDim = 0;
   Monomial tileStride;
+  int64_t group = 0;
+  unsigned groupedDim = 0;
+  Monomial groupStride;
 };
 
 struct Analyser {
@@ -175,7 +178,7 @@ struct Analyser {
     if (auto unpack = dyn_cast<linalg::UnPackOp>(op)) {
       std::optional<View> source = viewOf(unpack.getSource());
       auto tiles = unpack.getStaticInnerTiles();
-      if (!source || source->tile || tiles.size() != 1 || ShapedType::isDynamic(tiles[0]))
+      if (!source || source->tile || tiles.empty() || tiles.size() > 2 || ShapedType::isDynamicShape(tiles))
         return std::nullopt;
       View result = *source;
       int64_t rank = unpack.getDestType().getRank();
@@ -189,6 +192,12 @@ struct Analyser {
       result.tiledDim = unpack.getInnerDimsPos()[0];
       result.tileStride = result.strides[result.tiledDim];
       result.strides[result.tiledDim] = source->strides[rank];
+      if (tiles.size() == 2) {
+        result.group = tiles[1];
+        result.groupedDim = unpack.getInnerDimsPos()[1];
+        result.groupStride = result.strides[result.groupedDim];
+        result.strides[result.groupedDim] = source->strides[rank + 1];
+      }
       return result;
     }
     return std::nullopt;
@@ -217,25 +226,38 @@ struct Analyser {
     }
   }
 
+  /// The loop that is the coordinate.
+  static std::optional<unsigned> onlyLoop(const LinearFunction &coordinate) {
+    std::optional<unsigned> loop;
+    for (auto [l, stride] : llvm::enumerate(coordinate.strides))
+      if (!stride.isZero()) {
+        if (loop || !stride.isOne())
+          return std::nullopt;
+        loop = l;
+      }
+    return coordinate.base.empty() ? loop : std::nullopt;
+  }
+
   std::optional<LinearFunction> address(const View &view, const std::vector<LinearFunction> &point) {
     LinearFunction function = zero();
     function.base.append(view.base.begin(), view.base.end());
     for (auto [dim, coordinate] : llvm::enumerate(point)) {
       add(function, coordinate, view.strides[dim]);
-      if (!view.tile || view.tiledDim != dim)
+      bool isTiled = view.tile && view.tiledDim == dim, isGrouped = view.group && view.groupedDim == dim;
+      if (!isTiled && !isGrouped)
         continue;
-      std::optional<unsigned> loop;
-      for (auto [l, stride] : llvm::enumerate(coordinate.strides))
-        if (!stride.isZero()) {
-          if (loop || !stride.isOne())
-            return std::nullopt;
-          loop = l;
-        }
-      if (!loop || !coordinate.base.empty())
+      std::optional<unsigned> loop = onlyLoop(coordinate);
+      if (!loop)
         return std::nullopt;
-      function.tile = view.tile;
-      function.tiledLoop = *loop;
-      function.tileStride = view.tileStride;
+      if (isTiled) {
+        function.tile = view.tile;
+        function.tiledLoop = *loop;
+        function.tileStride = view.tileStride;
+      } else {
+        function.group = view.group;
+        function.groupedLoop = *loop;
+        function.groupStride = view.groupStride;
+      }
     }
     for (const Monomial &stride : function.strides)
       if (llvm::is_contained(stride.symbols, Value()))
@@ -431,8 +453,11 @@ LogicalResult Analyser::analyseConsumer(linalg::GenericOp generic) {
       for (auto [expr, coordinate] : llvm::zip(generic.getMatchingIndexingMap(&operand).getResults(), known->second))
         if (auto dim = dyn_cast<AffineDimExpr>(expr))
           dims[dim.getPosition()] = coordinate;
-  for (const LinearFunction &dim : dims)
-    if (dim.strides.empty()) {
+  SmallVector<int64_t> sizes = generic.getStaticLoopRanges();
+  for (auto [dim, size] : llvm::zip_equal(dims, sizes))
+    if (dim.strides.empty() && size == 1) {
+      dim = zero();
+    } else if (dim.strides.empty()) {
       fail("an operation after the root has loops of its own");
       return failure();
     }
@@ -574,6 +599,10 @@ static void eraseLoop(Contraction &contraction, unsigned loop) {
       --function.tiledLoop;
     else if (function.tile && function.tiledLoop == loop)
       function.tile = 0; // a loop of size 1: always the first element of the first tile
+    if (function.group && function.groupedLoop > loop)
+      --function.groupedLoop;
+    else if (function.group && function.groupedLoop == loop)
+      function.group = 0;
   });
 }
 
@@ -603,8 +632,14 @@ void eyrie::target::cpu::collapseLoops(func::FuncOp func, Contraction &contracti
       return false;
     bool fits = true;
     contraction.forEachFunction([&](LinearFunction &function) {
-      fits &= function.strides[outer] == function.strides[inner] * loops[inner].size;
+      const Monomial &size = loops[inner].size;
+      if (function.group && function.groupedLoop == inner) // whole groups go on where the loop begins again
+        fits &= size.isConstant() && size.factor % function.group == 0 &&
+                function.strides[outer] == function.groupStride * Monomial(size.factor / function.group);
+      else
+        fits &= function.strides[outer] == function.strides[inner] * size;
       fits &= !function.tile || (function.tiledLoop != outer && function.tiledLoop != inner);
+      fits &= !function.group || function.groupedLoop != outer;
     });
     return fits;
   };
@@ -619,4 +654,35 @@ void eyrie::target::cpu::collapseLoops(func::FuncOp func, Contraction &contracti
         }
   }
   addSizeFacts(func, contraction);
+}
+
+void eyrie::target::cpu::formDotProducts(Contraction &contraction, const CpuTargetModel &model) {
+  std::optional<ByteProduct> product = matchByteProduct(contraction.root);
+  if (!product || model.dot == DotUnit::None)
+    return;
+  for (unsigned side : {0u, 1u}) {
+    Expression *vectors = contraction.inputs[product->operands[side]];
+    Expression *scalars = contraction.inputs[product->operands[1 - side]];
+    if (!vectors || !scalars || vectors->kind != Expression::Kind::Load || scalars->kind != Expression::Kind::Load)
+      continue;
+    LinearFunction &packed = vectors->function, &plain = scalars->function;
+    if (packed.group != dotGroup || !packed.tile || plain.tile || plain.dependsOn(packed.tiledLoop))
+      continue;
+    unsigned loop = packed.groupedLoop;
+    Loop &reduction = contraction.loops[loop];
+    bool isInnermost = reduction.isReduction && llvm::none_of(ArrayRef(contraction.loops).drop_front(loop + 1),
+                                                              [](const Loop &other) { return other.isReduction; });
+    if (!isInnermost || !reduction.size.isConstant() || !plain.strides[loop].isOne())
+      continue;
+    int64_t size = reduction.size.factor;
+    auto largest = contraction.root->getAttrOfType<IntegerAttr>(eyrie::graph::kLargestWeight);
+    DotProduct dot(model, product->isSigned[1 - side], product->isSigned[side], largest ? largest.getInt() : 255);
+    contraction.dot = Dot{dot, scalars, vectors, loop, size / dotGroup, size % dotGroup};
+    reduction.size = Monomial(llvm::divideCeil(size, dotGroup));
+    reduction.facts = eyrie::graph::SizeFacts::number(reduction.size.factor);
+    plain.strides[loop] = Monomial(dotGroup);
+    packed.strides[loop] = packed.groupStride;
+    packed.group = 0;
+    return;
+  }
 }

@@ -2,6 +2,7 @@
 // and for every tensor that is read or written an address that is linear in the loops.
 #pragma once
 #include "compiler/graph/SizeFacts.h"
+#include "compiler/target/cpu/contraction/DotProduct.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
 namespace eyrie::target::cpu {
@@ -31,12 +32,16 @@ struct Loop {
 
 /// A function of the loops: sum(base) + sum(strides[l] * loop l). Where `tile` is not 0, loop `tiledLoop` counts as
 /// `strides[tiledLoop]` inside a tile of `tile` iterations and as `tileStride` from tile to tile (a packed operand).
+/// Likewise loop `groupedLoop` where `group` is not 0: a reduction whose steps are packed in groups.
 struct LinearFunction {
   llvm::SmallVector<Monomial, 2> base;
   llvm::SmallVector<Monomial, 6> strides;
   int64_t tile = 0;
   unsigned tiledLoop = 0;
   Monomial tileStride;
+  int64_t group = 0;
+  unsigned groupedLoop = 0;
+  Monomial groupStride;
 
   bool dependsOn(unsigned loop) const { return !strides[loop].isZero(); }
 };
@@ -77,6 +82,14 @@ struct Output {
   std::optional<Border> border;
 };
 
+/// A reduction that is computed in groups of steps by dot products: `loop`, whose size is then that of its groups.
+struct Dot {
+  DotProduct product;
+  const Expression *scalars, *vectors; // the operand that is the same in all columns, and the packed one
+  unsigned loop;
+  int64_t groups, rest; // whole groups, and steps behind them
+};
+
 /// A function whose root is one linalg.generic with reductions, and elementwise operations after it, whose results may
 /// be padded with a constant.
 struct Contraction {
@@ -85,6 +98,7 @@ struct Contraction {
   llvm::SmallVector<Expression *> inputs; // of the root; null where its body does not use one
   Expression *init = nullptr;
   std::vector<Output> outputs;
+  std::optional<Dot> dot;
   std::vector<std::unique_ptr<Expression>> expressions; // owns all of the above
 
   /// Every address and index of the contraction.
@@ -105,5 +119,9 @@ mlir::FailureOr<WinogradKernel> analyseWinograd(mlir::func::FuncOp func, std::st
 
 /// Drops loops of size 1 and merges neighbours that every address walks as one. `func` is what was analysed.
 void collapseLoops(mlir::func::FuncOp func, Contraction &contraction);
+
+/// Lets the innermost reduction count groups of steps if its operands are bytes, one of them packed in groups, and the
+/// processor has dot products. Runs after collapseLoops.
+void formDotProducts(Contraction &contraction, const CpuTargetModel &model);
 
 } // namespace eyrie::target::cpu

@@ -1,6 +1,7 @@
 #include "compiler/target/cpu/contraction/Contraction.h"
 #include "compiler/target/cpu/Kernel.h"
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
+#include "compiler/target/cpu/contraction/DotProduct.h"
 #include "compiler/target/cpu/contraction/Emit.h"
 
 using namespace mlir;
@@ -40,6 +41,7 @@ LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTarg
   if (!canEvaluateBody(contraction->root, reason))
     return failure();
   collapseLoops(func, *contraction);
+  formDotProducts(*contraction, model);
   FailureOr<Plan> plan = makePlan(*contraction, model, reason);
   if (failed(plan))
     return failure();
@@ -55,6 +57,24 @@ LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTarg
   OpBuilder workgroups = kernel.workgroupsBuilder();
   kernel.setWorkgroups(emitWorkgroupCounts(workgroups, func, *contraction, *plan, workgroupIndices));
   return success();
+}
+
+/// The dimension of operand `number` along which it should be packed in groups of steps, for dot products: its other
+/// factor then has four bytes of a row side by side.
+static std::optional<int64_t> chooseGroupedDim(linalg::GenericOp op, unsigned number, const CpuTargetModel &model) {
+  std::optional<ByteProduct> product = matchByteProduct(op);
+  if (!product || model.dot == DotUnit::None)
+    return std::nullopt;
+  unsigned other = product->operands[0] == number ? product->operands[1] : product->operands[0];
+  AffineMap map = op.getMatchingIndexingMap(op.getDpsInputOperand(number)),
+            otherMap = op.getMatchingIndexingMap(op.getDpsInputOperand(other));
+  SmallVector<unsigned> reductions;
+  op.getReductionDims(reductions);
+  AffineExpr innermost = getAffineDimExpr(reductions.back(), op.getContext());
+  if (op.getStaticLoopRanges()[reductions.back()] < 2 || otherMap.getNumResults() == 0 ||
+      otherMap.getResults().back() != innermost)
+    return std::nullopt;
+  return map.getResultPosition(innermost);
 }
 
 /// For one processor; `lanes`: of its vectors.
@@ -117,6 +137,10 @@ static std::optional<eyrie::graph::WeightPacking> choosePacking(linalg::GenericO
           }
     packing->outerDimsPerm.push_back(columnPos);
     packing->outerDimsPerm.append(reductions);
+    if (auto grouped = chooseGroupedDim(op, packing->operand, model)) {
+      packing->innerDimsPos.push_back(*grouped);
+      packing->innerTiles.push_back(dotGroup);
+    }
   }
   if (!packing || !hasBroadcast)
     return std::nullopt;
@@ -132,6 +156,8 @@ eyrie::target::cpu::chooseContractionPacking(linalg::GenericOp op, ArrayRef<CpuT
     auto packing = choosePacking(op, model, lanes);
     if (!packing)
       return std::nullopt;
+    if (common && common->innerTiles.size() != packing->innerTiles.size())
+      return std::nullopt; // only some have dot products
     widestVector = std::max(widestVector, lanes);
     if (!common || packing->innerTiles[0] < common->innerTiles[0])
       common = packing;

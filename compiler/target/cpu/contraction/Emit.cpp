@@ -29,6 +29,11 @@ int64_t stagedBytes(const Plan &plan) {
   return plan.staged ? plan.tileRows * plan.tileBands * stagedPitch(plan) * 8 : 0;
 }
 
+/// Accumulators of one tile, kept for its epilogue.
+int64_t keptBytes(const Plan &plan) {
+  return plan.loopsOverEpilogue ? plan.tileRows * plan.tileBands * plan.panel() * 8 : 0;
+}
+
 /// How many columns a panel has: all of them, or as many as are left.
 struct Columns {
   int64_t vectors;
@@ -66,9 +71,11 @@ struct Emitter {
   /// Rows of the tile from here on may not exist: for each the row that it repeats then.
   int64_t certainRows = 1;
   SmallVector<Value> repeated;
+  Value existingRows; // how many rows exist where some may not
   SmallVector<Value> accumulators;
-  Value stagedMemory;
+  Value stagedMemory, keptMemory;
   bool inReduction = false;
+  int64_t groupBytes = dotGroup; // steps that the current dot product takes
 
   /// The address of each load at the current point of the reduction loops, as a value and a constant to add to it.
   struct Address {
@@ -176,6 +183,26 @@ struct Emitter {
     return vector::GatherOp::create(b, loc, type, memory, ValueRange{address}, lanesIndex(stride), maskOrAll(mask),
                                     zero);
   }
+
+  /// The current group of bytes of a row, zeros behind them, in every lane.
+  Value emitGroup(Value memory, Value address) {
+    auto part = [&](int64_t offset, int64_t bytes) -> Value {
+      Value loaded = vector::LoadOp::create(b, loc, VectorType::get({bytes}, b.getI8Type()), memory,
+                                            s.add(address, constant(offset)));
+      Type integer = b.getIntegerType(8 * bytes);
+      Value single = vector::BitCastOp::create(b, loc, VectorType::get({1}, integer), loaded);
+      Value scalar = vector::ExtractOp::create(b, loc, single, int64_t(0));
+      return bytes == 4 ? scalar : arith::ExtUIOp::create(b, loc, b.getI32Type(), scalar);
+    };
+    Value scalar = part(0, groupBytes == 3 ? 2 : groupBytes);
+    if (groupBytes == 3) {
+      Value shift = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(16));
+      scalar = arith::OrIOp::create(b, loc, scalar, arith::ShLIOp::create(b, loc, part(2, 1), shift));
+    }
+    Value wide = broadcastTo(b, scalar, plan.lanes);
+    return vector::BitCastOp::create(b, loc, groupType(), wide);
+  }
+  VectorType groupType() { return VectorType::get({plan.lanes * dotGroup}, b.getI8Type()); }
 
   void emitStore(Value memory, const LinearFunction &function, Value address, Value value, Value mask) {
     const Monomial &stride = function.strides[plan.column];
@@ -288,8 +315,13 @@ struct Emitter {
     if (!value) {
       Value memory = memoryOf(expression);
       Value address = shifted(start, function, band, row, vector);
-      value =
-          emitLoad(memory, function, address, columns.masks.empty() ? Value() : columns.masks[vector], function.tile);
+      if (contraction.dot && expression == contraction.dot->scalars)
+        value = emitGroup(memory, address);
+      else if (contraction.dot && expression == contraction.dot->vectors)
+        value = vector::LoadOp::create(b, loc, groupType(), memory, address);
+      else
+        value =
+            emitLoad(memory, function, address, columns.masks.empty() ? Value() : columns.masks[vector], function.tile);
       if (prefetches(function))
         emitPrefetch(memory, function, address);
     }
@@ -300,8 +332,54 @@ struct Emitter {
 
   int64_t accumulatorCount() { return tileBands * tileRows * columns.vectors; }
 
+  /// One group of steps of a reduction by dot products. Behind the accumulators stand, where they are needed, the sums
+  /// of the columns' bytes.
+  void emitDotStep() {
+    const auto &[product, scalars, vectors, reduction, groups, rest] = *contraction.dot;
+    auto prepared = [&](Value bytes, bool areScalars, int64_t part) {
+      Value &known = emitted[{bytes.getAsOpaquePointer(), -3, areScalars, part}];
+      if (!known)
+        known = areScalars ? product.prepareScalars(b, loc, bytes, part) : product.prepareVectors(b, loc, bytes, part);
+      return known;
+    };
+    auto vectorAt = [&](int64_t vector, int64_t part) { return prepared(load(vectors, 0, 0, vector), false, part); };
+    forEachVector([&](int64_t band, int64_t row, int64_t vector) {
+      Value &accumulator = accumulators[(band * tileRows + row) * columns.vectors + vector];
+      for (int64_t part = 0; part < product.parts(); ++part) {
+        Value ofColumns = vectorAt(vector, part), ofRow = prepared(load(scalars, band, row, 0), true, part);
+        accumulator = product.accumulate(b, loc, accumulator, ofRow, ofColumns);
+      }
+    });
+    if (product.shiftsScalars())
+      for (int64_t vector = 0; vector < columns.vectors; ++vector) {
+        Value &sums = accumulators[accumulatorCount() + vector];
+        sums = product.accumulate(b, loc, sums, product.ones(b, loc, plan.lanes), vectorAt(vector, 0));
+      }
+  }
+
+  void emitDotReduction() {
+    const DotProduct &product = contraction.dot->product;
+    if (product.shiftsScalars()) {
+      auto type = VectorType::get({plan.lanes}, b.getI32Type());
+      accumulators.append(columns.vectors, arith::ConstantOp::create(b, loc, b.getZeroAttr(type)));
+    }
+    emitReductions(0);
+    if (!product.shiftsScalars())
+      return;
+    SmallVector<Value> sums(accumulators.begin() + accumulatorCount(), accumulators.end());
+    accumulators.truncate(accumulatorCount());
+    forEachVector([&](int64_t band, int64_t row, int64_t vector) {
+      Value &accumulator = accumulators[(band * tileRows + row) * columns.vectors + vector];
+      accumulator = product.correct(b, loc, accumulator, sums[vector]);
+    });
+  }
+
   /// One step of the reduction: the root's body for every accumulator.
   void emitStep() {
+    if (contraction.dot) {
+      emitDotStep();
+      return;
+    }
     for (int64_t band = 0; band < tileBands; ++band)
       for (int64_t row = 0; row < tileRows; ++row)
         for (int64_t vector = 0; vector < columns.vectors; ++vector) {
@@ -343,8 +421,32 @@ struct Emitter {
       emitStep();
       return;
     }
+    if (depth + 1 == plan.reductions.size() && contraction.dot) {
+      emitGroups();
+      return;
+    }
+    emitReductionLoop(depth, contraction.loops[plan.reductions[depth]].size);
+  }
+
+  /// The innermost reduction by dot products: whole groups, then the steps behind them.
+  void emitGroups() {
+    const auto &[product, scalars, vectors, reduction, groups, rest] = *contraction.dot;
+    if (groups)
+      emitReductionLoop(plan.reductions.size() - 1, Monomial(groups));
+    if (!rest)
+      return;
+    auto outside = addresses;
+    emitted.clear(); // the same place may have been read as a whole group
+    advance(addresses, reduction, Value(), groups);
+    groupBytes = rest;
+    emitStep();
+    groupBytes = dotGroup;
+    emitted.clear();
+    addresses = outside;
+  }
+
+  void emitReductionLoop(size_t depth, const Monomial &size) {
     unsigned reduction = plan.reductions[depth];
-    const Monomial &size = contraction.loops[reduction].size;
     bool innermost = depth + 1 == plan.reductions.size();
     auto outside = addresses;
     if (innermost && size.isConstant() && size.factor <= 4 && size.factor * accumulatorCount() <= 96) {
@@ -370,7 +472,10 @@ struct Emitter {
       addresses = outside;
       return;
     }
-    int64_t step = innermost && contraction.loops[reduction].facts.isMultipleOf(2) && accumulatorCount() <= 32 ? 2 : 1;
+    bool isEven = contraction.dot ? size.factor % 2 == 0 : contraction.loops[reduction].facts.isMultipleOf(2);
+    // What a dot product of two parts loads and widens fills the registers already.
+    bool hasRoom = accumulatorCount() <= 32 && (!contraction.dot || contraction.dot->product.parts() == 1);
+    int64_t step = innermost && isEven && hasRoom ? 2 : 1;
     carryAccumulators(constant(0), s.value(size), step, [&](Value iteration) {
       advance(addresses, reduction, iteration, 0);
       auto first = addresses;
@@ -481,9 +586,15 @@ struct Emitter {
     for (const Expression *input : contraction.inputs)
       collectLoads(input);
     inReduction = true;
-    emitReductions(0);
+    if (contraction.dot)
+      emitDotReduction();
+    else
+      emitReductions(0);
     inReduction = false;
-    emitResults();
+    if (plan.loopsOverEpilogue && tileBands * tileRows > 1)
+      emitResultsInLoop();
+    else
+      emitResults();
   }
 
   void forgetValues() {
@@ -503,6 +614,42 @@ struct Emitter {
       }
     });
     forgetValues();
+  }
+
+  /// The epilogue once for all rows of the tile: as code for each register it would take the compiler long, and the
+  /// processor's cache of instructions.
+  void emitResultsInLoop() {
+    auto place = [&](int64_t number) { return constant(number * plan.lanes); };
+    for (auto [number, accumulator] : llvm::enumerate(accumulators))
+      vector::StoreOp::create(b, loc, accumulator, keptMemory, place(number));
+    VectorType type = cast<VectorType>(accumulators.front().getType());
+    int64_t bands = std::exchange(tileBands, 1), rows = std::exchange(tileRows, 1);
+    SmallVector<Value> uncertain = std::exchange(repeated, {});
+    auto rowLoop = [&](Value firstKept) {
+      Value first = at[*plan.row];
+      loop(constant(0), uncertain.empty() ? constant(rows) : existingRows, 1, [&](Value row) {
+        at[*plan.row] = s.add(first, row);
+        Value kept = s.add(firstKept, s.mul(row, place(columns.vectors)));
+        accumulators.clear();
+        for (int64_t vector = 0; vector < columns.vectors; ++vector)
+          accumulators.push_back(vector::LoadOp::create(b, loc, type, keptMemory, s.add(kept, place(vector))));
+        emitResults();
+      });
+      at[*plan.row] = first;
+    };
+    if (bands == 1) {
+      rowLoop(constant(0));
+    } else {
+      Value first = at[*plan.band];
+      loop(constant(0), constant(bands), 1, [&](Value band) {
+        at[*plan.band] = s.add(first, band);
+        rowLoop(s.mul(band, place(rows * columns.vectors)));
+      });
+      at[*plan.band] = first;
+    }
+    tileBands = bands;
+    tileRows = rows;
+    repeated = uncertain;
   }
 
   // ---- loops around it -------------------------------------------------------------------------------------------
@@ -569,6 +716,7 @@ struct Emitter {
       b.setInsertionPointToStart(&only.getThenRegion().front());
       at[*plan.row] = from;
       certainRows = least;
+      existingRows = left;
       for (int64_t row = certainRows; row < tail; ++row)
         repeated.push_back(s.min(constant(row), s.sub(left, constant(1))));
       emitTile(bands, tail);
@@ -742,8 +890,14 @@ struct Emitter {
       auto type = MemRefType::get({ShapedType::kDynamic}, elementType(load->binding));
       return memref::ViewOp::create(b, loc, type, values.local, constant(offset), ValueRange{constant(elements)});
     };
+    int64_t transposed = transposedBytes(contraction, plan), staged = stagedBytes(plan);
     if (plan.staged)
-      stagedMemory = view(plan.staged, transposedBytes(contraction, plan), stagedBytes(plan) / 8);
+      stagedMemory = view(plan.staged, transposed, staged / 8);
+    if (plan.loopsOverEpilogue) {
+      Type sum = getElementTypeOrSelf(linalg::GenericOp(contraction.root)->getResultTypes()[0]);
+      keptMemory = memref::ViewOp::create(b, loc, MemRefType::get({ShapedType::kDynamic}, sum), values.local,
+                                          constant(transposed + staged), ValueRange{constant(keptBytes(plan) / 8)});
+    }
     if (!plan.transposed)
       return;
     LinearFunction function;
@@ -841,7 +995,7 @@ struct Emitter {
 } // namespace
 
 int64_t eyrie::target::cpu::localBytes(const Contraction &contraction, const Plan &plan) {
-  return transposedBytes(contraction, plan) + stagedBytes(plan);
+  return transposedBytes(contraction, plan) + stagedBytes(plan) + keptBytes(plan);
 }
 
 void eyrie::target::cpu::emitKernel(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,

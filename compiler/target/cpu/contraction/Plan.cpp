@@ -1,5 +1,6 @@
 #include "compiler/target/cpu/contraction/Plan.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/Support/MathExtras.h"
 #include <numeric>
 
@@ -15,6 +16,21 @@ void forEachLoad(Expression *expression, llvm::function_ref<void(Expression *)> 
     callback(expression);
   for (Expression *operand : expression->operands)
     forEachLoad(operand, callback);
+}
+
+/// About how many instructions an expression takes for one vector. A function of `math` takes a polynomial.
+int64_t costOf(const Expression *expression, llvm::SmallPtrSetImpl<const Expression *> &seen) {
+  if (!expression || expression->kind != Expression::Kind::Body || !seen.insert(expression).second)
+    return 0;
+  int64_t cost = 0;
+  for (Operation &op : linalg::GenericOp(expression->generic).getBlock()->without_terminator()) {
+    bool isFunction = isa_and_nonnull<math::MathDialect>(op.getDialect()) &&
+                      !isa<math::RoundEvenOp, math::FloorOp, math::CeilOp, math::AbsFOp, math::SqrtOp, math::FmaOp>(op);
+    cost += isFunction ? 16 : op.hasTrait<OpTrait::ConstantLike>() ? 0 : 1;
+  }
+  for (const Expression *operand : expression->operands)
+    cost += costOf(operand, seen);
+  return cost;
 }
 
 int64_t mostOr(const Loop &loop, int64_t otherwise) { return loop.facts.hasBound() ? loop.facts.most : otherwise; }
@@ -69,6 +85,8 @@ LogicalResult Planner::chooseColumn() {
   plan.column = *column;
 
   for (Expression *load : loads) {
+    if (load->function.group)
+      return fail("an operand is packed in groups that no dot product takes");
     if (load->function.tile) {
       if (load->function.tiledLoop != plan.column)
         return fail("an operand is packed along a loop that is not the result's innermost");
@@ -77,7 +95,7 @@ LogicalResult Planner::chooseColumn() {
       packedTile = load->function.tile;
     }
     const Monomial &stride = load->function.strides[plan.column];
-    if (stride.isZero() || stride.isOne())
+    if (stride.isZero() || stride.isOne() || (contraction.dot && load == contraction.dot->vectors))
       continue;
     bool isInput = llvm::is_contained(contraction.inputs, load);
     if (!isInput || plan.transposed || load->function.tile)
@@ -151,7 +169,12 @@ void Planner::chooseTile() {
     bool hasRoom = machine.vectorsInRegisters(plan.lanes, elementBits) >= 32;
     plan.columnVectors = hasRoom && loop(plan.column).facts.isMultipleOf(2 * plan.lanes) ? 2 : 1;
   }
-  int64_t most = mostTileRows(machine, plan.columnVectors, plan.lanes, elementBits);
+  int64_t operands = 0; // vectors that a dot product takes beside a row of columns and a broadcast
+  if (contraction.dot) {
+    operands = (plan.columnVectors + 1) * (contraction.dot->product.parts() - 1);
+    operands += contraction.dot->product.shiftsScalars() ? plan.columnVectors : 0;
+  }
+  int64_t most = mostTileRows(machine, plan.columnVectors, plan.lanes, elementBits, operands);
   if (!hasBroadcast)
     most = plan.columnVectors == 2 ? 7 : std::max<int64_t>(machine.vectorsInRegisters(plan.lanes, elementBits) / 4, 1);
   if (!plan.row)
@@ -241,8 +264,10 @@ void Planner::chooseStaging() {
 } // namespace
 
 /// Registers hold the tile, a row of vectors, a broadcast, and what is spare: beyond that the allocator spills.
-int64_t eyrie::target::cpu::mostTileRows(const CpuTargetModel &machine, int64_t vectors, int64_t lanes, unsigned bits) {
-  int64_t registers = machine.vectorsInRegisters(lanes, bits) - machine.spareRegisters - machine.broadcastRegisters;
+int64_t eyrie::target::cpu::mostTileRows(const CpuTargetModel &machine, int64_t vectors, int64_t lanes, unsigned bits,
+                                         int64_t others) {
+  int64_t registers =
+      machine.vectorsInRegisters(lanes, bits) - machine.spareRegisters - machine.broadcastRegisters - others;
   return std::clamp<int64_t>(registers / vectors - 1, 1, 14);
 }
 
@@ -286,6 +311,11 @@ FailureOr<Plan> eyrie::target::cpu::makePlan(const Contraction &contraction, con
   planner.chooseTile();
   planner.chooseBlock();
   planner.chooseStaging();
+  llvm::SmallPtrSet<const Expression *, 8> seen;
+  int64_t epilogue = 0;
+  for (const Output &output : contraction.outputs)
+    epilogue += costOf(output.value, seen);
+  planner.plan.loopsOverEpilogue = epilogue >= longEpilogue;
   if (planner.plan.transposed) {
     int64_t bytes = planner.plan.panel() * 8;
     for (unsigned loop : planner.plan.reductions)

@@ -35,11 +35,17 @@ struct Plan {
   /// Fewer rows than this have room in their set of the first-level cache.
   int64_t leastStagedRows = 0;
 
+  /// Is the epilogue so long that it is emitted once, in a loop over the rows of a tile, whose accumulators lie in
+  /// local memory meanwhile?
+  bool loopsOverEpilogue = false;
+
   int64_t panel() const { return lanes * columnVectors; }
 };
 
 /// Iterations that a workgroup should have at least, so that starting it does not count.
 inline constexpr int64_t minWorkgroupIterations = 1 << 16;
+/// Operations on each accumulator from which on an epilogue is a loop.
+inline constexpr int64_t longEpilogue = 48;
 /// Bytes of local memory that a transposed panel may take.
 inline constexpr int64_t maxTransposedBytes = 256 << 10;
 

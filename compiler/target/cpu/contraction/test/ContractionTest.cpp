@@ -1,10 +1,13 @@
 // Contractions of odd shapes for several processors, against the reference target.
-#include "compiler/target/cpu/Kernel.h"
+#include "compiler/target/cpu/LowerKernel.h"
 #include "compiler/target/cpu/contraction/test/Cases.h"
 #include "compiler/target/test/Emulator.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm-c/Disassembler.h"
+#include "llvm-c/Target.h"
+#include "llvm/Object/ObjectFile.h"
 #include <gtest/gtest.h>
 #include <random>
 
@@ -14,11 +17,17 @@ using namespace eyrie::target::test;
 
 namespace {
 
-/// Small multiples of 1/8, whose products and short sums every type holds exactly.
-void fill(const BindingType &type, uint8_t *bytes, std::mt19937 &random) {
+/// Small multiples of 1/8, whose products and short sums every type holds exactly; bytes of all sizes, the largest more
+/// often than chance has it.
+void fill(const BindingType &type, uint8_t *bytes, std::mt19937 &random, int64_t largestByte = 128) {
   size_t size = type.elementBytes();
   for (size_t i = 0; i < type.elements(); ++i) {
     int64_t number = int64_t(random() % 17) - 8;
+    if (type.element.isInteger(8)) {
+      const int64_t extremes[] = {-128, 127, -1, 0};
+      number = random() % 3 ? int64_t(random() % 256) : extremes[random() % 4];
+      number = std::clamp(int64_t(int8_t(number)), -largestByte, largestByte);
+    }
     if (auto floatType = llvm::dyn_cast<mlir::FloatType>(type.element)) {
       llvm::APFloat value(double(number) / 8);
       bool lossy;
@@ -152,19 +161,20 @@ TEST(CpuTargetModel, SaysWhatIsWrongWithAName) {
     EXPECT_NE(errorOf(bad), "") << bad.str();
 }
 
-/// `other`: a processor for which the weights are packed as well.
-void expectAgreement(const Case &testCase, const TestProcessor &processor, const std::string &other = "") {
+/// Results of integers must be equal. `other`: a processor for which the weights are packed as well; `target`: what
+/// compiles, for this machine.
+void expectAgreement(const Case &testCase, const TestProcessor &processor, const std::string &other = "",
+                     const Target *target = nullptr) {
   TargetOptions options, reference;
   options.cpu = processor.cpu;
   reference.target = "reference";
   std::vector<TargetOptions> all = {options};
   if (!other.empty())
     all.emplace_back().cpu = other;
-  std::string error, text = executableText(testCase, all);
-  EXPECT_EQ(refusal(text, processor.cpu), testCase.refusal);
+  std::string error, text = executableText(testCase, all, target);
   auto oracle = Program::compile(text, reference, error);
   ASSERT_TRUE(oracle) << error;
-  auto program = processor.compile(text, error);
+  auto program = target ? Program::compile(text, options, error, /*parallel=*/false, target) : processor.compile(text, error);
   ASSERT_TRUE(program) << error;
   Kernel &kernel = *program->kernels[0];
   auto types = bindingTypes(kernel, testCase.indices);
@@ -176,18 +186,19 @@ void expectAgreement(const Case &testCase, const TestProcessor &processor, const
     got.emplace_back(type.elements() * type.elementBytes());
     wanted.emplace_back(got.back().size());
     if (i < inputs)
-      fill(type, got.back().data(), random);
+      fill(type, got.back().data(), random, i == 1 ? testCase.largestWeight : 128);
     pointers.push_back(i < inputs ? got[i].data() : wanted[i].data());
   }
   ASSERT_GE(run(*oracle->kernels[0], pointers, testCase.indices), 0);
   ASSERT_GE(processor.run(kernel, got, testCase.indices, error), 0) << error;
   for (unsigned i = inputs; i < types.size(); ++i) {
     ASSERT_TRUE(got[i].intact()) << "wrote behind result " << i - inputs;
+    bool isFloat = llvm::isa<mlir::FloatType>(types[i].element);
     for (size_t k = 0; k < types[i].elements(); ++k) {
       double x = read(types[i], got[i].data() + k * types[i].elementBytes());
       double y = read(types[i], wanted[i].data() + k * types[i].elementBytes());
       if (x != y)
-        ASSERT_NEAR(x, y, 1e-5 * std::max(1.0, std::abs(y))) << "result " << i - inputs << ", element " << k;
+        ASSERT_NEAR(x, y, isFloat ? 1e-5 * std::max(1.0, std::abs(y)) : 0) << "result " << i - inputs << ", element " << k;
     }
   }
 }
@@ -202,7 +213,14 @@ void expectAgreement(const Case &testCase, llvm::ArrayRef<TestProcessor> process
 }
 
 class ContractionTest : public testing::TestWithParam<Case> {};
-TEST_P(ContractionTest, AgreesWithReference) { expectAgreement(GetParam(), processorsHere()); }
+TEST_P(ContractionTest, AgreesWithReference) {
+  for (const TestProcessor &processor : processorsHere()) {
+    TargetOptions options;
+    options.cpu = processor.cpu;
+    EXPECT_EQ(refusal(executableText(GetParam(), options), processor.cpu), GetParam().refusal);
+  }
+  expectAgreement(GetParam(), processorsHere());
+}
 TEST_P(ContractionTest, AgreesWithReferenceWherePackedForOthersToo) {
   if (!GetParam().packed)
     return;
@@ -233,6 +251,103 @@ INSTANTIATE_TEST_SUITE_P(Cases, ContractionTest, testing::ValuesIn(correctnessCa
                          [](const auto &info) { return nameOf(std::to_string(info.index) + "_" + info.param.name); });
 INSTANTIATE_TEST_SUITE_P(Emulated, EmulatedContractionTest,
                          testing::Combine(testing::ValuesIn(emulatedArchs), testing::ValuesIn(correctnessCases())),
+                         [](const auto &info) {
+                           std::string name = std::get<1>(info.param).name;
+                           return std::get<0>(info.param) + ("_" + nameOf(std::to_string(info.index) + "_" + name));
+                         });
+
+/// A processor with the instructions of `cpu` on which plain operations stand for VNNI's: packing, changes of sign and
+/// corrections are those of VNNI.
+std::unique_ptr<Target> vnniModelOf(const std::string &cpu) {
+  return eyrie::target::cpu::createCpuTarget([cpu](const TargetOptions &) {
+    std::string error;
+    auto model = eyrie::target::cpu::getCpuTargetModel(cpu, error);
+    model.dot = eyrie::target::cpu::DotUnit::VnniModel;
+    return model;
+  });
+}
+
+class ByteProductTest : public testing::TestWithParam<Case> {};
+
+TEST_P(ByteProductTest, AgreesWithReference) {
+  expectAgreement(GetParam(), processorsHere());
+  expectAgreement(GetParam(), {"x86-64-v3"}, "", vnniModelOf("x86-64-v3").get());
+}
+
+class EmulatedByteProductTest : public testing::TestWithParam<std::tuple<const char *, Case>> {};
+TEST_P(EmulatedByteProductTest, AgreesWithReference) {
+  std::string reason;
+  auto processors = emulatedProcessors(std::get<0>(GetParam()), reason);
+  EYRIE_NEED_PROCESSORS(processors, reason);
+  expectAgreement(std::get<1>(GetParam()), processors);
+}
+
+/// How often the name stands in the innermost loop of an object that has it most often.
+unsigned countInLoops(const std::string &object, llvm::StringRef name) {
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86Disassembler();
+  LLVMDisasmContextRef disassembler = LLVMCreateDisasm("x86_64-unknown-linux-gnu", nullptr, 0, nullptr, nullptr);
+  auto file = llvm::cantFail(llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(object, "object")));
+  unsigned most = 0;
+  for (const llvm::object::SectionRef &section : file->sections()) {
+    if (!section.isText())
+      continue;
+    std::string bytes = llvm::cantFail(section.getContents()).str();
+    std::vector<std::pair<uint64_t, bool>> seen; // where instructions stand, and whether they have the name
+    uint64_t lastLoop = 0;
+    for (uint64_t at = 0; at < bytes.size();) {
+      char text[256];
+      size_t size = LLVMDisasmInstruction(disassembler, reinterpret_cast<uint8_t *>(bytes.data()) + at,
+                                          bytes.size() - at, at, text, sizeof(text));
+      if (size == 0)
+        break;
+      llvm::StringRef instruction = llvm::StringRef(text).ltrim();
+      seen.push_back({at, instruction.contains(name)});
+      at += size;
+      int64_t distance;
+      bool isJump = instruction.starts_with("j") && !instruction.split('\t').second.getAsInteger(10, distance);
+      if (!isJump || distance >= 0 || at + distance < lastLoop)
+        continue;
+      lastLoop = at;
+      unsigned count = 0;
+      for (auto [place, hasName] : seen)
+        count += hasName && place >= at + distance;
+      most = std::max(most, count);
+    }
+  }
+  LLVMDisasmDispose(disassembler);
+  return most;
+}
+
+TEST(ByteProducts, UseTheInstructionsOfTheProcessor) {
+  auto count = [](const std::string &cpu, const std::string &signs, llvm::StringRef name, int64_t largest = 128) {
+    TargetOptions options;
+    options.cpu = cpu;
+    std::vector<Case> cases = byteCases();
+    auto tile = llvm::find_if(cases, [&](const Case &c) { return c.name == "bytes 14x64x64 " + signs + " packed"; });
+    std::string error;
+    auto program = Program::compile(executableText(withLargestWeight(*tile, largest), options), options, error);
+    EXPECT_TRUE(program) << error;
+    return program ? countInLoops(program->kernels[0]->object, name) : 0;
+  };
+  // 14 rows of two vectors, twice unrolled; with sums of columns beside 13 or fewer.
+  EXPECT_GE(count("x86-64-v4,+avx512vnni", "us", "vpdpbusd"), 28u);
+  EXPECT_GE(count("x86-64-v4,+avx512vnni", "su", "vpdpbusd"), 28u);
+  EXPECT_GE(count("x86-64-v4,+avx512vnni", "ss", "vpdpbusd"), 16u);
+  EXPECT_GE(count("x86-64-v3,+avxvnni", "us", "vpdpbusd"), 8u);
+  EXPECT_GE(count("x86-64-v4", "us", "vpmaddwd"), 28u);
+  EXPECT_GE(count("x86-64-v3", "ss", "vpmaddwd"), 8u);
+  EXPECT_GE(count("x86-64", "uu", "pmaddwd"), 4u);
+  EXPECT_EQ(count("x86-64-v3", "us", "vpmaddubsw"), 0u); // it saturates
+  EXPECT_GE(count("x86-64-v3", "us", "vpmaddubsw", 64), 8u);
+  EXPECT_EQ(count("x86-64-v3", "us", "vpmaddubsw", 65), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, ByteProductTest, testing::ValuesIn(byteCases()),
+                         [](const auto &info) { return nameOf(std::to_string(info.index) + "_" + info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Emulated, EmulatedByteProductTest,
+                         testing::Combine(testing::Values("aarch64"), testing::ValuesIn(byteCases())),
                          [](const auto &info) {
                            std::string name = std::get<1>(info.param).name;
                            return std::get<0>(info.param) + ("_" + nameOf(std::to_string(info.index) + "_" + name));
