@@ -7,14 +7,15 @@
 
 namespace eyrie::abi {
 
+// The texts lie in the row: pointers would have to be relocated, which takes more bytes than the rows.
 struct CpuFeatureInfo {
-  const char* format;  // of the executable: "elf-x86_64"
-  uint32_t bit;
-  const char* name;  // LLVM's
+  char format[12];  // of the executable: "elf-x86_64"
+  char name[16];    // LLVM's
+  uint8_t bit;
 };
 
 inline constexpr CpuFeatureInfo kCpuFeatures[] = {
-#define EYRIE_CPU_FEATURE(arch, Id, bit, name) {"elf-" #arch, bit, name},
+#define EYRIE_CPU_FEATURE(arch, Id, bit, name) {"elf-" #arch, name, bit},
 #include "abi/cpu_features.def"
 };
 

@@ -26,7 +26,7 @@ struct FileHeader {
   uint16_t format_major;          //  8
   uint16_t format_minor;          // 10
   uint32_t byte_order_mark;       // 12 kByteOrderMark
-  uint64_t required_features;     // 16 bits that a reader must know; none is defined yet
+  uint64_t required_features;     // 16 bits of ModuleFeature: a reader must know all of them
   uint64_t file_size;             // 24 of the whole file
   uint32_t section_count;         // 32 at most kMaxSections
   uint32_t section_table_crc;     // 36 CRC-32C of the section table
@@ -35,6 +35,11 @@ struct FileHeader {
   uint32_t header_crc;            // 60 CRC-32C of bytes 0..59
 };
 static_assert(sizeof(FileHeader) == 64);
+
+enum ModuleFeature : uint64_t {
+  kFeatureVariants = 1u << 0,  // the bytecode has `variant`: code of executables is chosen when the module is loaded
+};
+inline constexpr uint64_t kKnownFeatures = kFeatureVariants;
 
 enum class SectionKind : uint32_t {
   kMetadata = 1,      // FlatBuffer of module.fbs; required; alignment 8 or more
@@ -74,6 +79,7 @@ inline constexpr uint32_t kMaxRegisters = 65536;          // of one bank of one 
 inline constexpr uint32_t kMaxCallDepth = 1024;           // functions that run at a time, the called one included
 inline constexpr uint32_t kMaxStackRegisters = 1u << 20;  // of one bank of all of them
 inline constexpr uint32_t kMaxExports = 1u << 20;
+inline constexpr uint32_t kMaxVariants = 64;     // of one executable, besides its own code
 inline constexpr uint32_t kMaxBindings = 4096;   // of one dispatch
 inline constexpr uint32_t kMaxConstants = 4096;  // of one dispatch
 inline constexpr uint32_t kMaxHostFunctions = 65536;

@@ -5,8 +5,9 @@
 //
 // Two kinds of groups are formed around an elementwise operation: a contraction, convolution, pooling or other
 // reduction whose result it alone uses, element by element (an epilogue), and the reductions along trailing
-// dimensions whose results only the group uses (softmax, layer normalisation: a row at a time). Every other operation
-// is a dispatch of its own. Fills, slices, literals and unpacks are cloned into the dispatches that read them.
+// dimensions whose results only the group uses (softmax, layer normalisation: a row at a time). The former writes the
+// border too if its result is padded. Every other operation is a dispatch of its own. Fills, slices, literals and
+// unpacks are cloned into the dispatches that read them.
 //
 // Invariant left: no tensor computation outside executables but graph.load_global, views and updates (graph.reshape,
 // graph.slice, graph.update, graph.append) and graph.dispatch.
@@ -82,6 +83,12 @@ bool isRowReduction(Operation *op) {
          });
 }
 
+/// What a convolution by Winograd's method computes before its last operation: the products, and the input's tiles.
+std::array<linalg::GenericOp, 2> winogradParts(Operation *last) {
+  auto products = last->getOperand(2).getDefiningOp<linalg::GenericOp>();
+  return {products, products.getInputs()[0].getDefiningOp<linalg::GenericOp>()};
+}
+
 struct Group {
   linalg::GenericOp last; // null if the group is one operation of another kind
   SetVector<Operation *> ops;
@@ -95,12 +102,9 @@ public:
     for (Operation &op : llvm::reverse(block)) {
       if (!computesTensor(&op) || isCloned(&op) || groupOf.count(&op))
         continue;
-      groups.emplace_back();
-      add(groups.size() - 1, &op);
-      if (isElementwise(&op)) {
-        groups.back().last = cast<linalg::GenericOp>(op);
-        pullProducers(groups.size() - 1);
-      }
+      if (isa<tensor::PadOp>(op) && formPadded(cast<tensor::PadOp>(op)))
+        continue;
+      form(&op);
     }
     std::reverse(groups.begin(), groups.end());
   }
@@ -110,6 +114,47 @@ private:
   void add(unsigned index, Operation *op) {
     groups[index].ops.insert(op);
     groupOf[op] = index;
+    if (op->hasAttr(kWinograd))
+      for (Operation *part : winogradParts(op)) {
+        groups[index].ops.insert(part);
+        groupOf[part] = index;
+      }
+  }
+
+  /// A group with `last` at its end.
+  void form(Operation *last) {
+    groups.emplace_back();
+    add(groups.size() - 1, last);
+    if (isElementwise(last)) {
+      groups.back().last = cast<linalg::GenericOp>(last);
+      pullProducers(groups.size() - 1);
+    }
+  }
+
+  /// A contraction whose result is padded with a constant, and read nowhere else, writes the border as well.
+  bool formPadded(tensor::PadOp pad) {
+    Operation *source = pad.getSource().getDefiningOp();
+    auto isKnown = [](ArrayRef<int64_t> sizes) {
+      return llvm::all_of(sizes, [](int64_t size) { return size >= 0; }); // neither open nor cropped
+    };
+    Value value = pad.getConstantPaddingValue();
+    if (!source || !source->hasOneUse() || source->getBlock() != pad->getBlock() || !value ||
+        !matchPattern(value, m_Constant()) || !isKnown(pad.getStaticLow()) || !isKnown(pad.getStaticHigh()) ||
+        !(isElementwise(source) || isReduction(source)))
+      return false;
+    form(source);
+    Group &group = groups.back();
+    if (!group.hasRoot && !isReduction(source)) {
+      for (Operation *op : group.ops)
+        groupOf.erase(op);
+      groups.pop_back();
+      return false;
+    }
+    SetVector<Operation *> inner = std::move(group.ops);
+    group.ops.clear();
+    add(groups.size() - 1, pad);
+    group.ops.insert(inner.begin(), inner.end());
+    return true;
   }
 
   void pullProducers(unsigned index) {
@@ -412,6 +457,13 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
   static void normalise(func::FuncOp func, SymbolTable &symbols) {
     func.walk([&](Operation *op) {
       OpBuilder b(op);
+      if (op->hasAttr(kWinograd)) {
+        // Convolutions of one input share its tiles, but are dispatches of their own.
+        auto [products, tiles] = winogradParts(op);
+        if (!tiles->hasOneUse())
+          products->setOperand(0, OpBuilder(products).clone(*tiles)->getResult(0));
+        return;
+      }
       if (auto transpose = dyn_cast<linalg::TransposeOp>(op)) {
         unsigned rank = transpose.getPermutation().size();
         SmallVector<AffineExpr> in(rank);

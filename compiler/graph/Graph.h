@@ -27,6 +27,9 @@ inline constexpr llvm::StringLiteral kState = "eyrie.state";
 /// dimension i is the model's dimension `order[i]`. `eyrie.dims` names the dimensions as they are in the IR.
 inline constexpr llvm::StringLiteral kStateOrder = "eyrie.state_order";
 
+/// On the last of the three operations of a convolution by Winograd's method (ConvertWinograd.cpp).
+inline constexpr llvm::StringLiteral kWinograd = "graph.winograd";
+
 /// On a function: nothing outside the module calls it.
 inline constexpr llvm::StringLiteral kInternal = "eyrie.internal";
 /// On a function: copies of it for certain sizes, an array of {function, guards}. `guards` (i64 array) has three

@@ -235,8 +235,8 @@ def Graph_ExecutableOp : Graph_Op<"executable", [IsolatedFromAbove, SymbolTable,
   let summary = "One kernel: a function on tensors and, once a target has compiled it, its code.";
   let description = [{
     Holds `func.func @<name>` on tensors and index scalars (attributes `graph.arg_dims` and `graph.result_dims` say
-    which scalar holds each dynamic dimension). A target adds `func.func @<name>_workgroups` and the attributes
-    `target`, `object` and `local_memory`.
+    which scalar holds each dynamic dimension). A target adds its code, the attributes `target` and `variants`
+    (Variants.h), and functions that count the workgroups of each variant.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name);
   let regions = (region SizedRegion<1>:$body);

@@ -50,6 +50,7 @@ void eyrie::graph::registerGraphPasses() {
   registerPass([] { return createPropagateLayoutPass(); });
   registerPass([] { return createPlaceStatesPass(); });
   registerPass([] { return createAbsorbTransposesPass(); });
+  registerPass([] { return createConvertWinogradPass([](const WinogradCandidate &) { return true; }); });
   registerPass([] { return createPackWeightsPass(nullptr); });
   registerPass([] { return createHoistConstantsPass(); });
   registerPass([] { return createFuseElementwisePass(); });

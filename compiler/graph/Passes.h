@@ -18,6 +18,14 @@ struct WeightPacking {
 inline constexpr char kLargestWeight[] = "graph.largest_weight";
 using ChoosePacking = std::function<std::optional<WeightPacking>(mlir::linalg::GenericOp)>;
 
+/// A convolution with 3 x 3 filters and stride 1, of `rows` x `width` results for each of a batch (kDynamic if open).
+struct WinogradCandidate {
+  mlir::Type element;
+  int64_t batch, rows, width, channels, outputs;
+};
+/// Should it be computed by Winograd's method?
+using ChooseWinograd = std::function<bool(const WinogradCandidate &)>;
+
 /// Computes elements of fewer than 8 bits one to a byte; what comes in, goes out or is a global stays packed.
 std::unique_ptr<mlir::Pass> createWidenElementsPass();
 /// Gives states that grow the form in which they grow in place.
@@ -26,6 +34,8 @@ std::unique_ptr<mlir::Pass> createPlaceStatesPass();
 std::unique_ptr<mlir::Pass> createPropagateLayoutPass();
 /// Lets contractions write their results in the order of the only transpose that reads them.
 std::unique_ptr<mlir::Pass> createAbsorbTransposesPass();
+/// Computes the 3 x 3 convolutions that the target chooses by Winograd's method.
+std::unique_ptr<mlir::Pass> createConvertWinogradPass(ChooseWinograd choose);
 /// Packs the constant operands of contractions as the target reads them: `unpack(pack(w))`.
 std::unique_ptr<mlir::Pass> createPackWeightsPass(ChoosePacking choose);
 /// Moves expressions of constants into `@__initialize`, leaving new globals in their place.

@@ -5,6 +5,7 @@
 #include "compiler/graph/ElementTypes.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Parameters.h"
+#include "compiler/graph/Variants.h"
 #include "compiler/stream/HostValues.h"
 #include "compiler/stream/Stream.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -21,9 +22,9 @@ namespace {
 
 class MetadataBuilder {
 public:
-  MetadataBuilder(ModuleOp module, const vm::Program &program, const WriteOptions &options)
-      : module(module), program(program), options(options), symbolTable(module), states(stream::getStates(module)),
-        parameters(stream::getParameters(module)) {}
+  MetadataBuilder(ModuleOp module, const vm::Program &program, const WriteOptions &options, Objects &objects)
+      : module(module), program(program), options(options), objects(objects), symbolTable(module),
+        states(stream::getStates(module)), parameters(stream::getParameters(module)) {}
   FailureOr<SmallVector<char, 0>> build();
 
 private:
@@ -36,7 +37,9 @@ private:
   FailureOr<flatbuffers::Offset<fb::Global>> addParameter(StringAttr name);
   FailureOr<flatbuffers::Offset<fb::Global>> addFixed(DictionaryAttr row);
   flatbuffers::Offset<fb::MemoryPlan> addMemoryPlan(func::FuncOp func);
-  FailureOr<flatbuffers::Offset<fb::Executable>> addExecutable(graph::ExecutableOp executable, uint64_t &offset);
+  FailureOr<flatbuffers::Offset<fb::Executable>> addExecutable(graph::ExecutableOp executable);
+  flatbuffers::Offset<fb::Variant> addVariant(const graph::Variant &variant, StringAttr ownFormat,
+                                              Objects::Place place);
   flatbuffers::Offset<fb::HostFunction> addHostFunction(const vm::HostFunction &function);
   void collectNodes();
   flatbuffers::Offset<fb::SourceMap> addSourceMap();
@@ -58,6 +61,7 @@ private:
   ModuleOp module;
   const vm::Program &program;
   const WriteOptions &options;
+  Objects &objects;
   SymbolTable symbolTable;
   llvm::SetVector<StringAttr> states, parameters;
   flatbuffers::FlatBufferBuilder builder;
@@ -287,32 +291,49 @@ void MetadataBuilder::collectNodes() {
   });
 }
 
-FailureOr<flatbuffers::Offset<fb::Executable>> MetadataBuilder::addExecutable(graph::ExecutableOp executable,
-                                                                              uint64_t &offset) {
+flatbuffers::Offset<fb::Variant> MetadataBuilder::addVariant(const graph::Variant &variant, StringAttr ownFormat,
+                                                             Objects::Place place) {
+  auto format = variant.format != ownFormat ? string(variant.format.getValue()) : String();
+  auto local = static_cast<uint32_t>(variant.localMemory);
+  return fb::CreateVariant(builder, format, variant.features, place.offset, place.size,
+                           builder.CreateVector(&local, 1));
+}
+
+FailureOr<flatbuffers::Offset<fb::Executable>> MetadataBuilder::addExecutable(graph::ExecutableOp executable) {
   StringRef name = executable.getSymName();
   auto func = dyn_cast_or_null<func::FuncOp>(SymbolTable::lookupSymbolIn(executable, executable.getSymNameAttr()));
-  auto object = executable->getAttrOfType<ElementsAttr>("object");
-  auto format = executable->getAttrOfType<StringAttr>("format");
-  if (!func || !object || !format)
+  SmallVector<graph::Variant> variants = graph::getVariants(executable);
+  if (!func || variants.empty())
     return executable.emitOpError("has no code: the target has not compiled it");
-  auto getInt = [&](StringRef key) -> uint64_t {
-    auto value = executable->getAttrOfType<IntegerAttr>(key);
-    return value ? value.getInt() : 0;
-  };
+  int64_t local = 0;
+  for (const graph::Variant &variant : variants)
+    local = std::max(local, variant.localMemory);
   unsigned constants = llvm::count_if(func.getArgumentTypes(), [](Type type) { return type.isIndex(); });
   unsigned bindings = func.getNumArguments() - constants + func.getNumResults();
-  if (bindings > abi::kMaxBindings || constants > abi::kMaxConstants || getInt("local_memory") > abi::kMaxLocalMemory)
+  if (bindings > abi::kMaxBindings || constants > abi::kMaxConstants || local > abi::kMaxLocalMemory ||
+      variants.size() > abi::kMaxVariants + 1)
     return executable.emitOpError("exceeds a limit of the module format: it has ")
-           << bindings << " bindings, " << constants << " constants and " << getInt("local_memory")
-           << " bytes of local memory";
+           << bindings << " bindings, " << constants << " constants, " << local << " bytes of local memory and "
+           << variants.size() << " variants";
   std::string names;
   for (StringRef node : nodes[executable.getSymNameAttr()])
     names += node.str() + '\0';
-  auto entry = fb::CreateExport(builder, string(name), bindings, constants, getInt("local_memory"), string(names));
-  uint64_t size = cast<ShapedType>(object.getType()).getNumElements(), start = offset;
-  offset += llvm::alignTo(size, stream::kAlignment);
-  return fb::CreateExecutable(builder, string(name), string(format.getValue()), getInt("features"), start, size,
-                              builder.CreateVector(&entry, 1));
+  // The last one, which asks the least, is the executable's own code.
+  const graph::Variant &own = variants.back();
+  std::vector<flatbuffers::Offset<fb::Variant>> others;
+  Objects::Place place = {};
+  for (const graph::Variant &variant : variants) {
+    auto added = variant.object ? objects.add(variant.object) : FailureOr<Objects::Place>();
+    if (failed(added))
+      return executable.emitOpError("has an object that is not a tensor of i8");
+    place = *added;
+    if (&variant != &own)
+      others.push_back(addVariant(variant, own.format, place));
+  }
+  auto entry = fb::CreateExport(builder, string(name), bindings, constants, own.localMemory, string(names));
+  return fb::CreateExecutable(builder, string(name), string(own.format.getValue()), own.features, place.offset,
+                              place.size, builder.CreateVector(&entry, 1),
+                              others.empty() ? 0 : builder.CreateVector(others));
 }
 
 std::vector<MetadataBuilder::String> MetadataBuilder::strings(llvm::iterator_range<const std::string *> texts) {
@@ -347,9 +368,8 @@ FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
     functions.push_back(*added);
   }
   std::vector<flatbuffers::Offset<fb::Executable>> executables;
-  uint64_t offset = 0;
   for (auto executable : module.getOps<graph::ExecutableOp>()) {
-    auto added = addExecutable(executable, offset);
+    auto added = addExecutable(executable);
     if (failed(added))
       return failure();
     executables.push_back(*added);
@@ -392,11 +412,15 @@ FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
   std::vector<flatbuffers::Offset<fb::HostFunction>> hostFunctions;
   for (const vm::HostFunction &function : program.hostFunctions)
     hostFunctions.push_back(addHostFunction(function));
-  auto root = fb::CreateModule(builder, string("eyrie " EYRIE_VERSION), string(options.target),
-                               builder.CreateVector(symbolNames), builder.CreateVector(messages),
-                               builder.CreateVector(functions), builder.CreateVector(executables),
-                               string(options.source), builder.CreateVector(texts), builder.CreateVector(globals),
-                               rangeList, sourceMap, string(options.archive), builder.CreateVector(hostFunctions));
+  std::vector<flatbuffers::Offset<fb::Processor>> processors;
+  for (const Processor &processor : options.processors)
+    processors.push_back(
+        fb::CreateProcessor(builder, string(processor.name), string(processor.format), processor.features));
+  auto root = fb::CreateModule(
+      builder, string("eyrie " EYRIE_VERSION), string(options.target), builder.CreateVector(symbolNames),
+      builder.CreateVector(messages), builder.CreateVector(functions), builder.CreateVector(executables),
+      string(options.source), builder.CreateVector(texts), builder.CreateVector(globals), rangeList, sourceMap,
+      string(options.archive), builder.CreateVector(hostFunctions), builder.CreateVector(processors));
   fb::FinishModuleBuffer(builder, root);
   auto *data = reinterpret_cast<const char *>(builder.GetBufferPointer());
   return SmallVector<char, 0>(data, data + builder.GetSize());
@@ -405,22 +429,6 @@ FailureOr<SmallVector<char, 0>> MetadataBuilder::build() {
 } // namespace
 
 FailureOr<SmallVector<char, 0>> eyrie::module::buildMetadata(ModuleOp module, const vm::Program &program,
-                                                             const WriteOptions &options) {
-  return MetadataBuilder(module, program, options).build();
-}
-
-FailureOr<SmallVector<char, 0>> eyrie::module::buildObjects(ModuleOp module) {
-  SmallVector<char, 0> objects;
-  for (auto executable : module.getOps<graph::ExecutableOp>()) {
-    auto object = executable->getAttrOfType<ElementsAttr>("object");
-    FailureOr<stream::WeightContent> content = failure();
-    if (object && object.getElementType().isInteger(8))
-      content = stream::getWeightContent(object);
-    if (failed(content))
-      return executable.emitOpError("has an object that is not a tensor of i8");
-    objects.resize(llvm::alignTo(objects.size(), stream::kAlignment));
-    for (int64_t i = 0; i < content->repeat; ++i)
-      llvm::append_range(objects, content->piece);
-  }
-  return objects;
+                                                             const WriteOptions &options, Objects &objects) {
+  return MetadataBuilder(module, program, options, objects).build();
 }

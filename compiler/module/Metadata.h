@@ -4,15 +4,28 @@
 #include "compiler/stream/Weights.h"
 #include "compiler/vm/Vm.h"
 #include "llvm/ADT/SmallVector.h"
+#include <map>
 
 namespace eyrie::module {
 
-/// The module.fbs section.
-mlir::FailureOr<llvm::SmallVector<char, 0>> buildMetadata(mlir::ModuleOp module, const vm::Program &program,
-                                                          const WriteOptions &options);
+/// The objects of all executables, each at a multiple of 64, equal ones once.
+class Objects {
+public:
+  struct Place {
+    uint64_t offset, size;
+  };
+  /// Fails without a diagnostic if it is not a tensor of i8.
+  mlir::FailureOr<Place> add(mlir::ElementsAttr object);
+  llvm::ArrayRef<char> bytes() const { return section; }
 
-/// The objects of all executables, each at a multiple of 64.
-mlir::FailureOr<llvm::SmallVector<char, 0>> buildObjects(mlir::ModuleOp module);
+private:
+  llvm::SmallVector<char, 0> section;
+  std::multimap<uint64_t, Place> known; // by a hash of the bytes
+};
+
+/// The module.fbs section; adds the module's objects to `objects`.
+mlir::FailureOr<llvm::SmallVector<char, 0>> buildMetadata(mlir::ModuleOp module, const vm::Program &program,
+                                                          const WriteOptions &options, Objects &objects);
 
 /// Writes a file's bytes; false if it has emitted an error.
 using FileWriter = llvm::function_ref<mlir::LogicalResult(llvm::raw_ostream &os)>;

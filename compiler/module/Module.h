@@ -6,11 +6,18 @@
 
 namespace eyrie::module {
 
+/// A processor that the module was compiled for.
+struct Processor {
+  std::string name, format; // format of its objects: "elf-x86_64"
+  uint64_t features;        // bits of abi/cpu_features.def
+};
+
 struct WriteOptions {
-  std::string target;  // for people: "cpu, x86-64-v4"
-  std::string source;  // for people: the model's name
-  std::string archive; // for people: the name of the file with the parameters
-  bool strip = false;  // leaves out which nodes of the model the code comes from
+  std::string target;                     // for people: "cpu, x86-64-v4"
+  std::string source;                     // for people: the model's name
+  std::string archive;                    // for people: the name of the file with the parameters
+  std::vector<Processor> processors = {}; // best first
+  bool strip = false;                     // leaves out which nodes of the model the code comes from
 };
 
 /// Writes the module's functions, executables and weights to `os`. Needs what `target-compile-executables` and

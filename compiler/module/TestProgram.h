@@ -1,6 +1,6 @@
 // Compiles text after `graph` with the `add` kernel of the runtime's tests (n floats, 64 in a workgroup) and calls it.
 #pragma once
-#include "compiler/graph/Graph.h"
+#include "compiler/graph/Variants.h"
 #include "compiler/module/Module.h"
 #include "compiler/stream/Stream.h"
 #include "compiler/vm/Vm.h"
@@ -15,7 +15,7 @@ namespace eyrie::test {
 using namespace mlir;
 
 inline constexpr char kAdd[] = R"(
-graph.executable @add attributes {target = "test", format = "elf-x86_64"} {
+graph.executable @add attributes {target = "test"} {
   func.func @add(%a: tensor<?xf32>, %b: tensor<?xf32>, %n: index) -> tensor<?xf32>
       attributes {graph.arg_dims = [[0], [0]], graph.result_dims = [[0]]} {
     return %a : tensor<?xf32>
@@ -42,8 +42,11 @@ public:
     auto file = llvm::MemoryBuffer::getFile(EYRIE_TEST_KERNELS);
     StringRef object = (*file)->getBuffer();
     auto type = RankedTensorType::get({int64_t(object.size())}, IntegerType::get(&context, 8));
+    graph::Variant variant{StringAttr::get(&context, "elf-x86_64"), 0, 0,
+                           DenseElementsAttr::getFromRawBuffer(type, ArrayRef(object.data(), object.size())),
+                           FlatSymbolRefAttr::get(&context, "add_workgroups")};
     for (auto executable : module->getOps<graph::ExecutableOp>())
-      executable->setAttr("object", DenseElementsAttr::getFromRawBuffer(type, ArrayRef(object.data(), object.size())));
+      graph::setVariants(executable, variant);
     PassManager pm(&context);
     stream::buildStreamPipeline(pm);
     vm::buildVmPipeline(pm);

@@ -31,7 +31,7 @@ Section makeSection(abi::SectionKind kind, uint32_t alignment, ArrayRef<char> by
 }
 
 /// Gives the sections their offsets and returns the header.
-abi::FileHeader layOut(std::vector<Section> &sections) {
+abi::FileHeader layOut(std::vector<Section> &sections, uint64_t requiredFeatures) {
   uint64_t end = sizeof(abi::FileHeader) + sections.size() * sizeof(abi::SectionEntry);
   for (Section &section : sections) {
     section.entry.offset = llvm::alignTo(end, section.entry.alignment);
@@ -42,6 +42,7 @@ abi::FileHeader layOut(std::vector<Section> &sections) {
   header.format_major = abi::kFormatMajor;
   header.format_minor = abi::kFormatMinor;
   header.byte_order_mark = abi::kByteOrderMark;
+  header.required_features = requiredFeatures;
   header.file_size = end;
   header.section_count = sections.size();
   header.section_table_offset = sizeof(abi::FileHeader);
@@ -115,11 +116,9 @@ LogicalResult eyrie::module::writeModule(ModuleOp module, llvm::raw_ostream &os,
   auto program = vm::emitProgram(module);
   if (failed(program))
     return failure();
-  auto metadata = buildMetadata(module, *program, options);
+  Objects objects;
+  auto metadata = buildMetadata(module, *program, options, objects);
   if (failed(metadata))
-    return failure();
-  auto objects = buildObjects(module);
-  if (failed(objects))
     return failure();
   auto weights = Weights::collect(module);
   if (failed(weights))
@@ -128,8 +127,8 @@ LogicalResult eyrie::module::writeModule(ModuleOp module, llvm::raw_ostream &os,
 
   std::vector<Section> sections = {makeSection(abi::SectionKind::kMetadata, 8, *metadata),
                                    makeSection(abi::SectionKind::kBytecode, 64, asBytes(program->code))};
-  if (!objects->empty())
-    sections.push_back(makeSection(abi::SectionKind::kObjects, 64, *objects));
+  if (!objects.bytes().empty())
+    sections.push_back(makeSection(abi::SectionKind::kObjects, 64, objects.bytes()));
   if (weights->isPresent()) {
     sections.push_back(makeSection(abi::SectionKind::kWeightChecks, 4, asBytes(checks)));
     Section section = makeSection(abi::SectionKind::kWeights, abi::kWeightsAlignment, {});
@@ -138,7 +137,8 @@ LogicalResult eyrie::module::writeModule(ModuleOp module, llvm::raw_ostream &os,
     section.entry.crc = 0;
     sections.push_back(section);
   }
-  writeSections(sections, layOut(sections), *weights, os);
+  uint64_t features = program->readsVariants ? abi::kFeatureVariants : 0;
+  writeSections(sections, layOut(sections, features), *weights, os);
   return success();
 }
 

@@ -142,7 +142,7 @@ TEST(WriteModule, ReportsWhatIsMissing) {
   std::string message;
   ScopedDiagnosticHandler handler(&compiled.context, [&](Diagnostic &diagnostic) { message = diagnostic.str(); });
   for (auto executable : compiled.module->getOps<graph::ExecutableOp>())
-    executable->removeAttr("object");
+    executable->removeAttr("variants");
   EXPECT_EQ(compiled.write(), "");
   EXPECT_EQ(message, "'graph.executable' op has no code: the target has not compiled it");
 }

@@ -178,10 +178,9 @@ eyrie_compile_result_t eyrie_compile_check(eyrie_compile_t *job) {
   job->message.clear();
   TargetOptions options;
   options.target = job->options.target;
-  options.cpu = job->options.cpu;
   options.optLevel = job->options.optLevel;
   if (const Target *target = findTarget(options.target)) {
-    job->message = target->checkOptions(options);
+    optionsOfProcessors(*target, options, job->options.cpus, job->message);
   } else {
     job->message = llvm::formatv("there is no target '{0}'; the targets are {1}", options.target,
                                  listNames(targets().size(), [](size_t i) { return targets()[i]->name(); }));

@@ -84,9 +84,6 @@ public:
   Compilation(const CompileOptions &options, std::string &diagnostics)
       : options(options), diagnostics(diagnostics), context(registry(), MLIRContext::Threading::DISABLED) {
     context.printOpOnDiagnostic(false);
-    targetOptions.target = options.target;
-    targetOptions.cpu = options.cpu;
-    targetOptions.optLevel = options.optLevel;
     if (options.jobs != 1) {
       pool = std::make_unique<KernelPool>(options.jobs);
       context.setThreadPool(*pool);
@@ -119,7 +116,11 @@ public:
       diagnostics = "there is no target '" + options.target + "'; the targets are " + names;
       return failure();
     }
-    if (diagnostics = target->checkOptions(targetOptions); !diagnostics.empty())
+    target::TargetOptions common;
+    common.target = options.target;
+    common.optLevel = options.optLevel;
+    processors = target::optionsOfProcessors(*target, common, options.cpus, diagnostics);
+    if (!diagnostics.empty())
       return failure();
 
     for (auto [index, stage] : llvm::enumerate(kStages)) {
@@ -173,16 +174,21 @@ private:
     if (name == "stream")
       return runPasses(*module, stream::buildStreamPipeline);
     if (name == "target")
-      return runPasses(*module, [&](OpPassManager &pm) { buildTarget(pm, targetOptions); });
+      return runPasses(*module, [&](OpPassManager &pm) { buildTarget(pm, processors); });
     if (name == "vm")
       return runPasses(*module, vm::buildVmPipeline);
     std::string source;
     for (const ModelFile &model : models)
       source += (source.empty() ? "" : ", ") + llvm::sys::path::filename(model.path).str();
-    module::WriteOptions write{.target = options.target + ", " + options.cpu,
+    module::WriteOptions write{.target = options.target,
                                .source = source,
                                .archive = llvm::sys::path::filename(options.parameters).str(),
                                .strip = options.strip};
+    const target::Target &target = *target::findTarget(options.target);
+    for (const target::TargetOptions &each : processors) {
+      write.target += ", " + each.cpu;
+      write.processors.push_back({each.cpu, target.format(each), target.requiredFeatures(each)});
+    }
     if (!options.parameters.empty() && failed(module::writeArchive(*module, options.parameters)))
       return failure();
     return module::writeModule(*module, outputPath, write);
@@ -221,7 +227,8 @@ private:
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
     pm.addNestedPass<func::FuncOp>(graph::createAbsorbTransposesPass());
-    pm.addNestedPass<func::FuncOp>(graph::createPackWeightsPass(target::packingOf(targetOptions)));
+    pm.addNestedPass<func::FuncOp>(graph::createConvertWinogradPass(target::winogradOf(processors)));
+    pm.addNestedPass<func::FuncOp>(graph::createPackWeightsPass(target::packingOf(processors)));
     pm.addPass(graph::createHoistConstantsPass());
     pm.addPass(createCSEPass());
   }
@@ -237,8 +244,8 @@ private:
     pm.addPass(graph::createMergeExecutablesPass());
   }
 
-  static void buildTarget(OpPassManager &pm, const target::TargetOptions &targetOptions) {
-    pm.addNestedPass<graph::ExecutableOp>(target::createCompileExecutablesPass(targetOptions));
+  static void buildTarget(OpPassManager &pm, ArrayRef<target::TargetOptions> processors) {
+    pm.addNestedPass<graph::ExecutableOp>(target::createCompileExecutablesPass(processors.vec()));
   }
 
   /// Compiles a small program for this machine, to be run at once.
@@ -301,7 +308,7 @@ private:
   const CompileOptions &options;
   std::string &diagnostics;
   std::vector<std::string> warnings;
-  target::TargetOptions targetOptions;
+  std::vector<target::TargetOptions> processors; // best first
   std::unique_ptr<KernelPool> pool;
   MLIRContext context;
   OwningOpRef<ModuleOp> module;

@@ -13,8 +13,8 @@
 namespace eyrie::pipeline {
 
 struct CompileOptions {
-  /// The processor to compile for, as the target names it; "native" is this machine's.
-  std::string cpu = "native";
+  /// The processors to compile for, as the target names them; "native" is this machine's, and what none stands for.
+  std::vector<std::string> cpus;
   /// 0 to 3.
   int optLevel = 3;
   /// Threads to compile with; 0 is one per processor. The output does not depend on it.
@@ -22,6 +22,8 @@ struct CompileOptions {
   std::string target = "cpu";
   /// Leaves the names of the model's nodes out of the module, which only errors and tools show.
   bool strip = false;
+  /// Computes all convolutions directly (TargetOptions::winograd).
+  bool noWinograd = false;
   /// The stage after which to stop and write the IR as text to the output; empty: none.
   std::string stopAfter;
   /// A folder for the IR after every stage; empty: none.

@@ -173,6 +173,14 @@ def Stream_DispatchOp : Stream_Op<"dispatch", [AttrSizedOperandSegments]> {
   }];
 }
 
+def Stream_VariantOp : Stream_Op<"variant", [Pure]> {
+  let summary = "Which of an executable's variants was loaded: its place in their list.";
+  let description = "Example: `%v = stream.variant @add_0`";
+  let arguments = (ins FlatSymbolRefAttr:$executable);
+  let results = (outs Index:$result);
+  let assemblyFormat = "$executable attr-dict";
+}
+
 def Stream_CopyOp : Stream_Op<"copy"> {
   let summary = "Records a copy of bytes between ranges that do not overlap.";
   let description = [{

@@ -1,14 +1,17 @@
 // Gives every executable its code.
 //
-//   graph.executable @fc {                        graph.executable @fc attributes {
-//     func.func @fc(tensors, indices)       ──►       target = "cpu", format = "elf-x86_64", features = 7 : i64,
-//   }                                                 local_memory = 0 : i64, object = dense_resource<…> } {
+//   graph.executable @fc {                        graph.executable @fc attributes { target = "cpu",
+//     func.func @fc(tensors, indices)       ──►       variants = [{format = "elf-x86_64", features = 7 : i64, …,
+//   }                                                   object = dense_resource<…>, workgroups = @fc_workgroups}, …] }
+//   {
 //                                                   func.func @fc(tensors, indices)
 //                                                   func.func @fc_workgroups(indices) -> (index, index, index)
+//                                                   …
 //                                                 }
 //
 // Executables compile in parallel: the pass is nested on graph.executable. An
-// executable that already has an object is left alone, so that the pass may run twice.
+// executable that already has code is left alone, so that the pass may run twice.
+#include "compiler/graph/Variants.h"
 #include "compiler/target/Target.h"
 #include "mlir/IR/AsmState.h"
 
@@ -16,17 +19,43 @@ using namespace mlir;
 using namespace eyrie;
 using namespace eyrie::target;
 
-LogicalResult
-eyrie::target::compileExecutable(graph::ExecutableOp executable, const Target &target, const TargetOptions &options,
-                                 llvm::function_ref<LogicalResult(OpPassManager &, Operation *)> runPipeline) {
-  std::string name = executable.getSymName().str();
-  Block *body = &executable.getBody().front();
-  auto func = executable.lookupSymbol<func::FuncOp>(name);
-  if (!func)
-    return executable.emitError() << "expected a function @" << name << " in the executable";
+namespace {
+using RunPipeline = llvm::function_ref<LogicalResult(OpPassManager &, Operation *)>;
 
+/// One executable and its variants as they come into being.
+class Compiler {
+public:
+  Compiler(graph::ExecutableOp executable, func::FuncOp func, const Target &target, RunPipeline runPipeline)
+      : executable(executable), func(func), target(target), runPipeline(runPipeline),
+        name(executable.getSymName().str()) {}
+
+  LogicalResult addVariant(const TargetOptions &options);
+  void finish();
+
+private:
+  struct Code {
+    graph::Variant variant; // without the object
+    SmallVector<char, 0> object;
+    bool isSameAs(const Code &other) const {
+      return variant.format == other.variant.format && variant.localMemory == other.variant.localMemory &&
+             variant.workgroups == other.variant.workgroups && ArrayRef(object) == ArrayRef(other.object);
+    }
+  };
+  FailureOr<FlatSymbolRefAttr> takeWorkgroups(ModuleOp module);
+
+  graph::ExecutableOp executable;
+  func::FuncOp func;
+  const Target &target;
+  RunPipeline runPipeline;
+  std::string name;
+  std::vector<Code> codes;
+  SmallVector<func::FuncOp> countings; // functions that count workgroups, all different
+};
+} // namespace
+
+LogicalResult Compiler::addVariant(const TargetOptions &options) {
   // 1. A module of its own, inside the executable so that the pipeline runs nested and its IR can be printed.
-  OpBuilder b = OpBuilder::atBlockEnd(body);
+  OpBuilder b = OpBuilder::atBlockEnd(&executable.getBody().front());
   auto module = ModuleOp::create(b, executable.getLoc());
   b.setInsertionPointToEnd(module.getBody());
   b.clone(*func);
@@ -36,11 +65,9 @@ eyrie::target::compileExecutable(graph::ExecutableOp executable, const Target &t
   target.buildPipeline(pipeline, options);
   if (failed(runPipeline(pipeline, module)))
     return failure();
-  auto workgroups = module.lookupSymbol<func::FuncOp>(name + "_workgroups");
-  if (!workgroups)
-    return executable.emitError() << "target '" << target.name() << "' left no function @" << name << "_workgroups";
-  workgroups->moveBefore(module);
-  workgroups.setPrivate();
+  FailureOr<FlatSymbolRefAttr> workgroups = takeWorkgroups(module);
+  if (failed(workgroups))
+    return failure();
 
   // 3. Serialise.
   FailureOr<CompiledKernel> kernel = target.serialize(module, name, options);
@@ -49,62 +76,118 @@ eyrie::target::compileExecutable(graph::ExecutableOp executable, const Target &t
   auto localMemory = module->getAttrOfType<IntegerAttr>(kLocalMemory);
   module.erase();
 
-  // 4. Store. The blob owns its bytes.
-  auto type = RankedTensorType::get({(int64_t)kernel->object.size()}, b.getI8Type());
-  AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(
-      ArrayRef<char>(kernel->object.data(), kernel->object.size()), /*align=*/64, /*dataIsMutable=*/false);
+  Code code{{b.getStringAttr(target.format(options)), target.requiredFeatures(options),
+             localMemory ? localMemory.getInt() : 0, /*object=*/{}, *workgroups},
+            std::move(kernel->object)};
+  if (!codes.empty() && codes.back().isSameAs(code))
+    codes.back().variant.features &= code.variant.features;
+  else
+    codes.push_back(std::move(code));
+  return success();
+}
+
+/// Moves the function into the executable, unless an equal one is there.
+FailureOr<FlatSymbolRefAttr> Compiler::takeWorkgroups(ModuleOp module) {
+  auto workgroups = module.lookupSymbol<func::FuncOp>(name + "_workgroups");
+  if (!workgroups)
+    return executable.emitError() << "target '" << target.name() << "' left no function @" << name << "_workgroups",
+           failure();
+  for (func::FuncOp known : countings)
+    if (OperationEquivalence::isRegionEquivalentTo(&known.getBody(), &workgroups.getBody(),
+                                                   OperationEquivalence::IgnoreLocations)) {
+      workgroups.erase();
+      return FlatSymbolRefAttr::get(known);
+    }
+  workgroups->moveBefore(module);
+  workgroups.setPrivate();
+  if (!countings.empty())
+    workgroups.setName(name + "_workgroups_" + std::to_string(countings.size()));
+  countings.push_back(workgroups);
+  return FlatSymbolRefAttr::get(workgroups);
+}
+/// The blobs own their bytes.
+void Compiler::finish() {
+  Builder b(executable.getContext());
+  SmallVector<graph::Variant> variants;
+  for (Code &code : codes) {
+    auto type = RankedTensorType::get({(int64_t)code.object.size()}, b.getI8Type());
+    AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(ArrayRef<char>(code.object), /*align=*/64,
+                                                                         /*dataIsMutable=*/false);
+    code.variant.object = DenseResourceElementsAttr::get(type, name + "_object", std::move(blob));
+    variants.push_back(code.variant);
+  }
   executable->setAttr("target", b.getStringAttr(target.name()));
-  executable->setAttr("format", b.getStringAttr(target.format(options)));
-  executable->setAttr("features", b.getI64IntegerAttr(target.requiredFeatures(options)));
-  executable->setAttr("local_memory", localMemory ? localMemory : b.getI64IntegerAttr(0));
-  executable->setAttr("object", DenseResourceElementsAttr::get(type, name + "_object", std::move(blob)));
+  graph::setVariants(executable, variants);
+}
+
+LogicalResult eyrie::target::compileExecutable(graph::ExecutableOp executable, const Target &target,
+                                               ArrayRef<TargetOptions> options, RunPipeline runPipeline) {
+  auto func = executable.lookupSymbol<func::FuncOp>(executable.getSymName());
+  if (!func)
+    return executable.emitError() << "expected a function @" << executable.getSymName() << " in the executable";
+  Compiler compiler(executable, func, target, runPipeline);
+  for (const TargetOptions &each : options)
+    if (failed(compiler.addVariant(each)))
+      return failure();
+  compiler.finish();
   return success();
 }
 
 namespace {
 struct CompileExecutablesPass : PassWrapper<CompileExecutablesPass, OperationPass<graph::ExecutableOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(CompileExecutablesPass)
-  explicit CompileExecutablesPass(TargetOptions initial = {}) : options(std::move(initial)) {
-    targetName = options.target;
-    cpu = options.cpu;
-    optLevel = options.optLevel;
+  explicit CompileExecutablesPass(std::vector<TargetOptions> given = {TargetOptions()}) : options(std::move(given)) {
+    targetName = options.front().target;
+    std::string list;
+    for (const TargetOptions &each : options)
+      list += (list.empty() ? "" : ";") + each.cpu;
+    cpus = list;
+    optLevel = options.front().optLevel;
   }
   CompileExecutablesPass(const CompileExecutablesPass &other) : PassWrapper(other), options(other.options) {}
   StringRef getArgument() const override { return "target-compile-executables"; }
   StringRef getDescription() const override { return "Compile every executable for the target"; }
   void getDependentDialects(DialectRegistry &registry) const override { registerTargetDialects(registry); }
 
+  /// What the textual options say.
+  LogicalResult readOptions(const Target &target) {
+    TargetOptions common;
+    common.target = targetName;
+    common.optLevel = optLevel;
+    std::vector<std::string> list;
+    for (StringRef cpu : llvm::split(StringRef(cpus), ';'))
+      list.push_back(cpu.str());
+    std::string error;
+    options = optionsOfProcessors(target, common, list, error);
+    return error.empty() ? success() : getOperation().emitError() << error;
+  }
+
   void runOnOperation() override {
-    options.target = targetName;
-    options.cpu = cpu;
-    options.optLevel = optLevel;
-    const Target *target = findTarget(options.target);
+    const Target *target = findTarget(targetName);
     if (!target) {
-      InFlightDiagnostic error = getOperation().emitError()
-                                 << "no target is named '" << options.target << "'; there are";
+      InFlightDiagnostic error = getOperation().emitError() << "no target is named '" << targetName << "'; there are";
       for (const Target *known : targets())
         error << " '" << known->name() << "'";
       return signalPassFailure();
     }
-    if (std::string error = target->checkOptions(options); !error.empty()) {
-      getOperation().emitError() << error;
+    if (failed(readOptions(*target)))
       return signalPassFailure();
-    }
-    if (getOperation()->hasAttr("object"))
+    if (!graph::getVariants(getOperation()).empty())
       return;
     if (failed(compileExecutable(getOperation(), *target, options,
                                  [&](OpPassManager &pipeline, Operation *op) { return runPipeline(pipeline, op); })))
       signalPassFailure();
   }
 
-  TargetOptions options;
+  std::vector<TargetOptions> options;
   Option<std::string> targetName{*this, "target", llvm::cl::desc("Name of the target"), llvm::cl::init("cpu")};
-  Option<std::string> cpu{*this, "cpu", llvm::cl::desc("Processor to compile for"), llvm::cl::init("native")};
+  Option<std::string> cpus{*this, "cpu", llvm::cl::desc("Processors to compile for, with ; between them"),
+                           llvm::cl::init("native")};
   Option<int> optLevel{*this, "opt-level", llvm::cl::desc("0 to 3"), llvm::cl::init(3)};
 };
 } // namespace
 
-std::unique_ptr<Pass> eyrie::target::createCompileExecutablesPass(TargetOptions options) {
+std::unique_ptr<Pass> eyrie::target::createCompileExecutablesPass(std::vector<TargetOptions> options) {
   return std::make_unique<CompileExecutablesPass>(std::move(options));
 }
 

@@ -1,3 +1,4 @@
+#include "abi/module_format.h"
 #include "compiler/target/Target.h"
 
 namespace eyrie::target {
@@ -33,9 +34,53 @@ void eyrie::target::registerTargetDialects(mlir::DialectRegistry &registry) {
     target->registerDialects(registry);
 }
 
-eyrie::graph::ChoosePacking eyrie::target::packingOf(const TargetOptions &options) {
-  const Target *target = findTarget(options.target);
-  return [target, options](mlir::linalg::GenericOp op) -> std::optional<graph::WeightPacking> {
+eyrie::graph::ChoosePacking eyrie::target::packingOf(std::vector<TargetOptions> options) {
+  const Target *target = findTarget(options.front().target);
+  return [target, options = std::move(options)](mlir::linalg::GenericOp op) -> std::optional<graph::WeightPacking> {
     return target ? target->choosePacking(op, options) : std::nullopt;
   };
+}
+
+eyrie::graph::ChooseWinograd eyrie::target::winogradOf(std::vector<TargetOptions> options) {
+  const Target *target = findTarget(options.front().target);
+  return [target, options = std::move(options)](const graph::WinogradCandidate &candidate) {
+    return target && llvm::all_of(options, [&](const TargetOptions &each) {
+             return each.winograd && target->choosesWinograd(candidate, each);
+           });
+  };
+}
+
+std::vector<TargetOptions> eyrie::target::optionsOfProcessors(const Target &target, const TargetOptions &common,
+                                                              llvm::ArrayRef<std::string> cpus, std::string &error) {
+  struct Processor {
+    TargetOptions options;
+    std::string format;
+    uint64_t features;
+  };
+  std::vector<Processor> processors;
+  for (const std::string &cpu : cpus.empty() ? llvm::ArrayRef(common.cpu) : cpus) {
+    TargetOptions options = common;
+    options.cpu = cpu;
+    error = target.checkOptions(options);
+    if (!error.empty())
+      return {};
+    Processor processor{options, target.format(options), target.requiredFeatures(options)};
+    auto needsTheSame = [&](const Processor &other) {
+      return other.format == processor.format && other.features == processor.features;
+    };
+    auto needsLess = [&](const Processor &other) {
+      return llvm::popcount(other.features) < llvm::popcount(processor.features);
+    };
+    if (llvm::none_of(processors, needsTheSame))
+      processors.insert(llvm::find_if(processors, needsLess), processor);
+  }
+  if (processors.size() > abi::kMaxVariants + 1) {
+    error = "code for " + std::to_string(processors.size()) + " different processors: a module holds it for at most " +
+            std::to_string(abi::kMaxVariants + 1);
+    return {};
+  }
+  std::vector<TargetOptions> options;
+  for (Processor &processor : processors)
+    options.push_back(std::move(processor.options));
+  return options;
 }

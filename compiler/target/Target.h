@@ -3,8 +3,8 @@
 //
 // A target turns the function of one graph.executable into code:
 //   compileExecutable copies the function into a module of its own (`builtin.module` with `func.func @<name>` on
-//   tensors), runs the target's pipeline on it, has it serialised, and stores the result in attributes of the
-//   executable.
+//   tensors), runs the target's pipeline on it and has it serialised, for one processor after the other, and stores the
+//   results as variants of the executable (graph/Variants.h).
 // All of that happens for many executables at once on several threads: a Target has no mutable state.
 #pragma once
 #include "compiler/graph/Graph.h"
@@ -15,13 +15,17 @@
 
 namespace eyrie::target {
 
+/// For one processor.
 struct TargetOptions {
   /// Name of the target, as registered.
   std::string target = "cpu";
-  /// "native", a name that the target knows ("x86-64-v3"), or such a name and features ("x86-64-v3,+avx512f").
+  /// "native", a name that the target knows ("x86-64-v3", "cortex-a76"), or such a name and features
+  /// ("x86-64-v3,+avx512f").
   std::string cpu = "native";
   /// 0 to 3.
   int optLevel = 3;
+  /// May convolutions be computed by Winograd's method?
+  bool winograd = true;
 };
 
 /// The code of one executable.
@@ -31,7 +35,7 @@ struct CompiledKernel {
 };
 
 /// What the pipeline leaves on the kernel's module for compileExecutable:
-/// bytes of workgroup-private memory (i64; absent means none). The executable has it without the prefix.
+/// bytes of workgroup-private memory (i64; absent means none).
 inline constexpr llvm::StringLiteral kLocalMemory = "eyrie.local_memory";
 
 class Target {
@@ -56,10 +60,16 @@ public:
   virtual mlir::FailureOr<CompiledKernel> serialize(mlir::ModuleOp module, llvm::StringRef name,
                                                     const TargetOptions &options) const = 0;
 
-  /// How a constant operand of `op` should be packed, if at all.
+  /// How a constant operand of `op` should be packed, if at all: it is stored once, and the kernels for all processors,
+  /// best first, read it.
   virtual std::optional<graph::WeightPacking> choosePacking(mlir::linalg::GenericOp op,
-                                                            const TargetOptions &options) const {
+                                                            llvm::ArrayRef<TargetOptions> processors) const {
     return std::nullopt;
+  }
+
+  /// Is Winograd's method faster for this convolution?
+  virtual bool choosesWinograd(const graph::WinogradCandidate &candidate, const TargetOptions &options) const {
+    return false;
   }
 
   /// The format of the objects, as in the module file ("elf-x86_64").
@@ -75,16 +85,26 @@ const Target *findTarget(llvm::StringRef name);
 /// Registers the dialects of all targets.
 void registerTargetDialects(mlir::DialectRegistry &registry);
 
-/// Compiles one executable with the target of `options`, inside a pass on it: nested pipelines run through
-/// `runPipeline`. Sets the attributes target, format, features, object, local_memory and adds `@<name>_workgroups`.
+/// `common` for each of `cpus` (for none: as it is), in the order in which their code is tried at run time: those that
+/// need more features come first, of as many, as they are given. A processor that needs just what one before it needs
+/// is left out. `error` says what is wrong with one of them; empty: nothing.
+std::vector<TargetOptions> optionsOfProcessors(const Target &target, const TargetOptions &common,
+                                               llvm::ArrayRef<std::string> cpus, std::string &error);
+
+/// Compiles one executable for the processors of `options`, best first, inside a pass on it: nested pipelines run
+/// through `runPipeline`. Sets the attribute target and the executable's variants, whose functions that count
+/// workgroups it adds. Neighbours whose code turns out to be the same are one variant, which needs what both need.
 mlir::LogicalResult
-compileExecutable(graph::ExecutableOp executable, const Target &target, const TargetOptions &options,
+compileExecutable(graph::ExecutableOp executable, const Target &target, llvm::ArrayRef<TargetOptions> options,
                   llvm::function_ref<mlir::LogicalResult(mlir::OpPassManager &, mlir::Operation *)> runPipeline);
 
-/// The pass `target-compile-executables`, nested on graph.executable, so that executables compile in parallel.
-std::unique_ptr<mlir::Pass> createCompileExecutablesPass(TargetOptions options = {});
+/// The pass `target-compile-executables`, nested on graph.executable, so that executables compile in parallel. For one
+/// or more processors of one target, best first.
+std::unique_ptr<mlir::Pass> createCompileExecutablesPass(std::vector<TargetOptions> options = {TargetOptions()});
 /// Packing as the target of `options` wants it, for graph::createPackWeightsPass.
-graph::ChoosePacking packingOf(const TargetOptions &options);
+graph::ChoosePacking packingOf(std::vector<TargetOptions> options);
+/// The same for graph::createConvertWinogradPass: all of them must find it faster.
+graph::ChooseWinograd winogradOf(std::vector<TargetOptions> options);
 
 void registerTargetPasses();
 

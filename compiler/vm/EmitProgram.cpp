@@ -589,6 +589,11 @@ LogicalResult FunctionEmitter::emitKnownOp(Operation *op) {
         emit(VmOp::kBufResult, words);
         return success();
       })
+      .Case([&](stream::VariantOp op) {
+        program.readsVariants = true;
+        emit(VmOp::kVariant, {define(op.getResult()), exports.at(op.getExecutableAttr().getAttr())});
+        return success();
+      })
       .Case([&](stream::DispatchOp op) { return emitDispatch(op); })
       .Case([&](stream::HostCallOp op) { return emitHostCall(op), success(); })
       .Case([&](stream::CopyOp op) {

@@ -38,14 +38,15 @@ struct Program {
   std::vector<std::string> nodes;          // names of the model's nodes, those of one op as one text; distinct
   std::vector<Origin> origins;             // by ascending word
   std::vector<HostFunction> hostFunctions; // distinct
+  bool readsVariants = false;              // it has `variant`
 };
 
 /// Emits the module's functions. Needs `stream-pipeline` and `vm-pipeline`; reads only. Exports are numbered by the
 /// order of the module's graph.executables. Deterministic. Reports at the op that cannot be expressed.
 mlir::FailureOr<Program> emitProgram(mlir::ModuleOp module);
 
-/// Gives every stream.dispatch its workgroup counts by inlining the executable's `@<name>_workgroups`; then lowers
-/// what is left of affine and simplifies.
+/// Gives every stream.dispatch its workgroup counts by inlining functions of its executable; then lowers what is left
+/// of affine and simplifies.
 void buildVmPipeline(mlir::OpPassManager &pm);
 void registerVmPasses();
 std::unique_ptr<mlir::Pass> createInlineWorkgroupsPass();

@@ -201,6 +201,9 @@ typedef struct eyrie_module_options {
    * tensors lies over those before it. The module keeps them; they must be of the same runtime. */
   eyrie_parameters_t* const* parameters;
   size_t parameter_count;
+  /* A processor that the module was compiled for, by its name (eyrie_module_cpu): the code that it would get is loaded,
+   * as far as this one can run it. Null: the best code that this processor can run. */
+  const char* cpu;
 } eyrie_module_options_t;
 
 typedef struct eyrie_module eyrie_module_t;
@@ -286,12 +289,29 @@ typedef struct eyrie_transient_info {
   uint32_t first_use, last_use;
 } eyrie_transient_info_t;
 
+/* A kernel's code; where it has several variants, that of the one which is loaded, or would be. */
 typedef struct eyrie_executable_info {
   const char *name, *format;
   uint64_t features; /* bits: see eyrie_feature_name */
   uint64_t size;
   uint32_t export_count, first_export;
+  uint32_t variant_count; /* at least 1 */
 } eyrie_executable_info_t;
+
+/* Code of an executable for some processors. The first that fits is loaded. */
+typedef struct eyrie_variant_info {
+  const char* format;
+  uint64_t features;
+  uint64_t offset, size; /* in the section `objects`; equal code of two variants lies there once */
+  int is_taken;          /* this one is loaded, or would be; of no variant if none fits */
+} eyrie_variant_info_t;
+
+/* A processor that the module was compiled for. */
+typedef struct eyrie_cpu_info {
+  const char *name, *format;
+  uint64_t features;
+  int is_usable; /* this processor has all that it has */
+} eyrie_cpu_info_t;
 
 typedef struct eyrie_export_info {
   const char* symbol;
@@ -312,6 +332,10 @@ EYRIE_API eyrie_status_t eyrie_module_transient(const eyrie_module_t* module, ui
                                                 eyrie_transient_info_t* info);
 EYRIE_API eyrie_status_t eyrie_module_executable(const eyrie_module_t* module, uint32_t index,
                                                  eyrie_executable_info_t* info);
+/* The variants of an executable, and the processors that the compiler was given, both best first. */
+EYRIE_API eyrie_status_t eyrie_module_variant(const eyrie_module_t* module, uint32_t executable, uint32_t index,
+                                              eyrie_variant_info_t* info);
+EYRIE_API eyrie_status_t eyrie_module_cpu(const eyrie_module_t* module, uint32_t index, eyrie_cpu_info_t* info);
 /* The name of a processor feature, as LLVM calls it; null if the format has none of this number. */
 EYRIE_API const char* eyrie_feature_name(const char* format, uint32_t bit);
 EYRIE_API eyrie_status_t eyrie_module_export(const eyrie_module_t* module, uint32_t index, eyrie_export_info_t* info);

@@ -75,6 +75,8 @@ inline void CpuRelax() {
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
   __asm__ __volatile__("yield");
+#elif defined(__riscv)
+  __asm__ __volatile__(".4byte 0x0100000f");  // pause, which older processors take for a fence that orders nothing
 #endif
 }
 

@@ -158,10 +158,33 @@ Status CheckCallee(const abi::fb::Function& function) {
   return {};
 }
 
-Status CheckExecutable(const abi::fb::Executable& executable, uint64_t objects_size) {
-  if (!InRange(executable.offset(), executable.size(), objects_size) || executable.size() == 0)
+// Of an executable or a variant.
+template <typename Code>
+Status CheckObject(const Code& code, uint64_t objects_size) {
+  if (!InRange(code.offset(), code.size(), objects_size) || code.size() == 0)
     return Error(EYRIE_INVALID_ARGUMENT, "its object does not lie in the objects section");
-  if (executable.offset() % abi::kTensorAlignment) return Error(EYRIE_INVALID_ARGUMENT, "its object is not aligned");
+  if (code.offset() % abi::kTensorAlignment) return Error(EYRIE_INVALID_ARGUMENT, "its object is not aligned");
+  return {};
+}
+
+Status CheckVariant(const abi::fb::Variant& variant, uint32_t export_count, uint64_t objects_size) {
+  EYRIE_RETURN_IF_ERROR(CheckObject(variant, objects_size));
+  const auto* local = variant.local_memory();
+  if (local && local->size() != export_count)
+    return Error(EYRIE_INVALID_ARGUMENT, "local memory of %u exports, of %u", local->size(), export_count);
+  for (uint32_t i = 0; i < CountOf(local); ++i)
+    if (local->Get(i) > abi::kMaxLocalMemory)
+      return Error(EYRIE_RESOURCE_EXHAUSTED, "%u bytes of local memory, limit %u", local->Get(i), abi::kMaxLocalMemory);
+  return {};
+}
+
+Status CheckExecutable(const abi::fb::Executable& executable, uint64_t objects_size) {
+  EYRIE_RETURN_IF_ERROR(CheckObject(executable, objects_size));
+  if (CountOf(executable.variants()) > abi::kMaxVariants)
+    return Error(EYRIE_RESOURCE_EXHAUSTED, "%u variants, limit %u", CountOf(executable.variants()), abi::kMaxVariants);
+  for (uint32_t i = 0; i < CountOf(executable.variants()); ++i)
+    EYRIE_RETURN_IF_ERROR(Annotate(
+        CheckVariant(*executable.variants()->Get(i), CountOf(executable.exports()), objects_size), "variant %u", i));
   for (uint32_t i = 0; i < CountOf(executable.exports()); ++i) {
     const abi::fb::Export& item = *executable.exports()->Get(i);
     if (item.binding_count() > abi::kMaxBindings || item.constant_count() > abi::kMaxConstants ||

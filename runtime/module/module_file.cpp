@@ -56,11 +56,10 @@ Status ModuleFile::ParseHeader() {
     return Error(EYRIE_INCOMPATIBLE, "the module has format version %u.%u, this runtime reads %u.x: %s",
                  header_.format_major, header_.format_minor, abi::kFormatMajor,
                  header_.format_major > abi::kFormatMajor ? "use a newer runtime" : "compile the model again");
-  if (header_.required_features)
+  if (uint64_t unknown = header_.required_features & ~abi::kKnownFeatures)
     return Error(EYRIE_INCOMPATIBLE,
                  "the module (format version %u.%u) needs features 0x%llx, which this runtime (%u.%u) does not know",
-                 header_.format_major, header_.format_minor, Ull(header_.required_features), abi::kFormatMajor,
-                 abi::kFormatMinor);
+                 header_.format_major, header_.format_minor, Ull(unknown), abi::kFormatMajor, abi::kFormatMinor);
   if (header_.file_size != size_)
     return Error(EYRIE_DATA_LOSS, "the module is %s: the file has %llu bytes, its header says %llu",
                  header_.file_size > size_ ? "cut off" : "longer than it should be", Ull(size_),

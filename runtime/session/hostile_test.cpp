@@ -6,6 +6,7 @@
 #include "runtime/testing/failing.h"
 #include "runtime/testing/session.h"
 #include "runtime/testing/states.h"
+#include "runtime/testing/variants.h"
 
 namespace eyrie::rt::testing {
 namespace {
@@ -151,7 +152,8 @@ TEST_F(Hostile, ResealedMetadataAndBytecode) {
     Status status = LoadAndCall(bad, false);
     has_misaligned |= strstr(status.message(), "its dimensions are not aligned") != nullptr;
   };
-  for (const Bytes& original : {good, StringSequenceModule().Build(), CacheModule().Build()}) {
+  for (const Bytes& original :
+       {good, StringSequenceModule().Build(), CacheModule().Build(), VariantsModule().Build()}) {
     for (uint32_t section : {0u, 1u}) {
       abi::SectionEntry entry = SectionAt(original, section);
       for (size_t bit = 0; bit < entry.size * 8; ++bit) {
@@ -246,7 +248,7 @@ TEST_F(Hostile, DamagedWeights) {
   Bytes bad = good;
   bad.back() ^= 1;
   eyrie_module_t* module = nullptr;
-  eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_FULL, 0, 0, nullptr, 0};
+  eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_FULL, 0, 0, nullptr, 0, nullptr};
   EXPECT_STATUS(Load(bad, &module, &options), EYRIE_DATA_LOSS, "'weights' is damaged");
   EXPECT_STATUS(LoadAndCall(bad, true), EYRIE_DATA_LOSS, "'weights' is damaged");  // before the first call
   options.verify = EYRIE_VERIFY_OFF;
@@ -272,12 +274,41 @@ TEST_F(Hostile, ForeignExecutables) {
   module = AddScaleModule();
   module.executables[0].format = "elf-m68k";
   Bytes bytes = module.Build();
-  eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_LAZY, 1, 0, nullptr, 0};
+  eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_LAZY, 1, 0, nullptr, 0, nullptr};
   eyrie_module_t* loaded = nullptr;
   EXPECT_OK(Load(bytes, &loaded, &options));
   eyrie_instance_t* instance;
   EXPECT_STATUS(Status(eyrie_instance_create(loaded, nullptr, &instance)), EYRIE_FAILED_PRECONDITION, "looked at");
   eyrie_module_destroy(loaded);
+}
+
+TEST_F(Hostile, Variants) {
+  auto expect = [&](auto change, eyrie_code_t code, const char* text) {
+    Module module = VariantsModule();
+    change(module.executables[0].variants[1]);
+    EXPECT_STATUS(LoadAndCall(module.Build(), false), code, text);
+  };
+  expect([](Variant& v) { v.object.clear(); }, EYRIE_INVALID_ARGUMENT, "variant 1: its object does not lie in");
+  expect([](Variant& v) { v.shift = 1 << 20; }, EYRIE_INVALID_ARGUMENT, "variant 1: its object does not lie in");
+  // Its end would be before its begin.
+  expect([](Variant& v) { v.shift = ~uint64_t{0} - 191; }, EYRIE_INVALID_ARGUMENT, "its object does not lie in");
+  expect([](Variant& v) { v.object.pop_back(), v.shift = 1; }, EYRIE_INVALID_ARGUMENT, "its object is not aligned");
+  expect([](Variant& v) { v.local_memory.pop_back(); }, EYRIE_INVALID_ARGUMENT, "local memory of 4 exports, of 5");
+  expect([](Variant& v) { v.local_memory[4] = ~0u; }, EYRIE_RESOURCE_EXHAUSTED, "4294967295 bytes of local memory");
+  Module module = VariantsModule();
+  std::vector<Variant>& variants = module.executables[0].variants;
+  variants.resize(65, variants[0]);
+  EXPECT_STATUS(LoadAndCall(module.Build(), false), EYRIE_RESOURCE_EXHAUSTED, "65 variants, limit 64");
+  variants.resize(64);
+  EXPECT_OK(LoadAndCall(module.Build(), true));
+  // An empty list is as good as none.
+  module = AddScaleModule();
+  EXPECT_OK(LoadAndCall(module.Build(), true));
+  // An export that is not there.
+  module = AddScaleModule();
+  module.functions[0].code.clear();
+  module.functions[0].Op(VmOp::kVariant, {0, 5}).Op(VmOp::kReturn);
+  EXPECT_STATUS(LoadAndCall(module.Build(), false), EYRIE_INVALID_ARGUMENT, "export 5, limit 5");
 }
 
 TEST_F(Hostile, ManyFunctions) {

@@ -32,6 +32,7 @@ eyrie_module::eyrie_module(eyrie_runtime* runtime, const eyrie_module_options_t&
       export_specs(runtime->allocator),
       export_counts(runtime->allocator),
       exports(runtime->allocator),
+      chosen(runtime->allocator),
       executables(runtime->allocator) {
   runtime->Retain();
 }
@@ -73,6 +74,7 @@ Status eyrie_module::Build() {
   string_count = CountOf(file.metadata().strings());
   EYRIE_RETURN_IF_ERROR(texts.Build(file.metadata()));
   EYRIE_RETURN_IF_ERROR(BuildValues());
+  EYRIE_RETURN_IF_ERROR(FindCpu());
   EYRIE_RETURN_IF_ERROR(BuildExports());
   for (uint32_t i = 0; i < CountOf(file.metadata().functions()); ++i) EYRIE_RETURN_IF_ERROR(code.Push(ReadFunction(i)));
   EYRIE_RETURN_IF_ERROR(CountHostFunctions());
@@ -176,11 +178,15 @@ Status eyrie_module::BuildExports() {
   const auto* list = file.metadata().executables();
   for (uint32_t i = 0; i < CountOf(list); ++i) {
     const auto* items = list->Get(i)->exports();
+    const auto* variants = list->Get(i)->variants();
+    uint32_t variant = ChooseVariant(*list->Get(i));
+    EYRIE_RETURN_IF_ERROR(chosen.Push(variant));
+    const auto* local = variant < CountOf(variants) ? variants->Get(variant)->local_memory() : nullptr;
     for (uint32_t k = 0; k < CountOf(items); ++k) {
       const fb::Export& item = *items->Get(k);
-      EYRIE_RETURN_IF_ERROR(
-          export_specs.Push({TextOf(item.symbol()), item.binding_count(), item.constant_count(), item.local_memory()}));
-      EYRIE_RETURN_IF_ERROR(export_counts.Push({item.binding_count(), item.constant_count()}));
+      EYRIE_RETURN_IF_ERROR(export_specs.Push({TextOf(item.symbol()), item.binding_count(), item.constant_count(),
+                                               local ? local->Get(k) : item.local_memory()}));
+      EYRIE_RETURN_IF_ERROR(export_counts.Push({item.binding_count(), item.constant_count(), variant}));
       EYRIE_RETURN_IF_ERROR(exports.Push({nullptr, i, k}));
     }
   }
@@ -204,12 +210,13 @@ Status eyrie_module::LoadExecutables() {
   for (uint32_t i = 0; i < CountOf(list); ++i) {
     const fb::Executable& item = *list->Get(i);
     uint32_t count = CountOf(item.exports());
+    session::Code code = CodeOf(item, chosen[i]);
     hal::ExecutableSpec spec = {};
     spec.name = TextOf(item.name());
-    spec.format = TextOf(item.format());
-    spec.features = item.features();
-    spec.object = file.objects().data() + item.offset();
-    spec.object_size = static_cast<size_t>(item.size());
+    spec.format = code.format;
+    spec.features = code.features;
+    spec.object = file.objects().data() + code.offset;
+    spec.object_size = static_cast<size_t>(code.size);
     spec.exports = {export_specs.data() + first, count};
     auto loaded = runtime->device->LoadExecutable(spec);
     EYRIE_RETURN_IF_ERROR(Annotate(std::move(loaded.status()), "executable %u", i));

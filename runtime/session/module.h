@@ -43,6 +43,12 @@ struct ParameterRecord {
   size_t entry;
 };
 
+// The code of an executable for one kind of processor: a variant of it, or its own.
+struct Code {
+  const char* format;
+  uint64_t features, offset, size;
+};
+
 struct ExportRef {
   hal::Executable* executable;  // null if not loaded
   uint32_t executable_index;
@@ -87,6 +93,10 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   // The functions that may be called: of a loaded module the public ones; its loader calls those that derive
   // parameters.
   uint32_t callable_count() const { return is_loaded_ ? public_count : static_cast<uint32_t>(functions.size()); }
+  // variants.cpp: code number `variant` of an executable, whose own comes last; and whether it is for the processor
+  // that code is chosen for.
+  eyrie::rt::session::Code CodeOf(const eyrie::abi::fb::Executable& executable, uint32_t variant) const;
+  bool Fits(const eyrie::rt::session::Code& code) const;
   // The states that a function reads or writes.
   std::span<const uint32_t> StatesOf(uint32_t function) const;
 
@@ -117,6 +127,7 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   eyrie::rt::Array<eyrie::rt::hal::ExportSpec> export_specs;
   eyrie::rt::Array<eyrie::rt::vm::ExportCounts> export_counts;
   eyrie::rt::Array<eyrie::rt::session::ExportRef> exports;
+  eyrie::rt::Array<uint32_t> chosen;  // of each executable: the number of its code
   eyrie::rt::Array<eyrie::rt::hal::Executable*> executables;
   eyrie::rt::hal::Buffer* weights = nullptr;
 
@@ -125,6 +136,9 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   eyrie::rt::vm::Function ReadFunction(uint32_t index) const;
   eyrie::rt::Status BuildValues();
   eyrie::rt::Status BuildExports();
+  // variants.cpp
+  eyrie::rt::Status FindCpu();
+  uint32_t ChooseVariant(const eyrie::abi::fb::Executable& executable) const;
   eyrie::rt::Status CountHostFunctions();
   // host_calls.cpp
   eyrie::rt::Status BindHostFunctions();
@@ -143,6 +157,7 @@ struct eyrie_module final : eyrie::rt::vm::Names {
   void ReleaseParameters();
   eyrie::rt::Status AddValue(const eyrie::abi::fb::Value& value);
 
+  const eyrie::abi::fb::Processor* cpu_ = nullptr;  // whose code is wanted; null: this processor's
   bool is_loaded_ = false;
   eyrie::rt::Mutex verify_mutex_;
   std::atomic<bool> weights_verified_{false};

@@ -144,13 +144,36 @@ eyrie_status_t eyrie_module_executable(const eyrie_module_t* module, uint32_t in
   const auto* list = module->file.metadata().executables();
   if (eyrie_status_t status = CheckIndex("executable", index, CountOf(list))) return status;
   const fb::Executable& item = *list->Get(index);
+  session::Code code = module->CodeOf(item, module->chosen[index]);
   *info = {};
   info->name = TextOf(item.name());
-  info->format = TextOf(item.format());
-  info->features = item.features();
-  info->size = item.size();
+  info->format = code.format;
+  info->features = code.features;
+  info->size = code.size;
+  info->variant_count = CountOf(item.variants()) + 1;
   info->export_count = CountOf(item.exports());
   for (uint32_t i = 0; i < index; ++i) info->first_export += CountOf(list->Get(i)->exports());
+  return nullptr;
+}
+
+eyrie_status_t eyrie_module_variant(const eyrie_module_t* module, uint32_t executable, uint32_t index,
+                                    eyrie_variant_info_t* info) {
+  const auto* list = module->file.metadata().executables();
+  if (eyrie_status_t status = CheckIndex("executable", executable, CountOf(list))) return status;
+  const fb::Executable& item = *list->Get(executable);
+  if (eyrie_status_t status = CheckIndex("variant", index, size_t{CountOf(item.variants())} + 1)) return status;
+  session::Code code = module->CodeOf(item, index);
+  *info = {code.format, code.features, code.offset, code.size,
+           index == module->chosen[executable] && module->Fits(code)};
+  return nullptr;
+}
+
+eyrie_status_t eyrie_module_cpu(const eyrie_module_t* module, uint32_t index, eyrie_cpu_info_t* info) {
+  const auto* list = module->file.metadata().processors();
+  if (eyrie_status_t status = CheckIndex("processor", index, CountOf(list))) return status;
+  const fb::Processor& item = *list->Get(index);
+  const char* format = TextOf(item.format());
+  *info = {TextOf(item.name()), format, item.features(), module->runtime->device->CanRun(format, item.features())};
   return nullptr;
 }
 

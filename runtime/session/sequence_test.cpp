@@ -183,7 +183,7 @@ TEST(Sequences, AreGivenOnce) {
 TEST(Sequences, TakeNoMoreThanTheLimit) {
   Session session(AddScaleModule());
   std::vector<uint8_t> bytes = ModuleOf(Echo(AnySequence("x", EYRIE_F32), AnySequence("y", EYRIE_F32))).Build();
-  eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_LAZY, 0, 3000, nullptr, 0};
+  eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_LAZY, 0, 3000, nullptr, 0, nullptr};
   eyrie_module_t* module = nullptr;
   eyrie_instance_t* instance = nullptr;
   ASSERT_OK(Status(eyrie_module_load_memory(session.runtime, bytes.data(), bytes.size(), &options, &module)));

@@ -20,13 +20,13 @@ Status SymbolSizes::CheckRange(uint32_t symbol, const eyrie_value_info_t& value,
   const Binding& binding = sizes_[symbol];
   const abi::fb::SymbolRange& range = *ranges->Get(symbol);
   if (binding.size >= range.least() && binding.size <= range.most() && binding.size % range.divisor() == 0) return {};
-  char multiple[64] = "";
-  Text text(multiple, sizeof(multiple));
-  if (range.divisor() > 1) text.Print("multiples of %lld ", static_cast<long long>(range.divisor()));
+  char sizes[64];
+  Text text(sizes, sizeof(sizes));
+  text.Print(range.divisor() > 1 ? "multiples of %lld" : "sizes", static_cast<long long>(range.divisor()));
   return Error(EYRIE_INVALID_ARGUMENT,
-               "dimension '%.60s' is %lld in %s %u '%.100s', but the module was compiled for %sfrom %lld to %lld",
+               "dimension '%.60s' is %lld in %s %u '%.100s', but the module was compiled for %s from %lld to %lld",
                module::TextOf(module_.file.metadata().symbols()->Get(symbol)), static_cast<long long>(binding.size),
-               what, binding.index, value.name, multiple, static_cast<long long>(range.least()),
+               what, binding.index, value.name, sizes, static_cast<long long>(range.least()),
                static_cast<long long>(range.most()));
 }
 

@@ -28,6 +28,8 @@ namespace {
 
 #if defined(__aarch64__)
 constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
+#elif defined(__riscv)
+constexpr uint32_t kArchitecture = AUDIT_ARCH_RISCV64;
 #else
 constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
 #endif

@@ -69,6 +69,35 @@ auto WriteHostFunctions(Builder& builder, const std::vector<HostFunction>& funct
   return builder.CreateVector(list);
 }
 
+// Appends an object; returns where.
+uint64_t AddObject(const std::vector<uint8_t>& object, std::vector<uint8_t>& objects) {
+  objects.resize((objects.size() + 63) / 64 * 64);
+  objects.insert(objects.end(), object.begin(), object.end());
+  return objects.size() - object.size();
+}
+
+auto WriteVariants(Builder& builder, const std::vector<Variant>& variants, std::vector<uint8_t>& objects) {
+  std::vector<flatbuffers::Offset<fb::Variant>> list;
+  for (const Variant& variant : variants) {
+    flatbuffers::Offset<flatbuffers::String> format;
+    if (!variant.format.empty()) format = builder.CreateString(variant.format);
+    flatbuffers::Offset<flatbuffers::Vector<uint32_t>> local;
+    if (!variant.local_memory.empty()) local = builder.CreateVector(variant.local_memory);
+    uint64_t offset = AddObject(variant.object, objects) + variant.shift;
+    list.push_back(fb::CreateVariant(builder, format, variant.features, offset, variant.object.size(), local));
+  }
+  return builder.CreateVector(list);
+}
+
+auto WriteProcessors(Builder& builder, const std::vector<Processor>& processors) {
+  std::vector<flatbuffers::Offset<fb::Processor>> list;
+  for (const Processor& processor : processors) {
+    auto name = builder.CreateString(processor.name);
+    list.push_back(fb::CreateProcessor(builder, name, builder.CreateString(processor.format), processor.features));
+  }
+  return builder.CreateVector(list);
+}
+
 std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& bytecode,
                                    std::vector<uint8_t>& objects) {
   Builder builder;
@@ -101,10 +130,10 @@ std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& b
     auto name = builder.CreateString(executable.name);
     auto format = builder.CreateString(executable.format);
     auto list = builder.CreateVector(exports);
-    objects.resize((objects.size() + 63) / 64 * 64);
-    executables.push_back(fb::CreateExecutable(builder, name, format, executable.features, objects.size(),
-                                               executable.object.size(), list));
-    objects.insert(objects.end(), executable.object.begin(), executable.object.end());
+    auto variants = WriteVariants(builder, executable.variants, objects);
+    uint64_t offset = AddObject(executable.object, objects);
+    executables.push_back(fb::CreateExecutable(builder, name, format, executable.features, offset,
+                                               executable.object.size(), list, variants));
   }
   auto producer = builder.CreateString("test");
   auto symbols = builder.CreateVectorOfStrings(module.symbols);
@@ -132,9 +161,10 @@ std::vector<uint8_t> WriteMetadata(const Module& module, std::vector<uint8_t>& b
   }
   auto archive = builder.CreateString(module.archive);
   auto host_functions = WriteHostFunctions(builder, module.host_functions);
+  auto processors = WriteProcessors(builder, module.processors);
   fb::FinishModuleBuffer(
       builder, fb::CreateModule(builder, producer, 0, symbols, strings, function_list, executable_list, 0, texts,
-                                global_list, ranges, map, archive, host_functions));
+                                global_list, ranges, map, archive, host_functions, processors));
   return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
 }
 
@@ -220,6 +250,8 @@ const std::vector<uint8_t>& TestKernels() {
 const char* HostFormat() {
 #if defined(__aarch64__)
   return "elf-aarch64";
+#elif defined(__riscv)
+  return "elf-riscv64";
 #else
   return "elf-x86_64";
 #endif

@@ -55,11 +55,25 @@ struct Export {
   uint32_t bindings = 0, constants = 0, local_memory = 0;
 };
 
+struct Variant {
+  std::string format;  // empty: the executable's
+  uint64_t features = 0;
+  std::vector<uint8_t> object;
+  std::vector<uint32_t> local_memory = {};
+  uint64_t shift = 0;  // added to the offset of the object: to be wrong
+};
+
 struct Executable {
   std::string name, format;
   uint64_t features = 0;
   std::vector<uint8_t> object;
   std::vector<Export> exports;
+  std::vector<Variant> variants = {};
+};
+
+struct Processor {
+  std::string name, format;
+  uint64_t features;
 };
 
 struct Section {
@@ -108,6 +122,7 @@ struct Module {
   std::vector<Parameter> parameters;
   std::string archive;
   std::vector<HostFunction> host_functions;
+  std::vector<Processor> processors;
   std::vector<Function> functions;
   std::vector<Executable> executables;
   std::vector<uint8_t> weights;

@@ -440,6 +440,9 @@ Status Interpreter::Execute(const Program& program, const Function& first, Host&
         EYRIE_VM_TRY(host.Dispatch(w[0], count, {constants_.data(), constant_count}, {bindings_.data(), word[0]}));
         break;
       }
+      case VmOp::kVariant:
+        r[w[0]] = program.exports[w[1]].variant;
+        break;
       case VmOp::kHostCall: {
         const uint32_t* word = read_list(w + 1);
         EYRIE_VM_TRY(read_bindings(word));

@@ -137,7 +137,7 @@ TEST(Lists, SurviveEveryBitFlipOfTheirCode) {
       description.functions[0].code = function.code;
       description.functions[0].code[bit / 32] ^= 1u << bit % 32;
       std::vector<uint8_t> bytes = description.Build();
-      eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_LAZY, 0, 1 << 20, nullptr, 0};
+      eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_LAZY, 0, 1 << 20, nullptr, 0, nullptr};
       eyrie_module_t* module = nullptr;
       if (!Status(eyrie_module_load_memory(session.runtime, bytes.data(), bytes.size(), &options, &module)).ok())
         continue;
@@ -167,7 +167,7 @@ TEST(Lists, DoNotTakeMemoryWithoutEnd) {
     f.Op(VmOp::kBr, {1});
     Session session(AddScaleModule());
     std::vector<uint8_t> bytes = ModuleOf(f).Build();
-    eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_LAZY, 0, 100000, nullptr, 0};
+    eyrie_module_options_t options = {sizeof(options), EYRIE_VERIFY_LAZY, 0, 100000, nullptr, 0, nullptr};
     eyrie_module_t* module = nullptr;
     eyrie_instance_t* instance = nullptr;
     ASSERT_OK(Status(eyrie_module_load_memory(session.runtime, bytes.data(), bytes.size(), &options, &module)));

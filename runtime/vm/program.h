@@ -36,6 +36,7 @@ struct Function {
 struct ExportCounts {
   uint32_t bindings;
   uint32_t constants;
+  uint32_t variant = 0;  // what `variant` gives
 };
 
 // The tensors of a host function, inputs and outputs, and the sum of their ranks.

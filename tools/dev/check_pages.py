@@ -11,6 +11,7 @@ every page, the files that links and commands between backticks name must be the
 """
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = ["docs/how-to/compile-and-run.md", "docs/how-to/call-from-c.md", "docs/how-to/memory-and-threads.md",
           "docs/how-to/keep-state.md", "docs/how-to/replace-weights.md", "docs/how-to/sizes-and-functions.md",
-          "docs/how-to/expand-operators.md", "docs/how-to/own-operators.md"]
+          "docs/how-to/expand-operators.md", "docs/how-to/own-operators.md", "docs/how-to/other-processors.md",
+         "docs/how-to/many-processors.md"]
+# Pages with programs for other processors, and what runs these: with $EYRIE_REQUIRE_EMULATORS it must be there.
+EMULATED = {"docs/how-to/other-processors.md": ["aarch64", "riscv64"]}
 SPAN = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```\n", re.M | re.S)
 DEMO = "tools/dev/demo.sh"
@@ -121,6 +125,17 @@ def check_names(page):
     return good
 
 
+def can_run(page, build):
+    """Whether the programs are there that the page's commands run; says what is missing."""
+    archs = EMULATED.get(page, [])
+    missing = [f"qemu-{arch} (tools/dev/setup.sh --cross)" for arch in archs if not shutil.which(f"qemu-{arch}")]
+    missing += [f"build/{arch} (tools/dev/build.sh {arch})" for arch in archs
+                if not (build.parent / arch / "bin/eyrie-run").exists()]
+    if missing:
+        print(f"{page}: not run, for want of {', '.join(missing)}")
+    return not missing
+
+
 def main():
     arguments = [a for a in sys.argv[1:] if a != "--demo"]
     build = Path(arguments[0] if arguments else ROOT / "build/release").resolve()
@@ -129,7 +144,8 @@ def main():
     if "--demo" in sys.argv:
         return 0 if run_page("README.md", ROOT, environment, demo=True) else 1
     with tempfile.TemporaryDirectory() as folder:
-        good = all([run_page(page, Path(folder), environment) for page in HOW_TO])
+        good = all([run_page(page, Path(folder), environment) if can_run(page, build) else "EYRIE_REQUIRE_EMULATORS" not in os.environ
+                    for page in HOW_TO])
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "build").mkdir()
         (Path(folder) / "build/release").symlink_to(build)

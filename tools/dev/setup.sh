@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing need, from Debian's packages and PyPI. Quick when all is there.
-#   tools/dev/setup.sh [--runtime-only]
+#   tools/dev/setup.sh [--runtime-only | --cross]
+# --cross: also what it takes to build for other processors (the presets aarch64 and riscv64) and to run that here.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -8,10 +9,13 @@ common=(ccache cmake flatbuffers-compiler g++ git libflatbuffers-dev libgtest-de
         python3 python3-pip python3-venv unzip)
 compiler=(clang-22 clang-format-22 libclang-rt-22-dev libcli11-dev liblld-22-dev libmlir-22-dev libprotozero-dev
           libzstd-dev lld-22 llvm-22-dev llvm-22-tools mlir-22-tools nlohmann-json3-dev zlib1g-dev)
+cross=(libc6-dev-arm64-cross libc6-dev-riscv64-cross libstdc++-12-dev-arm64-cross libstdc++-12-dev-riscv64-cross
+       qemu-user)
 llvm_version=1:22.1.8-1~deb12u1 # the version that was tested; a later 22 is taken where this one is gone
 
 packages=("${common[@]}" "${compiler[@]}")
 [ "${1:-}" = --runtime-only ] && packages=("${common[@]}")
+[ "${1:-}" = --cross ] && packages+=("${cross[@]}")
 
 missing=()
 for package in "${packages[@]}"; do

@@ -19,6 +19,7 @@ constexpr char kHelp[] =
     "  --plugin LIB.so             a library with functions that the module calls; may be repeated\n"
     "  --load-state FILE           begins with the states that --save-state wrote\n"
     "  --save-state FILE           writes the states after the call (run)\n"
+    "  --cpu NAME                  takes the code for this one of the module's processors, not the best\n"
     "  --function NAME             the function to call, if there are several\n"
     "  --threads N                 threads that run kernels (default 1)\n"
     "  --verify                    checks all of the file when it is loaded\n"
@@ -112,7 +113,7 @@ Options ParseArguments(int argc, char** argv) {
     size_t length = equals ? static_cast<size_t>(equals - flag) : strlen(flag);
     auto is = [&](const char* name) { return strlen(name) == length && strncmp(flag, name, length) == 0; };
     if (!is("--input") && !is("--output") && !is("--parameters") && !is("--plugin") && !is("--load-state") &&
-        !is("--save-state") && !is("--function") && !is("--threads") && !is("--min-time"))
+        !is("--save-state") && !is("--cpu") && !is("--function") && !is("--threads") && !is("--min-time"))
       Fail(kUsage, "unknown option '%.100s'; see eyrie-run --help", flag);
     const char* value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : nullptr;
     if (!value) Fail(kUsage, "%s needs a value", flag);
@@ -128,6 +129,8 @@ Options ParseArguments(int argc, char** argv) {
       options.load_state = value;
     else if (is("--save-state"))
       options.save_state = value;
+    else if (is("--cpu"))
+      options.cpu = value;
     else if (is("--function"))
       options.function = value;
     else if (is("--threads"))

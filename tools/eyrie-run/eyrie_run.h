@@ -21,6 +21,7 @@ struct Options {
   bool bench = false, json = false, verify_full = false;
   const char* module = nullptr;
   const char* function = "";
+  const char* cpu = nullptr;
   const char *load_state = nullptr, *save_state = nullptr;
   uint32_t threads = 0;
   double min_time = 1.0;

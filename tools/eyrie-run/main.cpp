@@ -49,6 +49,7 @@ Session Open(const Options& options) {
     Check(eyrie_parameters_open(session.runtime, options.parameters[i], nullptr, &files[i]));
   module_options.parameters = files;
   module_options.parameter_count = count;
+  module_options.cpu = options.cpu;
   Check(eyrie_module_load_file(session.runtime, options.module, &module_options, &session.module));
   for (size_t i = 0; i < count; ++i) eyrie_parameters_destroy(files[i]);
   free(files);

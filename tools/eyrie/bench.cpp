@@ -20,7 +20,7 @@ constexpr char kExamples[] =
     "  eyrie bench model.eyr --input ids=@ids.npy --profile";
 
 struct BenchFlags {
-  std::string module, function, load_state;
+  std::string module, function, load_state, cpu;
   std::vector<std::string> inputs, shapes, parameters, plugins;
   int64_t threads = 0;
   double min_time = 1;
@@ -143,6 +143,7 @@ int Bench(const BenchFlags& flags) {
   if (!(flags.min_time >= 0 && flags.min_time <= 86400)) FailUsage("--min-time must be from 0 to 86400 seconds");
   Module module(flags.module, {.threads = ThreadCount(flags.threads),
                                .low_latency = flags.low_latency,
+                               .cpu = flags.cpu,
                                .parameters = flags.parameters,
                                .plugins = flags.plugins});
   Function function = module.Find(flags.function);
@@ -206,6 +207,7 @@ int BenchMain(const std::vector<std::string>& arguments) {
   app.add_option("--min-time", flags.min_time, "Measures for at least so many seconds")
       ->type_name("S")
       ->capture_default_str();
+  AddCpu(&app, &flags.cpu);
   app.add_option("--function", flags.function, "The function to call, if there are several")->type_name("NAME");
   app.add_flag("--profile", flags.profile, "Also measures every dispatch");
   app.add_flag("--low-latency", flags.low_latency, "Idle threads spin instead of sleeping");

@@ -31,6 +31,13 @@ void AddParameterFiles(CLI::App* app, std::vector<std::string>* files) {
               "Files with the module's weights (.eyp, .safetensors, .gguf, .npz); the last that has a tensor gives it");
 }
 
+void AddCpu(CLI::App* app, std::string* cpu) {
+  app->add_option("--cpu", *cpu,
+                  "Takes the code that this processor, one of those that the module was compiled for (eyrie inspect "
+                  "lists them), would get; otherwise the best that this machine can run")
+      ->type_name("NAME");
+}
+
 void AddPlugins(CLI::App* app, std::vector<std::string>* files) {
   AddRepeated(app, "--plugin", files, "LIB.so",
               "A shared library with functions that the module calls (compiled with --host-op)");

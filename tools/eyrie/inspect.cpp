@@ -21,7 +21,7 @@ constexpr char kExamples[] =
     "  eyrie inspect model.eyr --json | python3 -m json.tool";
 
 struct InspectFlags {
-  std::string module, function, memory;
+  std::string module, function, memory, cpu;
   bool vm = false, json = false;
 };
 
@@ -50,7 +50,9 @@ struct Facts {
   std::vector<eyrie_section_info_t> sections;
   std::vector<FunctionFacts> functions;
   std::vector<eyrie_executable_info_t> executables;
+  std::vector<std::vector<eyrie_variant_info_t>> variants;  // of each executable
   std::vector<eyrie_export_info_t> exports;
+  std::vector<eyrie_cpu_info_t> processors;
 };
 
 std::string Disassemble(const Module& module, uint32_t function) {
@@ -70,6 +72,11 @@ Facts Collect(const Module& module, const InspectFlags& flags) {
       [&](uint32_t i, eyrie_executable_info_t* info) { return eyrie_module_executable(module.get(), i, info); });
   facts.exports = Rows<eyrie_export_info_t>(
       [&](uint32_t i, eyrie_export_info_t* info) { return eyrie_module_export(module.get(), i, info); });
+  for (uint32_t i = 0; i < facts.executables.size(); ++i)
+    facts.variants.push_back(Rows<eyrie_variant_info_t>(
+        [&](uint32_t k, eyrie_variant_info_t* info) { return eyrie_module_variant(module.get(), i, k, info); }));
+  facts.processors = Rows<eyrie_cpu_info_t>(
+      [&](uint32_t i, eyrie_cpu_info_t* info) { return eyrie_module_cpu(module.get(), i, info); });
   std::vector<uint32_t> indices;
   if (!flags.function.empty()) {
     indices.push_back(module.Find(flags.function).index);
@@ -106,12 +113,13 @@ std::string Or(const char* text, const char* otherwise) {
   return text != nullptr && *text != 0 ? Printable(text) : otherwise;
 }
 
-// The processor features that an executable needs.
-std::vector<std::string> FeaturesOf(const eyrie_executable_info_t& executable) {
+// The features of a processor, or those that code needs.
+template <typename Info>
+std::vector<std::string> FeaturesOf(const Info& info) {
   std::vector<std::string> names;
   for (uint32_t bit = 0; bit < 64; ++bit) {
-    if ((executable.features >> bit & 1) == 0) continue;
-    const char* name = executable.format ? eyrie_feature_name(executable.format, bit) : nullptr;
+    if ((info.features >> bit & 1) == 0) continue;
+    const char* name = info.format ? eyrie_feature_name(info.format, bit) : nullptr;
     names.push_back(name ? name : "bit " + std::to_string(bit));
   }
   return names;
@@ -200,6 +208,72 @@ Json ParametersJson(const Module& module) {
   return json;
 }
 
+std::string ExecutablesText(const Facts& facts) {
+  // Executables of one compilation need the same of the processor: said once.
+  bool same = std::all_of(facts.executables.begin(), facts.executables.end(),
+                          [&](const auto& row) { return row.features == facts.executables[0].features; });
+  std::vector<std::vector<std::string>> rows = {{"executable", "format", "bytes", same ? "" : "features"}};
+  for (const eyrie_executable_info_t& row : facts.executables)
+    rows.push_back(
+        {Or(row.name, "-"), Or(row.format, "?"), std::to_string(row.size), same ? "" : Joined(FeaturesOf(row))});
+  return "\nexecutables\n" + Table(rows, "llrl") +
+         (same && !facts.executables.empty() ? "  need " + Joined(FeaturesOf(facts.executables[0])) + "\n" : "");
+}
+
+// The variant that a processor takes; null if none is for it.
+const eyrie_variant_info_t* VariantFor(const eyrie_cpu_info_t& processor,
+                                       const std::vector<eyrie_variant_info_t>& variants) {
+  for (const eyrie_variant_info_t& variant : variants)
+    if (std::string(variant.format) == processor.format && (variant.features & ~processor.features) == 0)
+      return &variant;
+  return nullptr;
+}
+
+std::vector<std::string> ProcessorsOf(const Facts& facts, const std::vector<eyrie_variant_info_t>& variants,
+                                      const eyrie_variant_info_t& variant) {
+  std::vector<std::string> names;
+  for (const eyrie_cpu_info_t& processor : facts.processors)
+    if (VariantFor(processor, variants) == &variant) names.push_back(Printable(processor.name));
+  return names;
+}
+
+// Of a module for several processors.
+std::string VariantsText(const Facts& facts) {
+  std::vector<std::vector<std::string>> rows = {{"processor", "format", "bytes", "this machine", "features"}};
+  for (const eyrie_cpu_info_t& processor : facts.processors) {
+    uint64_t bytes = 0;
+    for (const std::vector<eyrie_variant_info_t>& variants : facts.variants)
+      if (const eyrie_variant_info_t* variant = VariantFor(processor, variants)) bytes += variant->size;
+    rows.push_back({Or(processor.name, "?"), Or(processor.format, "?"), std::to_string(bytes),
+                    processor.is_usable ? "has them" : "lacks some", Joined(FeaturesOf(processor))});
+  }
+  std::string text = "\nprocessors\n" + Table(rows, "llrll");
+  rows = {{"executable", "format", "bytes", "processors", ""}};
+  for (size_t i = 0; i < facts.executables.size(); ++i)
+    for (const eyrie_variant_info_t& variant : facts.variants[i])
+      rows.push_back({&variant == &facts.variants[i][0] ? Or(facts.executables[i].name, "-") : "",
+                      Or(variant.format, "?"), std::to_string(variant.size),
+                      Joined(ProcessorsOf(facts, facts.variants[i], variant)), variant.is_taken ? "taken" : ""});
+  return text + "\nexecutables\n" + Table(rows, "llrll");
+}
+
+Json ExecutableJson(const Facts& facts, size_t index) {
+  const eyrie_executable_info_t& row = facts.executables[index];
+  Json json = {{"name", row.name ? row.name : ""},
+               {"format", row.format ? row.format : ""},
+               {"features", FeaturesOf(row)},
+               {"size", row.size},
+               {"variants", Json::array()}};
+  for (const eyrie_variant_info_t& variant : facts.variants[index])
+    json["variants"].push_back({{"format", variant.format},
+                                {"features", FeaturesOf(variant)},
+                                {"offset", variant.offset},
+                                {"size", variant.size},
+                                {"processors", ProcessorsOf(facts, facts.variants[index], variant)},
+                                {"taken", variant.is_taken != 0}});
+  return json;
+}
+
 std::string Text(const Module& module, const Facts& facts) {
   std::string text = Printable(module.path()) + ": format " + std::to_string(facts.info.format_major) + "." +
                      std::to_string(facts.info.format_minor) + ", " + SizeText(facts.info.file_size) + "\n" +
@@ -212,21 +286,13 @@ std::string Text(const Module& module, const Facts& facts) {
     rows.push_back(
         {Or(row.name, "?"), std::to_string(row.offset), std::to_string(row.size), std::to_string(row.alignment)});
   text += "\nsections\n" + Table(rows, "lrrr");
-  // Executables of one compilation need the same of the processor: said once.
-  bool same = std::all_of(facts.executables.begin(), facts.executables.end(),
-                          [&](const auto& row) { return row.features == facts.executables[0].features; });
-  rows = {{"executable", "format", "bytes", same ? "" : "features"}};
-  for (const eyrie_executable_info_t& row : facts.executables)
-    rows.push_back(
-        {Or(row.name, "-"), Or(row.format, "?"), std::to_string(row.size), same ? "" : Joined(FeaturesOf(row))});
   if (std::vector<Value> states = module.States(); !states.empty()) text += "\n" + ValuesText("states", states);
   text += ParametersText(module);
   if (std::vector<std::vector<std::string>> calls = HostFunctionRows(module); !calls.empty()) {
     calls.insert(calls.begin(), {"name", "whose", "tensors", "attributes", "first node"});
     text += "\nhost functions\n" + Table(calls, "lllll");
   }
-  text += "\nexecutables\n" + Table(rows, "llrl");
-  if (same && !facts.executables.empty()) text += "  need " + Joined(FeaturesOf(facts.executables[0])) + "\n";
+  text += facts.processors.size() > 1 ? VariantsText(facts) : ExecutablesText(facts);
   rows = {{"#", "dispatch", "tensors", "scalars", "local bytes", "nodes"}};
   for (size_t i = 0; i < facts.exports.size(); ++i) {
     const eyrie_export_info_t& row = facts.exports[i];
@@ -306,6 +372,7 @@ Json ToJson(const Module& module, const Facts& facts, bool with_code) {
                {"states", ValuesJson(module.States())},
                {"parameters", ParametersJson(module)},
                {"host_functions", HostFunctionsJson(module)},
+               {"processors", Json::array()},
                {"executables", Json::array()},
                {"dispatches", Json::array()},
                {"functions", Json::array()}};
@@ -315,9 +382,12 @@ Json ToJson(const Module& module, const Facts& facts, bool with_code) {
                                 {"offset", row.offset},
                                 {"size", row.size},
                                 {"alignment", row.alignment}});
-  for (const eyrie_executable_info_t& row : facts.executables)
-    json["executables"].push_back(
-        {{"name", text(row.name)}, {"format", text(row.format)}, {"features", FeaturesOf(row)}, {"size", row.size}});
+  for (const eyrie_cpu_info_t& row : facts.processors)
+    json["processors"].push_back({{"name", text(row.name)},
+                                  {"format", text(row.format)},
+                                  {"features", FeaturesOf(row)},
+                                  {"usable", row.is_usable != 0}});
+  for (size_t i = 0; i < facts.executables.size(); ++i) json["executables"].push_back(ExecutableJson(facts, i));
   for (size_t i = 0; i < facts.exports.size(); ++i) {
     const eyrie_export_info_t& row = facts.exports[i];
     Json nodes = Json::array();
@@ -340,7 +410,7 @@ void WritePicture(const std::string& path, const std::string& svg) {
 }
 
 int Inspect(const InspectFlags& flags) {
-  Module module(flags.module, {.inspect_only = true});
+  Module module(flags.module, {.inspect_only = true, .cpu = flags.cpu});
   Facts facts = Collect(module, flags);
   if (!flags.memory.empty()) {
     uint32_t index = module.Find(flags.function).index;
@@ -366,6 +436,8 @@ int InspectMain(const std::vector<std::string>& arguments) {
   app.add_flag("--vm", flags.vm, "Also shows the bytecode of the functions");
   app.add_option("--memory", flags.memory, "Draws the memory plan: time from left to right, addresses upwards")
       ->type_name("FILE.svg");
+  app.add_option("--cpu", flags.cpu, "Says what this one of the module's processors takes, not this machine")
+      ->type_name("NAME");
   app.add_flag("--json", flags.json, "Prints JSON");
   return Parse(&app, arguments) ? kSuccess : Inspect(flags);
 }

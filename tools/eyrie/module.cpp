@@ -80,6 +80,7 @@ Module::Module(const std::string& path, const LoadOptions& load) : path_(path) {
   eyrie_module_options_t module_options = {};
   module_options.struct_size = sizeof(module_options);
   module_options.inspect_only = load.inspect_only;
+  module_options.cpu = load.cpu.c_str();
   eyrie_status_t status = nullptr;
   try {
     for (const std::string& plugin : load.plugins) Check(eyrie_runtime_add_plugin(runtime_, plugin.c_str()), "");

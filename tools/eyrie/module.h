@@ -42,6 +42,7 @@ struct LoadOptions {
   uint32_t threads = 1;
   bool inspect_only = false;  // nothing is loaded that this machine would have to be able to run
   bool low_latency = false;
+  std::string cpu = {};  // one of the processors that the module was compiled for, whose code is taken; empty: the best
   // Files; the last that has a tensor gives it. A text may be several with commas between.
   std::vector<std::string> parameters = {};
   // Shared libraries that add functions to the runtime.

@@ -28,7 +28,7 @@ constexpr char kExamples[] =
     "  eyrie run model.eyr --parameters model.eyp,tuned.safetensors --input @inputs.npz";
 
 struct RunFlags {
-  std::string module, function, expect, load_state, save_state;
+  std::string module, function, expect, load_state, save_state, cpu;
   std::vector<std::string> inputs, outputs, parameters, plugins;
   double rtol = 1e-3, atol = 1e-4;
   int64_t threads = 0;
@@ -222,8 +222,10 @@ int Run(const RunFlags& flags) {
   std::string expect = flags.expect;
   if (!expect.empty() && expect[0] == '@') expect.erase(0, 1);
   if (!(flags.rtol >= 0) || !(flags.atol >= 0)) FailUsage("--rtol and --atol must not be negative");
-  Module module(flags.module,
-                {.threads = ThreadCount(flags.threads), .parameters = flags.parameters, .plugins = flags.plugins});
+  Module module(flags.module, {.threads = ThreadCount(flags.threads),
+                               .cpu = flags.cpu,
+                               .parameters = flags.parameters,
+                               .plugins = flags.plugins});
   Function function = module.Find(flags.function);
   std::vector<Destination> destinations = ReadDestinations(function, flags.outputs);
   std::vector<Argument> arguments = ReadInputs(function, flags.inputs);
@@ -292,6 +294,7 @@ int RunMain(const std::vector<std::string>& arguments) {
   app.add_option("--threads", flags.threads, "Threads to run on; 0 takes all processors")
       ->type_name("N")
       ->capture_default_str();
+  AddCpu(&app, &flags.cpu);
   app.add_option("--function", flags.function, "The function to call, if there are several")->type_name("NAME");
   app.add_flag("--json", flags.json, "Prints JSON");
   return Parse(&app, arguments) ? kSuccess : Run(flags);

@@ -27,7 +27,13 @@ class RuntimeOptions(ctypes.Structure):
 
 class ModuleOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_size_t), ("verify", ctypes.c_int), ("inspect_only", ctypes.c_int),
-                ("max_arena_bytes", c_uint64), ("parameters", POINTER(c_void_p)), ("parameter_count", c_size_t)]
+                ("max_arena_bytes", c_uint64), ("parameters", POINTER(c_void_p)), ("parameter_count", c_size_t),
+                ("cpu", c_char_p)]
+
+
+class CpuInfo(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("format", c_char_p), ("features", c_uint64), ("is_usable", c_int),
+                ("rest", c_uint64 * 8)]
 
 
 class ModuleInfo(ctypes.Structure):
@@ -145,6 +151,7 @@ parameters_destroy = _declare("parameters_destroy", None, c_void_p)
 module_load_file = _checked("module_load_file", c_void_p, c_char_p, POINTER(ModuleOptions), POINTER(c_void_p))
 module_destroy = _declare("module_destroy", None, c_void_p)
 module_get_info = _declare("module_get_info", None, c_void_p, POINTER(ModuleInfo))
+module_cpu = _checked("module_cpu", c_void_p, c_uint32, POINTER(CpuInfo))
 module_find = _checked("module_find", c_void_p, c_char_p, POINTER(c_uint32))
 module_function = _checked("module_function", c_void_p, c_uint32, POINTER(FunctionInfo))
 module_argument = _checked("module_argument", c_void_p, c_uint32, c_uint32, POINTER(ValueInfo))

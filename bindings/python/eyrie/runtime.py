@@ -81,9 +81,11 @@ class Module:
     are read-only and the runtime's, to be copied if they are kept, and the node's attributes as keywords; it gives an
     array, or a tuple of them, of the types and shapes that the signature says. It is called in the thread of the call.
     `plugins`: shared libraries with such functions.
+    `cpu`: one of the processors that the module was compiled for, by its name: the code that it would get is taken,
+    instead of the best that this machine can run.
     """
 
-    def __init__(self, path, threads=None, parameters=(), functions=None, plugins=()):
+    def __init__(self, path, threads=None, parameters=(), functions=None, plugins=(), cpu=None):
         self._module = self._runtime = None
         self._raised = host.Raised()
         options = native.RuntimeOptions(ctypes.sizeof(native.RuntimeOptions))
@@ -96,7 +98,7 @@ class Module:
                 files.append(native.made(native.parameters_open, self._runtime, os.fsencode(file), None))
             handles = (ctypes.c_void_p * len(files))(*(file.value for file in files))
             module_options = native.ModuleOptions(ctypes.sizeof(native.ModuleOptions), parameters=handles,
-                                                  parameter_count=len(files))
+                                                  parameter_count=len(files), cpu=cpu.encode() if cpu else None)
             self._module = native.made(native.module_load_file, self._runtime, os.fsencode(path), byref(module_options))
         finally:
             for file in files:
@@ -122,6 +124,20 @@ class Module:
                 return
             yield Value._of(info)
             index += 1
+
+    @property
+    def cpus(self) -> dict:
+        """Names of the processors that the module was compiled for, best first: whether this machine has all of theirs."""
+        info = native.CpuInfo()
+        cpus = {}
+        while True:
+            try:
+                native.module_cpu(self._module, len(cpus), byref(info))
+            except Error as error:
+                if error.code != "NOT_FOUND":
+                    raise
+                return cpus
+            cpus[info.name.decode()] = bool(info.is_usable)
 
     @property
     def functions(self) -> tuple:

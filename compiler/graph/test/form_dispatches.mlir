@@ -99,6 +99,65 @@ func.func @shared_reduction_is_stored(%x: tensor<4x16xf32>) -> (tensor<4x16xf32>
 
 // -----
 
+#id = affine_map<(m, n) -> (m, n)>
+// A contraction writes the border around its result too.
+// CHECK-COUNT-1: graph.executable
+// CHECK-NOT: graph.executable
+// CHECK: tensor.pad
+// CHECK-LABEL: func.func @border
+// CHECK: graph.dispatch
+// CHECK-NEXT: return
+func.func @border(%x: tensor<3x4xf32>, %w: tensor<4x8xf32>) -> tensor<5x8xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<3x8xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<3x8xf32>) -> tensor<3x8xf32>
+  %mm = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>,
+                                         affine_map<(m, n, k) -> (m, n)>],
+                        iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<3x4xf32>, tensor<4x8xf32>) outs(%f : tensor<3x8xf32>) {
+  ^bb0(%a: f32, %c: f32, %o: f32):
+    %m = arith.mulf %a, %c : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<3x8xf32>
+  %r = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%mm : tensor<3x8xf32>) outs(%e : tensor<3x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.maximumf %a, %zero : f32
+    linalg.yield %t : f32
+  } -> tensor<3x8xf32>
+  %p = tensor.pad %r low[1, 0] high[1, 0] {
+  ^bb0(%i: index, %j: index):
+    tensor.yield %zero : f32
+  } : tensor<3x8xf32> to tensor<5x8xf32>
+  return %p : tensor<5x8xf32>
+}
+
+// -----
+
+#id = affine_map<(m, n) -> (m, n)>
+// An elementwise operation alone stays apart from the padding.
+// CHECK-COUNT-2: graph.executable
+// CHECK-LABEL: func.func @elementwise_and_padding
+// CHECK-COUNT-2: graph.dispatch
+func.func @elementwise_and_padding(%x: tensor<3x8xf32>) -> tensor<5x8xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<3x8xf32>
+  %r = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<3x8xf32>) outs(%e : tensor<3x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.maximumf %a, %zero : f32
+    linalg.yield %t : f32
+  } -> tensor<3x8xf32>
+  %p = tensor.pad %r low[1, 0] high[1, 0] {
+  ^bb0(%i: index, %j: index):
+    tensor.yield %zero : f32
+  } : tensor<3x8xf32> to tensor<5x8xf32>
+  return %p : tensor<5x8xf32>
+}
+
+// -----
+
 // What follows a contraction may have more dimensions, of size one.
 // CHECK-LABEL: graph.executable @generic
 // CHECK: arith.muli

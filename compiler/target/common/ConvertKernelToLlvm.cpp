@@ -202,6 +202,41 @@ LogicalResult simplify(ModuleOp module) {
   return applyPatternsGreedily(module, std::move(patterns));
 }
 
+/// `type` with integers in the place of bf16.
+Type withoutBf16(Type type) {
+  Type bits = IntegerType::get(type.getContext(), 16);
+  if (auto shaped = dyn_cast<ShapedType>(type))
+    return shaped.getElementType().isBF16() ? shaped.clone(bits) : type;
+  return type.isBF16() ? bits : type;
+}
+
+/// Arithmetic on bf16 has been expanded; what is left moves it, and moves its bits as well. Where bf16 is no type of the
+/// processor, LLVM would compute even a select in f32, and call a function to round the result.
+void moveBf16AsBits(ModuleOp module) {
+  module.walk([](Operation *op) {
+    for (Value result : op->getResults())
+      result.setType(withoutBf16(result.getType()));
+    for (Region &region : op->getRegions())
+      for (Block &block : region)
+        for (BlockArgument argument : block.getArguments())
+          argument.setType(withoutBf16(argument.getType()));
+    if (auto func = dyn_cast<func::FuncOp>(op)) {
+      SmallVector<Type> inputs = llvm::map_to_vector(func.getArgumentTypes(), withoutBf16);
+      func.setFunctionType(FunctionType::get(op->getContext(), inputs, func.getResultTypes()));
+    } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+      Type bits = IntegerType::get(op->getContext(), 16);
+      if (auto number = dyn_cast<FloatAttr>(constant.getValue()); number && number.getType().isBF16())
+        constant.setValueAttr(IntegerAttr::get(bits, number.getValue().bitcastToAPInt()));
+      else if (auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+               elements && elements.getElementType().isBF16())
+        constant.setValueAttr(elements.bitcast(bits));
+    } else if (auto cast = dyn_cast<arith::BitcastOp>(op); cast && cast.getIn().getType() == cast.getType()) {
+      cast.replaceAllUsesWith(cast.getIn());
+      cast.erase();
+    }
+  });
+}
+
 struct ConvertKernelToLlvmPass : PassWrapper<ConvertKernelToLlvmPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertKernelToLlvmPass)
   StringRef getArgument() const override { return "target-convert-kernel-to-llvm"; }
@@ -217,6 +252,7 @@ struct ConvertKernelToLlvmPass : PassWrapper<ConvertKernelToLlvmPass, OperationP
       return signalPassFailure();
     LowerToLLVMOptions options(context);
     LLVMTypeConverter converter(context, options);
+    moveBf16AsBits(module);
 
     // The workgroup function stays as it is: it belongs to the host program.
     SmallVector<func::FuncOp> kernels, others;

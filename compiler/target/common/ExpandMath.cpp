@@ -2,7 +2,7 @@
 // imports a function of the C library and every loop can be vectorised.
 //
 //   %y = math.exp %x : f32    ──►    a polynomial (MathFunctions.cpp)
-//   %y = arith.addf %a, %b : bf16    ──►    in f32, rounded
+//   %y = arith.addf %a, %b : bf16    ──►    in f32, rounded where it is stored
 //   %y = arith.divsi %a, %b : i32    ──►    division that does not trap
 #include "compiler/target/common/KernelPasses.h"
 #include "compiler/target/common/MathFunctions.h"
@@ -78,16 +78,24 @@ private:
     IRMapping mapping;
     for (Value operand : op->getOperands())
       if (isSmall(operand.getType()))
-        mapping.map(operand,
-                    arith::ExtFOp::create(b, op->getLoc(), withElement(operand.getType(), b.getF32Type()), operand));
+        mapping.map(operand, unrounded(operand));
     Operation *wide = b.clone(*op, mapping);
     Value result = wide->getResult(0);
     Type type = op->getResult(0).getType();
     if (isSmall(type)) {
       result.setType(withElement(type, b.getF32Type()));
-      result = arith::TruncFOp::create(b, op->getLoc(), type, result);
+      auto rounded = arith::TruncFOp::create(b, op->getLoc(), type, result);
+      rounded.setFastmath(arith::FastMathFlags::contract);
+      result = rounded;
     }
     return replace(result);
+  }
+  /// Within a kernel, results of arithmetic on small floats are not rounded in between; what a Cast rounds stays so.
+  Value unrounded(Value operand) {
+    auto rounded = operand.getDefiningOp<arith::TruncFOp>();
+    if (rounded && rounded.getFastmath() == arith::FastMathFlags::contract)
+      return rounded.getIn();
+    return arith::ExtFOp::create(b, op->getLoc(), withElement(operand.getType(), b.getF32Type()), operand);
   }
 
   Type intLike(Type type, unsigned bits) { return withElement(type, b.getIntegerType(bits)); }

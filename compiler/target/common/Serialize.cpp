@@ -30,6 +30,7 @@ static std::unique_ptr<llvm::TargetMachine> createTargetMachine(const CodeOption
                                        : llvm::CodeGenOptLevel::None;
   llvm::TargetOptions targetOptions;
   targetOptions.AllowFPOpFusion = llvm::FPOpFusion::Standard;
+  targetOptions.MCOptions.ABIName = options.abi;
   std::unique_ptr<llvm::TargetMachine> machine(
       target->createTargetMachine(triple, "", options.features, targetOptions, llvm::Reloc::PIC_, std::nullopt, level));
   return machine;

@@ -7,6 +7,7 @@ namespace eyrie::target {
 struct CodeOptions {
   std::string triple;
   std::string features; // "+avx2,+fma"
+  std::string abi;      // of calls, where the triple leaves a choice ("lp64d")
   int optLevel = 3;
   unsigned vectorBits = 0; // preferred width of vectors; 0 leaves it to LLVM
 };

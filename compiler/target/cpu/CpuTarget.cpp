@@ -3,7 +3,7 @@
 #include "compiler/target/common/Serialize.h"
 #include "compiler/target/cpu/LowerKernel.h"
 #include "compiler/target/cpu/contraction/Contraction.h"
-#include "llvm/ADT/StringSwitch.h"
+#include "compiler/target/cpu/contraction/Winograd.h"
 
 using namespace mlir;
 using namespace eyrie;
@@ -21,7 +21,7 @@ struct LowerKernelPass : PassWrapper<LowerKernelPass, OperationPass<ModuleOp>> {
   void runOnOperation() override {
     auto tensorFunc = *getOperation().getOps<func::FuncOp>().begin();
     std::string reason;
-    for (auto lower : {lowerContraction, lowerToLoops}) {
+    for (auto lower : waysOf(tensorFunc)) {
       Kernel kernel = Kernel::create(tensorFunc);
       if (succeeded(lower(kernel, model, reason))) {
         kernel.tensorFunc.erase();
@@ -31,6 +31,15 @@ struct LowerKernelPass : PassWrapper<LowerKernelPass, OperationPass<ModuleOp>> {
     }
     if (failed(bufferizeKernel(getOperation(), tensorFunc)))
       signalPassFailure();
+  }
+
+private:
+  using Lower = LogicalResult (*)(Kernel &, const CpuTargetModel &, std::string &);
+  /// Loops would compute the three steps of Winograd's method again and again.
+  static SmallVector<Lower> waysOf(func::FuncOp tensorFunc) {
+    if (isWinograd(tensorFunc))
+      return {lowerWinograd};
+    return {lowerContraction, lowerToLoops};
   }
 
   CpuTargetModel model;
@@ -54,8 +63,8 @@ public:
     CpuTargetModel model = modelOf(options);
     ArithmeticModel arithmetic;
     arithmetic.fma = model.fma;
-    arithmetic.round = model.sse41;
-    arithmetic.f16 = model.f16c;
+    arithmetic.round = model.round;
+    arithmetic.f16 = model.f16Conversions;
     arithmetic.contract = true;
     module.addPass(std::make_unique<LowerKernelPass>(model));
     buildKernelToLlvmPipeline(module, arithmetic);
@@ -67,24 +76,29 @@ public:
     code.triple = model.triple;
     code.features = model.features;
     code.optLevel = options.optLevel;
-    code.vectorBits = model.vectorBits;
+    code.abi = model.abi;
+    // x86 would keep to 256 bits on processors that slow down otherwise; elsewhere there is one width.
+    code.vectorBits = model.arch == "x86_64" ? model.vectorBits : 0;
     return serializeKernel(module, name, code);
   }
 
-  std::optional<graph::WeightPacking> choosePacking(linalg::GenericOp op, const TargetOptions &options) const override {
-    return chooseContractionPacking(op, modelOf(options));
+  std::optional<graph::WeightPacking> choosePacking(linalg::GenericOp op,
+                                                    ArrayRef<TargetOptions> processors) const override {
+    SmallVector<CpuTargetModel> models = llvm::map_to_vector(processors, modelOf);
+    return chooseContractionPacking(op, models);
   }
 
-  std::string format(const TargetOptions &options) const override {
-    return "elf-" + StringRef(modelOf(options).triple).split('-').first.str();
+  bool choosesWinograd(const graph::WinogradCandidate &candidate, const TargetOptions &options) const override {
+    return isWinogradFaster(candidate, modelOf(options));
   }
+
+  std::string format(const TargetOptions &options) const override { return "elf-" + modelOf(options).arch; }
 
   uint64_t requiredFeatures(const TargetOptions &options) const override {
     CpuTargetModel model = modelOf(options);
-    StringRef arch = StringRef(model.triple).split('-').first;
     uint64_t bits = 0;
 #define EYRIE_CPU_FEATURE(forArch, Id, bit, feature)                                                                   \
-  if (arch == #forArch && model.has(feature))                                                                          \
+  if (model.arch == #forArch && model.has(feature))                                                                    \
     bits |= uint64_t(1) << bit;
 #include "abi/cpu_features.def"
     return bits;

@@ -1,6 +1,8 @@
-// What the code generator needs to know about a processor. Derived from feature bits, never from a processor's name.
+// What the code generator needs to know about a processor: a row of a table of instruction-set levels
+// (CpuTargetModel.cpp), chosen by feature bits, never by a processor's name.
 #pragma once
 #include "llvm/ADT/StringRef.h"
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -17,23 +19,43 @@ enum class DotUnit {
 };
 
 struct CpuTargetModel {
-  std::string triple;
+  std::string arch, triple; // "aarch64", "aarch64-unknown-linux-gnu"
+  std::string abi;          // of calls, as LLVM names it; empty for the only one
   /// All features as LLVM takes them: "+avx2,+fma,...".
   std::string features;
-  unsigned vectorBits = 128;
+  std::string level; // "avx512", "neon", ...
+
+  /// Bits of a register, and of the vectors that code is made of: one register, or a group that one instruction takes
+  /// (RISC-V's LMUL). Vectors of 0 bits are scalars.
+  unsigned registerBits = 128, vectorBits = 128;
   unsigned vectorRegisters = 16;
+  /// Vector registers that a broadcast operand takes, and that are kept free beside the register tile.
+  unsigned broadcastRegisters = 1, spareRegisters = 1;
+  /// Arithmetic may take an operand from memory: loading is part of it.
+  bool memoryOperands = true;
+  /// A vector is loaded and stored under a mask by one fast instruction.
+  bool fastMasks = false;
+
   bool fma = false; // fused multiply-add on float vectors; without it vector.fma must not be emitted
+  bool round = false, f16Conversions = false; // floor, ceil, trunc, roundeven; f16 from and to f32
   bool avx2 = false, avx512 = false, avx512vnni = false, avx512bf16 = false, avx512fp16 = false, avxvnni = false;
-  bool f16c = false, sse41 = false, amxInt8 = false, amxBf16 = false;
+  bool amxInt8 = false, amxBf16 = false;
   DotUnit dot = DotUnit::None;
+
   int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20;
+  /// Lines of the first-level cache that fall into one set, and the distance of addresses that do.
+  int64_t l1Ways = 8, l1WayBytes = 4096;
 
   bool has(llvm::StringRef feature) const;
-  /// Elements of `bits` bits in a vector register.
-  int64_t lanes(unsigned bits) const { return vectorBits / bits; }
+  /// Elements of `bits` bits in a vector.
+  int64_t lanes(unsigned bits) const { return std::max<int64_t>(vectorBits / bits, 1); }
+  /// Vectors of so many elements of `bits` bits that registers hold.
+  int64_t vectorsInRegisters(int64_t lanes, unsigned bits) const {
+    return vectorRegisters / std::max<int64_t>(vectorBits ? lanes * bits / registerBits : 1, 1);
+  }
 };
 
-/// The model of the processor that `cpu` names (see TargetOptions::cpu). Sets `error` if there is none.
+/// The model of the processor that `cpu` names (see ProcessorName.h). Sets `error` if there is none.
 CpuTargetModel getCpuTargetModel(llvm::StringRef cpu, std::string &error);
 
 } // namespace eyrie::target::cpu

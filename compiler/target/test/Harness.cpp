@@ -1,4 +1,5 @@
 #include "compiler/target/test/Harness.h"
+#include "compiler/graph/Variants.h"
 #include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/FileSystem.h"
@@ -49,6 +50,19 @@ struct CompileForPass : PassWrapper<CompileForPass, OperationPass<graph::Executa
 
 std::unique_ptr<Program> Program::compile(llvm::StringRef text, const TargetOptions &options, std::string &error,
                                           bool parallel, const Target *target) {
+  auto program = compileKernels(text, options, error, parallel, target);
+  std::string failure = program ? program->load() : "";
+  error += failure;
+  return failure.empty() ? std::move(program) : nullptr;
+}
+
+std::unique_ptr<Program> Program::compileForAnother(llvm::StringRef text, const TargetOptions &options,
+                                                    std::string &error) {
+  return compileKernels(text, options, error, /*parallel=*/false);
+}
+
+std::unique_ptr<Program> Program::compileKernels(llvm::StringRef text, const TargetOptions &options, std::string &error,
+                                                 bool parallel, const Target *target) {
   auto program = std::make_unique<Program>();
   DialectRegistry registry;
   registerTargetDialects(registry);
@@ -73,7 +87,7 @@ std::unique_ptr<Program> Program::compile(llvm::StringRef text, const TargetOpti
   if (target)
     pm.addNestedPass<graph::ExecutableOp>(std::make_unique<CompileForPass>(*target, options));
   else
-    pm.addNestedPass<graph::ExecutableOp>(createCompileExecutablesPass(options));
+    pm.addNestedPass<graph::ExecutableOp>(createCompileExecutablesPass({options}));
   if (failed(pm.run(*program->module)))
     return nullptr;
   program->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -81,28 +95,32 @@ std::unique_ptr<Program> Program::compile(llvm::StringRef text, const TargetOpti
     auto kernel = std::make_unique<Kernel>();
     kernel->name = executable.getSymName().str();
     kernel->tensorFunc = executable.lookupSymbol<func::FuncOp>(kernel->name);
-    kernel->workgroups = executable.lookupSymbol<func::FuncOp>(kernel->name + "_workgroups");
-    kernel->localBytes = executable->getAttrOfType<IntegerAttr>("local_memory").getInt();
-    auto object = cast<DenseResourceElementsAttr>(executable->getAttr("object")).getRawHandle().getBlob()->getData();
+    graph::Variant variant = graph::getVariants(executable).front();
+    kernel->workgroups = executable.lookupSymbol<func::FuncOp>(variant.workgroups.getAttr());
+    kernel->localBytes = variant.localMemory;
+    kernel->features = variant.features;
+    auto object = cast<DenseResourceElementsAttr>(variant.object).getRawHandle().getBlob()->getData();
     kernel->object.assign(object.data(), object.size());
-    llvm::SmallString<64> path;
-    int fd;
-    if (llvm::sys::fs::createTemporaryFile("kernel", "so", fd, path)) {
-      error = "no temporary file";
-      return nullptr;
-    }
-    llvm::FileRemover remover(path);
-    llvm::raw_fd_ostream(fd, true).write(object.data(), object.size());
-    kernel->library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (kernel->library)
-      kernel->entry = reinterpret_cast<eyrie_kernel>(dlsym(kernel->library, kernel->name.c_str()));
-    if (!kernel->entry) {
-      error = std::string("cannot load: ") + dlerror();
-      return nullptr;
-    }
     program->kernels.push_back(std::move(kernel));
   }
   return program;
+}
+
+std::string Program::load() {
+  for (auto &kernel : kernels) {
+    llvm::SmallString<64> path;
+    int fd;
+    if (llvm::sys::fs::createTemporaryFile("kernel", "so", fd, path))
+      return "no temporary file";
+    llvm::FileRemover remover(path);
+    llvm::raw_fd_ostream(fd, true) << kernel->object;
+    kernel->library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (kernel->library)
+      kernel->entry = reinterpret_cast<eyrie_kernel>(dlsym(kernel->library, kernel->name.c_str()));
+    if (!kernel->entry)
+      return std::string("cannot load: ") + dlerror();
+  }
+  return {};
 }
 
 size_t BindingType::elements() const {

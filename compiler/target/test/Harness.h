@@ -29,7 +29,8 @@ struct Kernel {
   std::string name;
   mlir::func::FuncOp tensorFunc, workgroups;
   int64_t localBytes = 0;
-  eyrie_kernel entry = nullptr;
+  uint64_t features = 0;        // abi/cpu_features.def
+  eyrie_kernel entry = nullptr; // in this process; null if the code was compiled for another
   void *library = nullptr;
   std::string object;
 };
@@ -41,12 +42,20 @@ public:
   /// the one that `options` name.
   static std::unique_ptr<Program> compile(llvm::StringRef text, const TargetOptions &options, std::string &error,
                                           bool parallel = false, const Target *target = nullptr);
+  /// The same for code that another process will run (Emulator.h).
+  static std::unique_ptr<Program> compileForAnother(llvm::StringRef text, const TargetOptions &options,
+                                                    std::string &error);
   std::vector<std::unique_ptr<Kernel>> kernels;
   double seconds = 0; // compile time
 
   mlir::MLIRContext *context() { return ctx.get(); }
 
 private:
+  static std::unique_ptr<Program> compileKernels(llvm::StringRef text, const TargetOptions &options, std::string &error,
+                                                 bool parallel, const Target *target = nullptr);
+  /// Loads the kernels into this process; an error text, or nothing.
+  std::string load();
+
   std::unique_ptr<mlir::MLIRContext> ctx;
   mlir::OwningOpRef<mlir::ModuleOp> module;
 };

@@ -3,7 +3,7 @@
 // A case is a function `func.func @name(tensors, indices)` with the attributes of an executable's function, separated
 // from the next by `// -----`. `test.constants = [[3, 5], [0, 7]]` lists the values of the index arguments to run it
 // with; `test.workgroups` asks for more than one workgroup on the first of them.
-#include "compiler/target/test/Harness.h"
+#include "compiler/target/test/Emulator.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -76,74 +76,99 @@ std::vector<Case> loadCases() {
   return cases;
 }
 
-class KernelTest : public testing::TestWithParam<Case> {};
+/// The lists of index arguments to run a case with.
+std::vector<std::vector<int64_t>> runsOf(Kernel &kernel) {
+  auto list = kernel.tensorFunc->getAttrOfType<mlir::ArrayAttr>("test.constants");
+  if (!list)
+    return {{}};
+  std::vector<std::vector<int64_t>> runs;
+  for (mlir::Attribute values : list) {
+    runs.emplace_back();
+    for (mlir::Attribute value : llvm::cast<mlir::ArrayAttr>(values))
+      runs.back().push_back(llvm::cast<mlir::IntegerAttr>(value).getInt());
+  }
+  return runs;
+}
 
-TEST_P(KernelTest, AgreesWithReference) {
+double toleranceOf(mlir::Type type) {
+  if (!llvm::isa<mlir::FloatType>(type))
+    return 0;
+  return type.isF64() ? 1e-12 : type.isF32() ? 2e-5 : 2e-2;
+}
+
+/// The results of one run, in the buffers behind those of the arguments.
+void expectEqual(llvm::ArrayRef<Buffer> got, llvm::ArrayRef<Buffer> wanted, llvm::ArrayRef<BindingType> types,
+                 unsigned inputs) {
+  for (unsigned i = 0; i < types.size(); ++i) {
+    ASSERT_TRUE(got[i].intact()) << "wrote behind binding " << i;
+    if (i < inputs)
+      continue;
+    size_t size = types[i].elementBytes();
+    double tolerance = toleranceOf(types[i].element);
+    for (size_t k = 0; k < types[i].elements(); ++k) {
+      double x = decode(got[i].data() + k * size, types[i].element);
+      double y = decode(wanted[i].data() + k * size, types[i].element);
+      if (x == y || (std::isnan(x) && std::isnan(y)))
+        continue;
+      ASSERT_NEAR(x, y, tolerance * std::max(1.0, std::abs(y))) << "result " << i - inputs << ", element " << k;
+    }
+  }
+}
+
+void expectAgreement(const TestProcessor &processor, Kernel &kernel, Kernel &oracle) {
+  for (auto [index, constants] : llvm::enumerate(runsOf(kernel))) {
+    SCOPED_TRACE(processor.cpu + ", run " + std::to_string(index));
+    std::mt19937_64 random(index + 1);
+    auto types = bindingTypes(kernel, constants);
+    unsigned inputs = types.size() - kernel.tensorFunc.getNumResults();
+    std::vector<Buffer> buffers, wanted;
+    std::vector<void *> wantedPointers;
+    for (auto [i, type] : llvm::enumerate(types)) {
+      buffers.emplace_back(type.elements() * type.elementBytes());
+      wanted.emplace_back(buffers.back().size());
+      if (i < inputs)
+        fillRandom(type, buffers.back().data(), random);
+      wantedPointers.push_back(i < inputs ? buffers[i].data() : wanted[i].data());
+    }
+    ASSERT_GE(run(oracle, wantedPointers, constants), 0);
+    std::string error;
+    int64_t workgroups = processor.run(kernel, buffers, constants, error);
+    ASSERT_GE(workgroups, 0) << error;
+    if (index == 0 && kernel.tensorFunc->hasAttr("test.workgroups"))
+      EXPECT_GT(workgroups, 1);
+    expectEqual(buffers, wanted, types, inputs);
+    if (testing::Test::HasFatalFailure())
+      return;
+  }
+}
+
+void expectAgreement(const Case &testCase, llvm::ArrayRef<TestProcessor> processors) {
   std::string error;
   TargetOptions reference;
   reference.target = "reference";
-  auto oracle = Program::compile(GetParam().text, reference, error);
+  auto oracle = Program::compile(testCase.text, reference, error);
   ASSERT_TRUE(oracle) << error;
-  for (std::string cpu : {"native", "x86-64", "x86-64-v3"}) {
-    TargetOptions options;
-    options.cpu = cpu;
-    auto program = Program::compile(GetParam().text, options, error);
-    ASSERT_TRUE(program) << cpu << ": " << error;
+  for (const TestProcessor &processor : processors) {
+    auto program = processor.compile(testCase.text, error);
+    ASSERT_TRUE(program) << processor.cpu << ": " << error;
     EXPECT_EQ(error, "");
     if (getenv("EYRIE_TEST_TIME"))
-      fprintf(stderr, "%s for %s: %.1f ms\n", GetParam().file.c_str(), cpu.c_str(), program->seconds * 1e3);
-    Kernel &kernel = *program->kernels[0], &expected = *oracle->kernels[0];
-    std::vector<std::vector<int64_t>> runs;
-    if (auto list = kernel.tensorFunc->getAttrOfType<mlir::ArrayAttr>("test.constants")) {
-      for (mlir::Attribute values : list) {
-        runs.emplace_back();
-        for (mlir::Attribute value : llvm::cast<mlir::ArrayAttr>(values))
-          runs.back().push_back(llvm::cast<mlir::IntegerAttr>(value).getInt());
-      }
-    } else {
-      runs.emplace_back();
-    }
-    for (auto [index, constants] : llvm::enumerate(runs)) {
-      std::mt19937_64 random(index + 1);
-      auto types = bindingTypes(kernel, constants);
-      std::vector<Buffer> buffers, wanted;
-      std::vector<void *> pointers, wantedPointers;
-      unsigned results = kernel.tensorFunc.getNumResults(), inputs = types.size() - results;
-      for (auto [i, type] : llvm::enumerate(types)) {
-        buffers.emplace_back(type.elements() * type.elementBytes());
-        wanted.emplace_back(buffers.back().size());
-        if (i < inputs)
-          fillRandom(type, buffers.back().data(), random);
-      }
-      for (unsigned i = 0; i < types.size(); ++i) {
-        pointers.push_back(buffers[i].data());
-        wantedPointers.push_back(i < inputs ? buffers[i].data() : wanted[i].data());
-      }
-      ASSERT_GE(run(expected, wantedPointers, constants), 0);
-      int64_t workgroups = run(kernel, pointers, constants);
-      ASSERT_GE(workgroups, 0);
-      if (index == 0 && kernel.tensorFunc->hasAttr("test.workgroups"))
-        EXPECT_GT(workgroups, 1);
-      for (unsigned i = 0; i < types.size(); ++i) {
-        ASSERT_TRUE(buffers[i].intact()) << cpu << ": wrote behind binding " << i;
-        if (i < inputs)
-          continue;
-        size_t size = types[i].elementBytes();
-        double tolerance = llvm::isa<mlir::FloatType>(types[i].element) ? (types[i].element.isF64()   ? 1e-12
-                                                                           : types[i].element.isF32() ? 2e-5
-                                                                                                      : 2e-2)
-                                                                        : 0;
-        for (size_t k = 0; k < types[i].elements(); ++k) {
-          double got = decode(buffers[i].data() + k * size, types[i].element);
-          double want = decode(wanted[i].data() + k * size, types[i].element);
-          if (got == want || (std::isnan(got) && std::isnan(want)))
-            continue;
-          ASSERT_NEAR(got, want, tolerance * std::max(1.0, std::abs(want)))
-              << cpu << ", run " << index << ", result " << i - inputs << ", element " << k;
-        }
-      }
-    }
+      fprintf(stderr, "%s for %s: %.1f ms\n", testCase.file.c_str(), processor.cpu.c_str(), program->seconds * 1e3);
+    expectAgreement(processor, *program->kernels[0], *oracle->kernels[0]);
+    if (testing::Test::HasFatalFailure())
+      return;
   }
+}
+
+class KernelTest : public testing::TestWithParam<Case> {};
+TEST_P(KernelTest, AgreesWithReference) { expectAgreement(GetParam(), processorsHere()); }
+
+class EmulatedKernelTest : public testing::TestWithParam<std::tuple<const char *, Case>> {};
+TEST_P(EmulatedKernelTest, AgreesWithReference) {
+  std::string reason;
+  auto processors = emulatedProcessors(std::get<0>(GetParam()), reason);
+  EYRIE_NEED_PROCESSORS(processors, reason);
+  expectAgreement(std::get<1>(GetParam()), processors);
 }
 
 TEST(CompileExecutablesTest, IsDeterministicInParallel) {
@@ -175,9 +200,16 @@ TEST(CompileExecutablesTest, UnknownTargetIsAnError) {
   EXPECT_NE(error.find("no target is named 'toaster'; there are 'cpu' 'reference'"), std::string::npos) << error;
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, KernelTest, testing::ValuesIn(loadCases()), [](const auto &info) {
-  std::string name = info.param.file;
+std::string nameOf(const Case &testCase) {
+  std::string name = testCase.file;
   std::replace(name.begin(), name.end(), '.', '_');
   return name;
-});
+}
+INSTANTIATE_TEST_SUITE_P(Cases, KernelTest, testing::ValuesIn(loadCases()),
+                         [](const auto &info) { return nameOf(info.param); });
+INSTANTIATE_TEST_SUITE_P(Emulated, EmulatedKernelTest,
+                         testing::Combine(testing::ValuesIn(emulatedArchs), testing::ValuesIn(loadCases())),
+                         [](const auto &info) {
+                           return std::get<0>(info.param) + ("_" + nameOf(std::get<1>(info.param)));
+                         });
 } // namespace

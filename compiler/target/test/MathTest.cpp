@@ -1,5 +1,5 @@
 // The expansions of mathematical functions against the C library.
-#include "compiler/target/test/Harness.h"
+#include "compiler/target/test/Emulator.h"
 #include <cmath>
 #include <gtest/gtest.h>
 #include <random>
@@ -62,7 +62,8 @@ const double specials[] = {0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -2.0, 3.0, 2.5, -0.5,
 
 class MathTest : public testing::TestWithParam<Row> {};
 
-template <typename T> void check(const Row &row, const char *type, const std::string &cpu, double tolerance) {
+template <typename T> void check(const Row &row, const char *type, const TestProcessor &processor, double tolerance) {
+  SCOPED_TRACE(processor.cpu);
   std::string body = row.arity == 1 ? std::string("%r = ") + row.op + " %p : " + type
                                     : std::string("%r = ") + row.op + " %p, %q : " + type;
   std::string tensor = std::string("tensor<?x") + type + ">", text;
@@ -74,10 +75,8 @@ template <typename T> void check(const Row &row, const char *type, const std::st
          tensor + ", " + tensor + ") outs(%e : " + tensor + ") {\n  ^bb0(%p: " + type + ", %q: " + type +
          ", %o: " + type + "):\n   " + body + "\n   linalg.yield %r : " + type + "\n  } -> " + tensor +
          "\n  return %g : " + tensor + "\n }\n}\n";
-  TargetOptions options;
-  options.cpu = cpu;
   std::string error;
-  auto program = Program::compile(text, options, error);
+  auto program = processor.compile(text, error);
   ASSERT_TRUE(program) << error;
   std::vector<T> x, y;
   std::mt19937_64 random(1);
@@ -91,9 +90,13 @@ template <typename T> void check(const Row &row, const char *type, const std::st
       x.push_back(a);
       y.push_back(b);
     }
-  std::vector<T> result(x.size());
-  void *bindings[] = {x.data(), y.data(), result.data()};
-  ASSERT_GE(run(*program->kernels[0], bindings, {int64_t(x.size())}), 0);
+  std::vector<Buffer> bindings;
+  for (int i = 0; i < 3; ++i)
+    bindings.emplace_back(x.size() * sizeof(T));
+  std::memcpy(bindings[0].data(), x.data(), bindings[0].size());
+  std::memcpy(bindings[1].data(), y.data(), bindings[1].size());
+  ASSERT_GE(processor.run(*program->kernels[0], bindings, {int64_t(x.size())}, error), 0) << error;
+  const T *result = reinterpret_cast<const T *>(bindings[2].data());
   double worst = 0;
   for (size_t i = 0; i < x.size(); ++i) {
     T want = row.function(x[i], y[i]);
@@ -116,15 +119,32 @@ template <typename T> void check(const Row &row, const char *type, const std::st
   testing::Test::RecordProperty(type, std::to_string(worst));
 }
 
-TEST_P(MathTest, F32) {
-  check<float>(GetParam(), "f32", "native", 3.5e-7);
-  check<float>(GetParam(), "f32", "x86-64", 3.5e-7);
-}
-TEST_P(MathTest, F64) {
-  double tolerance = std::string(GetParam().op) == "math.powf" ? 1e-13 : 2e-14;
-  check<double>(GetParam(), "f64", "native", tolerance);
-}
+const double f32Tolerance = 3.5e-7;
+double f64Tolerance(const Row &row) { return std::string(row.op) == "math.powf" ? 1e-13 : 2e-14; }
+std::string nameOf(const Row &row) { return strchr(row.op, '.') + 1; }
 
+TEST_P(MathTest, F32) {
+  for (const TestProcessor &processor : processorsHere())
+    check<float>(GetParam(), "f32", processor, f32Tolerance);
+}
+TEST_P(MathTest, F64) { check<double>(GetParam(), "f64", processorsHere().front(), f64Tolerance(GetParam())); }
 INSTANTIATE_TEST_SUITE_P(Functions, MathTest, testing::ValuesIn(rows),
-                         [](const auto &info) { return std::string(strchr(info.param.op, '.') + 1); });
+                         [](const auto &info) { return nameOf(info.param); });
+
+class EmulatedMathTest : public testing::TestWithParam<std::tuple<const char *, Row>> {};
+TEST_P(EmulatedMathTest, IsAsAccurate) {
+  const auto &[arch, row] = GetParam();
+  std::string reason;
+  auto processors = emulatedProcessors(arch, reason);
+  EYRIE_NEED_PROCESSORS(processors, reason);
+  for (const TestProcessor &processor : processors) {
+    check<float>(row, "f32", processor, f32Tolerance);
+    check<double>(row, "f64", processor, f64Tolerance(row));
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Emulated, EmulatedMathTest,
+                         testing::Combine(testing::ValuesIn(emulatedArchs), testing::ValuesIn(rows)),
+                         [](const auto &info) {
+                           return std::get<0>(info.param) + ("_" + nameOf(std::get<1>(info.param)));
+                         });
 } // namespace

@@ -1,5 +1,5 @@
 #include "compiler/target/cpu/contraction/Analysis.h"
-#include "compiler/graph/Passes.h"
+#include "compiler/graph/Graph.h"
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -100,19 +100,24 @@ struct Analyser {
     return Monomial::symbol(v);
   }
 
+  unsigned numTensors() {
+    return llvm::count_if(func.getArgumentTypes(), [](Type type) { return isa<RankedTensorType>(type); });
+  }
+  /// The index argument that is dimension `dim` of tensor `number` of a table of the function's attributes.
+  Monomial sizeFrom(StringRef table, unsigned number, RankedTensorType type, unsigned dim) {
+    auto dims = func->getAttrOfType<ArrayAttr>(table);
+    if (!dims || number >= dims.size())
+      return Monomial::symbol(Value());
+    unsigned index = cast<IntegerAttr>(cast<ArrayAttr>(dims[number])[type.getDynamicDimIndex(dim)]).getInt();
+    return Monomial::symbol(func.getArgument(numTensors() + index));
+  }
+
   Monomial sizeOf(Value tensor, unsigned dim) {
     auto type = cast<RankedTensorType>(tensor.getType());
     if (!type.isDynamicDim(dim))
       return Monomial(type.getDimSize(dim));
-    if (auto argument = dyn_cast<BlockArgument>(tensor)) {
-      auto dims = func->getAttrOfType<ArrayAttr>("graph.arg_dims");
-      if (!dims || argument.getArgNumber() >= dims.size())
-        return Monomial::symbol(Value());
-      unsigned number =
-          cast<IntegerAttr>(cast<ArrayAttr>(dims[argument.getArgNumber()])[type.getDynamicDimIndex(dim)]).getInt();
-      unsigned tensors = llvm::count_if(func.getArgumentTypes(), [](Type t) { return isa<RankedTensorType>(t); });
-      return Monomial::symbol(func.getArgument(tensors + number));
-    }
+    if (auto argument = dyn_cast<BlockArgument>(tensor))
+      return sizeFrom(eyrie::graph::kArgDims, argument.getArgNumber(), type, dim);
     Operation *op = tensor.getDefiningOp();
     if (auto empty = dyn_cast<tensor::EmptyOp>(op))
       return monomial(empty.getMixedSizes()[dim]);
@@ -371,12 +376,15 @@ struct Analyser {
   }
 
   LogicalResult analyse();
-  LogicalResult analyseRoot();
+  /// `reads` says which inputs of the root; the others stay null.
+  LogicalResult analyseRoot(llvm::function_ref<bool(unsigned)> reads);
+  LogicalResult analyseAfterRoot();
   LogicalResult analyseConsumer(linalg::GenericOp generic);
+  LogicalResult analyseResult(unsigned number, Value value);
 };
 
 /// The size of each loop, preferring a static one.
-LogicalResult Analyser::analyseRoot() {
+LogicalResult Analyser::analyseRoot(llvm::function_ref<bool(unsigned)> reads) {
   linalg::GenericOp root = result.root;
   for (utils::IteratorType type : root.getIteratorTypesArray())
     result.loops.push_back({Monomial(), type == utils::IteratorType::reduction});
@@ -406,7 +414,7 @@ LogicalResult Analyser::analyseRoot() {
   }
   for (OpOperand *operand : root.getDpsInputOperands()) {
     result.inputs.push_back(nullptr);
-    if (!root.payloadUsesValueFromOperand(operand))
+    if (!root.payloadUsesValueFromOperand(operand) || !reads(operand->getOperandNumber()))
       continue;
     auto point = apply(root.getMatchingIndexingMap(operand), dims);
     result.inputs.back() = point ? read(operand->get(), *point) : fail("an indexing map is not linear");
@@ -468,57 +476,90 @@ LogicalResult Analyser::analyseConsumer(linalg::GenericOp generic) {
   return success();
 }
 
+/// Padding of a known size with a constant, done to a result of the function.
+static bool isBorder(Operation &op) {
+  auto pad = dyn_cast<tensor::PadOp>(op);
+  if (!pad || !pad->hasOneUse() || !pad->user_begin()->hasTrait<OpTrait::IsTerminator>())
+    return false;
+  Value value = pad.getConstantPaddingValue();
+  return value && matchPattern(value, m_Constant()) && !ShapedType::isDynamicShape(pad.getStaticLow()) &&
+         !ShapedType::isDynamicShape(pad.getStaticHigh());
+}
+
+LogicalResult Analyser::analyseResult(unsigned number, Value value) {
+  auto pad = value.getDefiningOp<tensor::PadOp>();
+  if (pad && !isBorder(*pad)) {
+    fail("a result is padded in a way that is not known");
+    return failure();
+  }
+  auto known = coordinates.find(pad ? pad.getSource() : value);
+  if (known == coordinates.end()) {
+    fail("a result is not computed from the reduction");
+    return failure();
+  }
+  auto type = cast<RankedTensorType>(value.getType());
+  SmallVector<Monomial> sizes;
+  for (int64_t dim = 0; dim < type.getRank(); ++dim)
+    sizes.push_back(type.isDynamicDim(dim) ? sizeFrom(eyrie::graph::kResultDims, number, type, dim)
+                                           : Monomial(type.getDimSize(dim)));
+  std::vector<LinearFunction> point = known->second;
+  std::optional<Border> border;
+  if (pad) {
+    border = {sizes, SmallVector<int64_t>(pad.getStaticLow()), SmallVector<int64_t>(pad.getStaticHigh()), {}};
+    matchPattern(pad.getConstantPaddingValue(), m_Constant(&border->value));
+    for (auto [coordinate, low] : llvm::zip(point, border->low))
+      if (low)
+        coordinate.base.push_back(Monomial(low));
+  }
+  View memory;
+  memory.strides = rowMajor(sizes);
+  std::optional<LinearFunction> function = address(memory, point);
+  if (!function || !reason.empty()) {
+    fail("a result's address is not linear");
+    return failure();
+  }
+  result.outputs.push_back({numTensors() + number, *function, values[known->first], border});
+  return success();
+}
+
+/// The operations that follow the root, and the function's results.
+LogicalResult Analyser::analyseAfterRoot() {
+  for (auto generic : func.front().getOps<linalg::GenericOp>())
+    if (llvm::any_of(generic->getOperands(), [&](Value value) { return coordinates.contains(value); }))
+      if (generic != result.root && failed(analyseConsumer(generic)))
+        return failure();
+  for (auto [number, value] : llvm::enumerate(func.front().getTerminator()->getOperands()))
+    if (failed(analyseResult(number, value)))
+      return failure();
+  return reason.empty() ? success() : failure();
+}
+
 LogicalResult Analyser::analyse() {
   if (func.getBlocks().size() != 1) {
     fail("the function has control flow");
     return failure();
   }
-  SmallVector<linalg::GenericOp> generics;
   for (Operation &op : func.front().without_terminator()) {
-    if (op.getNumRegions() && !isa<linalg::GenericOp, linalg::FillOp>(op)) {
+    if (op.getNumRegions() && !isa<linalg::GenericOp, linalg::FillOp>(op) && !isBorder(op)) {
       fail("the function contains " + op.getName().getStringRef());
       return failure();
     }
-    if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
-      generics.push_back(generic);
-      if (generic.getNumReductionLoops() == 0)
-        continue;
-      if (result.root) {
-        fail("there are two reductions");
-        return failure();
-      }
-      result.root = generic;
+    auto generic = dyn_cast<linalg::GenericOp>(op);
+    if (!generic || generic.getNumReductionLoops() == 0)
+      continue;
+    if (result.root) {
+      fail("there are two reductions");
+      return failure();
     }
+    result.root = generic;
   }
   if (!result.root || result.root.getNumDpsInits() != 1) {
     fail("there is no reduction of one result");
     return failure();
   }
-  if (failed(analyseRoot()))
+  if (failed(analyseRoot([](unsigned) { return true; })))
     return failure();
-  for (linalg::GenericOp generic : generics)
-    if (llvm::any_of(generic->getOperands(), [&](Value value) { return coordinates.contains(value); }))
-      if (generic != result.root && failed(analyseConsumer(generic)))
-        return failure();
-
-  Operation *terminator = func.front().getTerminator();
-  for (auto [number, value] : llvm::enumerate(terminator->getOperands())) {
-    auto known = coordinates.find(value);
-    if (known == coordinates.end()) {
-      fail("a result is not computed from the reduction");
-      return failure();
-    }
-    View memory;
-    memory.strides = rowMajor(sizesOf(value));
-    std::optional<LinearFunction> function = address(memory, known->second);
-    if (!function || !reason.empty()) {
-      fail("a result's address is not linear");
-      return failure();
-    }
-    unsigned tensors = llvm::count_if(func.getArgumentTypes(), [](Type t) { return isa<RankedTensorType>(t); });
-    result.outputs.push_back({unsigned(tensors + number), *function, values[value]});
-  }
-  return reason.empty() ? success() : failure();
+  return analyseAfterRoot();
 }
 
 } // namespace
@@ -528,6 +569,26 @@ FailureOr<Contraction> eyrie::target::cpu::analyseContraction(func::FuncOp func,
   if (failed(analyser.analyse()))
     return failure();
   return std::move(analyser.result);
+}
+
+FailureOr<WinogradKernel> eyrie::target::cpu::analyseWinograd(func::FuncOp func, std::string &reason) {
+  auto analyse = [&](linalg::GenericOp root, unsigned loops, std::optional<unsigned> input) -> FailureOr<Contraction> {
+    Analyser analyser(func, reason);
+    analyser.result.root = root;
+    if (!root || root.getNumLoops() != loops || root.getNumDpsInits() != 1 ||
+        failed(analyser.analyseRoot([&](unsigned number) { return number == input; })) ||
+        (!input && failed(analyser.analyseAfterRoot())))
+      return failure();
+    return std::move(analyser.result);
+  };
+  auto ops = func.front().getOps<linalg::GenericOp>();
+  auto last = llvm::find_if(ops, [](linalg::GenericOp op) { return op->hasAttr(eyrie::graph::kWinograd); });
+  auto products = (*last).getInputs()[2].getDefiningOp<linalg::GenericOp>();
+  auto tiles = products ? products.getInputs()[0].getDefiningOp<linalg::GenericOp>() : nullptr;
+  FailureOr<Contraction> first = analyse(tiles, 8, 2), second = analyse(products, 7, 1), third = analyse(*last, 6, {});
+  if (failed(first) || failed(second) || failed(third))
+    return failure();
+  return WinogradKernel{std::move(*first), std::move(*second), std::move(*third)};
 }
 
 static void eraseLoop(Contraction &contraction, unsigned loop) {

@@ -67,10 +67,19 @@ struct Expression {
   std::vector<LinearFunction> indices;         // one per loop of `generic`: the value of linalg.index
 };
 
+/// Elements around a result that the loops do not reach, in each dimension `low` at the beginning and `high` at the
+/// end.
+struct Border {
+  llvm::SmallVector<Monomial> sizes; // of the result, the border included
+  llvm::SmallVector<int64_t> low, high;
+  mlir::TypedAttr value;
+};
+
 struct Output {
   unsigned binding;
   LinearFunction function;
   Expression *value;
+  std::optional<Border> border;
 };
 
 /// A reduction that is computed in groups of steps by dot products: `loop`, whose size is then that of its groups.
@@ -81,7 +90,8 @@ struct Dot {
   int64_t groups, rest; // whole groups, and steps behind them
 };
 
-/// A function whose root is one linalg.generic with reductions, and elementwise operations after it.
+/// A function whose root is one linalg.generic with reductions, and elementwise operations after it, whose results may
+/// be padded with a constant.
 struct Contraction {
   mlir::linalg::GenericOp root;
   llvm::SmallVector<Loop> loops;
@@ -97,6 +107,15 @@ struct Contraction {
 
 /// Reads `func`, an executable's function on tensors. On failure `reason` says what does not fit.
 mlir::FailureOr<Contraction> analyseContraction(mlir::func::FuncOp func, std::string &reason);
+
+/// A convolution by Winograd's method (graph/ConvertWinograd.cpp): of each of its operations what the kernel reads.
+struct WinogradKernel {
+  Contraction tiles;    // loops (i, j, n, ty, tx, c, a, b); inputs[2] is the image
+  Contraction products; // loops (i, j, n, ty, tx, o, c); inputs[1] is the transformed filter
+  Contraction outputs;  // loops (n, y, x, o, i, j); no inputs, but what follows the sum
+};
+
+mlir::FailureOr<WinogradKernel> analyseWinograd(mlir::func::FuncOp func, std::string &reason);
 
 /// Drops loops of size 1 and merges neighbours that every address walks as one. `func` is what was analysed.
 void collapseLoops(mlir::func::FuncOp func, Contraction &contraction);

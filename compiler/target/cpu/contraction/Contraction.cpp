@@ -13,6 +13,18 @@ static bool touchesBooleans(func::FuncOp func) {
   return llvm::any_of(func.getArgumentTypes(), isBoolean) || llvm::any_of(func.getResultTypes(), isBoolean);
 }
 
+KernelValues eyrie::target::cpu::kernelValues(Kernel &kernel) {
+  KernelValues values;
+  for (unsigned i = 0; i < kernel.numArguments() + kernel.numResults(); ++i)
+    values.bindings.push_back(kernel.binding(i));
+  for (unsigned k = 0; k < kernel.numConstants(); ++k)
+    values.indices.push_back(kernel.constant(k));
+  for (unsigned dim : {0, 1, 2})
+    values.workgroup[dim] = kernel.workgroupId(dim);
+  values.local = kernel.local();
+  return values;
+}
+
 LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTargetModel &model, std::string &reason) {
   func::FuncOp func = kernel.tensorFunc;
   reason.clear();
@@ -34,17 +46,10 @@ LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTarg
   if (failed(plan))
     return failure();
 
-  KernelValues values;
-  for (unsigned i = 0; i < kernel.numArguments() + kernel.numResults(); ++i)
-    values.bindings.push_back(kernel.binding(i));
+  KernelValues values = kernelValues(kernel);
   SmallVector<Value> workgroupIndices;
-  for (unsigned k = 0; k < kernel.numConstants(); ++k) {
-    values.indices.push_back(kernel.constant(k));
+  for (unsigned k = 0; k < kernel.numConstants(); ++k)
     workgroupIndices.push_back(kernel.workgroupsConstant(k));
-  }
-  for (unsigned dim : {0, 1, 2})
-    values.workgroup[dim] = kernel.workgroupId(dim);
-  values.local = kernel.local();
   if (int64_t bytes = localBytes(*contraction, *plan))
     kernel.setLocalBytes(bytes);
   OpBuilder body = kernel.bodyBuilder();
@@ -72,8 +77,9 @@ static std::optional<int64_t> chooseGroupedDim(linalg::GenericOp op, unsigned nu
   return map.getResultPosition(innermost);
 }
 
-std::optional<eyrie::graph::WeightPacking> eyrie::target::cpu::chooseContractionPacking(linalg::GenericOp op,
-                                                                                        const CpuTargetModel &model) {
+/// For one processor; `lanes`: of its vectors.
+static std::optional<eyrie::graph::WeightPacking> choosePacking(linalg::GenericOp op, const CpuTargetModel &model,
+                                                                int64_t &lanes) {
   if (op.getNumDpsInits() != 1 || op.getNumReductionLoops() == 0 || op.getNumDpsInputs() < 2)
     return std::nullopt;
   AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
@@ -100,7 +106,7 @@ std::optional<eyrie::graph::WeightPacking> eyrie::target::cpu::chooseContraction
     return std::nullopt;
 
   bool hasBroadcast = false;
-  std::optional<graph::WeightPacking> packing;
+  std::optional<eyrie::graph::WeightPacking> packing;
   for (OpOperand *operand : op.getDpsInputOperands()) {
     AffineMap map = op.getMatchingIndexingMap(operand);
     if (!map.isFunctionOfDim(*column)) {
@@ -112,11 +118,12 @@ std::optional<eyrie::graph::WeightPacking> eyrie::target::cpu::chooseContraction
     packing.emplace();
     packing->operand = operand->getOperandNumber();
     int64_t columnPos = *map.getResultPosition(getAffineDimExpr(*column, op.getContext()));
-    int64_t lanes = model.lanes(element.getIntOrFloatBitWidth());
+    unsigned bits = element.getIntOrFloatBitWidth();
+    lanes = model.lanes(bits);
     while (lanes / 2 >= std::max<int64_t>(sizes[*column], 4))
       lanes /= 2;
     packing->innerDimsPos = {columnPos};
-    packing->innerTiles = {choosePanel(lanes, sizes[*column], rows)};
+    packing->innerTiles = {choosePanel(model, lanes, bits, sizes[*column], rows)};
     // Outermost the other parallel dims (groups), then the panels, then the reductions in the order of their loops.
     SmallVector<int64_t> reductions;
     for (auto type : {utils::IteratorType::parallel, utils::IteratorType::reduction})
@@ -138,4 +145,24 @@ std::optional<eyrie::graph::WeightPacking> eyrie::target::cpu::chooseContraction
   if (!packing || !hasBroadcast)
     return std::nullopt;
   return packing;
+}
+
+std::optional<eyrie::graph::WeightPacking>
+eyrie::target::cpu::chooseContractionPacking(linalg::GenericOp op, ArrayRef<CpuTargetModel> models) {
+  std::optional<graph::WeightPacking> common;
+  int64_t widestVector = 0;
+  for (const CpuTargetModel &model : models) {
+    int64_t lanes = 0;
+    auto packing = choosePacking(op, model, lanes);
+    if (!packing)
+      return std::nullopt;
+    if (common && common->innerTiles.size() != packing->innerTiles.size())
+      return std::nullopt; // only some have dot products
+    widestVector = std::max(widestVector, lanes);
+    if (!common || packing->innerTiles[0] < common->innerTiles[0])
+      common = packing;
+  }
+  if (common)
+    common->innerTiles[0] = std::max(common->innerTiles[0], widestVector);
+  return common;
 }

@@ -6,7 +6,11 @@
 namespace eyrie::target::cpu {
 
 /// How lowerContraction wants a constant operand of `op` packed: in panels of columns, [N/NR][K…][NR], bytes for dot
-/// products in groups of steps, [N/NR][K…/4][NR][4]. None if `op` is no contraction or its speed does not depend on it.
-std::optional<graph::WeightPacking> chooseContractionPacking(mlir::linalg::GenericOp op, const CpuTargetModel &model);
+/// products in groups of steps, [N/NR][K…/4][NR][4]. None if `op` is
+/// no contraction or its speed does not depend on it. For several processors the panels of one become the tiles of
+/// others: the narrowest panel, but no less than the widest vector. One with wider panels reads several tiles at a
+/// time, one with narrower panels a part of one.
+std::optional<graph::WeightPacking> chooseContractionPacking(mlir::linalg::GenericOp op,
+                                                             llvm::ArrayRef<CpuTargetModel> models);
 
 } // namespace eyrie::target::cpu

@@ -37,7 +37,7 @@ int64_t keptBytes(const Plan &plan) {
 /// How many columns a panel has: all of them, or as many as are left.
 struct Columns {
   int64_t vectors;
-  SmallVector<Value> masks; // one per vector; null where all lanes are columns
+  SmallVector<Value> masks; // one per vector, null where all lanes are columns; empty if that holds for all
 };
 
 struct Emitter {
@@ -100,6 +100,16 @@ struct Emitter {
 
   // ---- addresses -------------------------------------------------------------------------------------------------
 
+  /// Where the current panel begins in a packed operand: in one of its tiles, or with the first of several.
+  Value startOfPanel(const LinearFunction &function) {
+    Value tileStride = s.value(function.tileStride);
+    if (function.tile < plan.panel())
+      return s.mul(s.mul(panel, constant(plan.panel() / function.tile)), tileStride);
+    Value panels = constant(function.tile / plan.panel());
+    Value inTile = s.mul(s.rem(panel, panels), s.mul(constant(plan.panel()), s.value(function.strides[plan.column])));
+    return s.add(s.mul(s.div(panel, panels), tileStride), inTile);
+  }
+
   /// The function's value at the first point of the tile, reductions at zero.
   Value startOf(const LinearFunction &function) {
     Value total = s.sum(function.base);
@@ -107,7 +117,7 @@ struct Emitter {
       if (!at[l] || (!function.dependsOn(l) && !(function.tile && function.tiledLoop == l)))
         continue;
       if (function.tile && function.tiledLoop == l)
-        total = s.add(total, s.mul(panel, s.value(function.tileStride)));
+        total = s.add(total, startOfPanel(function));
       else
         total = s.add(total, s.mul(at[l], s.value(function.strides[l])));
     }
@@ -118,25 +128,28 @@ struct Emitter {
   Value shifted(Address start, const LinearFunction &function, int64_t band, int64_t row, int64_t vector) {
     Value total = start.value;
     int64_t shift = start.constant;
-    auto shiftBy = [&](std::optional<unsigned> loop, int64_t count) {
-      if (!loop || !count)
-        return;
-      const Monomial &stride = function.strides[*loop];
+    auto shiftBy = [&](const Monomial &stride, int64_t count) {
       if (stride.isConstant())
         shift += stride.factor * count;
-      else
+      else if (count)
         total = s.add(total, s.mul(s.value(stride), constant(count)));
     };
-    shiftBy(plan.band, band);
-    if (isCertain(row))
-      shiftBy(plan.row, row);
-    else
+    if (plan.band)
+      shiftBy(function.strides[*plan.band], band);
+    if (plan.row && isCertain(row))
+      shiftBy(function.strides[*plan.row], row);
+    else if (plan.row)
       total = s.add(total, s.mul(s.value(function.strides[*plan.row]), repeated[row - certainRows]));
-    shiftBy(plan.column, vector * plan.lanes);
+    int64_t column = vector * plan.lanes;
+    if (function.tile) {
+      shiftBy(function.tileStride, column / function.tile);
+      column %= function.tile;
+    }
+    shiftBy(function.strides[plan.column], column);
     return s.add(total, constant(shift));
   }
 
-  bool isStaged() const { return plan.staged && tileBands * tileRows >= leastStagedRows; }
+  bool isStaged() const { return plan.staged && tileBands * tileRows >= plan.leastStagedRows; }
   bool isCertain(int64_t row) const { return repeated.empty() || row < certainRows; }
 
   bool dependsOnRow(const LinearFunction &function) {
@@ -563,8 +576,7 @@ struct Emitter {
   void emitTile(int64_t bands, int64_t rows) {
     tileBands = bands;
     tileRows = rows;
-    addresses.clear();
-    emitted.clear();
+    forgetValues();
     SmallVector<Value> initial;
     forEachVector([&](int64_t band, int64_t row, int64_t vector) {
       initial.push_back(broadcastTo(b, evaluate(contraction.init, band, row, vector), plan.lanes));
@@ -580,14 +592,19 @@ struct Emitter {
       emitReductions(0);
     inReduction = false;
     if (plan.loopsOverEpilogue && tileBands * tileRows > 1)
-      emitEpilogueInLoop();
+      emitResultsInLoop();
     else
-      emitEpilogue();
+      emitResults();
   }
 
-  void emitEpilogue() {
+  void forgetValues() {
     addresses.clear();
     emitted.clear();
+  }
+
+  /// What follows the reduction, for the tile's accumulators.
+  void emitResults() {
+    forgetValues();
     forEachVector([&](int64_t band, int64_t row, int64_t vector) {
       for (const Output &output : contraction.outputs) {
         Value value = evaluate(output.value, band, row, vector);
@@ -596,13 +613,12 @@ struct Emitter {
                   columns.masks.empty() ? Value() : columns.masks[vector]);
       }
     });
-    addresses.clear();
-    emitted.clear();
+    forgetValues();
   }
 
   /// The epilogue once for all rows of the tile: as code for each register it would take the compiler long, and the
   /// processor's cache of instructions.
-  void emitEpilogueInLoop() {
+  void emitResultsInLoop() {
     auto place = [&](int64_t number) { return constant(number * plan.lanes); };
     for (auto [number, accumulator] : llvm::enumerate(accumulators))
       vector::StoreOp::create(b, loc, accumulator, keptMemory, place(number));
@@ -617,7 +633,7 @@ struct Emitter {
         accumulators.clear();
         for (int64_t vector = 0; vector < columns.vectors; ++vector)
           accumulators.push_back(vector::LoadOp::create(b, loc, type, keptMemory, s.add(kept, place(vector))));
-        emitEpilogue();
+        emitResults();
       });
       at[*plan.row] = first;
     };
@@ -651,12 +667,40 @@ struct Emitter {
       });
       return end;
     };
+    if (plan.hasEvenEnd) {
+      emitEvenEnd(lower, upper, bands);
+      at[row] = Value();
+      return;
+    }
     Value from = tiles(lower, plan.tileRows);
     if (!contraction.loops[row].size.isConstant())
       emitTail(from, s.sub(upper, from), bands);
     else if (!plan.rowTails.empty())
       tiles(from, plan.rowTails.front());
     at[row] = Value();
+  }
+
+  /// Full tiles, but for the last two, which are alike.
+  void emitEvenEnd(Value lower, Value upper, int64_t bands) {
+    Value tileRows = constant(plan.tileRows);
+    Value tiles = s.ceilDiv(s.sub(upper, lower), tileRows);
+    Value full = s.mul(s.max(s.sub(tiles, constant(2)), constant(0)), tileRows), from = s.add(lower, full);
+    loop(lower, from, plan.tileRows, [&](Value first) {
+      at[*plan.row] = first;
+      emitTile(bands, plan.tileRows);
+    });
+    Value left = s.sub(upper, from);
+    Value half = s.div(s.add(left, constant(1)), constant(2)), isOne = isAtMost(left, plan.tileRows);
+    Value step = arith::SelectOp::create(b, loc, isOne, s.max(left, constant(1)), half);
+    auto parts = scf::ForOp::create(b, loc, from, upper, step);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(parts.getBody());
+    Value part = parts.getInductionVar();
+    emitTail(part, s.min(step, s.sub(upper, part)), bands);
+  }
+
+  Value isAtMost(Value rows, int64_t most) {
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, rows, constant(most));
   }
 
   /// The `left` rows behind `from`: one of the tiles takes all of them.
@@ -750,7 +794,10 @@ struct Emitter {
     Value width = s.min(constant(plan.panel()),
                         s.sub(s.value(contraction.loops[plan.column].size), s.mul(panel, constant(plan.panel()))));
     unsigned innermost = plan.reductions.back();
+    Type element = elementType(operand->binding);
+    unsigned bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
     bool byBlocks = function.strides[innermost].isOne() && plan.lanes > 1 && llvm::isPowerOf2_64(plan.lanes) &&
+                    plan.lanes <= machine.vectorsInRegisters(plan.lanes, bits) &&
                     contraction.loops[innermost].facts.isMultipleOf(plan.lanes);
     std::function<void(size_t, Value, Value)> nest = [&](size_t depth, Value from, Value to) {
       if (byBlocks && depth + 1 == plan.reductions.size()) {
@@ -769,24 +816,36 @@ struct Emitter {
         return;
       }
       loop(constant(0), width, 1, [&](Value i) {
-        Value element = memref::LoadOp::create(b, loc, flat[operand->binding],
-                                               s.add(from, s.mul(i, s.value(function.strides[plan.column]))));
-        memref::StoreOp::create(b, loc, element, redirections[operand].memory, s.add(to, i));
+        Value value = memref::LoadOp::create(b, loc, flat[operand->binding],
+                                             s.add(from, s.mul(i, s.value(function.strides[plan.column]))));
+        memref::StoreOp::create(b, loc, value, redirections[operand].memory, s.add(to, i));
       });
     };
     nest(0, source, constant(0));
   }
 
-  void emitPanel(Value number, Value block, int64_t vectors, bool masked) {
+  /// Masks for a panel of `width` columns, none for a vector that is full; kDynamic: as many as the panel's number
+  /// says.
+  void chooseMasks(int64_t width) {
+    VectorType type = vectorType(b.getI1Type());
+    for (int64_t vector = 0; vector < columns.vectors; ++vector) {
+      int64_t before = vector * plan.lanes;
+      Value &mask = columns.masks.emplace_back();
+      if (width != ShapedType::kDynamic && width - before >= plan.lanes)
+        continue;
+      Value left = width != ShapedType::kDynamic
+                       ? constant(width - before)
+                       : s.sub(s.value(contraction.loops[plan.column].size), s.add(at[plan.column], constant(before)));
+      mask = vector::CreateMaskOp::create(b, loc, type, ValueRange{left});
+    }
+  }
+
+  void emitPanel(Value number, Value block, int64_t vectors, std::optional<int64_t> maskedWidth = std::nullopt) {
     panel = number;
     at[plan.column] = s.mul(number, constant(plan.panel()));
     columns = {vectors, {}};
-    if (masked)
-      for (int64_t vector = 0; vector < vectors; ++vector) {
-        Value left =
-            s.sub(s.value(contraction.loops[plan.column].size), s.add(at[plan.column], constant(vector * plan.lanes)));
-        columns.masks.push_back(vector::CreateMaskOp::create(b, loc, vectorType(b.getI1Type()), ValueRange{left}));
-      }
+    if (maskedWidth)
+      chooseMasks(*maskedWidth);
     if (plan.transposed)
       emitTranspose();
     emitBlock(block);
@@ -799,23 +858,31 @@ struct Emitter {
     for (const auto &expression : contraction.expressions)
       packed |= expression->kind == Kind::Load && expression->function.tile;
     if (facts.isMultipleOf(plan.panel())) {
-      loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors, false); });
+      loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors); });
       return;
     }
     // Where one vector is all that may be left, it is whole.
     bool isHalfPanel = plan.columnVectors == 2 && facts.isMultipleOf(plan.lanes);
-    int64_t tailVectors = size.isConstant() ? llvm::divideCeil(size.factor % plan.panel(), plan.lanes)
-                          : isHalfPanel     ? 1
-                                            : plan.columnVectors;
-    if (size.isConstant() &&
-        (size.factor < plan.panel() || (packed && machine.avx512 && tailVectors == plan.columnVectors))) {
-      loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, true); });
+    std::optional<int64_t> lastWidth = ShapedType::kDynamic;
+    int64_t tailVectors = isHalfPanel ? 1 : plan.columnVectors;
+    if (size.isConstant()) {
+      lastWidth = size.factor % plan.panel();
+      tailVectors = llvm::divideCeil(*lastWidth, plan.lanes);
+    }
+    if (size.isConstant() && size.factor < plan.panel()) {
+      loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, lastWidth); });
       return;
     }
+    if (size.isConstant() && packed && machine.fastMasks && tailVectors == plan.columnVectors) {
+      loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, ShapedType::kDynamic); });
+      return;
+    }
+    if (isHalfPanel)
+      lastWidth = std::nullopt;
     Value full = s.min(upper, s.div(s.value(size), constant(plan.panel())));
     full = s.max(lower, full);
-    loop(lower, full, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors, false); });
-    loop(full, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, !isHalfPanel); });
+    loop(lower, full, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors); });
+    loop(full, upper, 1, [&](Value number) { emitPanel(number, block, tailVectors, lastWidth); });
   }
 
   void setUpLocalMemory() {
@@ -846,8 +913,50 @@ struct Emitter {
     redirections[plan.transposed] = {view(plan.transposed, 0, stride), function};
   }
 
-  void emit() {
-    at.assign(contraction.loops.size(), Value());
+  void fill(Value memory, Value from, Value count, TypedAttr value) {
+    Value scalar = arith::ConstantOp::create(b, loc, value);
+    Value vectors = s.mul(s.div(count, constant(plan.lanes)), constant(plan.lanes));
+    loop(constant(0), vectors, plan.lanes,
+         [&](Value i) { vector::StoreOp::create(b, loc, broadcastTo(b, scalar, plan.lanes), memory, s.add(from, i)); });
+    if (vectors != count)
+      loop(vectors, count, 1, [&](Value i) { memref::StoreOp::create(b, loc, scalar, memory, s.add(from, i)); });
+  }
+
+  /// The elements around a padded result: the first workgroup writes them.
+  void emitBorder(const Output &output) {
+    const Border &border = *output.border;
+    Value isFirst;
+    for (Value id : values.workgroup) {
+      Value isZero = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, id, constant(0));
+      isFirst = isFirst ? arith::AndIOp::create(b, loc, isFirst, isZero) : isZero;
+    }
+    auto onlyFirst = scf::IfOp::create(b, loc, isFirst, /*withElse=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(&onlyFirst.getThenRegion().front());
+    Monomial outer(1);
+    for (size_t dim = 0; dim < border.sizes.size(); outer = outer * border.sizes[dim++]) {
+      if (!border.low[dim] && !border.high[dim])
+        continue;
+      Monomial inner(1);
+      for (const Monomial &size : ArrayRef(border.sizes).drop_front(dim + 1))
+        inner = inner * size;
+      loop(constant(0), s.value(outer), 1, [&](Value i) {
+        Value from = s.mul(i, s.value(border.sizes[dim] * inner)), to = s.add(from, s.value(border.sizes[dim] * inner));
+        Value low = s.value(inner * Monomial(border.low[dim])), high = s.value(inner * Monomial(border.high[dim]));
+        fill(flat[output.binding], from, low, border.value);
+        fill(flat[output.binding], s.sub(to, high), high, border.value);
+      });
+    }
+  }
+
+  void emitBorders() {
+    for (const Output &output : contraction.outputs)
+      if (output.border)
+        emitBorder(output);
+  }
+
+  /// One-dimensional views of the bindings.
+  void flatten() {
     for (Value binding : values.bindings) {
       auto type = cast<MemRefType>(binding.getType());
       flat.push_back(memref::ReinterpretCastOp::create(
@@ -855,7 +964,13 @@ struct Emitter {
           /*offset=*/OpFoldResult(b.getIndexAttr(0)), ArrayRef<OpFoldResult>{constant(int64_t(1) << 40)},
           ArrayRef<OpFoldResult>{b.getIndexAttr(1)}));
     }
+  }
+
+  void emit() {
+    at.assign(contraction.loops.size(), Value());
+    flatten();
     setUpLocalMemory();
+    emitBorders();
     Grid grid = computeGrid(s, contraction, plan);
     Value outerLower = s.mul(values.workgroup[2], grid.outerPerGroup);
     Value outerUpper = s.min(s.add(outerLower, grid.outerPerGroup), grid.outer);
@@ -894,5 +1009,47 @@ std::array<Value, 3> eyrie::target::cpu::emitWorkgroupCounts(OpBuilder &b, func:
                                                              ValueRange indices) {
   Symbols symbols(b, func, contraction, indices);
   Grid grid = computeGrid(symbols, contraction, plan);
+  // A border is there even if nothing is inside.
+  if (llvm::any_of(contraction.outputs, [](const Output &output) { return output.border.has_value(); }))
+    for (Value &count : grid.count)
+      count = symbols.max(count, symbols.constant(1));
   return {grid.count[0], grid.count[1], grid.count[2]};
 }
+
+struct TileAccess::State {
+  State(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,
+        const CpuTargetModel &machine, const KernelValues &values)
+      : symbols(b, func, contraction, values.indices), emitter(b, func, contraction, plan, machine, values, symbols) {
+    emitter.columns = {1, {}};
+    emitter.flatten();
+  }
+  Symbols symbols;
+  Emitter emitter;
+};
+
+TileAccess::TileAccess(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,
+                       const CpuTargetModel &machine, const KernelValues &values)
+    : state(std::make_unique<State>(b, func, contraction, plan, machine, values)) {}
+TileAccess::~TileAccess() = default;
+
+Symbols &TileAccess::symbols() { return state->symbols; }
+
+void TileAccess::moveTo(ArrayRef<Value> point) {
+  state->emitter.at.assign(point.begin(), point.end());
+  state->emitter.forgetValues();
+}
+
+Value TileAccess::read(const Expression *expression, int64_t band, int64_t row) {
+  Emitter &emitter = state->emitter;
+  return broadcastTo(emitter.b, emitter.evaluate(expression, band, row, 0), emitter.plan.lanes);
+}
+
+void TileAccess::store(ArrayRef<Value> accumulators, int64_t bands, int64_t rows) {
+  Emitter &emitter = state->emitter;
+  emitter.tileBands = bands;
+  emitter.tileRows = rows;
+  emitter.accumulators.assign(accumulators.begin(), accumulators.end());
+  emitter.emitResults();
+}
+
+void TileAccess::writeBorders() { state->emitter.emitBorders(); }

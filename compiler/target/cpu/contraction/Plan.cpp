@@ -47,6 +47,8 @@ struct Planner {
   std::string &reason;
   Plan plan;
   SmallVector<Expression *> loads; // of the root's inputs
+  unsigned elementBits = 0;        // of the root's result
+  int64_t packedTile = 0;          // columns of a packed operand's tile; 0: there is none
 
   LogicalResult fail(StringRef text) {
     reason = text.str();
@@ -82,16 +84,15 @@ LogicalResult Planner::chooseColumn() {
     return fail("no parallel loop walks the result with unit stride");
   plan.column = *column;
 
-  int64_t tile = 0;
   for (Expression *load : loads) {
     if (load->function.group)
       return fail("an operand is packed in groups that no dot product takes");
     if (load->function.tile) {
       if (load->function.tiledLoop != plan.column)
         return fail("an operand is packed along a loop that is not the result's innermost");
-      if (tile && tile != load->function.tile)
+      if (packedTile && packedTile != load->function.tile)
         return fail("two operands are packed with different tiles");
-      tile = load->function.tile;
+      packedTile = load->function.tile;
     }
     const Monomial &stride = load->function.strides[plan.column];
     if (stride.isZero() || stride.isOne() || (contraction.dot && load == contraction.dot->vectors))
@@ -105,18 +106,16 @@ LogicalResult Planner::chooseColumn() {
   unsigned bits = bitsOf(getElementTypeOrSelf(linalg::GenericOp(contraction.root)->getResultTypes()[0]));
   if (bits < 8)
     return fail("a reduction of booleans");
-  plan.lanes = std::max<int64_t>(machine.vectorBits / bits, 1);
-  if (tile) {
-    if (tile % plan.lanes)
-      while (plan.lanes > 1 && tile % plan.lanes)
-        plan.lanes /= 2;
-    plan.columnVectors = tile / plan.lanes;
+  plan.lanes = machine.lanes(bits);
+  elementBits = bits;
+  if (packedTile) {
+    while (plan.lanes > 1 && packedTile % plan.lanes)
+      plan.lanes /= 2;
     return success();
   }
   int64_t columns = mostOr(loop(plan.column), ShapedType::kDynamic);
   while (columns != ShapedType::kDynamic && plan.lanes / 2 >= std::max<int64_t>(columns, 4))
     plan.lanes /= 2;
-  plan.columnVectors = 0;
   return success();
 }
 
@@ -159,25 +158,25 @@ void Planner::chooseTile() {
   int64_t rows = plan.row ? mostOr(loop(*plan.row), ShapedType::kDynamic) : 1;
   if (plan.band)
     rows *= size(*plan.band).factor;
-  if (!plan.columnVectors) {
-    if (hasBroadcast || !plan.row)
-      plan.columnVectors = choosePanel(plan.lanes, columns, rows) / plan.lanes;
-    else // both operands are streamed: whole pairs of cache lines where registers allow it
-      plan.columnVectors =
-          machine.vectorRegisters >= 32 && loop(plan.column).facts.isMultipleOf(2 * plan.lanes) ? 2 : 1;
+  if (packedTile) {
+    // Packed for several processors, a tile is several panels or the other way round.
+    plan.columnVectors = choosePanel(machine, plan.lanes, elementBits, columns, rows) / plan.lanes;
+    while (packedTile % plan.panel() && plan.panel() % packedTile)
+      --plan.columnVectors;
+  } else if (hasBroadcast || !plan.row) {
+    plan.columnVectors = choosePanel(machine, plan.lanes, elementBits, columns, rows) / plan.lanes;
+  } else { // both operands are streamed: whole pairs of cache lines where registers allow it
+    bool hasRoom = machine.vectorsInRegisters(plan.lanes, elementBits) >= 32;
+    plan.columnVectors = hasRoom && loop(plan.column).facts.isMultipleOf(2 * plan.lanes) ? 2 : 1;
   }
-  // One register for a broadcast, one spare: beyond that the allocator spills. Without fused multiply-add, products
-  // and the copies that two-operand instructions need take some more.
-  int64_t registers = machine.vectorRegisters - (machine.fma ? 1 : 4);
-  int64_t operands = plan.columnVectors + 1, sums = 0;
+  int64_t operands = 0; // vectors that a dot product takes beside a row of columns and a broadcast
   if (contraction.dot) {
-    operands *= contraction.dot->product.parts();
-    sums = contraction.dot->product.shiftsScalars() ? plan.columnVectors : 0;
+    operands = (plan.columnVectors + 1) * (contraction.dot->product.parts() - 1);
+    operands += contraction.dot->product.shiftsScalars() ? plan.columnVectors : 0;
   }
-  int64_t most = (registers - operands - sums) / plan.columnVectors;
+  int64_t most = mostTileRows(machine, plan.columnVectors, plan.lanes, elementBits, operands);
   if (!hasBroadcast)
-    most = plan.columnVectors == 2 ? 7 : machine.vectorRegisters / 4;
-  most = std::clamp<int64_t>(most, 1, 14);
+    most = plan.columnVectors == 2 ? 7 : std::max<int64_t>(machine.vectorsInRegisters(plan.lanes, elementBits) / 4, 1);
   if (!plan.row)
     return;
   if (!size(*plan.row).isConstant()) {
@@ -199,6 +198,9 @@ void Planner::chooseTile() {
         plan.rowTails.push_back(tail);
     if (last > 0)
       plan.rowTails.push_back(last);
+    plan.hasEvenEnd = plan.rowStep == 1 && static_cast<int64_t>(plan.rowTails.size()) == plan.tileRows - 1;
+    if (plan.hasEvenEnd)
+      plan.rowTails.push_back(plan.tileRows);
     return;
   }
   int64_t row = std::max<int64_t>(size(*plan.row).factor, 1);
@@ -233,9 +235,10 @@ void Planner::chooseBlock() {
   }
 }
 
-/// Rows 4096 bytes apart fall into one set of the first-level cache, which has fewer ways than a tile has rows.
+/// Rows a way of the first-level cache apart fall into one set, which may have fewer lines than a tile has rows.
 void Planner::chooseStaging() {
-  if (!plan.row || plan.tileRows * plan.tileBands < leastStagedRows || plan.reductions.empty() || contraction.dot)
+  plan.leastStagedRows = machine.l1Ways + 1;
+  if (!plan.row || plan.tileRows * plan.tileBands < plan.leastStagedRows || plan.reductions.empty())
     return;
   unsigned innermost = plan.reductions.back();
   const Monomial &depth = size(innermost);
@@ -246,19 +249,49 @@ void Planner::chooseStaging() {
         !stride.isConstant() || !function.strides[innermost].isOne() || !depth.isConstant())
       continue;
     int64_t bytes = bitsOf(elementTypeOf(load)) / 8;
-    if (stride.factor * bytes % 4096 || depth.factor % 64 || depth.factor < 256)
+    if (stride.factor * bytes % machine.l1WayBytes || depth.factor % 64 || depth.factor < 256)
+      continue;
+    int64_t chunk = depth.factor % 128 ? 64 : 128;
+    if (chunk % plan.lanes)
       continue;
     plan.staged = load;
     plan.stagedElementBytes = bytes;
-    plan.stagedDepth = depth.factor % 128 ? 64 : 128;
+    plan.stagedDepth = chunk;
     return;
   }
 }
 
 } // namespace
 
-int64_t eyrie::target::cpu::choosePanel(int64_t lanes, int64_t columns, int64_t rows) {
-  int64_t vectors = rows == 1 ? 4 : 2;
+/// Registers hold the tile, a row of vectors, a broadcast, and what is spare: beyond that the allocator spills.
+int64_t eyrie::target::cpu::mostTileRows(const CpuTargetModel &machine, int64_t vectors, int64_t lanes, unsigned bits,
+                                         int64_t others) {
+  int64_t registers =
+      machine.vectorsInRegisters(lanes, bits) - machine.spareRegisters - machine.broadcastRegisters - others;
+  return std::clamp<int64_t>(registers / vectors - 1, 1, 14);
+}
+
+/// Vectors of a panel that many rows share. Where operands come from memory for nothing, two; else as many as load
+/// least for each product. A broadcast loads one register, a vector as many as it has.
+static int64_t vectorsOfPanel(const CpuTargetModel &machine, int64_t lanes, unsigned bits) {
+  if (machine.memoryOperands)
+    return 2;
+  double group = double(machine.vectorRegisters) / machine.vectorsInRegisters(lanes, bits), least = 0;
+  int64_t best = 0;
+  for (int64_t vectors = 1; vectors <= 4; ++vectors) {
+    int64_t rows = mostTileRows(machine, vectors, lanes, bits);
+    double loads = (rows + vectors * group) / (rows * vectors * group);
+    if (best && loads >= least)
+      continue;
+    best = vectors;
+    least = loads;
+  }
+  return best;
+}
+
+int64_t eyrie::target::cpu::choosePanel(const CpuTargetModel &machine, int64_t lanes, unsigned bits, int64_t columns,
+                                        int64_t rows) {
+  int64_t vectors = rows == 1 ? 4 : vectorsOfPanel(machine, lanes, bits);
   if (columns != ShapedType::kDynamic)
     vectors = std::clamp<int64_t>(llvm::divideCeil(columns, lanes), 1, vectors);
   return lanes * vectors;

@@ -12,7 +12,7 @@ struct Plan {
   std::optional<unsigned> row, band;
   llvm::SmallVector<unsigned> outer;      // the other parallel loops, outermost first
   llvm::SmallVector<unsigned> reductions; // outermost first
-  int64_t lanes, columnVectors;
+  int64_t lanes, columnVectors = 1;
   int64_t tileRows = 1, tileBands = 1;
   /// Rows of the tiles of which one finishes what full tiles leave, ascending: the smallest that has room takes it, and
   /// its rows that do not exist repeat the last. (A second pass would read all columns again.) A number of rows that is
@@ -20,6 +20,9 @@ struct Plan {
   llvm::SmallVector<int64_t> rowTails;
   /// A number that divides what full tiles leave.
   int64_t rowStep = 1;
+  /// May the last rows be shared out to two tiles alike? There is a tile of any number of rows then: of 8 rows two
+  /// tiles of 4 read the columns twice as a tile of 6 and one of 2 do, but hide the latency of their sums.
+  bool hasEvenEnd = false;
   /// How many full tiles of rows (or bands) one workgroup takes.
   int64_t blockTiles = 1;
   /// A column-strided input that every workgroup first transposes into local memory; null if none.
@@ -29,6 +32,8 @@ struct Plan {
   /// local memory, `stagedDepth` elements of the innermost reduction at a time; null if none.
   Expression *staged = nullptr;
   int64_t stagedDepth = 0, stagedElementBytes = 0;
+  /// Fewer rows than this have room in their set of the first-level cache.
+  int64_t leastStagedRows = 0;
 
   /// Is the epilogue so long that it is emitted once, in a loop over the rows of a tile, whose accumulators lie in
   /// local memory meanwhile?
@@ -37,8 +42,6 @@ struct Plan {
   int64_t panel() const { return lanes * columnVectors; }
 };
 
-/// Fewer rows than this have room in their set of the first-level cache.
-inline constexpr int64_t leastStagedRows = 9;
 /// Iterations that a workgroup should have at least, so that starting it does not count.
 inline constexpr int64_t minWorkgroupIterations = 1 << 16;
 /// Operations on each accumulator from which on an epilogue is a loop.
@@ -52,7 +55,11 @@ inline int64_t stagedPitch(const Plan &plan) { return plan.stagedDepth + 16; }
 /// Chooses; on failure `reason` says why this room has no good code for the contraction.
 mlir::FailureOr<Plan> makePlan(const Contraction &contraction, const CpuTargetModel &machine, std::string &reason);
 
-/// Columns of a panel of a contraction with `columns` columns (dynamic: kDynamic) and at most `rows` rows.
-int64_t choosePanel(int64_t lanes, int64_t columns, int64_t rows);
+/// Rows of the largest register tile of `vectors` vectors of so many lanes of `bits` bits in a row.
+int64_t mostTileRows(const CpuTargetModel &machine, int64_t vectors, int64_t lanes, unsigned bits);
+
+/// Columns of a panel, in vectors of so many lanes of `bits` bits, of a contraction with `columns` columns (dynamic:
+/// kDynamic) and at most `rows` rows.
+int64_t choosePanel(const CpuTargetModel &machine, int64_t lanes, unsigned bits, int64_t columns, int64_t rows);
 
 } // namespace eyrie::target::cpu

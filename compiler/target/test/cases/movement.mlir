@@ -115,3 +115,21 @@ func.func @range(%n: index) -> tensor<?xi64> attributes {graph.arg_dims = [], gr
   } -> tensor<?xi64>
   return %r : tensor<?xi64>
 }
+// -----
+// What moves bf16 needs no conversion, which a processor may lack.
+func.func @choose_and_pad_bf16(%a: tensor<100xbf16>, %b: tensor<100xbf16>) -> tensor<104xbf16> attributes {graph.arg_dims = [[], []], graph.result_dims = [[]]} {
+  %c = arith.constant 1.5 : bf16
+  %e = tensor.empty() : tensor<100xbf16>
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+    ins(%a, %b : tensor<100xbf16>, tensor<100xbf16>) outs(%e : tensor<100xbf16>) {
+  ^bb0(%x: bf16, %y: bf16, %o: bf16):
+    %less = arith.cmpf olt, %x, %y : bf16
+    %s = arith.select %less, %y, %c : bf16
+    linalg.yield %s : bf16
+  } -> tensor<100xbf16>
+  %p = tensor.pad %r low[1] high[3] {
+  ^bb0(%i: index):
+    tensor.yield %c : bf16
+  } : tensor<100xbf16> to tensor<104xbf16>
+  return %p : tensor<104xbf16>
+}

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "abi/cpu_features.h"
+#include "runtime/base/text.h"
 #include "runtime/hal/drivers/cpu/cpu_features.h"
 
 namespace eyrie::rt::hal::cpu {
@@ -10,17 +11,20 @@ namespace eyrie::rt::hal::cpu {
 Status CpuExecutable::Load(const ExecutableSpec& spec) {
   // What the machine can run is settled before any code is mapped.
   if (strcmp(spec.format, HostFormat()) != 0)
-    return Error(EYRIE_INCOMPATIBLE, "executable '%.100s' is of the format '%.40s'; this machine runs '%s'", spec.name,
-                 spec.format, HostFormat());
-  uint64_t missing = spec.features & ~HostFeatures();
-  if (missing) {
-    const char* name = "an unknown feature";
-    if (const char* known = abi::CpuFeatureName(spec.format, static_cast<uint32_t>(__builtin_ctzll(missing))))
-      name = known;
     return Error(EYRIE_INCOMPATIBLE,
-                 "executable '%.100s' needs %s, which this processor lacks; compile it again for this processor with "
-                 "--cpu=native, or for many with --cpu=x86-64",
-                 spec.name, name);
+                 "executable '%.100s' is of the format '%.40s'; this machine runs '%s': compile it with --cpu=%s",
+                 spec.name, spec.format, HostFormat(), HostBaseline());
+  if (uint64_t missing = spec.features & ~HostFeatures()) {
+    char names[400];
+    Text text(names, sizeof(names));
+    for (; missing; missing &= missing - 1) {
+      const char* known = abi::CpuFeatureName(spec.format, static_cast<uint32_t>(__builtin_ctzll(missing)));
+      text.Print(text.size() ? ", %s" : "%s", known ? known : "an unknown feature");
+    }
+    return Error(EYRIE_INCOMPATIBLE,
+                 "executable '%.100s' needs %s, which this processor lacks; compile the model again for this processor "
+                 "with --cpu=native, for many with --cpu=%s, or for further ones with one more --cpu",
+                 spec.name, names, HostBaseline());
   }
   if (!EnableFeatures(spec.features))
     return Error(EYRIE_INCOMPATIBLE, "executable '%.100s': the operating system does not grant AMX", spec.name);

@@ -81,6 +81,7 @@ uint64_t HostFeatures() {
 }
 
 const char* HostFormat() { return "elf-x86_64"; }
+const char* HostBaseline() { return "x86-64"; }
 
 bool EnableFeatures(uint64_t features) {
   using namespace bits;
@@ -108,12 +109,67 @@ uint64_t HostFeatures() {
 }
 
 const char* HostFormat() { return "elf-aarch64"; }
+const char* HostBaseline() { return "aarch64"; }
+bool EnableFeatures(uint64_t) { return true; }
+
+#elif defined(__riscv) && __riscv_xlen == 64 && defined(__linux__)
+
+namespace {
+
+// The system call riscv_hwprobe of Linux 6.4 and later, and the one of its keys that lists extensions.
+constexpr long kHwprobe = 258;
+constexpr int64_t kKeyExtensions = 4;
+struct Probe {
+  int64_t key;
+  uint64_t value;
+};
+struct Row {
+  uint8_t bit;  // in the value of kKeyExtensions
+  uint64_t feature;
+};
+
+// Where V is there, programs may read how long its registers are.
+uint64_t VectorBytes() {
+  uint64_t bytes;
+  __asm__ __volatile__("csrr %0, 0xc22" : "=r"(bytes));  // vlenb
+  return bytes;
+}
+
+}  // namespace
+
+uint64_t HostFeatures() {
+  using namespace bits;
+  static constexpr Row rows[] = {{2, kriscv64V},    {3, kriscv64Zba},     {4, kriscv64Zbb},   {5, kriscv64Zbs},
+                                 {27, kriscv64Zfh}, {28, kriscv64Zfhmin}, {30, kriscv64Zvfh}, {31, kriscv64Zvfhmin}};
+  uint64_t features = 0;
+  Probe probe = {kKeyExtensions, 0};
+  if (syscall(kHwprobe, &probe, 1, 0, nullptr, 0) == 0 && probe.key == kKeyExtensions) {
+    for (const Row& row : rows)
+      if (probe.value >> row.bit & 1) features |= row.feature;
+  } else if (getauxval(AT_HWCAP) >> ('V' - 'A') & 1) {
+    features |= kriscv64V;
+  }
+  // An extension holds what it contains.
+  if (features & kriscv64Zfh) features |= kriscv64Zfhmin;
+  if (features & kriscv64Zvfh) features |= kriscv64Zvfhmin;
+  if (features & kriscv64V) {
+    uint64_t bytes = VectorBytes();
+    if (bytes >= 32) features |= kriscv64Zvl256b;
+    if (bytes >= 64) features |= kriscv64Zvl512b;
+    if (bytes >= 128) features |= kriscv64Zvl1024b;
+  }
+  return features;
+}
+
+const char* HostFormat() { return "elf-riscv64"; }
+const char* HostBaseline() { return "riscv64"; }
 bool EnableFeatures(uint64_t) { return true; }
 
 #else
 
 uint64_t HostFeatures() { return 0; }
 const char* HostFormat() { return ""; }
+const char* HostBaseline() { return ""; }
 bool EnableFeatures(uint64_t) { return true; }
 
 #endif

@@ -8,8 +8,10 @@ namespace eyrie::rt::hal::cpu {
 
 // The bits of abi/cpu_features.def for the machine that this runs on.
 uint64_t HostFeatures();
-// The executable format that this machine runs: "elf-x86_64", "elf-aarch64"; "" if none.
+// The executable format that this machine runs: "elf-x86_64", "elf-aarch64", "elf-riscv64"; "" if none.
 const char* HostFormat();
+// The name, for the compiler's --cpu, of what all processors of this kind run.
+const char* HostBaseline();
 // Asks the operating system for the registers that need it (AMX). Must be called before code with these features runs.
 bool EnableFeatures(uint64_t features);
 

@@ -21,6 +21,11 @@ constexpr uint32_t kRelative = R_X86_64_RELATIVE, kGlobDat = R_X86_64_GLOB_DAT, 
 constexpr uint16_t kMachine = EM_AARCH64;
 constexpr uint32_t kRelative = R_AARCH64_RELATIVE, kGlobDat = R_AARCH64_GLOB_DAT, kJumpSlot = R_AARCH64_JUMP_SLOT,
                    kAbsolute = R_AARCH64_ABS64;
+#elif defined(__riscv) && __riscv_xlen == 64
+// Entries of the global offset table are plain addresses there.
+constexpr uint16_t kMachine = EM_RISCV;
+constexpr uint32_t kRelative = R_RISCV_RELATIVE, kGlobDat = R_RISCV_64, kJumpSlot = R_RISCV_JUMP_SLOT,
+                   kAbsolute = R_RISCV_64;
 #else
 constexpr uint16_t kMachine = EM_NONE;
 constexpr uint32_t kRelative = 1, kGlobDat = 2, kJumpSlot = 3, kAbsolute = 4;

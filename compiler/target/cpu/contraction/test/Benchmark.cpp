@@ -1,4 +1,5 @@
-// Prints the speed of single kernels on one core: eyrie-contraction-bench [cpu] [part of a case's name].
+// Prints the speed of single kernels on one core: eyrie-contraction-bench [cpu[;cpu]...] [part of a case's name].
+// Of several processors the first is measured, with weights packed for all of them.
 // The best of many runs, in the thread's own time, so that what else runs on the machine disturbs little.
 #include "compiler/target/cpu/contraction/test/Cases.h"
 #include "compiler/target/test/Harness.h"
@@ -17,14 +18,18 @@ static double now() {
 
 int main(int argc, char **argv) {
   TargetOptions options;
-  if (argc > 1)
-    options.cpu = argv[1];
+  std::vector<TargetOptions> processors;
+  for (llvm::StringRef cpu : llvm::split(llvm::StringRef(argc > 1 ? argv[1] : "native"), ';')) {
+    options.cpu = cpu.str();
+    processors.push_back(options);
+  }
+  options = processors.front();
   printf("%-50s %8s %10s %11s %9s\n", "case", "GFLOPS", "ms", "workgroups", "compile");
   for (const Case &testCase : benchmarkCases()) {
     if (argc > 2 && testCase.name.find(argv[2]) == std::string::npos)
       continue;
     std::string error;
-    auto program = Program::compile(executableText(testCase, options), options, error);
+    auto program = Program::compile(executableText(testCase, processors), options, error);
     if (!program) {
       fprintf(stderr, "%s: %s\n", testCase.name.c_str(), error.c_str());
       return 1;

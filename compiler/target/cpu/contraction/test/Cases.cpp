@@ -325,6 +325,29 @@ Case widening(int64_t M, int64_t N, int64_t K, bool packed, const std::string &n
   return c;
 }
 
+/// The case with its result, of these dims, padded by `low` and `high` elements of -1.5.
+Case bordered(Case c, const std::vector<int64_t> &dims, const std::vector<int64_t> &low,
+              const std::vector<int64_t> &high) {
+  std::vector<int64_t> padded;
+  std::string lows, highs, indices;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    padded.push_back(dims[i] < 0 ? -1 : dims[i] + low[i] + high[i]);
+    lows += (i ? ", " : "") + n(low[i]);
+    highs += (i ? ", " : "") + n(high[i]);
+    indices += (i ? ", %i" : "%i") + n(i) + ": index";
+  }
+  std::string from = join(dims, "f32"), to = join(padded, "f32");
+  size_t signature = c.source.find("-> (" + from + ") attributes"), end = c.source.rfind("  return ");
+  std::string value = c.source.substr(end + 9, c.source.find(" :", end) - end - 9);
+  c.source.replace(end, std::string::npos,
+                   "  %border = arith.constant -1.5 : f32\n  %padded = tensor.pad " + value + " low[" + lows +
+                       "] high[" + highs + "] {\n  ^bb0(" + indices + "):\n    tensor.yield %border : f32\n  } : " +
+                       from + " to " + to + "\n  return %padded : " + to + "\n}\n");
+  c.source.replace(signature + 4, from.size(), to);
+  c.name += " border " + lows + "; " + highs;
+  return c;
+}
+
 /// The body acc + ext(x) * ext(y) of bytes, signed or not ("s", "u").
 std::string byteBody(const std::string &signs) {
   auto extend = [&](int side, const std::string &name) {
@@ -473,6 +496,13 @@ std::vector<Case> eyrie::target::cpu::test::correctnessCases() {
     cases.push_back(conv(1, 9, 17, 3, 11, 3, 3, 1, packed, None, false, 2));
     cases.push_back(conv(2, 1, 33, 3, 16, 1, 5, 1, packed));
     cases.push_back(conv(2, 5, 5, 3, 1, 3, 3, 1, packed));
+    cases.push_back(
+        bordered(conv(1, 7, 7, 5, 37, 3, 3, 1, packed, BiasRelu), {1, 7, 7, 37}, {0, 1, 2, 0}, {0, 3, 1, 0}));
+    cases.push_back(
+        bordered(conv(2, 6, 15, 4, 32, 3, 3, 2, packed, Residual), {2, 6, 15, 32}, {0, 1, 1, 0}, {0, 1, 1, 0}));
+    cases.push_back(bordered(matmul(0, 29, 67, 23, packed, BiasRelu), {29, 67}, {0, 3}, {2, 0}));
+    for (int64_t M : {0, 1, 14, 250})
+      cases.push_back(bordered(matmul(0, M, 40, 11, packed, BiasRelu, true), {-1, 40}, {0, 5}, {0, 70}));
     cases.push_back(grouped(6, 5, 3, 4, 8, 3, packed));
     cases.push_back(grouped(6, 5, 2, 5, 19, 1, packed));
     cases.push_back(widening(9, 37, 8, packed, "i8", "i32"));
@@ -629,8 +659,8 @@ static void packOperand(func::FuncOp func, linalg::GenericOp root, const eyrie::
   func.setFunctionType(FunctionType::get(b.getContext(), types, func.getResultTypes()));
 }
 
-std::string eyrie::target::cpu::test::executableText(const Case &testCase, const TargetOptions &options,
-                                                     const Target *target) {
+std::string eyrie::target::cpu::test::executableText(const Case &testCase, ArrayRef<TargetOptions> options,
+                                                      const Target *target) {
   DialectRegistry registry;
   registerTargetDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
@@ -644,7 +674,7 @@ std::string eyrie::target::cpu::test::executableText(const Case &testCase, const
       root = op;
   });
   if (testCase.packed)
-    if (auto packing = target ? target->choosePacking(root, options) : packingOf(options)(root))
+    if (auto packing = target ? target->choosePacking(root, options) : packingOf(options.vec())(root))
       packOperand(func, root, *packing);
   std::string text;
   llvm::raw_string_ostream stream(text);

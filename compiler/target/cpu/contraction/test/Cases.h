@@ -30,7 +30,7 @@ std::vector<Case> byteCases();
 std::vector<Case> benchmarkCases();
 
 /// The case as the text of an executable; if it says so, with the operand packed that `target` (null: the one that the
-/// options name) chooses.
-std::string executableText(const Case &testCase, const TargetOptions &options, const Target *target = nullptr);
+/// options name) chooses for one or several processors.
+std::string executableText(const Case &testCase, llvm::ArrayRef<TargetOptions> options, const Target *target = nullptr);
 
 } // namespace eyrie::target::cpu::test

@@ -1,7 +1,7 @@
 // Contractions of odd shapes for several processors, against the reference target.
 #include "compiler/target/cpu/LowerKernel.h"
 #include "compiler/target/cpu/contraction/test/Cases.h"
-#include "compiler/target/test/Harness.h"
+#include "compiler/target/test/Emulator.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Parser/Parser.h"
@@ -13,9 +13,7 @@
 
 using namespace eyrie::target;
 using namespace eyrie::target::cpu::test;
-using eyrie::target::test::BindingType;
-using eyrie::target::test::Buffer;
-using eyrie::target::test::Program;
+using namespace eyrie::target::test;
 
 namespace {
 
@@ -110,77 +108,153 @@ TEST(CpuTargetModel, HasWhatItsFeaturesImply) {
   std::string error;
   auto model = [&](llvm::StringRef cpu) { return eyrie::target::cpu::getCpuTargetModel(cpu, error); };
   auto v3 = model("x86-64-v3"), v4 = model("x86-64-v4");
-  EXPECT_TRUE(v3.avx2 && v3.sse41 && v3.f16c && v3.has("avx") && !v3.avx512);
+  EXPECT_TRUE(v3.avx2 && v3.round && v3.f16Conversions && v3.has("avx") && !v3.avx512);
   EXPECT_TRUE(v4.avx512 && v4.has("avx512f"));
   EXPECT_EQ(v4.vectorRegisters, 32);
-  EXPECT_TRUE(model("x86-64,+avx2").sse41);
+  EXPECT_TRUE(model("x86-64,+avx2").round);
   EXPECT_FALSE(model("x86-64-v4,-avx512f").has("avx512vl"));
   EXPECT_FALSE(model("x86-64-v3,-avx").avx2);
   EXPECT_EQ(error, "");
 }
 
-/// Runs the case as compiled for `cpu`, by `target` if there is one, and by the reference, and compares the results:
-/// those of integers must be equal.
-void compareWithReference(const Case &testCase, const std::string &cpu, const Target *target = nullptr) {
+TEST(CpuTargetModel, KnowsOtherArchitectures) {
+  std::string error;
+  auto model = [&](llvm::StringRef cpu) { return eyrie::target::cpu::getCpuTargetModel(cpu, error); };
+  for (llvm::StringRef name : {"aarch64", "armv8-a", "cortex-a57"}) {
+    auto neon = model(name);
+    EXPECT_EQ(error, "") << name.str();
+    EXPECT_EQ(neon.triple, "aarch64-unknown-linux-gnu");
+    EXPECT_EQ(neon.features, "") << name.str();
+    EXPECT_TRUE(neon.fma && neon.round && neon.f16Conversions && neon.vectorBits == 128 && neon.vectorRegisters == 32);
+  }
+  EXPECT_EQ(model("neoverse-n1").features, "+fullfp16,+dotprod");
+  EXPECT_TRUE(model("armv8.6-a").has("i8mm") && model("armv8.6-a").has("bf16"));
+  EXPECT_TRUE(model("armv8-a,+sve2").has("sve"));
+  EXPECT_FALSE(model("neoverse-v2,-sve").has("sve2"));
+  EXPECT_EQ(model("rv64gc").features, "+m,+a,+f,+d,+c");
+  EXPECT_EQ(model("riscv64").vectorBits, 0);
+  EXPECT_EQ(model("rv64gc").lanes(32), 1);
+  EXPECT_EQ(model("rv64gcv").features, "+m,+a,+f,+d,+c,+v");
+  EXPECT_EQ(model("rv64gcv").registerBits, 128);
+  EXPECT_EQ(model("rv64gcv").abi, "lp64d");
+  EXPECT_EQ(model("rv64gcv_zvl512b").registerBits, 512);
+  EXPECT_EQ(model("rv64gc,+v,+zvl256b").registerBits, 256);
+  EXPECT_FALSE(model("rv64gcv_zvfh,-v").has("zvfh"));
+  EXPECT_TRUE(model("sifive-x280").has("zvl512b"));
+  EXPECT_EQ(error, "");
+}
+
+TEST(CpuTargetModel, SaysWhatIsWrongWithAName) {
+  auto errorOf = [](llvm::StringRef cpu) {
+    std::string error;
+    eyrie::target::cpu::getCpuTargetModel(cpu, error);
+    return error;
+  };
+  EXPECT_EQ(errorOf("cortex-a5000"), "unknown processor 'cortex-a5000': expected native, x86-64, x86-64-v2, x86-64-v3, "
+                                     "x86-64-v4, aarch64, armv8.2-a, riscv64, rv64gcv or a name that LLVM knows");
+  EXPECT_EQ(errorOf("x86-64,avx2"), "feature 'avx2' of processor 'x86-64,avx2' must begin with + or -");
+  EXPECT_EQ(errorOf("aarch64,+avx2"),
+            "processor 'aarch64,+avx2': code for aarch64 makes no use of a feature 'avx2'; the features are fullfp16, "
+            "dotprod, i8mm, bf16, sve, sve2");
+  EXPECT_EQ(errorOf("rv64imac"), "processor 'rv64imac' lacks f, d: Eyrie's code for it needs all of rv64gc");
+  for (llvm::StringRef bad : {"armv7-a", "rv32gc", "rv64xyzzy", "sifive-e31", "x86-64-v9", ""})
+    EXPECT_NE(errorOf(bad), "") << bad.str();
+}
+
+/// Results of integers must be equal. `other`: a processor for which the weights are packed as well; `target`: what
+/// compiles, for this machine.
+void expectAgreement(const Case &testCase, const TestProcessor &processor, const std::string &other = "",
+                     const Target *target = nullptr) {
   TargetOptions options, reference;
-  options.cpu = cpu;
+  options.cpu = processor.cpu;
   reference.target = "reference";
-  std::string error, text = executableText(testCase, options, target);
+  std::vector<TargetOptions> all = {options};
+  if (!other.empty())
+    all.emplace_back().cpu = other;
+  std::string error, text = executableText(testCase, all, target);
   auto oracle = Program::compile(text, reference, error);
   ASSERT_TRUE(oracle) << error;
-  auto program = Program::compile(text, options, error, /*parallel=*/false, target);
-  ASSERT_TRUE(program) << cpu << ": " << error;
-  auto types = bindingTypes(*program->kernels[0], testCase.indices);
-  unsigned inputs = types.size() - program->kernels[0]->tensorFunc.getNumResults();
+  auto program = target ? Program::compile(text, options, error, /*parallel=*/false, target) : processor.compile(text, error);
+  ASSERT_TRUE(program) << error;
+  Kernel &kernel = *program->kernels[0];
+  auto types = bindingTypes(kernel, testCase.indices);
+  unsigned inputs = types.size() - kernel.tensorFunc.getNumResults();
   std::mt19937 random(1);
-  std::vector<Buffer> buffers;
-  std::vector<void *> got, want;
-  for (unsigned i = 0; i < types.size() + types.size() - inputs; ++i) {
-    const BindingType &type = types[i < types.size() ? i : i - types.size() + inputs];
-    buffers.emplace_back(type.elements() * type.elementBytes());
+  std::vector<Buffer> got, wanted;
+  std::vector<void *> pointers;
+  for (auto [i, type] : llvm::enumerate(types)) {
+    got.emplace_back(type.elements() * type.elementBytes());
+    wanted.emplace_back(got.back().size());
     if (i < inputs)
-      fill(type, buffers.back().data(), random, i == 1 ? testCase.largestWeight : 128);
+      fill(type, got.back().data(), random, i == 1 ? testCase.largestWeight : 128);
+    pointers.push_back(i < inputs ? got[i].data() : wanted[i].data());
   }
-  for (unsigned i = 0; i < types.size(); ++i) {
-    got.push_back(buffers[i].data());
-    want.push_back(buffers[i < inputs ? i : i + types.size() - inputs].data());
-  }
-  ASSERT_GE(run(*oracle->kernels[0], want, testCase.indices), 0);
-  ASSERT_GE(run(*program->kernels[0], got, testCase.indices), 0);
+  ASSERT_GE(run(*oracle->kernels[0], pointers, testCase.indices), 0);
+  ASSERT_GE(processor.run(kernel, got, testCase.indices, error), 0) << error;
   for (unsigned i = inputs; i < types.size(); ++i) {
-    ASSERT_TRUE(buffers[i].intact()) << cpu << ": wrote behind result " << i - inputs;
+    ASSERT_TRUE(got[i].intact()) << "wrote behind result " << i - inputs;
     bool isFloat = llvm::isa<mlir::FloatType>(types[i].element);
     for (size_t k = 0; k < types[i].elements(); ++k) {
-      double x = read(types[i], static_cast<uint8_t *>(got[i]) + k * types[i].elementBytes());
-      double y = read(types[i], static_cast<uint8_t *>(want[i]) + k * types[i].elementBytes());
+      double x = read(types[i], got[i].data() + k * types[i].elementBytes());
+      double y = read(types[i], wanted[i].data() + k * types[i].elementBytes());
       if (x != y)
-        ASSERT_NEAR(x, y, isFloat ? 1e-5 * std::max(1.0, std::abs(y)) : 0)
-            << cpu << ", result " << i - inputs << ", element " << k;
+        ASSERT_NEAR(x, y, isFloat ? 1e-5 * std::max(1.0, std::abs(y)) : 0) << "result " << i - inputs << ", element " << k;
     }
   }
 }
 
-std::string nameOf(const testing::TestParamInfo<Case> &info) {
-  std::string name = std::to_string(info.index) + "_" + info.param.name;
+void expectAgreement(const Case &testCase, llvm::ArrayRef<TestProcessor> processors) {
+  for (const TestProcessor &processor : processors) {
+    SCOPED_TRACE(processor.cpu);
+    expectAgreement(testCase, processor);
+    if (testing::Test::HasFatalFailure())
+      return;
+  }
+}
+
+class ContractionTest : public testing::TestWithParam<Case> {};
+TEST_P(ContractionTest, AgreesWithReference) {
+  for (const TestProcessor &processor : processorsHere()) {
+    TargetOptions options;
+    options.cpu = processor.cpu;
+    EXPECT_EQ(refusal(executableText(GetParam(), options), processor.cpu), GetParam().refusal);
+  }
+  expectAgreement(GetParam(), processorsHere());
+}
+TEST_P(ContractionTest, AgreesWithReferenceWherePackedForOthersToo) {
+  if (!GetParam().packed)
+    return;
+  for (const TestProcessor &processor : processorsHere())
+    for (std::string other : {"x86-64", "x86-64-v4"}) {
+      SCOPED_TRACE(processor.cpu + " and " + other);
+      expectAgreement(GetParam(), processor, other);
+      if (HasFatalFailure())
+        return;
+    }
+}
+
+class EmulatedContractionTest : public testing::TestWithParam<std::tuple<const char *, Case>> {};
+TEST_P(EmulatedContractionTest, AgreesWithReference) {
+  std::string reason;
+  auto processors = emulatedProcessors(std::get<0>(GetParam()), reason);
+  EYRIE_NEED_PROCESSORS(processors, reason);
+  expectAgreement(std::get<1>(GetParam()), processors);
+}
+
+std::string nameOf(std::string name) {
   for (char &c : name)
     if (!isalnum(c))
       c = '_';
   return name;
 }
-
-class ContractionTest : public testing::TestWithParam<Case> {};
-
-TEST_P(ContractionTest, AgreesWithReference) {
-  const Case &testCase = GetParam();
-  for (std::string cpu : {"native", "x86-64-v3", "x86-64"}) {
-    TargetOptions options;
-    options.cpu = cpu;
-    EXPECT_EQ(refusal(executableText(testCase, options), cpu), testCase.refusal);
-    compareWithReference(testCase, cpu);
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Cases, ContractionTest, testing::ValuesIn(correctnessCases()), nameOf);
+INSTANTIATE_TEST_SUITE_P(Cases, ContractionTest, testing::ValuesIn(correctnessCases()),
+                         [](const auto &info) { return nameOf(std::to_string(info.index) + "_" + info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Emulated, EmulatedContractionTest,
+                         testing::Combine(testing::ValuesIn(emulatedArchs), testing::ValuesIn(correctnessCases())),
+                         [](const auto &info) {
+                           std::string name = std::get<1>(info.param).name;
+                           return std::get<0>(info.param) + ("_" + nameOf(std::to_string(info.index) + "_" + name));
+                         });
 
 /// A processor with the instructions of `cpu` on which plain operations stand for VNNI's: packing, changes of sign and
 /// corrections are those of VNNI.
@@ -196,9 +270,16 @@ std::unique_ptr<Target> vnniModelOf(const std::string &cpu) {
 class ByteProductTest : public testing::TestWithParam<Case> {};
 
 TEST_P(ByteProductTest, AgreesWithReference) {
-  for (std::string cpu : {"native", "x86-64-v3", "x86-64"})
-    compareWithReference(GetParam(), cpu);
-  compareWithReference(GetParam(), "x86-64-v3", vnniModelOf("x86-64-v3").get());
+  expectAgreement(GetParam(), processorsHere());
+  expectAgreement(GetParam(), {"x86-64-v3"}, "", vnniModelOf("x86-64-v3").get());
+}
+
+class EmulatedByteProductTest : public testing::TestWithParam<std::tuple<const char *, Case>> {};
+TEST_P(EmulatedByteProductTest, AgreesWithReference) {
+  std::string reason;
+  auto processors = emulatedProcessors(std::get<0>(GetParam()), reason);
+  EYRIE_NEED_PROCESSORS(processors, reason);
+  expectAgreement(std::get<1>(GetParam()), processors);
 }
 
 /// How often the name stands in the innermost loop of an object that has it most often.
@@ -263,6 +344,13 @@ TEST(ByteProducts, UseTheInstructionsOfTheProcessor) {
   EXPECT_EQ(count("x86-64-v3", "us", "vpmaddubsw", 65), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, ByteProductTest, testing::ValuesIn(byteCases()), nameOf);
+INSTANTIATE_TEST_SUITE_P(Cases, ByteProductTest, testing::ValuesIn(byteCases()),
+                         [](const auto &info) { return nameOf(std::to_string(info.index) + "_" + info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Emulated, EmulatedByteProductTest,
+                         testing::Combine(testing::Values("aarch64"), testing::ValuesIn(byteCases())),
+                         [](const auto &info) {
+                           std::string name = std::get<1>(info.param).name;
+                           return std::get<0>(info.param) + ("_" + nameOf(std::to_string(info.index) + "_" + name));
+                         });
 
 } // namespace

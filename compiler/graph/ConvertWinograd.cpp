@@ -1,0 +1,296 @@
+// Computes convolutions with 3 x 3 filters by Winograd's minimal filtering, F(4x4, 3x3): 36 multiplications where the
+// direct way has 144 (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015).
+//
+//   %y[n, y, x, o] = sum %x[n, y + ky, x + kx, c] %w[ky, kx, c, o]
+// becomes, for tiles (ty, tx) of 4 x 4 outputs and the points (i, j) of 6 x 6,
+//   %u[i, j, c, o]          = sum G[i, ky] G[j, kx] %w[ky, kx, c, o]              (constant)
+//   %v[i, j, n, ty, tx, c]  = sum B[i, a] B[j, b] %x[n, 4 ty + a, 4 tx + b, c]
+//   %m[i, j, n, ty, tx, o]  = sum %v[i, j, n, ty, tx, c] %u[i, j, c, o]
+//   %y[n, y, x, o]          = sum A[y mod 4, i] A[x mod 4, j] %m[i, j, n, y / 4, x / 4, o]
+// The last is marked with `graph.winograd`, and the three stay in one dispatch. The target chooses the convolutions.
+#include "compiler/graph/Constants.h"
+#include "compiler/graph/Graph.h"
+#include "compiler/graph/Passes.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace eyrie::graph;
+
+namespace {
+constexpr int64_t kTile = 4, kPoints = 6;
+// Of the points 0, 1, -1, 2, -2 and infinity.
+constexpr double kInput[] = {4, 0,  -5, 0, 1, 0, 0, -4, -4, 1,  1, 0, 0, 4, -4, -1, 1, 0,
+                             0, -2, -1, 2, 1, 0, 0, 2,  -1, -2, 1, 0, 0, 4, 0,  -5, 0, 1};
+constexpr double kFilter[] = {1. / 4,  0,       0,      -1. / 6, -1. / 6,  -1. / 6, -1. / 6, 1. / 6, -1. / 6,
+                              1. / 24, 1. / 12, 1. / 6, 1. / 24, -1. / 12, 1. / 6,  0,       0,      1};
+constexpr double kOutput[] = {1, 1, 1, 1, 1, 0, 0, 1, -1, 2, -2, 0, 0, 1, 1, 4, 4, 0, 0, 1, -1, 8, -8, 1};
+
+using Exprs = ArrayRef<AffineExpr>;
+
+/// What a 3 x 3 convolution of stride 1 reads and in which order: (n, y, x, o | ky, kx, c).
+struct Convolution {
+  unsigned n, y, x, o, ky, kx, c;
+  SmallVector<unsigned, 4> filter; // dimension of the filter for ky, kx, c, o
+};
+
+/// `expr` as the sum of two loops, each counted once.
+std::optional<std::pair<unsigned, unsigned>> sumOfLoops(AffineExpr expr) {
+  auto sum = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!sum || sum.getKind() != AffineExprKind::Add)
+    return std::nullopt;
+  auto a = dyn_cast<AffineDimExpr>(sum.getLHS()), b = dyn_cast<AffineDimExpr>(sum.getRHS());
+  if (!a || !b)
+    return std::nullopt;
+  return std::pair(a.getPosition(), b.getPosition());
+}
+
+bool sumsProducts(linalg::GenericOp op) {
+  Block &body = *op.getBlock();
+  auto yield = cast<linalg::YieldOp>(body.getTerminator());
+  auto sum = yield.getOperand(0).getDefiningOp<arith::AddFOp>();
+  if (!sum || std::distance(body.begin(), body.end()) != 3)
+    return false;
+  for (auto [total, product] : {std::pair(sum.getLhs(), sum.getRhs()), std::pair(sum.getRhs(), sum.getLhs())})
+    if (auto mul = product.getDefiningOp<arith::MulFOp>(); mul && total == body.getArgument(2))
+      return mul.getLhs() != mul.getRhs() && isa<BlockArgument>(mul.getLhs()) && isa<BlockArgument>(mul.getRhs());
+  return false;
+}
+
+std::optional<Convolution> matchConvolution(linalg::GenericOp op) {
+  if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1 || op.getNumLoops() != 7 ||
+      op.getNumReductionLoops() != 3 || !sumsProducts(op))
+    return std::nullopt;
+  auto maps = op.getIndexingMapsArray();
+  auto loopOf = [](AffineExpr expr) {
+    auto dim = dyn_cast<AffineDimExpr>(expr);
+    return dim ? std::optional(dim.getPosition()) : std::nullopt;
+  };
+  AffineMap in = maps[0], filter = maps[1], out = maps[2];
+  if (in.getNumResults() != 4 || filter.getNumResults() != 4 || out.getNumResults() != 4 ||
+      !out.isProjectedPermutation() || !filter.isProjectedPermutation())
+    return std::nullopt;
+  Convolution conv;
+  conv.n = out.getDimPosition(0), conv.y = out.getDimPosition(1);
+  conv.x = out.getDimPosition(2), conv.o = out.getDimPosition(3);
+  auto rows = sumOfLoops(in.getResult(1)), columns = sumOfLoops(in.getResult(2));
+  if (loopOf(in.getResult(0)) != conv.n || !rows || !columns || !loopOf(in.getResult(3)) || rows->first != conv.y ||
+      columns->first != conv.x)
+    return std::nullopt;
+  conv.ky = rows->second, conv.kx = columns->second, conv.c = *loopOf(in.getResult(3));
+  for (unsigned loop : {conv.ky, conv.kx, conv.c, conv.o}) {
+    auto position = filter.getResultPosition(getAffineDimExpr(loop, op.getContext()));
+    if (!position)
+      return std::nullopt;
+    conv.filter.push_back(*position);
+  }
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  for (unsigned loop : {conv.y, conv.x, conv.o, conv.c})
+    if (ShapedType::isDynamic(sizes[loop]) || sizes[loop] == 0)
+      return std::nullopt;
+  auto input = cast<RankedTensorType>(op.getInputs()[0].getType());
+  if (sizes[conv.ky] != 3 || sizes[conv.kx] != 3 || input.getDimSize(1) != sizes[conv.y] + 2 ||
+      input.getDimSize(2) != sizes[conv.x] + 2)
+    return std::nullopt;
+  return conv;
+}
+
+struct Builder {
+  OpBuilder &b;
+  Location loc;
+
+  Value matrix(ArrayRef<double> values, int64_t rows, Type element) {
+    auto type = RankedTensorType::get({rows, static_cast<int64_t>(values.size()) / rows}, element);
+    SmallVector<Attribute> numbers;
+    for (double value : values)
+      numbers.push_back(b.getFloatAttr(element, value));
+    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, numbers));
+  }
+
+  Value zeros(ArrayRef<OpFoldResult> sizes, Type element) {
+    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(element));
+    Value empty = tensor::EmptyOp::create(b, loc, sizes, element);
+    return linalg::FillOp::create(b, loc, zero, empty)->getResult(0);
+  }
+
+  AffineMap map(unsigned loops, Exprs exprs) { return AffineMap::get(loops, 0, exprs, b.getContext()); }
+
+  /// The sum over the last `reductions` loops of the product of the operands.
+  linalg::GenericOp sum(ValueRange operands, Value init, ArrayRef<AffineMap> maps, unsigned reductions) {
+    unsigned loops = maps.back().getNumDims();
+    SmallVector<utils::IteratorType> types(loops - reductions, utils::IteratorType::parallel);
+    types.append(reductions, utils::IteratorType::reduction);
+    return linalg::GenericOp::create(
+        b, loc, init.getType(), operands, init, maps, types, [&](OpBuilder &nested, Location l, ValueRange args) {
+          Value product;
+          for (Value factor : args.drop_back())
+            product = product ? arith::MulFOp::create(nested, l, product, factor).getResult() : factor;
+          linalg::YieldOp::create(nested, l, arith::AddFOp::create(nested, l, args.back(), product).getResult());
+        });
+  }
+
+  /// One elementwise operation of the nine taps, in double precision: it is done once, at compile time.
+  Value transformFilter(Value filter, const Convolution &conv, int64_t channels, int64_t outputs) {
+    SmallVector<AffineExpr> d;
+    for (unsigned i = 0; i < 4; ++i)
+      d.push_back(b.getAffineDimExpr(i)); // (i, j, c, o)
+    auto constant = [&](int64_t value) { return b.getAffineConstantExpr(value); };
+    SmallVector<Value> operands;
+    SmallVector<AffineMap> maps;
+    Value g = matrix(kFilter, kPoints, b.getF64Type());
+    for (unsigned dim : {0, 1})
+      for (int64_t k = 0; k < 3; ++k) {
+        operands.push_back(g);
+        maps.push_back(map(4, {d[dim], constant(k)}));
+      }
+    for (int64_t ky = 0; ky < 3; ++ky)
+      for (int64_t kx = 0; kx < 3; ++kx) {
+        SmallVector<AffineExpr> reading(4);
+        for (auto [position, index] :
+             llvm::zip(conv.filter, SmallVector<AffineExpr>{constant(ky), constant(kx), d[2], d[3]}))
+          reading[position] = index;
+        operands.push_back(filter);
+        maps.push_back(map(4, reading));
+      }
+    maps.push_back(b.getMultiDimIdentityMap(4));
+    Type narrow = getElementTypeOrSelf(filter);
+    Value empty = tensor::EmptyOp::create(b, loc, ArrayRef<int64_t>{kPoints, kPoints, channels, outputs}, narrow);
+    return linalg::GenericOp::create(b, loc, empty.getType(), operands, empty, maps,
+                                     SmallVector<utils::IteratorType>(4, utils::IteratorType::parallel),
+                                     [&](OpBuilder &nested, Location l, ValueRange args) {
+                                       linalg::YieldOp::create(nested, l, transformTaps(nested, l, args, narrow));
+                                     })
+        ->getResult(0);
+  }
+  /// `args`: three factors of rows, three of columns, nine taps.
+  static Value transformTaps(OpBuilder &b, Location loc, ValueRange args, Type narrow) {
+    auto sum = [&](auto term) {
+      Value total;
+      for (unsigned k = 0; k < 3; ++k)
+        total = total ? arith::AddFOp::create(b, loc, total, term(k)).getResult() : term(k);
+      return total;
+    };
+    auto product = [&](Value x, Value y) -> Value { return arith::MulFOp::create(b, loc, x, y); };
+    Value total = sum([&](unsigned ky) {
+      return product(args[ky], sum([&](unsigned kx) {
+                       Value tap = args[6 + 3 * ky + kx];
+                       return product(args[3 + kx], arith::ExtFOp::create(b, loc, b.getF64Type(), tap));
+                     }));
+    });
+    return arith::TruncFOp::create(b, loc, narrow, total);
+  }
+};
+
+/// The input with room for whole tiles: 4 t + 2 rows and columns.
+Value padToTiles(OpBuilder &b, Location loc, Value input, int64_t rows, int64_t columns) {
+  auto type = cast<RankedTensorType>(input.getType());
+  if (type.getDimSize(1) == rows && type.getDimSize(2) == columns)
+    return input;
+  SmallVector<OpFoldResult> low(4, b.getIndexAttr(0)), high(4, b.getIndexAttr(0));
+  high[1] = b.getIndexAttr(rows - type.getDimSize(1)), high[2] = b.getIndexAttr(columns - type.getDimSize(2));
+  Value source = input, zero;
+  auto pad = input.getDefiningOp<tensor::PadOp>();
+  Value value = pad ? pad.getConstantPaddingValue() : Value();
+  if (value && matchPattern(value, m_AnyZeroFloat()) && !ShapedType::isDynamicShape(pad.getStaticLow()) &&
+      !ShapedType::isDynamicShape(pad.getStaticHigh())) {
+    source = pad.getSource();
+    zero = value;
+    for (unsigned dim = 0; dim < 4; ++dim) {
+      low[dim] = b.getIndexAttr(pad.getStaticLow()[dim]);
+      high[dim] = b.getIndexAttr(pad.getStaticHigh()[dim] + cast<IntegerAttr>(cast<Attribute>(high[dim])).getInt());
+    }
+  }
+  if (!zero)
+    zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
+  auto padded = RankedTensorType::get({type.getDimSize(0), rows, columns, type.getDimSize(3)}, type.getElementType());
+  return tensor::PadOp::create(b, loc, padded, source, low, high, zero, /*nofold=*/false);
+}
+
+void convert(linalg::GenericOp op, const Convolution &conv) {
+  OpBuilder b(op);
+  Builder builder{b, op.getLoc()};
+  Type element = getElementTypeOrSelf(op.getResultTypes()[0]);
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  int64_t tileRows = llvm::divideCeil(sizes[conv.y], kTile), tileColumns = llvm::divideCeil(sizes[conv.x], kTile);
+  Value filter = builder.transformFilter(op.getInputs()[1], conv, sizes[conv.c], sizes[conv.o]);
+  Value input = padToTiles(b, op.getLoc(), op.getInputs()[0], tileRows * kTile + 2, tileColumns * kTile + 2);
+  OpFoldResult batch = tensor::getMixedSize(b, op.getLoc(), input, 0);
+  auto sizesWith = [&](int64_t last) {
+    SmallVector<OpFoldResult> all =
+        getAsIndexOpFoldResult(b.getContext(), ArrayRef<int64_t>{kPoints, kPoints, 0, tileRows, tileColumns, last});
+    all[2] = batch;
+    return all;
+  };
+  SmallVector<AffineExpr> d;
+  for (unsigned i = 0; i < 8; ++i)
+    d.push_back(b.getAffineDimExpr(i));
+  // (i, j, n, ty, tx, c | a, b)
+  Value matrix = builder.matrix(kInput, kPoints, element);
+  Value tiles = builder
+                    .sum({matrix, matrix, input}, builder.zeros(sizesWith(sizes[conv.c]), element),
+                         {builder.map(8, {d[0], d[6]}), builder.map(8, {d[1], d[7]}),
+                          builder.map(8, {d[2], d[3] * kTile + d[6], d[4] * kTile + d[7], d[5]}),
+                          builder.map(8, {d[0], d[1], d[2], d[3], d[4], d[5]})},
+                         2)
+                    ->getResult(0);
+  // (i, j, n, ty, tx, o | c)
+  Value products =
+      builder
+          .sum({tiles, filter}, builder.zeros(sizesWith(sizes[conv.o]), element),
+               {builder.map(7, {d[0], d[1], d[2], d[3], d[4], d[6]}), builder.map(7, {d[0], d[1], d[6], d[5]}),
+                builder.map(7, {d[0], d[1], d[2], d[3], d[4], d[5]})},
+               1)
+          ->getResult(0);
+  // (n, y, x, o | i, j)
+  matrix = builder.matrix(kOutput, kTile, element);
+  linalg::GenericOp result =
+      builder.sum({matrix, matrix, products}, op.getDpsInits()[0],
+                  {builder.map(6, {d[1] % kTile, d[4]}), builder.map(6, {d[2] % kTile, d[5]}),
+                   builder.map(6, {d[4], d[5], d[0], d[1].floorDiv(kTile), d[2].floorDiv(kTile), d[3]}),
+                   builder.map(6, {d[0], d[1], d[2], d[3]})},
+                  2);
+  result->setAttr(kWinograd, b.getUnitAttr());
+  op->replaceAllUsesWith(result->getResults());
+  op->erase();
+}
+
+struct ConvertWinogradPass : PassWrapper<ConvertWinogradPass, OperationPass<func::FuncOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertWinogradPass)
+  explicit ConvertWinogradPass(ChooseWinograd choose) : choose(std::move(choose)) {}
+  StringRef getArgument() const override { return "graph-convert-winograd"; }
+  StringRef getDescription() const override { return "Compute 3 x 3 convolutions by Winograd's method"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<linalg::LinalgDialect, tensor::TensorDialect, arith::ArithDialect>();
+  }
+
+  void runOnOperation() override {
+    SmallVector<std::pair<linalg::GenericOp, Convolution>> chosen;
+    getOperation().walk([&](linalg::GenericOp op) {
+      auto conv = matchConvolution(op);
+      if (!conv || !isConstantExpression(op.getInputs()[1]) || !startsAtZero(op))
+        return;
+      SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+      WinogradCandidate candidate{getElementTypeOrSelf(op.getResultTypes()[0]),
+                                  sizes[conv->n],
+                                  sizes[conv->y],
+                                  sizes[conv->x],
+                                  sizes[conv->c],
+                                  sizes[conv->o]};
+      if (choose && choose(candidate))
+        chosen.push_back({op, *conv});
+    });
+    for (auto [op, conv] : chosen)
+      convert(op, conv);
+  }
+
+  static bool startsAtZero(linalg::GenericOp op) {
+    auto fill = op.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
+    return fill && matchPattern(fill.getInputs()[0], m_AnyZeroFloat());
+  }
+
+  ChooseWinograd choose;
+};
+} // namespace
+
+std::unique_ptr<Pass> eyrie::graph::createConvertWinogradPass(ChooseWinograd choose) {
+  return std::make_unique<ConvertWinogradPass>(std::move(choose));
+}

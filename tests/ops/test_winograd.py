@@ -1,0 +1,91 @@
+"""Convolutions with 3 x 3 filters by Winograd's method, and the borders that convolutions write for their consumers."""
+import numpy as np
+import onnx
+import pytest
+from cases import f32
+from command import compile_model, run_module
+from graphs import FLOAT, node
+from reference import Reference
+from small import model_of
+
+SIZES = [(1, 1), (3, 5), (4, 4), (7, 7), (8, 13), (14, 14), (30, 17)]
+CPUS = ["native", "x86-64", "x86-64-v3"]
+
+
+def convolution(channels, outputs, size, batch=1, pads=(1, 1, 1, 1), after=(), weights=()):
+    """A product of each pixel's channels makes `i`, so that they lie together; then comes the convolution."""
+    nodes = [node("Conv", ["x", "v"], ["i"], kernel_shape=[1, 1]),
+             node("Conv", ["i", "w", "bias"], ["c" if after else "y"], kernel_shape=[3, 3], pads=list(pads)), *after]
+    return model_of(nodes, [("x", FLOAT, [batch, 8, *size])], [("y", FLOAT, None)],
+                    [("v", f32(channels, 8, 1, 1)), ("w", f32(outputs, channels, 3, 3)), ("bias", f32(outputs)), *weights])
+
+
+def agree(tmp_path, model, feeds, *flags):
+    onnx.save(model, tmp_path / "m.onnx")
+    size = compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", *flags)["size_bytes"]
+    reference = Reference(model)
+    for feed in feeds:
+        want = reference(feed)["y"]
+        for threads in (1, 2):
+            got = run_module(tmp_path / "m.eyr", feed, tmp_path, "--threads", threads)["y"]
+            assert np.abs(got - want).max() <= 1e-5 * np.abs(want).max()
+    return size
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("size", SIZES[3:])
+def test_is_chosen_where_it_is_faster(tmp_path, size, cpu):
+    """It shows in the file: the filter has 36 numbers for 9."""
+    model = convolution(64, 96, size, 4)
+    feed = {"x": f32(4, 8, *size)}
+    packed = agree(tmp_path, model, [feed], "--cpu", cpu)
+    direct = agree(tmp_path, model, [feed], "--cpu", cpu, "--no-winograd")
+    assert packed > direct + 20 * 64 * 96 * 4
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("pads", [(0, 0, 0, 0), (1, 1, 1, 1), (0, 2, 1, 3)])
+def test_every_remainder_of_tiles(tmp_path, size, pads):
+    if min(size[0] + pads[0] + pads[2], size[1] + pads[1] + pads[3]) < 3:
+        pytest.skip("the filter is larger than the input")
+    agree(tmp_path, convolution(64, 32, size, 3, pads), [{"x": f32(3, 8, *size)}])
+
+
+def test_open_batches(tmp_path):
+    model = convolution(32, 64, (9, 10), "n")
+    agree(tmp_path, model, [{"x": f32(n, 8, 9, 10)} for n in (1, 2, 7)])
+    onnx.save(model, tmp_path / "m.onnx")
+    compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr")
+    assert run_module(tmp_path / "m.eyr", {"x": f32(0, 8, 9, 10)}, tmp_path)["y"].shape == (0, 64, 9, 10)
+
+
+def test_what_follows(tmp_path):
+    after = [node("Relu", ["c"], ["r"]), node("Mul", ["r", "scale"], ["s"]), node("Sigmoid", ["s"], ["t"]), node("Add", ["t", "i"], ["y"])]
+    agree(tmp_path, convolution(64, 64, (14, 14), 2, after=after, weights=[("scale", f32(64, 1, 1))]), [{"x": f32(2, 8, 14, 14)}])
+
+
+@pytest.mark.parametrize("second", [dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1]), dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]),
+                                    dict(kernel_shape=[5, 5], pads=[2, 2, 2, 2])])
+def test_chains_write_their_borders(tmp_path, second):
+    kernel = second["kernel_shape"]
+    after = [node("Relu", ["c"], ["r"]), node("Conv", ["r", "w2"], ["y"], **second)]
+    model = convolution(32, 48, (11, 13), 2, after=after, weights=[("w2", f32(16, 48, *kernel) / 8)])
+    agree(tmp_path, model, [{"x": f32(2, 8, 11, 13)}])
+
+
+def test_convolutions_of_one_input(tmp_path):
+    after = [node("Conv", ["i", "w2"], ["d"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]), node("Concat", ["c", "d"], ["y"], axis=1)]
+    model = convolution(32, 64, (14, 14), 2, after=after, weights=[("w2", f32(64, 32, 3, 3))])
+    agree(tmp_path, model, [{"x": f32(2, 8, 14, 14)}])
+
+
+def test_neighbours_of_a_nan_are_numbers_when_asked_for(tmp_path):
+    model = convolution(64, 64, (16, 16))
+    onnx.save(model, tmp_path / "m.onnx")
+    x = f32(1, 8, 16, 16)
+    x[0, 5, 8, 8] = np.nan
+    compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", "--no-winograd")
+    assert np.isnan(run_module(tmp_path / "m.eyr", {"x": x}, tmp_path)["y"][0, 0]).sum() == 9
+    compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr")
+    wide = np.isnan(run_module(tmp_path / "m.eyr", {"x": x}, tmp_path)["y"][0, 0])
+    assert wide[7:10, 7:10].all() and 9 <= wide.sum() <= 64
