@@ -1,5 +1,6 @@
 #include "compiler/target/cpu/contraction/Analysis.h"
 #include "compiler/graph/Graph.h"
+#include "compiler/graph/Passes.h"
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
