@@ -55,8 +55,9 @@ inline int64_t stagedPitch(const Plan &plan) { return plan.stagedDepth + 16; }
 /// Chooses; on failure `reason` says why this room has no good code for the contraction.
 mlir::FailureOr<Plan> makePlan(const Contraction &contraction, const CpuTargetModel &machine, std::string &reason);
 
-/// Rows of the largest register tile of `vectors` vectors of so many lanes of `bits` bits in a row.
-int64_t mostTileRows(const CpuTargetModel &machine, int64_t vectors, int64_t lanes, unsigned bits);
+/// Rows of the largest register tile of `vectors` vectors of so many lanes of `bits` bits in a row; `others`: registers
+/// that are taken besides.
+int64_t mostTileRows(const CpuTargetModel &machine, int64_t vectors, int64_t lanes, unsigned bits, int64_t others = 0);
 
 /// Columns of a panel, in vectors of so many lanes of `bits` bits, of a contraction with `columns` columns (dynamic:
 /// kDynamic) and at most `rows` rows.
