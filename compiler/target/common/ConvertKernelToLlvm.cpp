@@ -210,8 +210,8 @@ Type withoutBf16(Type type) {
   return type.isBF16() ? bits : type;
 }
 
-/// Arithmetic on bf16 has been expanded; what is left moves it, and moves its bits as well. Where bf16 is no type of the
-/// processor, LLVM would compute even a select in f32, and call a function to round the result.
+/// Arithmetic on bf16 has been expanded; what is left moves it, and moves its bits as well. Where bf16 is no type of
+/// the processor, LLVM would compute even a select in f32, and call a function to round the result.
 void moveBf16AsBits(ModuleOp module) {
   module.walk([](Operation *op) {
     for (Value result : op->getResults())

@@ -17,6 +17,9 @@ struct TestProcessor {
   /// Runs all workgroups and returns their number, or -1 with the reason in `error`.
   int64_t run(Kernel &kernel, llvm::ArrayRef<Buffer> bindings, llvm::ArrayRef<int64_t> constants,
               std::string &error) const;
+  /// After a run that failed: did the emulator end at what it cannot do? Says so on standard output; a test then leaves
+  /// this processor out.
+  bool isEmulatorToBlame(const Kernel &kernel) const;
 };
 
 /// What runs in this process: "native", and what else of its architecture this machine can run.
@@ -48,6 +51,8 @@ public:
   bool start(llvm::StringRef arch, llvm::StringRef model, std::string &reason);
   /// False once the process has ended.
   bool isRunning() const { return pid > 0; }
+  /// What the kernel has in it at which this emulator, not a processor, may end; empty if nothing.
+  std::string weaknessAt(const Kernel &kernel) const;
   /// See TestProcessor::run.
   int64_t run(Kernel &kernel, llvm::ArrayRef<Buffer> bindings, llvm::ArrayRef<int64_t> constants, std::string &error);
 
@@ -58,6 +63,7 @@ private:
   std::string stop();
 
   int pid = 0, fd = -1;
+  bool convertsTowardsZero = true; // see weaknessAt
 };
 
 } // namespace eyrie::target::test

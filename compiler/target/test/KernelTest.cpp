@@ -133,6 +133,8 @@ void expectAgreement(const TestProcessor &processor, Kernel &kernel, Kernel &ora
     ASSERT_GE(run(oracle, wantedPointers, constants), 0);
     std::string error;
     int64_t workgroups = processor.run(kernel, buffers, constants, error);
+    if (workgroups < 0 && processor.isEmulatorToBlame(kernel))
+      return;
     ASSERT_GE(workgroups, 0) << error;
     if (index == 0 && kernel.tensorFunc->hasAttr("test.workgroups"))
       EXPECT_GT(workgroups, 1);

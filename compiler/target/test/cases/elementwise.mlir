@@ -94,3 +94,24 @@ func.func @broadcast_unit(%a: tensor<4x1x6xf32>, %b: tensor<1x5x1xf32>) -> tenso
   } -> tensor<4x5x6xf32>
   return %r : tensor<4x5x6xf32>
 }
+
+// -----
+
+func.func @quantize(%x: tensor<?xf32>, %n: index) -> tensor<?xi8> attributes {
+    graph.arg_dims = [[0]], graph.result_dims = [[0]], test.constants = [[37], [1], [0], [300]]} {
+  %empty = tensor.empty(%n) : tensor<?xi8>
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%x : tensor<?xf32>) outs(%empty : tensor<?xi8>) {
+  ^bb0(%a: f32, %o: i8):
+    %scale = arith.constant 40.0 : f32
+    %low = arith.constant -128.0 : f32
+    %high = arith.constant 127.0 : f32
+    %scaled = arith.mulf %a, %scale : f32
+    %rounded = math.roundeven %scaled : f32
+    %above = arith.maximumf %rounded, %low : f32
+    %within = arith.minimumf %above, %high : f32
+    %q = arith.fptosi %within : f32 to i8
+    linalg.yield %q : i8
+  } -> tensor<?xi8>
+  return %r : tensor<?xi8>
+}
