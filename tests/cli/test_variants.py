@@ -132,7 +132,7 @@ def test_what_no_processor_of_the_module_needs_is_named(built, tmp_path):
     if any(row["usable"] for row in inspect(tmp_path / "m.eyr")["processors"]):
         pytest.skip("this machine has everything")
     fail("run", tmp_path / "m.eyr", "--input", "x=1x256xf32=1",
-         says=["needs ", "avx512fp16", "which this processor lacks; compile the model again for this processor with --cpu=native"])
+         says=["needs ", "avx512fp16", "which this processor lacks; compile with --cpu=native here"])
     assert taken(tmp_path / "m.eyr") == [[] for _ in inspect(tmp_path / "m.eyr")["executables"]]
 
 

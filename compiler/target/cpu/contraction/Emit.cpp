@@ -1,5 +1,6 @@
 #include "compiler/target/cpu/contraction/Emit.h"
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
+#include "compiler/target/cpu/contraction/Moves.h"
 #include "compiler/target/cpu/contraction/Symbols.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -690,17 +691,14 @@ struct Emitter {
       emitTile(bands, plan.tileRows);
     });
     Value left = s.sub(upper, from);
-    Value half = s.div(s.add(left, constant(1)), constant(2)), isOne = isAtMost(left, plan.tileRows);
+    Value half = s.div(s.add(left, constant(1)), constant(2));
+    Value isOne = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, left, tileRows);
     Value step = arith::SelectOp::create(b, loc, isOne, s.max(left, constant(1)), half);
     auto parts = scf::ForOp::create(b, loc, from, upper, step);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(parts.getBody());
     Value part = parts.getInductionVar();
     emitTail(part, s.min(step, s.sub(upper, part)), bands);
-  }
-
-  Value isAtMost(Value rows, int64_t most) {
-    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, rows, constant(most));
   }
 
   /// The `left` rows behind `from`: one of the tiles takes all of them.
@@ -755,8 +753,7 @@ struct Emitter {
       bandLoop(full, upper, left);
   }
 
-  /// lanes x lanes elements: lines of columns are loaded, shuffled, and stored as rows. A perfect shuffle of the rows,
-  /// log2(lanes) times over, transposes: each rotates the bits of (row, column) by one.
+  /// lanes x lanes elements: lines of columns are loaded, shuffled, and stored as rows.
   void emitTransposedBlock(const Expression *operand, Value from, Value to, int64_t vector, Value width) {
     VectorType type = vectorType(elementType(operand->binding));
     int64_t lanes = plan.lanes;
@@ -768,18 +765,7 @@ struct Emitter {
       Value address = s.add(from, s.mul(column, s.value(operand->function.strides[plan.column])));
       rows.push_back(vector::LoadOp::create(b, loc, type, flat[operand->binding], address));
     }
-    SmallVector<int64_t> low, high;
-    for (int64_t i = 0; i < lanes; ++i) {
-      low.push_back(i / 2 + i % 2 * lanes);
-      high.push_back((lanes + i) / 2 + i % 2 * lanes);
-    }
-    for (int64_t stage = 1; stage < lanes; stage *= 2) {
-      SmallVector<Value> next;
-      for (int64_t i = 0; i < lanes / 2; ++i)
-        for (const auto &mask : {low, high})
-          next.push_back(vector::ShuffleOp::create(b, loc, rows[i], rows[i + lanes / 2], mask));
-      rows = next;
-    }
+    rows = transposeVectors(b, loc, rows);
     Value memory = redirections[operand].memory;
     for (int64_t i = 0; i < lanes; ++i)
       vector::StoreOp::create(b, loc, rows[i], memory, s.add(to, constant(i * plan.panel() + vector * lanes)));
@@ -913,57 +899,15 @@ struct Emitter {
     redirections[plan.transposed] = {view(plan.transposed, 0, stride), function};
   }
 
-  void fill(Value memory, Value from, Value count, TypedAttr value) {
-    Value scalar = arith::ConstantOp::create(b, loc, value);
-    Value vectors = s.mul(s.div(count, constant(plan.lanes)), constant(plan.lanes));
-    loop(constant(0), vectors, plan.lanes,
-         [&](Value i) { vector::StoreOp::create(b, loc, broadcastTo(b, scalar, plan.lanes), memory, s.add(from, i)); });
-    if (vectors != count)
-      loop(vectors, count, 1, [&](Value i) { memref::StoreOp::create(b, loc, scalar, memory, s.add(from, i)); });
-  }
-
-  /// The elements around a padded result: the first workgroup writes them.
-  void emitBorder(const Output &output) {
-    const Border &border = *output.border;
-    Value isFirst;
-    for (Value id : values.workgroup) {
-      Value isZero = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, id, constant(0));
-      isFirst = isFirst ? arith::AndIOp::create(b, loc, isFirst, isZero) : isZero;
-    }
-    auto onlyFirst = scf::IfOp::create(b, loc, isFirst, /*withElse=*/false);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(&onlyFirst.getThenRegion().front());
-    Monomial outer(1);
-    for (size_t dim = 0; dim < border.sizes.size(); outer = outer * border.sizes[dim++]) {
-      if (!border.low[dim] && !border.high[dim])
-        continue;
-      Monomial inner(1);
-      for (const Monomial &size : ArrayRef(border.sizes).drop_front(dim + 1))
-        inner = inner * size;
-      loop(constant(0), s.value(outer), 1, [&](Value i) {
-        Value from = s.mul(i, s.value(border.sizes[dim] * inner)), to = s.add(from, s.value(border.sizes[dim] * inner));
-        Value low = s.value(inner * Monomial(border.low[dim])), high = s.value(inner * Monomial(border.high[dim]));
-        fill(flat[output.binding], from, low, border.value);
-        fill(flat[output.binding], s.sub(to, high), high, border.value);
-      });
-    }
-  }
-
   void emitBorders() {
     for (const Output &output : contraction.outputs)
       if (output.border)
-        emitBorder(output);
+        emitBorder(b, loc, s, *output.border, flat[output.binding], values.workgroup, plan.lanes);
   }
 
-  /// One-dimensional views of the bindings.
   void flatten() {
-    for (Value binding : values.bindings) {
-      auto type = cast<MemRefType>(binding.getType());
-      flat.push_back(memref::ReinterpretCastOp::create(
-          b, loc, MemRefType::get({ShapedType::kDynamic}, type.getElementType()), binding,
-          /*offset=*/OpFoldResult(b.getIndexAttr(0)), ArrayRef<OpFoldResult>{constant(int64_t(1) << 40)},
-          ArrayRef<OpFoldResult>{b.getIndexAttr(1)}));
-    }
+    for (Value binding : values.bindings)
+      flat.push_back(flatView(b, loc, s, binding));
   }
 
   void emit() {

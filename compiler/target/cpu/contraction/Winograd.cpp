@@ -7,6 +7,7 @@
 #include "compiler/target/cpu/contraction/Analysis.h"
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
 #include "compiler/target/cpu/contraction/Emit.h"
+#include "compiler/target/cpu/contraction/Moves.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -268,19 +269,11 @@ struct WinogradEmitter {
   }
 
   void emit() {
-    auto flat = [&](unsigned binding) {
-      Value memory = values.bindings[binding];
-      auto type = MemRefType::get({ShapedType::kDynamic}, cast<MemRefType>(memory.getType()).getElementType());
-      return memref::ReinterpretCastOp::create(b, loc, type, memory, OpFoldResult(b.getIndexAttr(0)),
-                                               ArrayRef<OpFoldResult>{constant(int64_t(1) << 40)},
-                                               ArrayRef<OpFoldResult>{b.getIndexAttr(1)})
-          .getResult();
-    };
     auto local = [&](int64_t from, int64_t bytes) -> Value {
       auto type = MemRefType::get({ShapedType::kDynamic}, b.getF32Type());
       return memref::ViewOp::create(b, loc, type, values.local, constant(from), ValueRange{constant(bytes / 4)});
     };
-    filter = flat(kernel.products.inputs[1]->binding);
+    filter = flatView(b, loc, s, values.bindings[kernel.products.inputs[1]->binding]);
     transformed = local(0, plan.inputBytes());
     sums = local(plan.inputBytes(), plan.localBytes() - plan.inputBytes());
     result.writeBorders();

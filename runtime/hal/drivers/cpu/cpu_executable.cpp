@@ -22,8 +22,8 @@ Status CpuExecutable::Load(const ExecutableSpec& spec) {
       text.Print(text.size() ? ", %s" : "%s", known ? known : "an unknown feature");
     }
     return Error(EYRIE_INCOMPATIBLE,
-                 "executable '%.100s' needs %s, which this processor lacks; compile the model again for this processor "
-                 "with --cpu=native, for many with --cpu=%s, or for further ones with one more --cpu",
+                 "executable '%.100s' needs %s, which this processor lacks; compile with --cpu=native here, or add "
+                 "--cpu=%s",
                  spec.name, names, HostBaseline());
   }
   if (!EnableFeatures(spec.features))

@@ -660,7 +660,7 @@ static void packOperand(func::FuncOp func, linalg::GenericOp root, const eyrie::
 }
 
 std::string eyrie::target::cpu::test::executableText(const Case &testCase, ArrayRef<TargetOptions> options,
-                                                      const Target *target) {
+                                                     const Target *target) {
   DialectRegistry registry;
   registerTargetDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);

@@ -174,7 +174,8 @@ void expectAgreement(const Case &testCase, const TestProcessor &processor, const
   std::string error, text = executableText(testCase, all, target);
   auto oracle = Program::compile(text, reference, error);
   ASSERT_TRUE(oracle) << error;
-  auto program = target ? Program::compile(text, options, error, /*parallel=*/false, target) : processor.compile(text, error);
+  auto program =
+      target ? Program::compile(text, options, error, /*parallel=*/false, target) : processor.compile(text, error);
   ASSERT_TRUE(program) << error;
   Kernel &kernel = *program->kernels[0];
   auto types = bindingTypes(kernel, testCase.indices);
@@ -201,7 +202,8 @@ void expectAgreement(const Case &testCase, const TestProcessor &processor, const
       double x = read(types[i], got[i].data() + k * types[i].elementBytes());
       double y = read(types[i], wanted[i].data() + k * types[i].elementBytes());
       if (x != y)
-        ASSERT_NEAR(x, y, isFloat ? 1e-5 * std::max(1.0, std::abs(y)) : 0) << "result " << i - inputs << ", element " << k;
+        ASSERT_NEAR(x, y, isFloat ? 1e-5 * std::max(1.0, std::abs(y)) : 0)
+            << "result " << i - inputs << ", element " << k;
     }
   }
 }
