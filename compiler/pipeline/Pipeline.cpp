@@ -119,6 +119,7 @@ public:
     target::TargetOptions common;
     common.target = options.target;
     common.optLevel = options.optLevel;
+    common.winograd = !options.noWinograd;
     processors = target::optionsOfProcessors(*target, common, options.cpus, diagnostics);
     if (!diagnostics.empty())
       return failure();
