@@ -140,7 +140,7 @@ Packing pack(const std::vector<Lifespan> &tensors) {
       }
   // Local search. Equal arenas are accepted, so that it can walk along a plateau.
   uint64_t random = 1;
-  int64_t rounds = std::min<int64_t>(2000, 40'000'000 / (int64_t(tensors.size()) * int64_t(tensors.size()) + 1));
+  int64_t rounds = std::min<int64_t>(20000, 40'000'000 / (int64_t(tensors.size()) * int64_t(tensors.size()) + 1));
   for (int64_t round = 0; round < rounds && best.bytes > bound; ++round) {
     Order order = bestOrder;
     perturb(order, tensors, best, random);
