@@ -9,6 +9,7 @@
 //   %y[n, y, x, o]          = sum A[y mod 4, i] A[x mod 4, j] %m[i, j, n, y / 4, x / 4, o]
 // The last is marked with `graph.winograd`, and the three stay in one dispatch. The target chooses the convolutions.
 #include "compiler/graph/Constants.h"
+#include "compiler/graph/Forms.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "llvm/Support/MathExtras.h"
@@ -24,8 +25,6 @@ constexpr double kInput[] = {4, 0,  -5, 0, 1, 0, 0, -4, -4, 1,  1, 0, 0, 4, -4, 
 constexpr double kFilter[] = {1. / 4,  0,       0,      -1. / 6, -1. / 6,  -1. / 6, -1. / 6, 1. / 6, -1. / 6,
                               1. / 24, 1. / 12, 1. / 6, 1. / 24, -1. / 12, 1. / 6,  0,       0,      1};
 constexpr double kOutput[] = {1, 1, 1, 1, 1, 0, 0, 1, -1, 2, -2, 0, 0, 1, 1, 4, 4, 0, 0, 1, -1, 8, -8, 1};
-
-using Exprs = ArrayRef<AffineExpr>;
 
 /// What a 3 x 3 convolution of stride 1 reads and in which order: (n, y, x, o | ky, kx, c).
 struct Convolution {
@@ -112,7 +111,7 @@ struct Builder {
     return linalg::FillOp::create(b, loc, zero, empty)->getResult(0);
   }
 
-  AffineMap map(unsigned loops, Exprs exprs) { return AffineMap::get(loops, 0, exprs, b.getContext()); }
+  AffineMap map(unsigned loops, ArrayRef<AffineExpr> exprs) { return AffineMap::get(loops, 0, exprs, b.getContext()); }
 
   /// The sum over the last `reductions` loops of the product of the operands.
   linalg::GenericOp sum(ValueRange operands, Value init, ArrayRef<AffineMap> maps, unsigned reductions) {
@@ -189,11 +188,9 @@ Value padToTiles(OpBuilder &b, Location loc, Value input, int64_t rows, int64_t 
   high[1] = b.getIndexAttr(rows - type.getDimSize(1)), high[2] = b.getIndexAttr(columns - type.getDimSize(2));
   Value source = input, zero;
   auto pad = input.getDefiningOp<tensor::PadOp>();
-  Value value = pad ? pad.getConstantPaddingValue() : Value();
-  if (value && matchPattern(value, m_AnyZeroFloat()) && !ShapedType::isDynamicShape(pad.getStaticLow()) &&
-      !ShapedType::isDynamicShape(pad.getStaticHigh())) {
+  if (pad && isConstantPadding(pad) && matchPattern(pad.getConstantPaddingValue(), m_AnyZeroFloat())) {
     source = pad.getSource();
-    zero = value;
+    zero = pad.getConstantPaddingValue();
     for (unsigned dim = 0; dim < 4; ++dim) {
       low[dim] = b.getIndexAttr(pad.getStaticLow()[dim]);
       high[dim] = b.getIndexAttr(pad.getStaticHigh()[dim] + cast<IntegerAttr>(cast<Attribute>(high[dim])).getInt());

@@ -11,6 +11,7 @@
 //
 // Invariant left: no tensor computation outside executables but graph.load_global, views and updates (graph.reshape,
 // graph.slice, graph.update, graph.append) and graph.dispatch.
+#include "compiler/graph/Forms.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "compiler/graph/SizeFacts.h"
@@ -83,12 +84,6 @@ bool isRowReduction(Operation *op) {
          });
 }
 
-/// What a convolution by Winograd's method computes before its last operation: the products, and the input's tiles.
-std::array<linalg::GenericOp, 2> winogradParts(Operation *last) {
-  auto products = last->getOperand(2).getDefiningOp<linalg::GenericOp>();
-  return {products, products.getInputs()[0].getDefiningOp<linalg::GenericOp>()};
-}
-
 struct Group {
   linalg::GenericOp last; // null if the group is one operation of another kind
   SetVector<Operation *> ops;
@@ -115,7 +110,7 @@ private:
     groups[index].ops.insert(op);
     groupOf[op] = index;
     if (op->hasAttr(kWinograd))
-      for (Operation *part : winogradParts(op)) {
+      for (Operation *part : getWinogradParts(op)) {
         groups[index].ops.insert(part);
         groupOf[part] = index;
       }
@@ -134,12 +129,9 @@ private:
   /// A contraction whose result is padded with a constant, and read nowhere else, writes the border as well.
   bool formPadded(tensor::PadOp pad) {
     Operation *source = pad.getSource().getDefiningOp();
-    auto isKnown = [](ArrayRef<int64_t> sizes) {
-      return llvm::all_of(sizes, [](int64_t size) { return size >= 0; }); // neither open nor cropped
-    };
-    Value value = pad.getConstantPaddingValue();
-    if (!source || !source->hasOneUse() || source->getBlock() != pad->getBlock() || !value ||
-        !matchPattern(value, m_Constant()) || !isKnown(pad.getStaticLow()) || !isKnown(pad.getStaticHigh()) ||
+    auto crops = [](ArrayRef<int64_t> sizes) { return llvm::any_of(sizes, [](int64_t size) { return size < 0; }); };
+    if (!isConstantPadding(pad) || crops(pad.getStaticLow()) || crops(pad.getStaticHigh()) || !source ||
+        !source->hasOneUse() || source->getBlock() != pad->getBlock() ||
         !(isElementwise(source) || isReduction(source)))
       return false;
     form(source);
@@ -459,7 +451,7 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
       OpBuilder b(op);
       if (op->hasAttr(kWinograd)) {
         // Convolutions of one input share its tiles, but are dispatches of their own.
-        auto [products, tiles] = winogradParts(op);
+        auto [products, tiles] = getWinogradParts(op);
         if (!tiles->hasOneUse())
           products->setOperand(0, OpBuilder(products).clone(*tiles)->getResult(0));
         return;

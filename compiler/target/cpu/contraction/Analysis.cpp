@@ -1,4 +1,5 @@
 #include "compiler/target/cpu/contraction/Analysis.h"
+#include "compiler/graph/Forms.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
@@ -480,11 +481,8 @@ LogicalResult Analyser::analyseConsumer(linalg::GenericOp generic) {
 /// Padding of a known size with a constant, done to a result of the function.
 static bool isBorder(Operation &op) {
   auto pad = dyn_cast<tensor::PadOp>(op);
-  if (!pad || !pad->hasOneUse() || !pad->user_begin()->hasTrait<OpTrait::IsTerminator>())
-    return false;
-  Value value = pad.getConstantPaddingValue();
-  return value && matchPattern(value, m_Constant()) && !ShapedType::isDynamicShape(pad.getStaticLow()) &&
-         !ShapedType::isDynamicShape(pad.getStaticHigh());
+  return pad && eyrie::graph::isConstantPadding(pad) && pad->hasOneUse() &&
+         pad->user_begin()->hasTrait<OpTrait::IsTerminator>();
 }
 
 LogicalResult Analyser::analyseResult(unsigned number, Value value) {
@@ -584,8 +582,7 @@ FailureOr<WinogradKernel> eyrie::target::cpu::analyseWinograd(func::FuncOp func,
   };
   auto ops = func.front().getOps<linalg::GenericOp>();
   auto last = llvm::find_if(ops, [](linalg::GenericOp op) { return op->hasAttr(eyrie::graph::kWinograd); });
-  auto products = (*last).getInputs()[2].getDefiningOp<linalg::GenericOp>();
-  auto tiles = products ? products.getInputs()[0].getDefiningOp<linalg::GenericOp>() : nullptr;
+  auto [products, tiles] = eyrie::graph::getWinogradParts(*last);
   FailureOr<Contraction> first = analyse(tiles, 8, 2), second = analyse(products, 7, 1), third = analyse(*last, 6, {});
   if (failed(first) || failed(second) || failed(third))
     return failure();

@@ -92,11 +92,7 @@ struct Emitter {
   Value constant(int64_t value) { return s.constant(value); }
 
   scf::ForOp loop(Value lower, Value upper, int64_t step, llvm::function_ref<void(Value)> body) {
-    auto forOp = scf::ForOp::create(b, loc, lower, upper, constant(step));
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(forOp.getBody());
-    body(forOp.getInductionVar());
-    return forOp;
+    return emitLoop(b, loc, lower, upper, constant(step), body);
   }
 
   // ---- addresses -------------------------------------------------------------------------------------------------
@@ -694,11 +690,7 @@ struct Emitter {
     Value half = s.div(s.add(left, constant(1)), constant(2));
     Value isOne = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, left, tileRows);
     Value step = arith::SelectOp::create(b, loc, isOne, s.max(left, constant(1)), half);
-    auto parts = scf::ForOp::create(b, loc, from, upper, step);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(parts.getBody());
-    Value part = parts.getInductionVar();
-    emitTail(part, s.min(step, s.sub(upper, part)), bands);
+    emitLoop(b, loc, from, upper, step, [&](Value part) { emitTail(part, s.min(step, s.sub(upper, part)), bands); });
   }
 
   /// The `left` rows behind `from`: one of the tiles takes all of them.

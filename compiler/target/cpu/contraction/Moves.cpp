@@ -1,7 +1,6 @@
 #include "compiler/target/cpu/contraction/Moves.h"
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -14,12 +13,13 @@ Value eyrie::target::cpu::flatView(OpBuilder &b, Location loc, Symbols &s, Value
                                            ArrayRef<OpFoldResult>{b.getIndexAttr(1)});
 }
 
-static void emitLoop(OpBuilder &b, Location loc, Value lower, Value upper, Value step,
-                     llvm::function_ref<void(Value)> body) {
+scf::ForOp eyrie::target::cpu::emitLoop(OpBuilder &b, Location loc, Value lower, Value upper, Value step,
+                                        llvm::function_ref<void(Value)> body) {
   auto forOp = scf::ForOp::create(b, loc, lower, upper, step);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(forOp.getBody());
   body(forOp.getInductionVar());
+  return forOp;
 }
 
 static void emitFill(OpBuilder &b, Location loc, Symbols &s, Value memory, Value from, Value count, TypedAttr value,

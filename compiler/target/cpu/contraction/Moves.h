@@ -1,8 +1,13 @@
-// Pieces of kernels that move elements: views, borders, transposes.
+// Pieces of kernels: loops, and what moves elements (views, borders, transposes).
 #pragma once
 #include "compiler/target/cpu/contraction/Symbols.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 namespace eyrie::target::cpu {
+
+/// A loop whose body is emitted by the callback.
+mlir::scf::ForOp emitLoop(mlir::OpBuilder &b, mlir::Location loc, mlir::Value lower, mlir::Value upper,
+                          mlir::Value step, llvm::function_ref<void(mlir::Value)> body);
 
 /// A memref of any dense shape as one dimension.
 mlir::Value flatView(mlir::OpBuilder &b, mlir::Location loc, Symbols &symbols, mlir::Value memory);

@@ -84,10 +84,7 @@ struct WinogradEmitter {
   Value constant(int64_t value) { return s.constant(value); }
 
   void loop(Value lower, Value upper, int64_t step, llvm::function_ref<void(Value)> body) {
-    auto forOp = scf::ForOp::create(b, loc, lower, upper, constant(step));
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(forOp.getBody());
-    body(forOp.getInductionVar());
+    emitLoop(b, loc, lower, upper, constant(step), body);
   }
   void loop(int64_t upper, int64_t step, llvm::function_ref<void(Value)> body) {
     loop(constant(0), constant(upper), step, body);

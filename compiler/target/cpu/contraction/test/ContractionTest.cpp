@@ -5,9 +5,6 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Parser/Parser.h"
-#include "llvm-c/Disassembler.h"
-#include "llvm-c/Target.h"
-#include "llvm/Object/ObjectFile.h"
 #include <gtest/gtest.h>
 #include <random>
 
@@ -252,14 +249,17 @@ std::string nameOf(std::string name) {
       c = '_';
   return name;
 }
-INSTANTIATE_TEST_SUITE_P(Cases, ContractionTest, testing::ValuesIn(correctnessCases()),
-                         [](const auto &info) { return nameOf(std::to_string(info.index) + "_" + info.param.name); });
+std::string caseName(const testing::TestParamInfo<Case> &info) {
+  return nameOf(std::to_string(info.index) + "_" + info.param.name);
+}
+std::string emulatedName(const testing::TestParamInfo<EmulatedContractionTest::ParamType> &info) {
+  const auto &[arch, testCase] = info.param;
+  return arch + ("_" + nameOf(std::to_string(info.index) + "_" + testCase.name));
+}
+INSTANTIATE_TEST_SUITE_P(Cases, ContractionTest, testing::ValuesIn(correctnessCases()), caseName);
 INSTANTIATE_TEST_SUITE_P(Emulated, EmulatedContractionTest,
                          testing::Combine(testing::ValuesIn(emulatedArchs), testing::ValuesIn(correctnessCases())),
-                         [](const auto &info) {
-                           std::string name = std::get<1>(info.param).name;
-                           return std::get<0>(info.param) + ("_" + nameOf(std::to_string(info.index) + "_" + name));
-                         });
+                         emulatedName);
 
 /// A processor with the instructions of `cpu` on which plain operations stand for VNNI's: packing, changes of sign and
 /// corrections are those of VNNI.
@@ -279,83 +279,8 @@ TEST_P(ByteProductTest, AgreesWithReference) {
   expectAgreement(GetParam(), {"x86-64-v3"}, "", vnniModelOf("x86-64-v3").get());
 }
 
-class EmulatedByteProductTest : public testing::TestWithParam<std::tuple<const char *, Case>> {};
-TEST_P(EmulatedByteProductTest, AgreesWithReference) {
-  std::string reason;
-  auto processors = emulatedProcessors(std::get<0>(GetParam()), reason);
-  EYRIE_NEED_PROCESSORS(processors, reason);
-  expectAgreement(std::get<1>(GetParam()), processors);
-}
-
-/// How often the name stands in the innermost loop of an object that has it most often.
-unsigned countInLoops(const std::string &object, llvm::StringRef name) {
-  LLVMInitializeX86TargetInfo();
-  LLVMInitializeX86TargetMC();
-  LLVMInitializeX86Disassembler();
-  LLVMDisasmContextRef disassembler = LLVMCreateDisasm("x86_64-unknown-linux-gnu", nullptr, 0, nullptr, nullptr);
-  auto file = llvm::cantFail(llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(object, "object")));
-  unsigned most = 0;
-  for (const llvm::object::SectionRef &section : file->sections()) {
-    if (!section.isText())
-      continue;
-    std::string bytes = llvm::cantFail(section.getContents()).str();
-    std::vector<std::pair<uint64_t, bool>> seen; // where instructions stand, and whether they have the name
-    uint64_t lastLoop = 0;
-    for (uint64_t at = 0; at < bytes.size();) {
-      char text[256];
-      size_t size = LLVMDisasmInstruction(disassembler, reinterpret_cast<uint8_t *>(bytes.data()) + at,
-                                          bytes.size() - at, at, text, sizeof(text));
-      if (size == 0)
-        break;
-      llvm::StringRef instruction = llvm::StringRef(text).ltrim();
-      seen.push_back({at, instruction.contains(name)});
-      at += size;
-      int64_t distance;
-      bool isJump = instruction.starts_with("j") && !instruction.split('\t').second.getAsInteger(10, distance);
-      if (!isJump || distance >= 0 || at + distance < lastLoop)
-        continue;
-      lastLoop = at;
-      unsigned count = 0;
-      for (auto [place, hasName] : seen)
-        count += hasName && place >= at + distance;
-      most = std::max(most, count);
-    }
-  }
-  LLVMDisasmDispose(disassembler);
-  return most;
-}
-
-TEST(ByteProducts, UseTheInstructionsOfTheProcessor) {
-  auto count = [](const std::string &cpu, const std::string &signs, llvm::StringRef name, int64_t largest = 128) {
-    TargetOptions options;
-    options.cpu = cpu;
-    std::vector<Case> cases = byteCases();
-    auto tile = llvm::find_if(cases, [&](const Case &c) { return c.name == "bytes 14x64x64 " + signs + " packed"; });
-    std::string error;
-    auto program = Program::compile(executableText(withLargestWeight(*tile, largest), options), options, error);
-    EXPECT_TRUE(program) << error;
-    return program ? countInLoops(program->kernels[0]->object, name) : 0;
-  };
-  // 14 rows of two vectors, twice unrolled; with sums of columns beside 13 or fewer.
-  EXPECT_GE(count("x86-64-v4,+avx512vnni", "us", "vpdpbusd"), 28u);
-  EXPECT_GE(count("x86-64-v4,+avx512vnni", "su", "vpdpbusd"), 28u);
-  EXPECT_GE(count("x86-64-v4,+avx512vnni", "ss", "vpdpbusd"), 16u);
-  EXPECT_GE(count("x86-64-v3,+avxvnni", "us", "vpdpbusd"), 8u);
-  EXPECT_GE(count("x86-64-v4", "us", "vpmaddwd"), 28u);
-  EXPECT_GE(count("x86-64-v3", "ss", "vpmaddwd"), 8u);
-  EXPECT_GE(count("x86-64", "uu", "pmaddwd"), 4u);
-  EXPECT_EQ(count("x86-64-v3", "us", "vpmaddubsw"), 0u); // it saturates
-  EXPECT_GE(count("x86-64-v3", "us", "vpmaddubsw", 64), 8u);
-  EXPECT_EQ(count("x86-64-v3", "us", "vpmaddubsw", 65), 0u);
-}
-
-INSTANTIATE_TEST_SUITE_P(Cases, ByteProductTest, testing::ValuesIn(byteCases()),
-                         [](const auto &info) { return nameOf(std::to_string(info.index) + "_" + info.param.name); });
-INSTANTIATE_TEST_SUITE_P(Emulated, EmulatedByteProductTest,
-                         testing::Combine(testing::Values("aarch64"), testing::ValuesIn(byteCases())),
-                         [](const auto &info) {
-                           std::string name = std::get<1>(info.param).name;
-                           return std::get<0>(info.param) + ("_" + nameOf(std::to_string(info.index) + "_" + name));
-                         });
+INSTANTIATE_TEST_SUITE_P(Cases, ByteProductTest, testing::ValuesIn(byteCases()), caseName);
+INSTANTIATE_TEST_SUITE_P(EmulatedBytes, EmulatedContractionTest,
+                         testing::Combine(testing::Values("aarch64"), testing::ValuesIn(byteCases())), emulatedName);
 
 } // namespace

@@ -126,4 +126,35 @@ INSTANTIATE_TEST_SUITE_P(Cpus, InnerLoopTest, testing::ValuesIn(expectations), [
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 });
+
+TEST(ByteProducts, UseTheInstructionsOfTheProcessor) {
+  auto count = [](const std::string &processor, const std::string &signs, const std::string &name,
+                  int64_t largest = 128) {
+    TargetOptions options;
+    options.cpu = processor;
+    std::vector<Case> cases = byteCases();
+    auto tile = llvm::find_if(cases, [&](const Case &c) { return c.name == "bytes 14x64x64 " + signs + " packed"; });
+    std::string error;
+    auto program =
+        Program::compileForAnother(executableText(withLargestWeight(*tile, largest), options), options, error);
+    EXPECT_TRUE(program) << error;
+    if (!program)
+      return 0u;
+    auto loop =
+        hottestLoop(disassemble(program->kernels[0]->object, cpu::getCpuTargetModel(processor, error)), name, true);
+    return unsigned(
+        llvm::count_if(loop, [&](const std::string &text) { return llvm::StringRef(text).contains(name); }));
+  };
+  // 14 rows of two vectors, twice unrolled; with sums of columns beside 13 or fewer.
+  EXPECT_GE(count("x86-64-v4,+avx512vnni", "us", "vpdpbusd"), 28u);
+  EXPECT_GE(count("x86-64-v4,+avx512vnni", "su", "vpdpbusd"), 28u);
+  EXPECT_GE(count("x86-64-v4,+avx512vnni", "ss", "vpdpbusd"), 16u);
+  EXPECT_GE(count("x86-64-v3,+avxvnni", "us", "vpdpbusd"), 8u);
+  EXPECT_GE(count("x86-64-v4", "us", "vpmaddwd"), 28u);
+  EXPECT_GE(count("x86-64-v3", "ss", "vpmaddwd"), 8u);
+  EXPECT_GE(count("x86-64", "uu", "pmaddwd"), 4u);
+  EXPECT_EQ(count("x86-64-v3", "us", "vpmaddubsw"), 0u); // it saturates
+  EXPECT_GE(count("x86-64-v3", "us", "vpmaddubsw", 64), 8u);
+  EXPECT_EQ(count("x86-64-v3", "us", "vpmaddubsw", 65), 0u);
+}
 } // namespace
