@@ -18,8 +18,9 @@ struct ElementTypeInfo {
   ElementType type;
   ElementKind kind;
   uint16_t bits;  // as stored; of a string: of its id
-  const char* name;
-  const char* npy;
+  // Arrays, not pointers: a table without relocations is smaller.
+  char name[12];
+  char npy[5];
 };
 
 inline constexpr ElementTypeInfo kElementTypes[] = {

@@ -1,6 +1,9 @@
 """Times every model of the model list in Eyrie and in ONNX Runtime, side by side, and prints a table.
 
-Usage: bench.py [--rounds N] [--seconds S] [--threads N] [--cpus LIST] [--write FILE] [--json FILE] [NAME...]
+Usage: bench.py [--peers LIST] [--rounds N] [--seconds S] [--threads N] [--cpus LIST] [--write FILE] [--json FILE] [NAME...]
+
+Peers besides ONNX Runtime (`openvino`, `openvino-bf16`, `xla`) come from PyPI, each into an environment of its own in
+build/peers, made when it is first wanted. A peer that cannot run a model is left out of that row.
 
 Both run on the same processors (pinned), on the same inputs, in turns: a round of one, a round of the other, so that a
 change in the machine's speed meets both. The figure that counts is the smallest time of all rounds; the median stands
@@ -16,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import venv
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +29,25 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/models")]
 from architectures import FULL  # noqa: E402
 from catalogue import REAL, inputs_of, path_of  # noqa: E402
 from command import EYRIE, check_equal, compile_model, load_npz, run_module, save_npz, succeed  # noqa: E402
+
+
+PACKAGES = {"openvino": ["openvino==2026.4.1", "numpy==2.2.6"],
+            "xla": ["jax==0.4.38", "jaxonnxruntime==0.3.0", "onnx==1.16.2", "numpy==1.26.4"]}
+TITLES = {"ort": "ONNX Runtime", "openvino": "OpenVINO", "openvino-bf16": "OpenVINO bf16", "xla": "XLA"}
+
+
+class Environment:
+    """A Python environment with the packages, made when it is not there."""
+
+    def __init__(self, folder, packages):
+        self.folder, self.python = folder, folder / "bin/python"
+        mark = folder / "installed.txt"
+        if not mark.exists() or mark.read_text() != "\n".join(packages):
+            venv.create(folder, with_pip=True, clear=True)
+            command = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
+            if (done := subprocess.run(command, capture_output=True, text=True, timeout=1800)).returncode:
+                raise RuntimeError(f"pip: {done.stderr.strip()[-500:]}")
+            mark.write_text("\n".join(packages))
 
 
 def pinned(cpus):
@@ -40,35 +63,21 @@ def time_eyrie(module, inputs, flags) -> dict:
     return json.loads(done.stdout)
 
 
-def time_onnx_runtime(model, inputs, flags) -> dict:
-    command = [sys.executable, __file__, "--reference", str(model), str(inputs), "--threads", str(flags.threads), "--seconds",
-               str(flags.seconds)]
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=pinned(flags.cpus), timeout=600)
+def time_peer(peer, model, inputs, flags) -> dict:
+    command = [python_of(peer), ROOT / "bench/peer_process.py", peer, str(model), str(inputs), "--threads", str(flags.threads),
+               "--seconds", str(flags.seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=pinned(flags.cpus), timeout=900)
     if done.returncode:
         raise RuntimeError(done.stderr.strip())
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def reference_process(flags) -> None:
-    """The other side of time_onnx_runtime: warm-up, then calls until the time is over."""
-    import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = flags.threads, 1
-    options.log_severity_level = 4
-    model, inputs = flags.names
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    feed = load_npz(inputs)
-    for _ in range(3):
-        session.run(None, feed)
-    times, end = [], time.perf_counter() + flags.seconds
-    while time.perf_counter() < end or len(times) < 3:
-        start = time.perf_counter()
-        session.run(None, feed)
-        times.append((time.perf_counter() - start) * 1000)
-    status = Path("/proc/self/status").read_text()
-    peak = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
-    print(json.dumps({"min_ms": min(times), "median_ms": statistics.median(times), "runs": len(times),
-                      "peak_rss_bytes": peak}))
+def python_of(peer):
+    """ONNX Runtime is in the tests' environment; any other peer gets one of its own when it is first wanted."""
+    if peer == "ort":
+        return sys.executable
+    name = peer.partition("-")[0]
+    return Environment(ROOT / "build/peers" / name, PACKAGES[name]).python
 
 
 def plan_of(module) -> dict:
@@ -82,15 +91,22 @@ def measure(name, folder, flags) -> dict:
     told = compile_model(model, module, timeout=900)
     feed = inputs_of(name)[0]
     save_npz(inputs, feed)
-    rounds = {"eyrie": [], "ort": []}
+    rounds = {side: [] for side in ("eyrie", "ort", *flags.peers)}
     for _ in range(flags.rounds):
-        rounds["eyrie"].append(time_eyrie(module, inputs, flags))
-        rounds["ort"].append(time_onnx_runtime(model, inputs, flags))
+        for side in list(rounds):
+            try:
+                rounds[side].append(time_eyrie(module, inputs, flags) if side == "eyrie" else time_peer(side, model, inputs, flags))
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                if side not in flags.peers:
+                    raise
+                del rounds[side]
+                print(f"{name}: {side}: {str(error)[-300:]}", file=sys.stderr)
     row = {"name": name, "compile_s": told["compile_ms"] / 1000}
     for side, results in rounds.items():
         row[side + "_min_ms"] = min(result["min_ms"] for result in results)
         row[side + "_median_ms"] = statistics.median(result["median_ms"] for result in results)
-    row["ratio"] = row["eyrie_min_ms"] / row["ort_min_ms"]
+        row[side + "_ratio"] = row["eyrie_min_ms"] / row[side + "_min_ms"]
+    row["ratio"] = row["ort_ratio"]
     row["peak_rss_mb"] = max(result["peak_rss_bytes"] for result in rounds["eyrie"]) / 1e6
     row["ort_peak_rss_mb"] = max(result["peak_rss_bytes"] for result in rounds["ort"]) / 1e6
     row["arena_mb"] = max(result["arena_bytes"] for result in rounds["eyrie"]) / 1e6
@@ -127,6 +143,25 @@ def line(row) -> str:
             + (f"{row['arena_over_bound']:.3f} |" if row["arena_over_bound"] else "- |"))
 
 
+def peers_table(rows, peers) -> str:
+    """Milliseconds of the peers, and Eyrie's time over theirs."""
+    lines = ["| model | Eyrie |" + "".join(f" {TITLES[peer]} | ratio |" for peer in peers),
+             "|---|--:|" + "--:|--:|" * len(peers)]
+    for row in rows:
+        cells = [f"{row[peer + '_min_ms']:.3f} | {row[peer + '_ratio']:.2f}" if peer + "_ratio" in row else "does not run | -" for peer in peers]
+        lines.append(f"| {row['name']} | {row['eyrie_min_ms']:.3f} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def summary_of(rows, side, title) -> str:
+    ratios = {row["name"]: row[side + "_ratio"] for row in rows if side + "_ratio" in row}
+    if not ratios:
+        return f"{title} ran none of the models."
+    mean, worst = math.exp(np.mean(np.log([*ratios.values()]))), max(ratios, key=ratios.get)
+    return (f"Geometric mean of the ratios to {title}: {mean:.2f} over {len(ratios)} models; the worst is {worst} with "
+            f"{ratios[worst]:.2f}.")
+
+
 def add_flags(parser, rounds, seconds=None) -> None:
     """The flags that the benchmarks share, with their defaults; without `seconds` a round has a length of its own."""
     parser.add_argument("--rounds", type=int, default=rounds)
@@ -145,11 +180,12 @@ def main() -> None:
     add_flags(parser, rounds=5, seconds=1.0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="also writes the figures")
-    parser.add_argument("--reference", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--peers", type=lambda text: text.split(","), default=[],
+                        help="peers besides ONNX Runtime: " + ", ".join(peer for peer in TITLES if peer != "ort"))
     parser.add_argument("names", nargs="*", metavar="NAME")
     flags = parser.parse_args()
-    if flags.reference:
-        return reference_process(flags)
+    if unknown := [peer for peer in flags.peers if peer not in TITLES or peer == "ort"]:
+        parser.error(f"no such peer: {', '.join(unknown)}")
     choose_cpus(flags)
     rows, failures = [], []
     print(HEADER, flush=True)
@@ -163,13 +199,9 @@ def main() -> None:
                 print(f"| {name} | failed |", flush=True)
             for path in Path(folder).iterdir():
                 path.unlink()
-    summary = "nothing was measured"
-    if rows:
-        mean = math.exp(np.mean([math.log(row["ratio"]) for row in rows]))
-        worst = max(rows, key=lambda row: row["ratio"])
-        summary = (f"Geometric mean of the ratios: {mean:.2f} over {len(rows)} models; the worst is {worst['name']} with "
-                   f"{worst['ratio']:.2f}.")
-    print("\n" + summary)
+    summary = "\n".join(summary_of(rows, side, TITLES[side]) for side in ("ort", *flags.peers)) if rows else "nothing was measured"
+    peers = "\n\n" + peers_table(rows, flags.peers) if flags.peers else ""
+    print(peers + "\n\n" + summary)
     print(*failures, sep="\n")
     if flags.json:
         flags.json.write_text(json.dumps(rows, indent=1) + "\n")
@@ -182,7 +214,7 @@ def main() -> None:
             f"{flags.rounds} rounds of {flags.seconds:g} s each in turns, batch as in the model list. Ratio: Eyrie's smallest time "
             f"over ONNX Runtime's, below 1 is faster. Error: max|a-b| / max|b| of the outputs. Peak: resident memory of the "
             f"process, ours and ONNX Runtime's (with Python). Bound: the most bytes in use at one time.\n\n"
-            + "\n".join([HEADER, *map(line, rows)]) + f"\n\n{summary}\n" + "".join(f"\n{text}\n" for text in failures))
+            + "\n".join([HEADER, *map(line, rows)]) + peers + f"\n\n{summary}\n" + "".join(f"\n{text}\n" for text in failures))
     sys.exit(1 if failures else 0)
 
 

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/models"), str(ROOT / "bench")]
-from bench import add_flags, choose_cpus, pinned, processor  # noqa: E402
+from bench import Environment, add_flags, choose_cpus, pinned, processor  # noqa: E402
 from catalogue import inputs_of, path_of  # noqa: E402
 from command import EYRIE, compile_model, peak_rss_of, save_npz  # noqa: E402
 
@@ -42,12 +41,7 @@ class Iree:
     """IREE in its environment."""
 
     def __init__(self, folder=ROOT / "build/iree"):
-        self.bin = folder / "bin"
-        mark = folder / "installed.txt"
-        if not mark.exists() or mark.read_text() != "\n".join(PACKAGES):
-            venv.create(folder, with_pip=True, clear=True)
-            self.run("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES)
-            mark.write_text("\n".join(PACKAGES))
+        self.bin = Environment(folder, PACKAGES).folder / "bin"
         # The programs themselves: what stands in bin/ are scripts that start them.
         self.tools = next(folder.glob("lib/python*/site-packages/iree/_runtime_libs"))
 

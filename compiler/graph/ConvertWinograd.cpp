@@ -246,6 +246,11 @@ void convert(linalg::GenericOp op, const Convolution &conv) {
                    builder.map(6, {d[0], d[1], d[2], d[3]})},
                   2);
   result->setAttr(kWinograd, b.getUnitAttr());
+  // The three count as the convolution that they compute.
+  auto none = b.getI64IntegerAttr(0);
+  tiles.getDefiningOp()->setAttr(kOperations, none);
+  products.getDefiningOp()->setAttr(kOperations, none);
+  result->setAttr(kOperations, b.getI64IntegerAttr(operationsOf(op)));
   op->replaceAllUsesWith(result->getResults());
   op->erase();
 }

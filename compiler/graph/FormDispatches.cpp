@@ -6,8 +6,9 @@
 // Two kinds of groups are formed around an elementwise operation: a contraction, convolution, pooling or other
 // reduction whose result it alone uses, element by element (an epilogue), and the reductions along trailing
 // dimensions whose results only the group uses (softmax, layer normalisation: a row at a time). The former writes the
-// border too if its result is padded. Every other operation is a dispatch of its own. Fills, slices, literals and
-// unpacks are cloned into the dispatches that read them.
+// border too if its result is padded. Attention (Forms.h) is one dispatch where the target has a kernel for it. Every
+// other operation is a dispatch of its own. Fills, slices, literals and unpacks are cloned into the dispatches that
+// read them.
 //
 // Invariant left: no tensor computation outside executables but graph.load_global, views and updates (graph.reshape,
 // graph.slice, graph.update, graph.append) and graph.dispatch.
@@ -22,6 +23,7 @@
 #include "mlir/Transforms/CSE.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace eyrie::graph;
@@ -61,29 +63,6 @@ Value copyInto(OpBuilder &b, Location loc, Value source, Value init, AffineMap r
       ->getResult(0);
 }
 
-bool isElementwise(Operation *op) {
-  auto generic = dyn_cast<linalg::GenericOp>(op);
-  return generic && generic.getNumParallelLoops() == generic.getNumLoops() &&
-         llvm::all_of(generic.getDpsInitsMutable(),
-                      [&](OpOperand &init) { return generic.getMatchingIndexingMap(&init).isIdentity(); });
-}
-
-bool isReduction(Operation *op) {
-  auto generic = dyn_cast<linalg::GenericOp>(op);
-  return generic && generic.getNumReductionLoops() > 0 && generic.getNumResults() == 1;
-}
-
-/// A reduction of rows: reads each element once, through plain maps.
-bool isRowReduction(Operation *op) {
-  auto generic = dyn_cast<linalg::GenericOp>(op);
-  return isReduction(op) &&
-         llvm::all_of(generic.getIndexingMapsArray(),
-                      [](AffineMap map) { return map.isProjectedPermutation(/*allowZeroInResults=*/true); }) &&
-         llvm::any_of(generic.getDpsInputOperands(), [&](OpOperand *input) {
-           return generic.getMatchingIndexingMap(input).getNumResults() == generic.getNumLoops();
-         });
-}
-
 struct Group {
   linalg::GenericOp last; // null if the group is one operation of another kind
   SetVector<Operation *> ops;
@@ -93,7 +72,7 @@ struct Group {
 
 class Grouping {
 public:
-  explicit Grouping(Block &block) {
+  Grouping(Block &block, const ChooseAttention &choose) : choose(choose) {
     for (Operation &op : llvm::reverse(block)) {
       if (!computesTensor(&op) || isCloned(&op) || groupOf.count(&op))
         continue;
@@ -106,6 +85,8 @@ public:
   SmallVector<Group> groups;
 
 private:
+  const ChooseAttention &choose;
+
   void add(unsigned index, Operation *op) {
     groups[index].ops.insert(op);
     groupOf[op] = index;
@@ -124,6 +105,28 @@ private:
       groups.back().last = cast<linalg::GenericOp>(last);
       pullProducers(groups.size() - 1);
     }
+    for (Operation *op : groups.back().ops)
+      if (isReduction(op) && !groups.back().hasRows && pullAttention(groups.size() - 1, cast<linalg::GenericOp>(op)))
+        break;
+  }
+
+  /// Adds what comes before the sums of attention to their group.
+  bool pullAttention(unsigned index, linalg::GenericOp sums) {
+    std::optional<Attention> attention = matchAttention(sums);
+    if (!attention)
+      return false;
+    auto rows = attention->rows().getDefiningOp<linalg::GenericOp>();
+    auto empty = rows.getDpsInits()[0].getDefiningOp<tensor::EmptyOp>();
+    int64_t keys = rows.getStaticLoopRanges().back();
+    if (ShapedType::isDynamic(keys) && empty)
+      if (auto size = dyn_cast<Value>(empty.getMixedSizes().back()))
+        keys = SizeAnalysis::ofHost().of(size).most;
+    if (ShapedType::isDynamic(keys) || !choose(*attention, keys))
+      return false;
+    sums->setAttr(kAttention, UnitAttr::get(sums.getContext()));
+    for (linalg::GenericOp part : attention->parts())
+      add(index, part);
+    return true;
   }
 
   /// A contraction whose result is padded with a constant, and read nowhere else, writes the border as well.
@@ -166,21 +169,6 @@ private:
         }
       }
     }
-  }
-
-  /// Does `consumer` read the operand element by element, dimensions of size one aside that it has more?
-  static bool readsAlike(linalg::GenericOp consumer, OpOperand &use) {
-    AffineMap map = consumer.getMatchingIndexingMap(&use);
-    SmallVector<int64_t> sizes = consumer.getStaticLoopRanges();
-    unsigned next = 0;
-    for (AffineExpr expr : map.getResults()) {
-      auto dim = dyn_cast<AffineDimExpr>(expr);
-      while (dim && next < dim.getPosition() && sizes[next] == 1)
-        ++next;
-      if (!dim || dim.getPosition() != next++)
-        return false;
-    }
-    return llvm::all_of(ArrayRef(sizes).drop_front(next), [](int64_t size) { return size == 1; });
   }
 
   static bool canBeRoot(const Group &group, linalg::GenericOp consumer, OpOperand *use, Operation *producer) {
@@ -298,6 +286,7 @@ private:
     auto func = func::FuncOp::create(b, last->getLoc(), executable.getSymName(), type);
     func->setAttr(kArgDims, b.getArrayAttr(argDims));
     func->setAttr(kResultDims, resultDims);
+    setOperations(func, body);
     Block *entry = func.addEntryBlock();
     b.setInsertionPointToStart(entry);
     IRMapping mapping;
@@ -312,6 +301,17 @@ private:
       results.push_back(mapping.lookup(result));
     func::ReturnOp::create(b, last->getLoc(), results);
     return executable;
+  }
+
+  static void setOperations(func::FuncOp func, const SetVector<Operation *> &body) {
+    int64_t total = 0;
+    for (Operation *op : body)
+      if (auto loops = dyn_cast<linalg::LinalgOp>(op)) {
+        if (llvm::any_of(loops.getStaticLoopRanges(), ShapedType::isDynamic))
+          return;
+        total = llvm::AddOverflow(total, operationsOf(loops), total) ? INT64_MAX : total;
+      }
+    func->setAttr(kOperations, OpBuilder(func).getI64IntegerAttr(total));
   }
 
   std::string executableName() {
@@ -340,6 +340,7 @@ private:
 
 struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(FormDispatchesPass)
+  explicit FormDispatchesPass(ChooseAttention choose) : choose(std::move(choose)) {}
   StringRef getArgument() const override { return "graph-form-dispatches"; }
   StringRef getDescription() const override { return "Group operations into dispatches and outline them"; }
   void getDependentDialects(DialectRegistry &registry) const override {
@@ -364,7 +365,7 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
       });
       for (Block *block : blocks) {
         materialiseClonedResults(*block);
-        Grouping grouping(*block);
+        Grouping grouping(*block, choose);
         for (const Group &group : grouping.groups)
           Outliner(symbols, group).run();
       }
@@ -546,7 +547,12 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
       });
     }
   }
+
+private:
+  ChooseAttention choose;
 };
 } // namespace
 
-std::unique_ptr<Pass> eyrie::graph::createFormDispatchesPass() { return std::make_unique<FormDispatchesPass>(); }
+std::unique_ptr<Pass> eyrie::graph::createFormDispatchesPass(ChooseAttention choose) {
+  return std::make_unique<FormDispatchesPass>(std::move(choose));
+}

@@ -5,6 +5,7 @@
 // most two cheap operations, and at most one input as large as the result.
 //
 // Invariant left: between two elementwise operations there is no single-use edge.
+#include "compiler/graph/Forms.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
@@ -35,8 +36,12 @@ bool isWorthRecomputing(linalg::GenericOp producer) {
       return false;
     operations += !isa<arith::ConstantOp>(op);
   }
-  for (OpOperand *input : producer.getDpsInputOperands())
+  for (OpOperand *input : producer.getDpsInputOperands()) {
     largeInputs += producer.getMatchingIndexingMap(input).getNumResults() == producer.getNumLoops();
+    auto contraction = input->get().getDefiningOp<linalg::GenericOp>();
+    if (contraction && rereadsInputs(contraction) && contraction->hasOneUse() && readsAlike(producer, *input))
+      return false; // what can follow a contraction in its dispatch costs nothing there
+  }
   return operations <= 2 && largeInputs <= 1;
 }
 

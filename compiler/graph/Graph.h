@@ -29,6 +29,11 @@ inline constexpr llvm::StringLiteral kStateOrder = "eyrie.state_order";
 
 /// On the last of the three operations of a convolution by Winograd's method (ConvertWinograd.cpp).
 inline constexpr llvm::StringLiteral kWinograd = "graph.winograd";
+/// How many arithmetic operations on elements there are: on an executable's function, where all sizes are known, and on
+/// an operation whose loops make others than those that it stands for.
+inline constexpr llvm::StringLiteral kOperations = "graph.operations";
+/// On the sums of an executable that computes attention (Forms.h) as a whole.
+inline constexpr llvm::StringLiteral kAttention = "graph.attention";
 
 /// On a function: nothing outside the module calls it.
 inline constexpr llvm::StringLiteral kInternal = "eyrie.internal";

@@ -54,6 +54,6 @@ void eyrie::graph::registerGraphPasses() {
   registerPass([] { return createPackWeightsPass(nullptr); });
   registerPass([] { return createHoistConstantsPass(); });
   registerPass([] { return createFuseElementwisePass(); });
-  registerPass([] { return createFormDispatchesPass(); });
+  registerPass([] { return createFormDispatchesPass([](const Attention &, int64_t) { return true; }); });
   registerPass([] { return createMergeExecutablesPass(); });
 }

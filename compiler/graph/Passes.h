@@ -26,6 +26,10 @@ struct WinogradCandidate {
 /// Should it be computed by Winograd's method?
 using ChooseWinograd = std::function<bool(const WinogradCandidate &)>;
 
+struct Attention; // Forms.h
+/// Should it be computed by one dispatch? `mostKeys`: the most elements of a row (INT64_MAX if that is open).
+using ChooseAttention = std::function<bool(const Attention &, int64_t mostKeys)>;
+
 /// Computes elements of fewer than 8 bits one to a byte; what comes in, goes out or is a global stays packed.
 std::unique_ptr<mlir::Pass> createWidenElementsPass();
 /// Gives states that grow the form in which they grow in place.
@@ -43,7 +47,7 @@ std::unique_ptr<mlir::Pass> createHoistConstantsPass();
 /// Fuses elementwise producers into their consumers.
 std::unique_ptr<mlir::Pass> createFuseElementwisePass();
 /// Groups operations into dispatches and outlines each as a graph.executable.
-std::unique_ptr<mlir::Pass> createFormDispatchesPass();
+std::unique_ptr<mlir::Pass> createFormDispatchesPass(ChooseAttention choose);
 /// Makes dispatches of equal executables share one.
 std::unique_ptr<mlir::Pass> createMergeExecutablesPass();
 

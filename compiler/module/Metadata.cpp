@@ -330,7 +330,9 @@ FailureOr<flatbuffers::Offset<fb::Executable>> MetadataBuilder::addExecutable(gr
     if (&variant != &own)
       others.push_back(addVariant(variant, own.format, place));
   }
-  auto entry = fb::CreateExport(builder, string(name), bindings, constants, own.localMemory, string(names));
+  auto operations = func->getAttrOfType<IntegerAttr>(graph::kOperations);
+  auto entry = fb::CreateExport(builder, string(name), bindings, constants, own.localMemory, string(names),
+                                operations ? operations.getInt() : 0);
   return fb::CreateExecutable(builder, string(name), string(own.format.getValue()), own.features, place.offset,
                               place.size, builder.CreateVector(&entry, 1),
                               others.empty() ? 0 : builder.CreateVector(others));

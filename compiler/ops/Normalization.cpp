@@ -78,7 +78,7 @@ static Tensor softmaxFinish(Builder &b, const Tensor &x, int64_t axis,
                [&](OpBuilder &builder, Location loc, ValueRange args) {
                  Scalar s{builder, loc};
                  Value y = f(s, parts.shift(s, args[0], args[1]), args[2]);
-                 return scalarCast(s, y, false, x.elementType, false);
+                 return scalarResult(s, y, x.elementType);
                });
 }
 

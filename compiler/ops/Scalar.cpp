@@ -277,6 +277,13 @@ static Value floatToInteger(const Scalar &s, Value x, Type to, bool toUnsigned) 
   return s.select(s.cmp(arith::CmpFPredicate::UNO, x, x), s.number(to, 0), result);
 }
 
+Value scalarResult(const Scalar &s, Value x, Type type) {
+  Value result = scalarCast(s, x, false, type, false);
+  if (auto rounded = result.getDefiningOp<arith::TruncFOp>(); rounded && result != x)
+    rounded.setFastmath(arith::FastMathFlags::contract);
+  return result;
+}
+
 Value scalarCast(const Scalar &s, Value x, bool fromUnsigned, Type to, bool toUnsigned) {
   Type from = x.getType();
   if (from == to)

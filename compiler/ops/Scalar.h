@@ -77,6 +77,9 @@ mlir::Value scalarCast(const Scalar &s, mlir::Value x, bool fromUnsigned, mlir::
 /// The same to a float of 8 or 4 bits by the standard's rules.
 mlir::Value scalarCastTiny(const Scalar &s, mlir::Value x, bool fromUnsigned, mlir::FloatType to,
                            TinyRounding rounding);
+/// A computed result in its tensor's type, which small floats are rounded to where they are stored: a kernel that goes
+/// on with the value need not round it.
+mlir::Value scalarResult(const Scalar &s, mlir::Value x, mlir::Type type);
 /// A number of steps as 8 bits: rounded half to even, the zero point (a byte too) added, saturated; NaN is the least.
 mlir::Value scalarQuantize(const Scalar &s, mlir::Value steps, mlir::Value zeroPoint, bool isUnsigned);
 /// Floats of 8 and 4 bits.

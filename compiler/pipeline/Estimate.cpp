@@ -1,11 +1,11 @@
 #include "compiler/pipeline/Estimate.h"
 #include "compiler/graph/ElementTypes.h"
+#include "compiler/graph/Forms.h"
 #include "compiler/graph/Parameters.h"
 #include "compiler/stream/Stream.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/Support/MathExtras.h"
@@ -30,14 +30,6 @@ int64_t bytesOf(Type type) {
     return 0;
   int64_t bits = std::max<int64_t>(stream::getStoredBits(tensor.getElementType()), 1), bytes = 0;
   return llvm::MulOverflow(product(tensor.getShape()), bits, bytes) ? INT64_MAX : llvm::divideCeil(bytes, 8);
-}
-
-bool isArithmetic(Operation &op) {
-  if (isa<arith::ConstantOp, arith::CmpIOp, arith::CmpFOp, arith::SelectOp, CastOpInterface>(op) ||
-      !isa_and_nonnull<arith::ArithDialect, math::MathDialect>(op.getDialect()))
-    return false;
-  Type type = op.getResult(0).getType();
-  return isa<FloatType>(type) || (isa<IntegerType>(type) && !type.isInteger(1));
 }
 
 /// How long the tensors of a function live, each with those that share its memory.
@@ -148,11 +140,8 @@ FailureOr<json::Object> estimateFunction(func::FuncOp func) {
     auto loops = dyn_cast<linalg::LinalgOp>(op);
     if (!loops)
       return;
-    SmallVector<int64_t> ranges = loops.getStaticLoopRanges();
-    isOpen |= llvm::any_of(ranges, ShapedType::isDynamic);
-    int64_t each = llvm::count_if(*loops.getBlock(), isArithmetic), all = 0;
-    all = llvm::MulOverflow(product(ranges), each, all) ? INT64_MAX : all;
-    operations = llvm::AddOverflow(operations, all, operations) ? INT64_MAX : operations;
+    isOpen |= llvm::any_of(loops.getStaticLoopRanges(), ShapedType::isDynamic);
+    operations = llvm::AddOverflow(operations, graph::operationsOf(loops), operations) ? INT64_MAX : operations;
   });
   return json::Object{{"name", func.getName()},
                       {"inputs", std::move(inputs)},

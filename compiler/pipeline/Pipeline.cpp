@@ -170,7 +170,7 @@ private:
       splitDerived(*module);
       if (failed(evaluateConstants(*module, [&](ModuleOp program) { return compileForHost(program); })))
         return failure();
-      return runPasses(*module, buildDispatches);
+      return runPasses(*module, [&](OpPassManager &pm) { buildDispatches(pm); });
     }
     if (name == "stream")
       return runPasses(*module, stream::buildStreamPipeline);
@@ -235,11 +235,11 @@ private:
   }
 
   /// From operations to dispatches of executables.
-  static void buildDispatches(OpPassManager &pm) {
+  void buildDispatches(OpPassManager &pm) {
     pm.addNestedPass<func::FuncOp>(graph::createFuseElementwisePass());
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
-    pm.addPass(graph::createFormDispatchesPass());
+    pm.addPass(graph::createFormDispatchesPass(target::attentionOf(processors)));
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
     pm.addPass(graph::createMergeExecutablesPass());

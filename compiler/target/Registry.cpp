@@ -50,6 +50,15 @@ eyrie::graph::ChooseWinograd eyrie::target::winogradOf(std::vector<TargetOptions
   };
 }
 
+eyrie::graph::ChooseAttention eyrie::target::attentionOf(std::vector<TargetOptions> options) {
+  const Target *target = findTarget(options.front().target);
+  return [target, options = std::move(options)](const graph::Attention &attention, int64_t mostKeys) {
+    return target && llvm::all_of(options, [&](const TargetOptions &each) {
+             return target->choosesAttention(attention, mostKeys, each);
+           });
+  };
+}
+
 std::vector<TargetOptions> eyrie::target::optionsOfProcessors(const Target &target, const TargetOptions &common,
                                                               llvm::ArrayRef<std::string> cpus, std::string &error) {
   struct Processor {

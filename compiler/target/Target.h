@@ -72,6 +72,12 @@ public:
     return false;
   }
 
+  /// Does one kernel compute attention with rows of at most so many keys, and is that faster?
+  virtual bool choosesAttention(const graph::Attention &attention, int64_t mostKeys,
+                                const TargetOptions &options) const {
+    return false;
+  }
+
   /// The format of the objects, as in the module file ("elf-x86_64").
   virtual std::string format(const TargetOptions &options) const = 0;
   /// What the code requires of the processor: bits of abi/cpu_features.def.
@@ -105,6 +111,9 @@ std::unique_ptr<mlir::Pass> createCompileExecutablesPass(std::vector<TargetOptio
 graph::ChoosePacking packingOf(std::vector<TargetOptions> options);
 /// The same for graph::createConvertWinogradPass: all of them must find it faster.
 graph::ChooseWinograd winogradOf(std::vector<TargetOptions> options);
+
+/// The same for graph::createFormDispatchesPass.
+graph::ChooseAttention attentionOf(std::vector<TargetOptions> options);
 
 void registerTargetPasses();
 

@@ -316,6 +316,9 @@ typedef struct eyrie_cpu_info {
 typedef struct eyrie_export_info {
   const char* symbol;
   uint32_t executable, binding_count, constant_count, local_memory, node_count;
+  /* Arithmetic ones on elements that a dispatch makes; a multiplication and an addition are two. 0 if it depends on
+   * open sizes. */
+  uint64_t operations;
 } eyrie_export_info_t;
 
 EYRIE_API void eyrie_module_get_info(const eyrie_module_t* module, eyrie_module_info_t* info);

@@ -190,6 +190,7 @@ eyrie_status_t eyrie_module_export(const eyrie_module_t* module, uint32_t index,
   info->binding_count = spec.binding_count;
   info->constant_count = spec.constant_count;
   info->local_memory = spec.local_memory;
+  info->operations = module->ExportAt(index).operations();
   if (const auto* nodes = module->ExportAt(index).nodes())
     for (uint32_t i = 0; i < nodes->size(); ++i) info->node_count += nodes->c_str()[i] == '\0';
   return nullptr;

@@ -6,6 +6,7 @@
 
 #include "tools/eyrie/command.h"
 #include "tools/eyrie/inputs.h"
+#include "tools/eyrie/peak.h"
 #include "tools/eyrie/states.h"
 
 namespace eyrie::cli {
@@ -17,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 constexpr char kExamples[] =
     "  eyrie bench model.eyr --threads 1\n"
     "  eyrie bench model.eyr --shape x=8x3x224x224 --min-time 5 --json\n"
-    "  eyrie bench model.eyr --input ids=@ids.npy --profile";
+    "  eyrie bench model.eyr --input ids=@ids.npy --per-dispatch";
 
 struct BenchFlags {
   std::string module, function, load_state, cpu;
@@ -87,7 +88,9 @@ Timing Measure(Subject* subject, double min_time) {
 struct ProfileRow {
   std::string name;
   std::string nodes;
-  double calls, ms;  // of one call of the function
+  double calls, ms;   // of one call of the function
+  double operations;  // likewise, in 1e9; 0 if they are not known
+  double Gflops() const { return ms > 0 ? operations * 1e3 / ms : 0; }
 };
 
 // Time of every dispatch, from an instance of its own: measuring costs time.
@@ -107,24 +110,34 @@ std::vector<ProfileRow> Profile(const Module& module, Subject* subject, double m
     Check(eyrie_instance_profile(subject->get(), i, &profile), "");
     if (profile.calls == 0) continue;
     const char* node = info.node_count > 0 ? eyrie_module_export_node(module.get(), i, 0) : nullptr;
-    rows.push_back({info.symbol, node ? node : "", static_cast<double>(profile.calls) / (runs + 1),
-                    static_cast<double>(profile.total_ns) / 1e6 / (runs + 1)});
+    double calls = static_cast<double>(profile.calls) / (runs + 1);
+    rows.push_back({info.symbol, node ? node : "", calls, static_cast<double>(profile.total_ns) / 1e6 / (runs + 1),
+                    static_cast<double>(info.operations) * calls / 1e9});
   }
   std::sort(rows.begin(), rows.end(), [](const ProfileRow& a, const ProfileRow& b) { return a.ms > b.ms; });
   return rows;
 }
 
-std::string ProfileText(const std::vector<ProfileRow>& rows) {
-  double total = 0;
-  for (const ProfileRow& row : rows) total += row.ms;
-  std::string text = "\n      ms     %  calls  dispatch\n";
-  char line[64];
+// `peak`: what all threads together can do, in 1e9 operations a second.
+std::string ProfileText(const std::vector<ProfileRow>& rows, double peak) {
+  ProfileRow all = {"all dispatches", "", 0, 0, 0};
   for (const ProfileRow& row : rows) {
-    std::snprintf(line, sizeof(line), "%8.4f %5.1f %6.0f  ", row.ms, 100 * row.ms / std::max(total, 1e-9), row.calls);
-    text += line + Printable(row.name) + (row.nodes.empty() ? "" : " (" + Printable(row.nodes) + ")") + "\n";
+    all.calls += row.calls;
+    all.ms += row.ms;
+    all.operations += row.operations;
   }
-  std::snprintf(line, sizeof(line), "%8.4f 100.0         all dispatches\n", total);
-  return text + line;
+  auto line = [&](const ProfileRow& row) {
+    char text[96], speed[32] = "      -      -";
+    if (row.operations > 0) std::snprintf(speed, sizeof(speed), "%7.1f %6.1f", row.Gflops(), 100 * row.Gflops() / peak);
+    std::snprintf(text, sizeof(text), "%8.4f %5.1f %6.0f %s  ", row.ms, 100 * row.ms / std::max(all.ms, 1e-9),
+                  row.calls, speed);
+    return text + Printable(row.name) + (row.nodes.empty() ? "" : " (" + Printable(row.nodes) + ")") + "\n";
+  };
+  std::string text = "\n      ms     %  calls  GFLOPS % peak  dispatch\n";
+  for (const ProfileRow& row : rows) text += line(row);
+  char peak_text[96];
+  std::snprintf(peak_text, sizeof(peak_text), "peak: %.1f GFLOPS, multiply-adds of f32 as measured here\n", peak);
+  return text + line(all) + peak_text;
 }
 
 // The most memory that was resident at once. (getrusage would count what the program that started this one had.)
@@ -159,7 +172,9 @@ int Bench(const BenchFlags& flags) {
   eyrie_runtime_stats_t runtime = {};
   eyrie_runtime_get_stats(module.runtime(), &runtime);
   std::vector<ProfileRow> rows;
+  double peak = 0;
   if (flags.profile) {
+    peak = PeakGflops() * runtime.threads;
     Subject subject(module, function, arguments, flags, /*profile=*/true);
     rows = Profile(module, &subject, flags.min_time);
   }
@@ -168,8 +183,15 @@ int Bench(const BenchFlags& flags) {
                  {"p95_ms", timing.Quantile(0.95)}, {"runs", timing.ms.size()},
                  {"threads", runtime.threads},      {"peak_rss_bytes", rss},
                  {"arena_bytes", stats.arena_bytes}};
-    for (const ProfileRow& row : rows)
-      json["profile"].push_back({{"name", row.name}, {"node", row.nodes}, {"calls", row.calls}, {"ms", row.ms}});
+    if (flags.profile) json["peak_gflops"] = peak;
+    for (const ProfileRow& row : rows) {
+      Json entry = {{"name", row.name}, {"node", row.nodes}, {"calls", row.calls}, {"ms", row.ms}};
+      if (row.operations > 0) {
+        entry["gflops"] = row.Gflops();
+        entry["percent_of_peak"] = 100 * row.Gflops() / peak;
+      }
+      json["profile"].push_back(entry);
+    }
     Print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
     return kSuccess;
   }
@@ -178,7 +200,7 @@ int Bench(const BenchFlags& flags) {
                 timing.ms.front(), timing.Quantile(0.5), timing.Quantile(0.95), timing.ms.size(), runtime.threads,
                 runtime.threads == 1 ? "" : "s");
   Print(text + ("arena " + SizeText(stats.arena_bytes)) + ", peak resident memory " + SizeText(rss) + "\n" +
-        (flags.profile ? ProfileText(rows) : ""));
+        (flags.profile ? ProfileText(rows, peak) : ""));
   return kSuccess;
 }
 
@@ -209,7 +231,8 @@ int BenchMain(const std::vector<std::string>& arguments) {
       ->capture_default_str();
   AddCpu(&app, &flags.cpu);
   app.add_option("--function", flags.function, "The function to call, if there are several")->type_name("NAME");
-  app.add_flag("--profile", flags.profile, "Also measures every dispatch");
+  app.add_flag("--per-dispatch,--profile", flags.profile,
+               "Also measures every dispatch, and tells how far it is from the processor's peak");
   app.add_flag("--low-latency", flags.low_latency, "Idle threads spin instead of sleeping");
   app.add_flag("--json", flags.json, "Prints JSON");
   return Parse(&app, arguments) ? kSuccess : Bench(flags);

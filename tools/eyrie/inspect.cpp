@@ -398,6 +398,7 @@ Json ToJson(const Module& module, const Facts& facts, bool with_code) {
                                   {"tensors", row.binding_count},
                                   {"scalars", row.constant_count},
                                   {"local_bytes", row.local_memory},
+                                  {"operations", row.operations > 0 ? Json(row.operations) : Json(nullptr)},
                                   {"nodes", nodes}});
   }
   for (const FunctionFacts& function : facts.functions) json["functions"].push_back(FunctionJson(function, with_code));

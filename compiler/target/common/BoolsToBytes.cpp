@@ -64,12 +64,17 @@ struct BoolsToBytesPass : PassWrapper<BoolsToBytesPass, OperationPass<ModuleOp>>
       } else if (auto load = dyn_cast<vector::MaskedLoadOp>(op)) {
         storeBytes(load.getPassThruMutable());
         loadBytes(load.getResult());
+      } else if (auto gather = dyn_cast<vector::GatherOp>(op)) {
+        storeBytes(gather.getPassThruMutable());
+        loadBytes(gather.getResult());
       } else if (auto store = dyn_cast<memref::StoreOp>(op)) {
         storeBytes(store.getValueMutable());
       } else if (auto store = dyn_cast<vector::StoreOp>(op)) {
         storeBytes(store.getValueToStoreMutable());
       } else if (auto store = dyn_cast<vector::MaskedStoreOp>(op)) {
         storeBytes(store.getValueToStoreMutable());
+      } else if (auto scatter = dyn_cast<vector::ScatterOp>(op)) {
+        storeBytes(scatter.getValueToStoreMutable());
       }
     });
   }

@@ -2,6 +2,7 @@
 #include "compiler/target/common/KernelPasses.h"
 #include "compiler/target/common/Serialize.h"
 #include "compiler/target/cpu/LowerKernel.h"
+#include "compiler/target/cpu/contraction/Attention.h"
 #include "compiler/target/cpu/contraction/Contraction.h"
 #include "compiler/target/cpu/contraction/Winograd.h"
 
@@ -35,10 +36,12 @@ struct LowerKernelPass : PassWrapper<LowerKernelPass, OperationPass<ModuleOp>> {
 
 private:
   using Lower = LogicalResult (*)(Kernel &, const CpuTargetModel &, std::string &);
-  /// Loops would compute the three steps of Winograd's method again and again.
+  /// Loops would compute the steps of Winograd's method, or of attention, again and again.
   static SmallVector<Lower> waysOf(func::FuncOp tensorFunc) {
     if (isWinograd(tensorFunc))
       return {lowerWinograd};
+    if (isAttention(tensorFunc))
+      return {lowerAttention};
     return {lowerContraction, lowerToLoops};
   }
 
@@ -90,6 +93,11 @@ public:
 
   bool choosesWinograd(const graph::WinogradCandidate &candidate, const TargetOptions &options) const override {
     return isWinogradFaster(candidate, modelOf(options));
+  }
+
+  bool choosesAttention(const graph::Attention &attention, int64_t mostKeys,
+                        const TargetOptions &options) const override {
+    return takesAttention(attention, mostKeys, modelOf(options));
   }
 
   std::string format(const TargetOptions &options) const override { return "elf-" + modelOf(options).arch; }

@@ -304,8 +304,31 @@ struct Analyser {
     return point;
   }
 
+  /// A tensor of which the kernel has a block of rows in local memory, and where the loops read it.
+  Value rows;
+  Monomial rowPitch;
+  std::vector<LinearFunction> rowsPoint;
+
+  unsigned rowsBinding() { return numTensors() + func.getNumResults(); }
+  /// The place of a point of the rows' tensor in the block.
+  LinearFunction rowsAddress(const std::vector<LinearFunction> &point) {
+    LinearFunction function = zero();
+    add(function, point[point.size() - 2], rowPitch);
+    add(function, point.back(), Monomial(1));
+    function.isInBlock = true;
+    return function;
+  }
+
   /// The value of `tensor` at `point`.
   Expression *read(Value tensor, const std::vector<LinearFunction> &point) {
+    if (tensor == rows) {
+      rowsPoint = point;
+      Expression *load = create(Expression::Kind::Load);
+      load->binding = rowsBinding();
+      load->function = rowsAddress(point);
+      load->element = getElementTypeOrSelf(tensor.getType());
+      return load;
+    }
     if (auto known = values.find(tensor); known != values.end()) {
       for (auto [a, b] : llvm::zip(coordinates[tensor], point))
         if (!llvm::equal(a.strides, b.strides) || !b.base.empty())
@@ -604,19 +627,95 @@ static void eraseLoop(Contraction &contraction, unsigned loop) {
   });
 }
 
-static void addSizeFacts(func::FuncOp func, Contraction &contraction) {
+static eyrie::graph::SizeAnalysis sizeAnalysis(func::FuncOp func) {
   auto attr = func->getAttrOfType<ArrayAttr>(eyrie::graph::kArgSizes);
   unsigned tensors = llvm::count_if(func.getArgumentTypes(), llvm::IsaPred<RankedTensorType>);
-  eyrie::graph::SizeAnalysis analysis([&](Value value) {
+  return eyrie::graph::SizeAnalysis([=](Value value) {
     auto argument = dyn_cast<BlockArgument>(value);
     return argument ? eyrie::graph::sizeFromAttr(attr, argument.getArgNumber() - tensors) : eyrie::graph::SizeFacts();
   });
-  for (Loop &loop : contraction.loops) {
-    loop.facts = eyrie::graph::SizeFacts::number(loop.size.factor);
-    if (!loop.size.isConstant())
-      for (Value symbol : loop.size.symbols)
-        loop.facts = loop.facts * analysis.of(symbol);
+}
+
+static eyrie::graph::SizeFacts factsOf(const Monomial &size, eyrie::graph::SizeAnalysis &analysis) {
+  auto facts = eyrie::graph::SizeFacts::number(size.factor);
+  if (!size.isConstant())
+    for (Value symbol : size.symbols)
+      facts = facts * analysis.of(symbol);
+  return facts;
+}
+
+static void addSizeFacts(func::FuncOp func, Contraction &contraction) {
+  eyrie::graph::SizeAnalysis analysis = sizeAnalysis(func);
+  for (Loop &loop : contraction.loops)
+    loop.facts = factsOf(loop.size, analysis);
+}
+
+FailureOr<AttentionKernel> eyrie::target::cpu::analyseAttention(func::FuncOp func,
+                                                                llvm::function_ref<int64_t(int64_t)> pitchOf,
+                                                                std::string &reason) {
+  auto ops = func.front().getOps<linalg::GenericOp>();
+  auto marked = llvm::find_if(ops, [](linalg::GenericOp op) { return op->hasAttr(eyrie::graph::kAttention); });
+  AttentionKernel kernel;
+  std::optional<eyrie::graph::Attention> parts = eyrie::graph::matchAttention(*marked);
+  if (!parts) {
+    reason = "its parts are not those of attention";
+    return failure();
   }
+  kernel.parts = *parts;
+
+  Analyser before(func, reason);
+  before.result.root = parts->scores;
+  if (failed(before.analyseRoot([](unsigned) { return true; })) ||
+      (parts->epilogue && failed(before.analyseConsumer(parts->epilogue))))
+    return failure();
+  Value rows = parts->rows();
+  const std::vector<LinearFunction> &point = before.coordinates[rows];
+  eyrie::graph::SizeAnalysis analysis = sizeAnalysis(func);
+  kernel.mostKeys = factsOf(before.sizeOf(rows, point.size() - 1), analysis).most;
+  before.rowPitch = Monomial(pitchOf(kernel.mostKeys));
+  before.result.outputs.push_back({before.rowsBinding(), before.rowsAddress(point), before.values[rows], {}});
+
+  for (linalg::GenericOp op : parts->rowFunctions())
+    for (OpOperand *input : op.getDpsInputOperands()) {
+      auto producer = input->get().getDefiningOp<linalg::GenericOp>();
+      if (!op.payloadUsesValueFromOperand(input) || input->get() == rows ||
+          llvm::is_contained(parts->statistics, producer))
+        continue;
+      auto place = before.apply(op.getMatchingIndexingMap(input), point);
+      Expression *load = place ? before.read(input->get(), *place) : before.fail("an indexing map is not linear");
+      if (!load)
+        return failure();
+      kernel.operands[input] = load;
+    }
+
+  Analyser after(func, reason);
+  after.result.root = parts->sums;
+  after.rows = linalg::GenericOp(parts->weights)->getResult(0);
+  after.rowPitch = before.rowPitch;
+  if (failed(after.analyseRoot([](unsigned) { return true; })) || failed(after.analyseAfterRoot()))
+    return failure();
+
+  for (size_t dim = 0; dim < point.size(); ++dim)
+    kernel.dims.push_back({Analyser::onlyLoop(point[dim]), Analyser::onlyLoop(after.rowsPoint[dim])});
+  for (auto [side, contraction] : llvm::enumerate(std::array{&before.result, &after.result})) {
+    for (unsigned loop = contraction->loops.size(); loop-- > 0;) {
+      if (!contraction->loops[loop].size.isOne())
+        continue;
+      eraseLoop(*contraction, loop);
+      for (auto &loops : kernel.dims)
+        if (loops[side] == loop)
+          loops[side] = std::nullopt;
+        else if (loops[side] > loop)
+          --*loops[side];
+    }
+    addSizeFacts(func, *contraction);
+  }
+  kernel.column = kernel.dims.pop_back_val()[0];
+  if (!reason.empty() || !kernel.column)
+    return failure();
+  kernel.scores = std::move(before.result);
+  kernel.sums = std::move(after.result);
+  return kernel;
 }
 
 void eyrie::target::cpu::collapseLoops(func::FuncOp func, Contraction &contraction) {

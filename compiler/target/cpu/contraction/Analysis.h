@@ -1,6 +1,7 @@
 // What a contraction-like executable computes, in a form from which register-tiled code is emitted directly: loops,
 // and for every tensor that is read or written an address that is linear in the loops.
 #pragma once
+#include "compiler/graph/Forms.h"
 #include "compiler/graph/SizeFacts.h"
 #include "compiler/target/cpu/contraction/DotProduct.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -42,6 +43,8 @@ struct LinearFunction {
   int64_t group = 0;
   unsigned groupedLoop = 0;
   Monomial groupStride;
+  /// Counts the plan's rows from the first of the workgroup's block: an address in local memory.
+  bool isInBlock = false;
 
   bool dependsOn(unsigned loop) const { return !strides[loop].isZero(); }
 };
@@ -58,6 +61,7 @@ struct Expression {
   // Load
   unsigned binding = 0;
   LinearFunction function;
+  mlir::Type element; // what the elements are, where the memory has a wider type; else null
   // Constant: an attribute, or (if null) a scalar value that the function computes from its index arguments
   mlir::TypedAttr constant;
   // Body
@@ -116,6 +120,22 @@ struct WinogradKernel {
 };
 
 mlir::FailureOr<WinogradKernel> analyseWinograd(mlir::func::FuncOp func, std::string &reason);
+
+/// Attention (graph/Forms.h). Its rows lie in local memory, a block of them at a time: `scores` has it for its result,
+/// `sums` for an operand, as binding number `rowsBinding`.
+struct AttentionKernel {
+  graph::Attention parts;
+  Contraction scores, sums; // without loops of size 1
+  /// For each dimension of the rows' tensor but the last the loop of `scores` and of `sums`; none if of size 1.
+  llvm::SmallVector<std::array<std::optional<unsigned>, 2>> dims;
+  /// What the functions of rows read from outside: loads at the points of `scores`.
+  llvm::DenseMap<mlir::OpOperand *, Expression *> operands;
+  std::optional<unsigned> column; // the loop of `scores` along a row
+  int64_t mostKeys;
+};
+/// `pitchOf` gives the distance between rows in local memory, for the most elements that a row may have.
+mlir::FailureOr<AttentionKernel> analyseAttention(mlir::func::FuncOp func, llvm::function_ref<int64_t(int64_t)> pitchOf,
+                                                  std::string &reason);
 
 /// Drops loops of size 1 and merges neighbours that every address walks as one. `func` is what was analysed.
 void collapseLoops(mlir::func::FuncOp func, Contraction &contraction);

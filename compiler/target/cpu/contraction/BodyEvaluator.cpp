@@ -48,6 +48,15 @@ Value eyrie::target::cpu::broadcastTo(OpBuilder &b, Value value, int64_t lanes) 
   return vector::BroadcastOp::create(b, value.getLoc(), type, value);
 }
 
+static bool sameElement(Value a, Value b) {
+  return getElementTypeOrSelf(a.getType()) == getElementTypeOrSelf(b.getType());
+}
+
+Value eyrie::target::cpu::unrounded(Value value) {
+  auto rounded = value.getDefiningOp<arith::TruncFOp>();
+  return rounded && rounded.getFastmath() == arith::FastMathFlags::contract ? rounded.getIn() : Value();
+}
+
 SmallVector<Value> eyrie::target::cpu::evaluateBody(OpBuilder &b, linalg::GenericOp generic, ArrayRef<Value> arguments,
                                                     int64_t lanes, bool fma, llvm::function_ref<Value(unsigned)> index,
                                                     llvm::function_ref<Value(Value)> capture) {
@@ -76,6 +85,11 @@ SmallVector<Value> eyrie::target::cpu::evaluateBody(OpBuilder &b, linalg::Generi
       map.map(indexOp.getResult(), index(indexOp.getDim()));
       continue;
     }
+    if (auto widening = dyn_cast<arith::ExtFOp>(op))
+      if (Value exact = unrounded(lookup(widening.getIn())); exact && sameElement(exact, widening.getOut())) {
+        map.map(widening.getOut(), exact);
+        continue;
+      }
     if (op.getNumOperands() == 0) {
       map.map(op.getResult(0), b.clone(op)->getResult(0));
       continue;

@@ -21,6 +21,10 @@ llvm::SmallVector<mlir::Value> evaluateBody(mlir::OpBuilder &b, mlir::linalg::Ge
                                             llvm::function_ref<mlir::Value(unsigned)> index,
                                             llvm::function_ref<mlir::Value(mlir::Value)> capture);
 
+/// What `value` was before arithmetic within the kernel rounded it to its type (a cast of the model's is no such
+/// rounding); null if it was not.
+mlir::Value unrounded(mlir::Value value);
+
 /// `value` as a vector of `lanes` elements.
 mlir::Value broadcastTo(mlir::OpBuilder &b, mlir::Value value, int64_t lanes);
 

@@ -7,12 +7,6 @@
 using namespace mlir;
 using namespace eyrie::target::cpu;
 
-/// Vectors of booleans have no memory form here.
-static bool touchesBooleans(func::FuncOp func) {
-  auto isBoolean = [](Type type) { return getElementTypeOrSelf(type).isInteger(1); };
-  return llvm::any_of(func.getArgumentTypes(), isBoolean) || llvm::any_of(func.getResultTypes(), isBoolean);
-}
-
 KernelValues eyrie::target::cpu::kernelValues(Kernel &kernel) {
   KernelValues values;
   for (unsigned i = 0; i < kernel.numArguments() + kernel.numResults(); ++i)
@@ -28,10 +22,6 @@ KernelValues eyrie::target::cpu::kernelValues(Kernel &kernel) {
 LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTargetModel &model, std::string &reason) {
   func::FuncOp func = kernel.tensorFunc;
   reason.clear();
-  if (touchesBooleans(func)) {
-    reason = "a tensor of booleans";
-    return failure();
-  }
   FailureOr<Contraction> contraction = analyseContraction(func, reason);
   if (failed(contraction))
     return failure();

@@ -12,11 +12,6 @@ using namespace eyrie::target::cpu;
 
 namespace {
 
-using Kind = Expression::Kind;
-
-/// Iterations of the innermost reduction by which prefetches run ahead.
-constexpr int64_t prefetchDistance = 64;
-
 /// Local memory in bytes; 8 per element whatever its type.
 int64_t transposedBytes(const Contraction &contraction, const Plan &plan) {
   if (!plan.transposed)
@@ -35,294 +30,16 @@ int64_t keptBytes(const Plan &plan) {
   return plan.loopsOverEpilogue ? plan.tileRows * plan.tileBands * plan.panel() * 8 : 0;
 }
 
-/// How many columns a panel has: all of them, or as many as are left.
-struct Columns {
-  int64_t vectors;
-  SmallVector<Value> masks; // one per vector, null where all lanes are columns; empty if that holds for all
-};
+struct Emitter : Access {
+  using Access::Access;
 
-struct Emitter {
-  OpBuilder &b;
-  Location loc;
-  const Contraction &contraction;
-  const Plan &plan;
-  const CpuTargetModel &machine;
-  const KernelValues &values;
-  Symbols &s;
-
-  Emitter(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,
-          const CpuTargetModel &machine, const KernelValues &values, Symbols &symbols)
-      : b(b), loc(func.getLoc()), contraction(contraction), plan(plan), machine(machine), values(values), s(symbols) {}
-
-  /// An input that is read from local memory instead.
-  struct Redirection {
-    Value memory;
-    LinearFunction function;
-  };
-  DenseMap<const Expression *, Redirection> redirections;
-
-  SmallVector<Value> flat; // the bindings as one-dimensional memrefs
-  Value local;             // the transposed panel
-
-  /// The value of each loop at the first point of the current tile; null (zero) for reductions.
-  SmallVector<Value> at;
-  Value panel; // number of the current panel
-  Columns columns;
-  int64_t tileBands = 1, tileRows = 1;
-  /// Rows of the tile from here on may not exist: for each the row that it repeats then.
-  int64_t certainRows = 1;
-  SmallVector<Value> repeated;
-  Value existingRows; // how many rows exist where some may not
-  SmallVector<Value> accumulators;
+  Value existingRows; // of a tile some of whose rows may not exist
   Value stagedMemory, keptMemory;
-  bool inReduction = false;
-  int64_t groupBytes = dotGroup; // steps that the current dot product takes
-
-  /// The address of each load at the current point of the reduction loops, as a value and a constant to add to it.
-  struct Address {
-    Value value;
-    int64_t constant = 0;
-  };
-  llvm::MapVector<const Expression *, Address> addresses;
-  /// Values emitted in the current block, so that rows share what does not depend on them.
-  std::map<std::tuple<const void *, int64_t, int64_t, int64_t>, Value> emitted;
-
-  Type elementType(unsigned binding) { return cast<MemRefType>(values.bindings[binding].getType()).getElementType(); }
-  VectorType vectorType(Type element) { return VectorType::get({plan.lanes}, element); }
-  Value constant(int64_t value) { return s.constant(value); }
+  Value blockStart; // the block's first row or band
+  Value blockEnd;   // of the rows from `firstRow`, where a block of them is all that is wanted
 
   scf::ForOp loop(Value lower, Value upper, int64_t step, llvm::function_ref<void(Value)> body) {
     return emitLoop(b, loc, lower, upper, constant(step), body);
-  }
-
-  // ---- addresses -------------------------------------------------------------------------------------------------
-
-  /// Where the current panel begins in a packed operand: in one of its tiles, or with the first of several.
-  Value startOfPanel(const LinearFunction &function) {
-    Value tileStride = s.value(function.tileStride);
-    if (function.tile < plan.panel())
-      return s.mul(s.mul(panel, constant(plan.panel() / function.tile)), tileStride);
-    Value panels = constant(function.tile / plan.panel());
-    Value inTile = s.mul(s.rem(panel, panels), s.mul(constant(plan.panel()), s.value(function.strides[plan.column])));
-    return s.add(s.mul(s.div(panel, panels), tileStride), inTile);
-  }
-
-  /// The function's value at the first point of the tile, reductions at zero.
-  Value startOf(const LinearFunction &function) {
-    Value total = s.sum(function.base);
-    for (unsigned l = 0; l < at.size(); ++l) {
-      if (!at[l] || (!function.dependsOn(l) && !(function.tile && function.tiledLoop == l)))
-        continue;
-      if (function.tile && function.tiledLoop == l)
-        total = s.add(total, startOfPanel(function));
-      else
-        total = s.add(total, s.mul(at[l], s.value(function.strides[l])));
-    }
-    return total;
-  }
-
-  /// start + its distance to row (band, row) of the tile and to vector `vector`, as few values as possible.
-  Value shifted(Address start, const LinearFunction &function, int64_t band, int64_t row, int64_t vector) {
-    Value total = start.value;
-    int64_t shift = start.constant;
-    auto shiftBy = [&](const Monomial &stride, int64_t count) {
-      if (stride.isConstant())
-        shift += stride.factor * count;
-      else if (count)
-        total = s.add(total, s.mul(s.value(stride), constant(count)));
-    };
-    if (plan.band)
-      shiftBy(function.strides[*plan.band], band);
-    if (plan.row && isCertain(row))
-      shiftBy(function.strides[*plan.row], row);
-    else if (plan.row)
-      total = s.add(total, s.mul(s.value(function.strides[*plan.row]), repeated[row - certainRows]));
-    int64_t column = vector * plan.lanes;
-    if (function.tile) {
-      shiftBy(function.tileStride, column / function.tile);
-      column %= function.tile;
-    }
-    shiftBy(function.strides[plan.column], column);
-    return s.add(total, constant(shift));
-  }
-
-  bool isStaged() const { return plan.staged && tileBands * tileRows >= plan.leastStagedRows; }
-  bool isCertain(int64_t row) const { return repeated.empty() || row < certainRows; }
-
-  bool dependsOnRow(const LinearFunction &function) {
-    return (plan.row && function.dependsOn(*plan.row)) || (plan.band && function.dependsOn(*plan.band));
-  }
-
-  // ---- memory ----------------------------------------------------------------------------------------------------
-
-  Value lanesIndex(const Monomial &stride) {
-    auto type = VectorType::get({plan.lanes}, b.getIndexType());
-    Value step = vector::StepOp::create(b, loc, type);
-    return arith::MulIOp::create(b, loc, step, broadcastTo(b, s.value(stride), plan.lanes));
-  }
-  Value maskOrAll(Value mask) {
-    if (mask)
-      return mask;
-    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(vectorType(b.getI1Type()), true));
-  }
-
-  Value emitLoad(Value memory, const LinearFunction &function, Value address, Value mask, bool padded) {
-    Type element = cast<MemRefType>(memory.getType()).getElementType();
-    const Monomial &stride = function.strides[plan.column];
-    if (stride.isZero())
-      return memref::LoadOp::create(b, loc, memory, address);
-    VectorType type = vectorType(element);
-    if (stride.isOne() && (!mask || padded))
-      return vector::LoadOp::create(b, loc, type, memory, address);
-    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
-    if (stride.isOne())
-      return vector::MaskedLoadOp::create(b, loc, type, memory, ValueRange{address}, mask, zero);
-    return vector::GatherOp::create(b, loc, type, memory, ValueRange{address}, lanesIndex(stride), maskOrAll(mask),
-                                    zero);
-  }
-
-  /// The current group of bytes of a row, zeros behind them, in every lane.
-  Value emitGroup(Value memory, Value address) {
-    auto part = [&](int64_t offset, int64_t bytes) -> Value {
-      Value loaded = vector::LoadOp::create(b, loc, VectorType::get({bytes}, b.getI8Type()), memory,
-                                            s.add(address, constant(offset)));
-      Type integer = b.getIntegerType(8 * bytes);
-      Value single = vector::BitCastOp::create(b, loc, VectorType::get({1}, integer), loaded);
-      Value scalar = vector::ExtractOp::create(b, loc, single, int64_t(0));
-      return bytes == 4 ? scalar : arith::ExtUIOp::create(b, loc, b.getI32Type(), scalar);
-    };
-    Value scalar = part(0, groupBytes == 3 ? 2 : groupBytes);
-    if (groupBytes == 3) {
-      Value shift = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(16));
-      scalar = arith::OrIOp::create(b, loc, scalar, arith::ShLIOp::create(b, loc, part(2, 1), shift));
-    }
-    Value wide = broadcastTo(b, scalar, plan.lanes);
-    return vector::BitCastOp::create(b, loc, groupType(), wide);
-  }
-  VectorType groupType() { return VectorType::get({plan.lanes * dotGroup}, b.getI8Type()); }
-
-  void emitStore(Value memory, const LinearFunction &function, Value address, Value value, Value mask) {
-    const Monomial &stride = function.strides[plan.column];
-    value = broadcastTo(b, value, plan.lanes);
-    if (!stride.isOne())
-      vector::ScatterOp::create(b, loc, Type(), memory, ValueRange{address}, lanesIndex(stride), maskOrAll(mask),
-                                value);
-    else if (mask)
-      vector::MaskedStoreOp::create(b, loc, memory, ValueRange{address}, mask, value);
-    else
-      vector::StoreOp::create(b, loc, value, memory, address);
-  }
-
-  // ---- expressions -----------------------------------------------------------------------------------------------
-
-  bool variesOverRows(const Expression *expression) {
-    switch (expression->kind) {
-    case Kind::Constant:
-      return false;
-    case Kind::Accumulator:
-      return true;
-    case Kind::Load:
-      return dependsOnRow(expression->function);
-    case Kind::Body:
-      return llvm::any_of(expression->operands, [&](Expression *e) { return e && variesOverRows(e); }) ||
-             llvm::any_of(expression->indices, [&](const LinearFunction &f) { return dependsOnRow(f); });
-    }
-    llvm_unreachable("all kinds");
-  }
-
-  Value evaluate(const Expression *expression, int64_t band, int64_t row, int64_t vector) {
-    if (expression->kind == Kind::Accumulator)
-      return accumulators[(band * tileRows + row) * columns.vectors + vector];
-    if (expression->kind == Kind::Load)
-      return load(expression, band, row, vector);
-    bool varies = variesOverRows(expression);
-    Value &known = emitted[{expression, varies ? band : 0, varies ? row : 0, vector}];
-    if (known)
-      return known;
-    if (expression->kind == Kind::Constant)
-      return known = arith::ConstantOp::create(b, loc, expression->constant);
-    SmallVector<Value> operands;
-    for (const Expression *operand : expression->operands)
-      operands.push_back(operand ? evaluate(operand, band, row, vector) : Value());
-    auto index = [&](unsigned number) {
-      const LinearFunction &function = expression->indices[number];
-      Value scalar = shifted({startOf(function), 0}, function, band, row, vector);
-      if (!function.dependsOn(plan.column))
-        return scalar;
-      return Value(
-          arith::AddIOp::create(b, loc, broadcastTo(b, scalar, plan.lanes), lanesIndex(function.strides[plan.column])));
-    };
-    auto capture = [&](Value value) { return s.captured(value); };
-    return known = evaluateBody(b, expression->generic, operands, plan.lanes, machine.fma, index,
-                                capture)[expression->result];
-  }
-
-  const LinearFunction &functionOf(const Expression *load) {
-    auto redirection = redirections.find(load);
-    return redirection == redirections.end() ? load->function : redirection->second.function;
-  }
-  Value memoryOf(const Expression *load) {
-    auto redirection = redirections.find(load);
-    return redirection == redirections.end() ? flat[load->binding] : redirection->second.memory;
-  }
-
-  /// Vectors that few rows share come from far: they are prefetched. (With 2 to 4 rows the processor's own prefetcher
-  /// does better.)
-  bool prefetches(const LinearFunction &function) {
-    if (!inReduction || plan.reductions.empty() || !function.dependsOn(plan.column) || dependsOnRow(function))
-      return false;
-    if (isStaged())
-      return true;
-    if (!plan.row)
-      return false;
-    const Monomial &rows = contraction.loops[*plan.row].size;
-    if (!rows.isConstant())
-      return tileRows > 4 && tileRows < plan.tileRows;
-    return !plan.band && rows.factor > 4 && rows.factor <= 2 * plan.tileRows;
-  }
-  void emitPrefetch(Value memory, const LinearFunction &function, Value address) {
-    const Monomial &stride = function.strides[plan.reductions.back()];
-    Value ahead = s.add(address, s.mul(s.value(stride), constant(prefetchDistance)));
-    memref::PrefetchOp::create(b, loc, memory, ahead, /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
-  }
-
-  Value load(const Expression *expression, int64_t band, int64_t row, int64_t vector) {
-    const LinearFunction &function = functionOf(expression);
-    if (!dependsOnRow(function))
-      band = row = 0;
-    if (!function.dependsOn(plan.column))
-      vector = 0;
-    auto known = addresses.find(expression);
-    if (known == addresses.end())
-      known = addresses.insert({expression, {startOf(function), 0}}).first;
-    // Rows whose distance is a constant may read the same place (the overlapping windows of a convolution).
-    Address start = known->second;
-    constexpr int64_t mostRows = 1024;
-    std::tuple<const void *, int64_t, int64_t, int64_t> key{expression, band, row + mostRows * start.constant, vector};
-    auto constantStride = [&](std::optional<unsigned> l) { return !l || function.strides[*l].isConstant(); };
-    if (isCertain(row) && constantStride(plan.row) && constantStride(plan.band)) {
-      int64_t distance = start.constant;
-      if (plan.row)
-        distance += function.strides[*plan.row].factor * row;
-      if (plan.band)
-        distance += function.strides[*plan.band].factor * band;
-      key = {expression, -1, distance, vector};
-    }
-    Value &value = emitted[key];
-    if (!value) {
-      Value memory = memoryOf(expression);
-      Value address = shifted(start, function, band, row, vector);
-      if (contraction.dot && expression == contraction.dot->scalars)
-        value = emitGroup(memory, address);
-      else if (contraction.dot && expression == contraction.dot->vectors)
-        value = vector::LoadOp::create(b, loc, groupType(), memory, address);
-      else
-        value =
-            emitLoad(memory, function, address, columns.masks.empty() ? Value() : columns.masks[vector], function.tile);
-      if (prefetches(function))
-        emitPrefetch(memory, function, address);
-    }
-    return value;
   }
 
   // ---- the register tile -----------------------------------------------------------------------------------------
@@ -454,7 +171,8 @@ struct Emitter {
         // computed from it may not.
         bool moved =
             llvm::any_of(addresses, [&](auto &entry) { return entry.second.value != outside[entry.first].value; });
-        moved |= llvm::any_of(contraction.inputs, [](Expression *input) { return input && input->kind == Kind::Body; });
+        moved |= llvm::any_of(contraction.inputs,
+                              [](Expression *input) { return input && input->kind == Expression::Kind::Body; });
         if (moved)
           emitted.clear();
         emitReductions(depth + 1);
@@ -557,17 +275,10 @@ struct Emitter {
   void collectLoads(const Expression *expression) {
     if (!expression)
       return;
-    if (expression->kind == Kind::Load)
+    if (expression->kind == Expression::Kind::Load)
       addresses[expression] = {startOf(functionOf(expression)), 0};
     for (const Expression *operand : expression->operands)
       collectLoads(operand);
-  }
-
-  void forEachVector(llvm::function_ref<void(int64_t, int64_t, int64_t)> callback) {
-    for (int64_t band = 0; band < tileBands; ++band)
-      for (int64_t row = 0; row < tileRows; ++row)
-        for (int64_t vector = 0; vector < columns.vectors; ++vector)
-          callback(band, row, vector);
   }
 
   void emitTile(int64_t bands, int64_t rows) {
@@ -582,6 +293,8 @@ struct Emitter {
     addresses.clear();
     for (const Expression *input : contraction.inputs)
       collectLoads(input);
+    if (plan.streamed)
+      choosePrefetched();
     inReduction = true;
     if (contraction.dot)
       emitDotReduction();
@@ -594,23 +307,19 @@ struct Emitter {
       emitResults();
   }
 
-  void forgetValues() {
-    addresses.clear();
-    emitted.clear();
-  }
-
-  /// What follows the reduction, for the tile's accumulators.
-  void emitResults() {
-    forgetValues();
-    forEachVector([&](int64_t band, int64_t row, int64_t vector) {
-      for (const Output &output : contraction.outputs) {
-        Value value = evaluate(output.value, band, row, vector);
-        Value address = shifted({startOf(output.function), 0}, output.function, band, row, vector);
-        emitStore(flat[output.binding], output.function, address, value,
-                  columns.masks.empty() ? Value() : columns.masks[vector]);
-      }
-    });
-    forgetValues();
+  /// This tile's part of the next panel.
+  void choosePrefetched() {
+    const LinearFunction &function = plan.streamed->function;
+    auto number = [&](Value place, Value first, int64_t size) { return s.div(s.sub(place, first), constant(size)); };
+    Value tile = number(at[*plan.row], plan.band ? constant(0) : blockStart, plan.tileRows);
+    if (plan.band) {
+      int64_t tilesOfBand = llvm::divideCeil(contraction.loops[*plan.row].size.factor, plan.tileRows);
+      Value band = number(at[*plan.band], blockStart, plan.tileBands);
+      tile = s.add(s.mul(band, constant(tilesOfBand)), tile);
+    }
+    Value size = s.value(function.tileStride), start = addresses[plan.streamed].value;
+    Value part = s.div(size, constant(plan.panel() / plan.streamedShare));
+    nextPanel = {plan.streamed, start, s.add(s.add(start, size), s.mul(tile, part)), plan.streamedShare};
   }
 
   /// The epilogue once for all rows of the tile: as code for each register it would take the compiler long, and the
@@ -715,6 +424,11 @@ struct Emitter {
   }
 
   void emitBlock(Value block) {
+    if (blockEnd) {
+      blockStart = firstRow;
+      emitRows(firstRow, blockEnd, 1);
+      return;
+    }
     if (!plan.row) {
       emitTile(1, 1);
       return;
@@ -722,12 +436,12 @@ struct Emitter {
     Value rows = s.value(contraction.loops[*plan.row].size);
     if (!plan.band) {
       int64_t size = plan.tileRows * plan.blockTiles;
-      Value lower = s.mul(block, constant(size));
+      Value lower = blockStart = s.mul(block, constant(size));
       emitRows(lower, s.min(s.add(lower, constant(size)), rows), 1);
       return;
     }
     int64_t size = plan.tileBands * plan.blockTiles, bands = contraction.loops[*plan.band].size.factor;
-    Value lower = s.mul(block, constant(size));
+    Value lower = blockStart = s.mul(block, constant(size));
     Value upper = s.min(s.add(lower, constant(size)), constant(bands));
     auto bandLoop = [&](Value from, Value to, int64_t count) {
       loop(from, to, count, [&](Value band) {
@@ -834,7 +548,7 @@ struct Emitter {
     const auto &[size, isReduction, facts] = contraction.loops[plan.column];
     bool packed = false;
     for (const auto &expression : contraction.expressions)
-      packed |= expression->kind == Kind::Load && expression->function.tile;
+      packed |= expression->kind == Expression::Kind::Load && expression->function.tile;
     if (facts.isMultipleOf(plan.panel())) {
       loop(lower, upper, 1, [&](Value number) { emitPanel(number, block, plan.columnVectors); });
       return;
@@ -891,15 +605,14 @@ struct Emitter {
     redirections[plan.transposed] = {view(plan.transposed, 0, stride), function};
   }
 
-  void emitBorders() {
-    for (const Output &output : contraction.outputs)
-      if (output.border)
-        emitBorder(b, loc, s, *output.border, flat[output.binding], values.workgroup, plan.lanes);
-  }
-
-  void flatten() {
-    for (Value binding : values.bindings)
-      flat.push_back(flatView(b, loc, s, binding));
+  /// All columns of the rows [lower, upper) at a point of the outer loops.
+  void emitRowBlock(ArrayRef<Value> point, Value lower, Value upper) {
+    at.assign(point.begin(), point.end());
+    firstRow = lower;
+    blockEnd = upper;
+    flatten();
+    setUpLocalMemory();
+    emitPanels(constant(0), s.ceilDiv(s.value(contraction.loops[plan.column].size), constant(plan.panel())), Value());
   }
 
   void emit() {
@@ -940,6 +653,12 @@ void eyrie::target::cpu::emitKernel(OpBuilder &b, func::FuncOp func, const Contr
   Emitter(b, func, contraction, plan, machine, values, symbols).emit();
 }
 
+void eyrie::target::cpu::emitRowBlock(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,
+                                      const CpuTargetModel &machine, const KernelValues &values, Symbols &symbols,
+                                      ArrayRef<Value> point, Value lower, Value upper) {
+  Emitter(b, func, contraction, plan, machine, values, symbols).emitRowBlock(point, lower, upper);
+}
+
 std::array<Value, 3> eyrie::target::cpu::emitWorkgroupCounts(OpBuilder &b, func::FuncOp func,
                                                              const Contraction &contraction, const Plan &plan,
                                                              ValueRange indices) {
@@ -951,41 +670,3 @@ std::array<Value, 3> eyrie::target::cpu::emitWorkgroupCounts(OpBuilder &b, func:
       count = symbols.max(count, symbols.constant(1));
   return {grid.count[0], grid.count[1], grid.count[2]};
 }
-
-struct TileAccess::State {
-  State(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,
-        const CpuTargetModel &machine, const KernelValues &values)
-      : symbols(b, func, contraction, values.indices), emitter(b, func, contraction, plan, machine, values, symbols) {
-    emitter.columns = {1, {}};
-    emitter.flatten();
-  }
-  Symbols symbols;
-  Emitter emitter;
-};
-
-TileAccess::TileAccess(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,
-                       const CpuTargetModel &machine, const KernelValues &values)
-    : state(std::make_unique<State>(b, func, contraction, plan, machine, values)) {}
-TileAccess::~TileAccess() = default;
-
-Symbols &TileAccess::symbols() { return state->symbols; }
-
-void TileAccess::moveTo(ArrayRef<Value> point) {
-  state->emitter.at.assign(point.begin(), point.end());
-  state->emitter.forgetValues();
-}
-
-Value TileAccess::read(const Expression *expression, int64_t band, int64_t row) {
-  Emitter &emitter = state->emitter;
-  return broadcastTo(emitter.b, emitter.evaluate(expression, band, row, 0), emitter.plan.lanes);
-}
-
-void TileAccess::store(ArrayRef<Value> accumulators, int64_t bands, int64_t rows) {
-  Emitter &emitter = state->emitter;
-  emitter.tileBands = bands;
-  emitter.tileRows = rows;
-  emitter.accumulators.assign(accumulators.begin(), accumulators.end());
-  emitter.emitResults();
-}
-
-void TileAccess::writeBorders() { state->emitter.emitBorders(); }

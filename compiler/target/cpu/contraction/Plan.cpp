@@ -45,6 +45,7 @@ struct Planner {
   const Contraction &contraction;
   const CpuTargetModel &machine;
   std::string &reason;
+  std::optional<RowChoice> rows;
   Plan plan;
   SmallVector<Expression *> loads; // of the root's inputs
   unsigned elementBits = 0;        // of the root's result
@@ -73,6 +74,7 @@ struct Planner {
   void chooseTile();
   void chooseBlock();
   void chooseStaging();
+  void chooseStreaming();
 };
 
 LogicalResult Planner::chooseColumn() {
@@ -129,7 +131,11 @@ LogicalResult Planner::chooseRows() {
         candidates.push_back(loop);
     }
   }
-  if (!candidates.empty()) {
+  if (rows && !llvm::is_contained(candidates, rows->loop))
+    return fail("its rows share no vectors");
+  if (rows) {
+    plan.row = rows->loop;
+  } else if (!candidates.empty()) {
     // Rows walk the result; the innermost such loop is the one with the nearest elements.
     plan.row = candidates.back();
     if (candidates.size() > 1 && size(candidates.back()).isConstant()) {
@@ -155,16 +161,16 @@ LogicalResult Planner::chooseRows() {
 void Planner::chooseTile() {
   bool hasBroadcast = llvm::any_of(loads, [&](Expression *load) { return !load->function.dependsOn(plan.column); });
   int64_t columns = mostOr(loop(plan.column), ShapedType::kDynamic);
-  int64_t rows = plan.row ? mostOr(loop(*plan.row), ShapedType::kDynamic) : 1;
+  int64_t numRows = plan.row ? mostOr(loop(*plan.row), ShapedType::kDynamic) : 1;
   if (plan.band)
-    rows *= size(*plan.band).factor;
+    numRows *= size(*plan.band).factor;
   if (packedTile) {
     // Packed for several processors, a tile is several panels or the other way round.
-    plan.columnVectors = choosePanel(machine, plan.lanes, elementBits, columns, rows) / plan.lanes;
+    plan.columnVectors = choosePanel(machine, plan.lanes, elementBits, columns, numRows) / plan.lanes;
     while (packedTile % plan.panel() && plan.panel() % packedTile)
       --plan.columnVectors;
   } else if (hasBroadcast || !plan.row) {
-    plan.columnVectors = choosePanel(machine, plan.lanes, elementBits, columns, rows) / plan.lanes;
+    plan.columnVectors = choosePanel(machine, plan.lanes, elementBits, columns, numRows) / plan.lanes;
   } else { // both operands are streamed: whole pairs of cache lines where registers allow it
     bool hasRoom = machine.vectorsInRegisters(plan.lanes, elementBits) >= 32;
     plan.columnVectors = hasRoom && loop(plan.column).facts.isMultipleOf(2 * plan.lanes) ? 2 : 1;
@@ -179,6 +185,8 @@ void Planner::chooseTile() {
     most = plan.columnVectors == 2 ? 7 : std::max<int64_t>(machine.vectorsInRegisters(plan.lanes, elementBits) / 4, 1);
   if (!plan.row)
     return;
+  if (rows)
+    most = std::min(most, rows->mostTileRows);
   if (!size(*plan.row).isConstant()) {
     const eyrie::graph::SizeFacts &facts = loop(*plan.row).facts;
     plan.tileRows = std::max<int64_t>(std::min(most, facts.most), 1);
@@ -245,8 +253,8 @@ void Planner::chooseStaging() {
   for (Expression *load : loads) {
     const LinearFunction &function = load->function;
     const Monomial &stride = function.strides[*plan.row];
-    if (!llvm::is_contained(contraction.inputs, load) || function.dependsOn(plan.column) || stride.isZero() ||
-        !stride.isConstant() || !function.strides[innermost].isOne() || !depth.isConstant())
+    if (!llvm::is_contained(contraction.inputs, load) || function.isInBlock || function.dependsOn(plan.column) ||
+        stride.isZero() || !stride.isConstant() || !function.strides[innermost].isOne() || !depth.isConstant())
       continue;
     int64_t bytes = bitsOf(elementTypeOf(load)) / 8;
     if (stride.factor * bytes % machine.l1WayBytes || depth.factor % 64 || depth.factor < 256)
@@ -259,6 +267,30 @@ void Planner::chooseStaging() {
     plan.stagedDepth = chunk;
     return;
   }
+}
+
+/// Panels that several tiles of rows read one after the other, and that do not stay in the cache until the next block.
+void Planner::chooseStreaming() {
+  if (!plan.row || plan.transposed)
+    return;
+  int64_t tiles = std::min<int64_t>(plan.band ? llvm::divideCeil(size(*plan.band).factor, plan.tileBands)
+                                              : llvm::divideCeil(likely(loop(*plan.row), 1024), plan.tileRows),
+                                    plan.blockTiles);
+  if (plan.band)
+    tiles *= llvm::divideCeil(size(*plan.row).factor, plan.tileRows);
+  int64_t bytes = likely(loop(plan.column), 1024) * elementBits / 8;
+  for (unsigned reduction : plan.reductions)
+    bytes *= likely(loop(reduction), 1024);
+  if (tiles < 2 || bytes < machine.l2Bytes / 4)
+    return;
+  for (Expression *load : loads)
+    if (load->function.tile == plan.panel() && llvm::is_contained(contraction.inputs, load)) {
+      int64_t share = llvm::PowerOf2Ceil(llvm::divideCeil(plan.panel(), tiles));
+      if (plan.panel() % share)
+        return;
+      plan.streamed = load;
+      plan.streamedShare = share;
+    }
 }
 
 } // namespace
@@ -298,8 +330,8 @@ int64_t eyrie::target::cpu::choosePanel(const CpuTargetModel &machine, int64_t l
 }
 
 FailureOr<Plan> eyrie::target::cpu::makePlan(const Contraction &contraction, const CpuTargetModel &machine,
-                                             std::string &reason) {
-  Planner planner{contraction, machine, reason, {}, {}};
+                                             std::string &reason, std::optional<RowChoice> rows) {
+  Planner planner{contraction, machine, reason, rows, {}, {}};
   for (Expression *input : contraction.inputs)
     forEachLoad(input, [&](Expression *load) { planner.loads.push_back(load); });
   if (planner.loads.empty()) {
@@ -311,6 +343,7 @@ FailureOr<Plan> eyrie::target::cpu::makePlan(const Contraction &contraction, con
   planner.chooseTile();
   planner.chooseBlock();
   planner.chooseStaging();
+  planner.chooseStreaming();
   llvm::SmallPtrSet<const Expression *, 8> seen;
   int64_t epilogue = 0;
   for (const Output &output : contraction.outputs)

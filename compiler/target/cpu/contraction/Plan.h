@@ -35,6 +35,11 @@ struct Plan {
   /// Fewer rows than this have room in their set of the first-level cache.
   int64_t leastStagedRows = 0;
 
+  /// A packed operand that comes from beyond the second-level cache: while a tile reads its panel it prefetches a part
+  /// of the next one, `streamedShare` elements (a power of two) for each panel() of its own; null if none.
+  Expression *streamed = nullptr;
+  int64_t streamedShare = 0;
+
   /// Is the epilogue so long that it is emitted once, in a loop over the rows of a tile, whose accumulators lie in
   /// local memory meanwhile?
   bool loopsOverEpilogue = false;
@@ -52,8 +57,15 @@ inline constexpr int64_t maxTransposedBytes = 256 << 10;
 /// Elements between two rows of the staged input: not a multiple of a cache line's conflicts.
 inline int64_t stagedPitch(const Plan &plan) { return plan.stagedDepth + 16; }
 
+/// The loop that a plan has to take as rows, without bands, and the most rows of its tiles.
+struct RowChoice {
+  unsigned loop;
+  int64_t mostTileRows = INT64_MAX;
+};
+
 /// Chooses; on failure `reason` says why this room has no good code for the contraction.
-mlir::FailureOr<Plan> makePlan(const Contraction &contraction, const CpuTargetModel &machine, std::string &reason);
+mlir::FailureOr<Plan> makePlan(const Contraction &contraction, const CpuTargetModel &machine, std::string &reason,
+                               std::optional<RowChoice> rows = std::nullopt);
 
 /// Rows of the largest register tile of `vectors` vectors of so many lanes of `bits` bits in a row; `others`: registers
 /// that are taken besides.

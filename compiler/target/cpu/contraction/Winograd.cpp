@@ -4,9 +4,9 @@
 // the convolution. Blocks are so large that both lie in the second-level cache.
 #include "compiler/target/cpu/contraction/Winograd.h"
 #include "compiler/graph/Graph.h"
+#include "compiler/target/cpu/contraction/Access.h"
 #include "compiler/target/cpu/contraction/Analysis.h"
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
-#include "compiler/target/cpu/contraction/Emit.h"
 #include "compiler/target/cpu/contraction/Moves.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"

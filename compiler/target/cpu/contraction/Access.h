@@ -1,0 +1,157 @@
+// Reads and writes the tensors of a contraction at the points of a register tile.
+#pragma once
+#include "compiler/target/cpu/Kernel.h"
+#include "compiler/target/cpu/contraction/Symbols.h"
+#include "llvm/ADT/MapVector.h"
+#include <map>
+
+namespace eyrie::target::cpu {
+
+/// The values that a kernel's code reads: `bindings` are memrefs of any dense shape, one per tensor argument and
+/// result; `indices` the index arguments; `local` a memref<?xi8> of at least localBytes().
+struct KernelValues {
+  llvm::SmallVector<mlir::Value> bindings, indices;
+  mlir::Value workgroup[3];
+  mlir::Value local;
+};
+
+KernelValues kernelValues(Kernel &kernel);
+
+/// How many columns a panel has: all of them, or as many as are left.
+struct Columns {
+  int64_t vectors;
+  llvm::SmallVector<mlir::Value> masks; // one per vector, null where all lanes are columns; empty if that holds for all
+};
+
+/// The state of the code that is emitted for a tile of `tileBands` x `tileRows` rows of `columns.vectors` vectors at
+/// `at`: addresses, loads, expressions, stores. Who emits loops moves `at` and calls forgetValues().
+struct Access {
+  using Value = mlir::Value;
+
+  mlir::OpBuilder &b;
+  mlir::Location loc;
+  const Contraction &contraction;
+  const Plan &plan;
+  const CpuTargetModel &machine;
+  const KernelValues &values;
+  Symbols &s;
+
+  Access(mlir::OpBuilder &b, mlir::func::FuncOp func, const Contraction &contraction, const Plan &plan,
+         const CpuTargetModel &machine, const KernelValues &values, Symbols &symbols)
+      : b(b), loc(func.getLoc()), contraction(contraction), plan(plan), machine(machine), values(values), s(symbols) {}
+
+  /// An input that is read from local memory instead.
+  struct Redirection {
+    Value memory;
+    LinearFunction function;
+  };
+  llvm::DenseMap<const Expression *, Redirection> redirections;
+
+  llvm::SmallVector<Value> flat; // the bindings as one-dimensional memrefs
+
+  /// The value of each loop at the first point of the current tile; null (zero) for reductions.
+  llvm::SmallVector<Value> at;
+  Value panel; // number of the current panel
+  Columns columns;
+  int64_t tileBands = 1, tileRows = 1;
+  /// Rows of the tile from here on may not exist: for each the row that it repeats then.
+  int64_t certainRows = 1;
+  llvm::SmallVector<Value> repeated;
+  llvm::SmallVector<Value> accumulators;
+  Value firstRow; // of the workgroup's block, for what lies in local memory
+  bool inReduction = false;
+  int64_t groupBytes = dotGroup; // steps that the current dot product takes
+
+  /// The address of each load at the current point of the reduction loops, as a value and a constant to add to it.
+  struct Address {
+    Value value;
+    int64_t constant = 0;
+  };
+  llvm::MapVector<const Expression *, Address> addresses;
+  /// A packed operand of whose next panel a tile prefetches its part, `share` elements for each `plan.panel()` that it
+  /// reads of its own: so the panel is near when the first tile of rows comes to it.
+  struct NextPanel {
+    const Expression *operand = nullptr;
+    Value panel, from; // where the current panel begins, and the tile's part of the next
+    int64_t share = 0;
+  } nextPanel;
+
+  /// Values emitted in the current block, so that rows share what does not depend on them.
+  std::map<std::tuple<const void *, int64_t, int64_t, int64_t>, Value> emitted;
+
+  mlir::Type elementType(unsigned binding) {
+    return mlir::cast<mlir::MemRefType>(values.bindings[binding].getType()).getElementType();
+  }
+  mlir::VectorType vectorType(mlir::Type element) { return mlir::VectorType::get({plan.lanes}, element); }
+  mlir::VectorType groupType() { return mlir::VectorType::get({plan.lanes * dotGroup}, b.getI8Type()); }
+  Value constant(int64_t value) { return s.constant(value); }
+
+  /// Makes `flat`.
+  void flatten();
+  void forgetValues();
+  void forEachVector(llvm::function_ref<void(int64_t, int64_t, int64_t)> callback);
+
+  /// The function's value at the first point of the tile, reductions at zero.
+  Value startOf(const LinearFunction &function);
+  /// start + its distance to row (band, row) of the tile and to vector `vector`, as few values as possible.
+  Value shifted(Address start, const LinearFunction &function, int64_t band, int64_t row, int64_t vector);
+  const LinearFunction &functionOf(const Expression *load);
+  Value memoryOf(const Expression *load);
+  bool dependsOnRow(const LinearFunction &function);
+  bool isStaged() const { return plan.staged && tileBands * tileRows >= plan.leastStagedRows; }
+  bool isCertain(int64_t row) const { return repeated.empty() || row < certainRows; }
+
+  /// The expression's value: a vector, or a scalar where it is the same in all lanes.
+  Value evaluate(const Expression *expression, int64_t band, int64_t row, int64_t vector);
+  Value load(const Expression *expression, int64_t band, int64_t row, int64_t vector);
+  /// What follows the reduction, for the tile's accumulators, row after row.
+  void emitResults();
+  void emitBorders();
+
+private:
+  Value startOfPanel(const LinearFunction &function);
+  Value placeOf(unsigned loop, const LinearFunction &function);
+  bool variesOverRows(const Expression *expression);
+  Value lanesIndex(const Monomial &stride);
+  Value maskOrAll(Value mask);
+  Value emitLoad(Value memory, const LinearFunction &function, Value address, Value mask, bool padded);
+  /// The current group of bytes of a row, zeros behind them, in every lane.
+  Value emitGroup(Value memory, Value address);
+  void emitStore(Value memory, const LinearFunction &function, Value address, Value value, Value mask);
+  /// Vectors that few rows share come from far: they are prefetched. (With 2 to 4 rows the processor's own prefetcher
+  /// does better.)
+  bool prefetches(const LinearFunction &function);
+  void emitPrefetch(Value memory, const LinearFunction &function, Value address);
+  void emitPrefetchOfNextPanel(Value memory, Value address);
+};
+
+/// A value of memory whose type is wider than its elements': as such a vector, rounded only if it is stored again.
+mlir::Value narrow(mlir::OpBuilder &b, mlir::Value value, mlir::Type element, int64_t lanes);
+/// A vector for such memory.
+mlir::Value widen(mlir::OpBuilder &b, mlir::Value value, mlir::Type element);
+
+/// Access at tiles of rows of one vector each, whose place the caller sets, for kernels that compute the sums in a way
+/// of their own.
+class TileAccess {
+public:
+  /// Index arithmetic is emitted at `b`'s insertion point, which must dominate all uses.
+  TileAccess(mlir::OpBuilder &b, mlir::func::FuncOp func, const Contraction &contraction, const Plan &plan,
+             const CpuTargetModel &machine, const KernelValues &values);
+
+  Symbols &symbols() { return s; }
+  /// The first point of the next tile, one value for each loop; null for reductions. With a mask, only its columns
+  /// exist.
+  void moveTo(llvm::ArrayRef<mlir::Value> point, mlir::Value mask = {});
+  /// `expression` at a row of the tile.
+  mlir::Value read(const Expression *expression, int64_t band, int64_t row);
+  /// Stores the results of a tile whose sums are `accumulators`, row after row.
+  void store(llvm::ArrayRef<mlir::Value> accumulators, int64_t bands, int64_t rows);
+  /// Writes the borders of the results, once for the whole grid.
+  void writeBorders() { access.emitBorders(); }
+
+private:
+  Symbols s;
+  Access access;
+};
+
+} // namespace eyrie::target::cpu

@@ -1,0 +1,163 @@
+"""Attention as models spell it out (product, scale, mask, softmax, product), which one kernel computes."""
+import json
+
+import numpy as np
+import onnx
+import pytest
+from cases import f32
+from command import compile_model, run_module, succeed
+from graphs import BOOL, DOUBLE, FLOAT, FLOAT16, node
+from onnx import helper
+from reference import Reference
+from small import model_of
+
+DTYPES = {FLOAT: np.float32, DOUBLE: np.float64, FLOAT16: np.float16}
+CPUS = ["native", "x86-64", "x86-64-v3"]
+
+
+def attention(batch, heads, queries, keys, depth, width, element=FLOAT, scores=(), weights=(), inputs=(), opset=17):
+    """q, k and v with heads; `scores` leads from `s` to `t`, other nodes and inputs beside it."""
+    dtype = DTYPES[element]
+    nodes = [node("Transpose", ["k"], ["kt"], perm=[0, 1, 3, 2]), node("MatMul", ["q", "kt"], ["r"]),
+             node("Mul", ["r", "scale"], ["s"]), *scores,
+             node("Softmax", ["t" if scores else "s"], ["p"], axis=-1), node("MatMul", ["p", "v"], ["y"])]
+    declared = [("q", element, [batch, heads, queries, depth]), ("k", element, [batch, heads, keys, depth]),
+                ("v", element, [batch, heads, keys, width]), *inputs]
+    return model_of(nodes, declared, [("y", element, None)],
+                    [("scale", np.array(0.3, dtype)), *weights], opset=opset)
+
+
+def feed_of(batch, heads, queries, keys, depth, width, element=FLOAT):
+    cast = lambda array: array.astype(DTYPES[element])
+    return {"q": cast(f32(batch, heads, queries, depth)), "k": cast(f32(batch, heads, keys, depth) * 2),
+            "v": cast(f32(batch, heads, keys, width))}
+
+
+def kernels(module):
+    """The names of the model's nodes in each dispatch."""
+    return [row["name"] for row in json.loads(succeed("inspect", module, "--json").out)["dispatches"]]
+
+
+def agree(tmp_path, model, feeds, *flags, tolerance=1e-5, fused=True, reference=None):
+    onnx.save(model, tmp_path / "m.onnx")
+    compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", *flags)
+    if fused is not None:
+        assert (len(kernels(tmp_path / "m.eyr")) == 1) == fused, kernels(tmp_path / "m.eyr")
+    session = Reference(reference or model)
+    for feed in feeds:
+        want = session(feed)["y"]
+        for threads in (1, 2):
+            got = run_module(tmp_path / "m.eyr", feed, tmp_path, "--threads", threads)["y"]
+            assert got.shape == want.shape and got.dtype == want.dtype
+            assert np.array_equal(np.isnan(got), np.isnan(want))
+            difference = np.abs(np.nan_to_num(got.astype(np.float64)) - np.nan_to_num(want.astype(np.float64)))
+            assert difference.max(initial=0) <= tolerance * max(np.abs(np.nan_to_num(want)).max(initial=0), 1e-3)
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("sizes", [(2, 3, 14, 32, 16, 32), (1, 2, 5, 7, 3, 5), (1, 1, 2, 2, 2, 2), (1, 4, 67, 131, 64, 64),
+                                   (3, 1, 29, 33, 17, 9), (1, 2, 130, 13, 8, 80), (1, 1, 40, 517, 32, 48)],
+                         ids=lambda sizes: "x".join(map(str, sizes)))
+def test_sizes(tmp_path, sizes, cpu):
+    agree(tmp_path, attention(*sizes), [feed_of(*sizes)], "--cpu", cpu)
+
+
+@pytest.mark.parametrize("sizes", [(2, 2, 1, 9, 8, 8), (1, 2, 6, 1, 8, 8), (1, 2, 6, 9, 8, 1), (1, 2, 6, 9, 1, 8), (1, 1, 6, 0, 4, 4),
+                                   (0, 2, 6, 9, 4, 4), (1, 2, 0, 9, 4, 4)], ids=lambda sizes: "x".join(map(str, sizes)))
+def test_one_and_none(tmp_path, sizes):
+    agree(tmp_path, attention(*sizes), [feed_of(*sizes)], fused=None)
+
+
+SIZES = (2, 3, 37, 45, 16, 24)
+
+
+@pytest.mark.parametrize("element,tolerance", [(DOUBLE, 1e-12), (FLOAT16, 2e-3)], ids=["f64", "f16"])
+def test_element_types(tmp_path, element, tolerance):
+    agree(tmp_path, attention(*SIZES, element=element), [feed_of(*SIZES, element=element)], tolerance=tolerance)
+
+
+def test_mask_that_is_added(tmp_path):
+    mask = np.where(np.random.default_rng(0).random((2, 1, 1, 45)) < 0.3, np.float32(-10000), np.float32(0))
+    model = attention(*SIZES, scores=[node("Add", ["s", "mask"], ["t"])], inputs=[("mask", FLOAT, [2, 1, 1, 45])])
+    agree(tmp_path, model, [feed_of(*SIZES) | {"mask": mask}])
+
+
+def test_boolean_mask_and_rows_that_see_nothing(tmp_path):
+    """Such a row is not a number, in ONNX Runtime as here."""
+    mask = np.random.default_rng(0).random((2, 1, 37, 45)) < 0.6
+    mask[1, 0, 5] = False
+    model = attention(*SIZES, scores=[node("Where", ["mask", "s", "low"], ["t"])], inputs=[("mask", BOOL, [2, 1, 37, 45])],
+                      weights=[("low", np.array(-np.inf, np.float32))])
+    agree(tmp_path, model, [feed_of(*SIZES) | {"mask": mask}])
+
+
+def test_constant_causal_mask_and_a_cap(tmp_path):
+    causal = np.triu(np.full((37, 45), np.float32(-3.4e38)), 1)
+    model = attention(*SIZES, scores=[node("Div", ["s", "cap"], ["d"]), node("Tanh", ["d"], ["h"]), node("Mul", ["h", "cap"], ["c"]),
+                                      node("Add", ["c", "causal"], ["t"])], weights=[("cap", np.array(5, np.float32)), ("causal", causal)])
+    agree(tmp_path, model, [feed_of(*SIZES)])
+
+
+def test_infinite_and_undefined_scores(tmp_path):
+    feed = feed_of(*SIZES)
+    feed["q"][0, 0, 3, 2] = np.inf
+    feed["q"][1, 2, 7, 1] = np.nan
+    feed["v"][0, 1, 4, 4] = np.nan
+    agree(tmp_path, attention(*SIZES), [feed])
+
+
+def test_heads_side_by_side(tmp_path):
+    """As exporters write it: projections, heads split by Reshape and Transpose, and joined again."""
+    length, heads, depth = 50, 4, 16
+    nodes = []
+    for name in "qkv":
+        nodes += [node("MatMul", ["x", "w" + name], ["m" + name]), node("Reshape", ["m" + name, "split"], ["r" + name]),
+                  node("Transpose", ["r" + name], ["h" + name], perm=[0, 2, 3, 1] if name == "k" else [0, 2, 1, 3])]
+    nodes += [node("MatMul", ["hq", "hk"], ["s"]), node("Div", ["s", "root"], ["t"]), node("Softmax", ["t"], ["p"], axis=-1),
+              node("MatMul", ["p", "hv"], ["o"]), node("Transpose", ["o"], ["j"], perm=[0, 2, 1, 3]),
+              node("Reshape", ["j", "join"], ["y"])]
+    model = model_of(nodes, [("x", FLOAT, [2, length, 32])], [("y", FLOAT, None)],
+                     [*(("w" + name, f32(32, heads * depth)) for name in "qkv"), ("split", np.array([2, length, heads, depth])),
+                      ("join", np.array([2, length, heads * depth])), ("root", np.array(4, np.float32))])
+    onnx.save(model, tmp_path / "m.onnx")
+    agree(tmp_path, model, [{"x": f32(2, length, 32)}], fused=None)
+    # Three projections and the attention, which writes the heads side by side.
+    assert len(kernels(tmp_path / "m.eyr")) <= 4
+
+
+def test_shared_keys(tmp_path):
+    """Four heads of queries read one of keys and values."""
+    model = attention(*SIZES)
+    del model.graph.input[:]
+    for name, shape in (("q", [2, 4, 37, 16]), ("k", [2, 1, 45, 16]), ("v", [2, 1, 45, 24])):
+        model.graph.input.append(helper.make_tensor_value_info(name, FLOAT, shape))
+    agree(tmp_path, model, [{"q": f32(2, 4, 37, 16), "k": f32(2, 1, 45, 16), "v": f32(2, 1, 45, 24)}])
+
+
+def test_open_sizes_within_bounds(tmp_path):
+    model = attention("b", 3, "q", "k", 16, 24)
+    feeds = [feed_of(b, 3, q, k, 16, 24) for b, q, k in ((1, 1, 1), (2, 37, 45), (1, 60, 70), (3, 13, 16), (1, 0, 5), (0, 4, 4), (1, 14, 64))]
+    agree(tmp_path, model, feeds, "--shape", "b=0..4", "--shape", "q=0..60", "--shape", "k=1..70")
+
+
+def test_open_sizes_without_bounds(tmp_path):
+    model = attention("b", 3, "q", "k", 16, 24)
+    agree(tmp_path, model, [feed_of(b, 3, q, k, 16, 24) for b, q, k in ((1, 1, 1), (2, 37, 45))], fused=None)
+
+
+def test_scores_that_are_results_too(tmp_path):
+    model = attention(*SIZES)
+    model.graph.output.append(helper.make_tensor_value_info("p", FLOAT, None))
+    agree(tmp_path, model, [feed_of(*SIZES)], fused=False)
+
+
+def test_what_follows(tmp_path):
+    model = attention(*SIZES)
+    model.graph.node[-1].output[0] = "o"
+    model.graph.node.extend([node("Relu", ["o"], ["u"]), node("Add", ["u", "q2"], ["y"])])
+    model.graph.input.append(helper.make_tensor_value_info("q2", FLOAT, [2, 3, 37, 24]))
+    agree(tmp_path, model, [feed_of(*SIZES) | {"q2": f32(2, 3, 37, 24)}])
+
+
+def test_several_processors(tmp_path):
+    agree(tmp_path, attention(*SIZES), [feed_of(*SIZES)], "--cpu", "x86-64", "--cpu", "x86-64-v3", "--cpu", "x86-64-v4")
