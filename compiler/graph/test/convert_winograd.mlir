@@ -9,7 +9,7 @@
 // CHECK: %[[P:.*]] = tensor.pad %{{.*}} low[0, 1, 1, 0] high[0, 2, 4, 0]
 // CHECK: %[[V:.*]] = linalg.generic {{.*}} ins(%{{.*}}, %{{.*}}, %[[P]] : tensor<6x6xf32>, tensor<6x6xf32>, tensor<2x10x14x8xf32>) outs(%{{.*}} : tensor<6x6x2x2x3x8xf32>)
 // CHECK: %[[M:.*]] = linalg.generic {{.*}} ins(%[[V]], %[[U]] : {{.*}}) outs(%{{.*}} : tensor<6x6x2x2x3x16xf32>)
-// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %{{.*}}, %[[M]] : {{.*}}) outs(%{{.*}} : tensor<2x7x9x16xf32>) attrs = {graph.winograd}
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %{{.*}}, %[[M]] : {{.*}}) outs(%{{.*}} : tensor<2x7x9x16xf32>) attrs = {graph.operations = 290304 : i64, graph.winograd}
 graph.global @w : tensor<3x3x8x16xf32>
 func.func @odd_size(%x: tensor<2x7x9x8xf32>) -> tensor<2x7x9x16xf32> {
   %zero = arith.constant 0.0 : f32
