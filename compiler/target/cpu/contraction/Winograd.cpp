@@ -164,12 +164,17 @@ struct WinogradEmitter {
     });
   }
 
-  /// One register tile: tileRows tiles x a panel of columns at the point `input` of the transformed tiles.
-  void multiplyTile(Value input, Value weights, Value output) {
+  /// One register tile: tileRows tiles x a panel of columns at the point `input` of the transformed tiles. Meanwhile it
+  /// prefetches its part, number `part`, of the panel behind, which the next products read: the filter comes from afar.
+  void multiplyTile(Value input, Value weights, Value output, Value part) {
     SmallVector<Value> zeros(plan.tileRows * plan.vectors,
                              arith::ConstantOp::create(b, loc, b.getZeroAttr(vector)).getResult());
     const Monomial &channelStride = kernel.products.inputs[1]->function.strides[6];
     int64_t step = plan.channels % 2 ? 1 : 2;
+    constexpr int64_t line = 64 / sizeof(float);
+    int64_t share = llvm::divideCeil(plan.panel(), plan.blockTiles / plan.tileRows); // of a channel's columns
+    Value ahead = s.add(weights, constant(plan.panel() * plan.channels));
+    ahead = s.add(ahead, s.mul(part, constant(share * plan.channels)));
     auto forOp = scf::ForOp::create(b, loc, constant(0), constant(plan.channels), constant(step), zeros);
     {
       OpBuilder::InsertionGuard guard(b);
@@ -178,6 +183,9 @@ struct WinogradEmitter {
       for (int64_t i = 0; i < step; ++i) {
         Value channel = s.add(forOp.getInductionVar(), constant(i));
         Value from = s.add(weights, s.mul(channel, s.value(channelStride)));
+        for (int64_t column = 0; column < share && (i == 0 || share > line / 2); column += line)
+          memref::PrefetchOp::create(b, loc, filter, s.add(ahead, s.add(s.mul(channel, constant(share)), constant(column))),
+                                     /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
         SmallVector<Value> columns;
         for (int64_t v = 0; v < plan.vectors; ++v)
           columns.push_back(vector::LoadOp::create(b, loc, vector, filter, s.add(from, constant(v * plan.lanes))));
@@ -210,7 +218,8 @@ struct WinogradEmitter {
         loop(constant(0), rows, plan.tileRows, [&](Value row) {
           Value tile = s.add(s.mul(k, constant(plan.blockTiles)), row);
           multiplyTile(s.mul(tile, constant(plan.channels)), from,
-                       s.add(s.mul(tile, constant(plan.groupColumns)), s.mul(panel, constant(plan.panel()))));
+                       s.add(s.mul(tile, constant(plan.groupColumns)), s.mul(panel, constant(plan.panel()))),
+                       s.div(row, constant(plan.tileRows)));
         });
       });
     });
