@@ -25,10 +25,11 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/models")]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/models"), str(ROOT / "bench")]
 from architectures import FULL  # noqa: E402
 from catalogue import REAL, inputs_of, path_of  # noqa: E402
 from command import EYRIE, check_equal, compile_model, load_npz, run_module, save_npz, succeed  # noqa: E402
+from quantization import FORMS, quantized  # noqa: E402
 
 
 PACKAGES = {"openvino": ["openvino==2026.4.1", "numpy==2.2.6"],
@@ -87,7 +88,9 @@ def plan_of(module) -> dict:
 
 
 def measure(name, folder, flags) -> dict:
-    model, module, inputs = path_of(name), folder / f"{name}.eyr", folder / f"{name}.npz"
+    name, _, form = name.partition(":")
+    model = quantized(name, form, folder) if form else path_of(name)
+    module, inputs = folder / f"{name}.eyr", folder / f"{name}.npz"
     told = compile_model(model, module, timeout=900)
     feed = inputs_of(name)[0]
     save_npz(inputs, feed)
@@ -101,7 +104,7 @@ def measure(name, folder, flags) -> dict:
                     raise
                 del rounds[side]
                 print(f"{name}: {side}: {str(error)[-300:]}", file=sys.stderr)
-    row = {"name": name, "compile_s": told["compile_ms"] / 1000}
+    row = {"name": name + (f" {form}" if form else ""), "compile_s": told["compile_ms"] / 1000}
     for side, results in rounds.items():
         row[side + "_min_ms"] = min(result["min_ms"] for result in results)
         row[side + "_median_ms"] = statistics.median(result["median_ms"] for result in results)
@@ -182,8 +185,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also writes the figures")
     parser.add_argument("--peers", type=lambda text: text.split(","), default=[],
                         help="peers besides ONNX Runtime: " + ", ".join(peer for peer in TITLES if peer != "ort"))
-    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME[:FORM]",
+                        help="models (default: all); FORM: " + "; ".join(f"{form}: {text}" for form, text in FORMS.items()))
     flags = parser.parse_args()
+    if unknown := [name for name in flags.names if ":" in name and name.partition(":")[2] not in FORMS]:
+        parser.error(f"no such form: {', '.join(unknown)}")
     if unknown := [peer for peer in flags.peers if peer not in TITLES or peer == "ort"]:
         parser.error(f"no such peer: {', '.join(unknown)}")
     choose_cpus(flags)

@@ -16,6 +16,8 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 EYRIE = os.environ.get("EYRIE", str(ROOT / "build/release/bin/eyrie"))
+# Kernels that tests compile again and again.
+os.environ.setdefault("EYRIE_CACHE_DIR", str(ROOT / "build/kernel-cache"))
 # Generated and downloaded models stay here between runs; nothing in it is committed.
 CACHE = Path(os.environ.get("EYRIE_TEST_CACHE", ROOT / "build/test-models"))
 

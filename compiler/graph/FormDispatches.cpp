@@ -117,7 +117,7 @@ private:
       return false;
     auto rows = attention->rows().getDefiningOp<linalg::GenericOp>();
     auto empty = rows.getDpsInits()[0].getDefiningOp<tensor::EmptyOp>();
-    int64_t keys = rows.getStaticLoopRanges().back();
+    int64_t keys = cast<RankedTensorType>(attention->rows().getType()).getShape().back();
     if (ShapedType::isDynamic(keys) && empty)
       if (auto size = dyn_cast<Value>(empty.getMixedSizes().back()))
         keys = SizeAnalysis::ofHost().of(size).most;

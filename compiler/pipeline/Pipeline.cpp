@@ -8,6 +8,7 @@
 #include "compiler/pipeline/EvaluateConstants.h"
 #include "compiler/pipeline/Timing.h"
 #include "compiler/stream/Stream.h"
+#include "compiler/target/KernelCache.h"
 #include "compiler/target/Target.h"
 #include "compiler/vm/Vm.h"
 
@@ -120,6 +121,7 @@ public:
     common.target = options.target;
     common.optLevel = options.optLevel;
     common.winograd = !options.noWinograd;
+    common.cacheFolder = cacheFolder();
     processors = target::optionsOfProcessors(*target, common, options.cpus, diagnostics);
     if (!diagnostics.empty())
       return failure();
@@ -253,6 +255,7 @@ private:
   FailureOr<SmallVector<char, 0>> compileForHost(ModuleOp program) {
     target::TargetOptions host;
     host.optLevel = std::min(options.optLevel, 2);
+    host.cacheFolder = cacheFolder();
     SmallVector<char, 0> file;
     llvm::raw_svector_ostream os(file);
     if (failed(runPasses(program,
@@ -265,6 +268,12 @@ private:
         failed(module::writeModule(program, os)))
       return failure();
     return file;
+  }
+
+  std::string cacheFolder() const {
+    if (options.cache == "none")
+      return "";
+    return options.cache.empty() ? target::KernelCache::defaultFolder() : options.cache;
   }
 
   LogicalResult runPasses(ModuleOp op, llvm::function_ref<void(OpPassManager &)> build) {

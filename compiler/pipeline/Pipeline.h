@@ -24,6 +24,8 @@ struct CompileOptions {
   bool strip = false;
   /// Computes all convolutions directly (TargetOptions::winograd).
   bool noWinograd = false;
+  /// The folder that keeps compiled kernels; empty: the user's own (KernelCache::defaultFolder), "none": none.
+  std::string cache;
   /// The stage after which to stop and write the IR as text to the output; empty: none.
   std::string stopAfter;
   /// A folder for the IR after every stage; empty: none.

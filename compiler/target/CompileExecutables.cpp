@@ -12,8 +12,10 @@
 // Executables compile in parallel: the pass is nested on graph.executable. An
 // executable that already has code is left alone, so that the pass may run twice.
 #include "compiler/graph/Variants.h"
+#include "compiler/target/KernelCache.h"
 #include "compiler/target/Target.h"
 #include "mlir/IR/AsmState.h"
+#include "mlir/Parser/Parser.h"
 
 using namespace mlir;
 using namespace eyrie;
@@ -42,6 +44,8 @@ private:
     }
   };
   FailureOr<FlatSymbolRefAttr> takeWorkgroups(ModuleOp module);
+  std::string keyOf(const TargetOptions &options) const;
+  FailureOr<KernelCache::Kernel> compile(ModuleOp module, const TargetOptions &options);
 
   graph::ExecutableOp executable;
   func::FuncOp func;
@@ -53,31 +57,72 @@ private:
 };
 } // namespace
 
-LogicalResult Compiler::addVariant(const TargetOptions &options) {
-  // 1. A module of its own, inside the executable so that the pipeline runs nested and its IR can be printed.
-  OpBuilder b = OpBuilder::atBlockEnd(&executable.getBody().front());
-  auto module = ModuleOp::create(b, executable.getLoc());
-  b.setInsertionPointToEnd(module.getBody());
-  b.clone(*func);
-
-  // 2. Lower.
+/// Lowers the function's copy in `module` and serialises it; the function that counts workgroups stays there.
+FailureOr<KernelCache::Kernel> Compiler::compile(ModuleOp module, const TargetOptions &options) {
   OpPassManager pipeline(ModuleOp::getOperationName());
   target.buildPipeline(pipeline, options);
   if (failed(runPipeline(pipeline, module)))
     return failure();
+  KernelCache::Kernel kernel;
+  auto workgroups = module.lookupSymbol<func::FuncOp>(name + "_workgroups");
+  if (!workgroups)
+    return executable.emitError() << "target '" << target.name() << "' left no function @" << name << "_workgroups",
+           failure();
+  {
+    llvm::raw_string_ostream os(kernel.workgroups);
+    workgroups->print(os, OpPrintingFlags().useLocalScope()); // the rest belongs to other threads
+  }
+  workgroups->remove();
+  FailureOr<CompiledKernel> code = target.serialize(module, name, options);
+  module.push_back(workgroups);
+  if (failed(code))
+    return failure();
+  kernel.object = std::move(code->object);
+  if (auto localMemory = module->getAttrOfType<IntegerAttr>(kLocalMemory))
+    kernel.localMemory = localMemory.getInt();
+  return kernel;
+}
+
+/// Empty if the kernel cannot be told by its text.
+std::string Compiler::keyOf(const TargetOptions &options) const {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  func::FuncOp(func)->print(os, OpPrintingFlags().useLocalScope().printGenericOpForm());
+  if (StringRef(text).contains("dense_resource"))
+    return "";
+  return KernelCache::keyOf({target.name(), target.fingerprint(options), name, text});
+}
+
+LogicalResult Compiler::addVariant(const TargetOptions &options) {
+  // A module of its own, inside the executable so that the pipeline runs nested and its IR can be printed.
+  OpBuilder b = OpBuilder::atBlockEnd(&executable.getBody().front());
+  auto module = ModuleOp::create(b, executable.getLoc());
+  b.setInsertionPointToEnd(module.getBody());
+
+  KernelCache cache(options.cacheFolder);
+  std::string key = cache.isUsed() ? keyOf(options) : "";
+  std::optional<KernelCache::Kernel> kernel;
+  if (!key.empty())
+    kernel = cache.find(key);
+  if (kernel && failed(parseSourceString(kernel->workgroups, module.getBody(), ParserConfig(b.getContext()))))
+    kernel = std::nullopt;
+  if (!kernel) {
+    b.clone(*func);
+    FailureOr<KernelCache::Kernel> compiled = compile(module, options);
+    if (failed(compiled))
+      return failure();
+    kernel = std::move(*compiled);
+    if (!key.empty())
+      cache.store(key, *kernel);
+  }
+  module->walk([&](Operation *op) { op->setLoc(executable.getLoc()); });
   FailureOr<FlatSymbolRefAttr> workgroups = takeWorkgroups(module);
   if (failed(workgroups))
     return failure();
-
-  // 3. Serialise.
-  FailureOr<CompiledKernel> kernel = target.serialize(module, name, options);
-  if (failed(kernel))
-    return failure();
-  auto localMemory = module->getAttrOfType<IntegerAttr>(kLocalMemory);
   module.erase();
 
-  Code code{{b.getStringAttr(target.format(options)), target.requiredFeatures(options),
-             localMemory ? localMemory.getInt() : 0, /*object=*/{}, *workgroups},
+  Code code{{b.getStringAttr(target.format(options)), target.requiredFeatures(options), kernel->localMemory, /*object=*/{},
+             *workgroups},
             std::move(kernel->object)};
   if (!codes.empty() && codes.back().isSameAs(code))
     codes.back().variant.features &= code.variant.features;
@@ -90,8 +135,7 @@ LogicalResult Compiler::addVariant(const TargetOptions &options) {
 FailureOr<FlatSymbolRefAttr> Compiler::takeWorkgroups(ModuleOp module) {
   auto workgroups = module.lookupSymbol<func::FuncOp>(name + "_workgroups");
   if (!workgroups)
-    return executable.emitError() << "target '" << target.name() << "' left no function @" << name << "_workgroups",
-           failure();
+    return executable.emitError() << "the kept kernel of @" << name << " has no function that counts workgroups", failure();
   for (func::FuncOp known : countings)
     if (OperationEquivalence::isRegionEquivalentTo(&known.getBody(), &workgroups.getBody(),
                                                    OperationEquivalence::IgnoreLocations)) {
@@ -154,6 +198,7 @@ struct CompileExecutablesPass : PassWrapper<CompileExecutablesPass, OperationPas
     TargetOptions common;
     common.target = targetName;
     common.optLevel = optLevel;
+    common.cacheFolder = options.front().cacheFolder;
     std::vector<std::string> list;
     for (StringRef cpu : llvm::split(StringRef(cpus), ';'))
       list.push_back(cpu.str());

@@ -26,6 +26,8 @@ struct TargetOptions {
   int optLevel = 3;
   /// May convolutions be computed by Winograd's method?
   bool winograd = true;
+  /// Where compiled kernels are kept (KernelCache.h); empty: nowhere.
+  std::string cacheFolder;
 };
 
 /// The code of one executable.
@@ -80,6 +82,8 @@ public:
 
   /// The format of the objects, as in the module file ("elf-x86_64").
   virtual std::string format(const TargetOptions &options) const = 0;
+  /// All that code depends on besides the function: two options with one fingerprint give the same code.
+  virtual std::string fingerprint(const TargetOptions &options) const = 0;
   /// What the code requires of the processor: bits of abi/cpu_features.def.
   virtual uint64_t requiredFeatures(const TargetOptions &options) const = 0;
 };

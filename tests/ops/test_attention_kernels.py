@@ -140,9 +140,21 @@ def test_open_sizes_within_bounds(tmp_path):
     agree(tmp_path, model, feeds, "--shape", "b=0..4", "--shape", "q=0..60", "--shape", "k=1..70")
 
 
-def test_open_sizes_without_bounds(tmp_path):
+@pytest.mark.parametrize("is_scaled", [True, False])
+def test_open_sizes_without_bounds(tmp_path, is_scaled):
+    """Any number of keys may come: rows do not fit local memory."""
     model = attention("b", 3, "q", "k", 16, 24)
-    agree(tmp_path, model, [feed_of(b, 3, q, k, 16, 24) for b, q, k in ((1, 1, 1), (2, 37, 45))], fused=None)
+    if not is_scaled:
+        del model.graph.node[2]
+        model.graph.node[1].output[0] = "s"
+    agree(tmp_path, model, [feed_of(b, 3, q, k, 16, 24) for b, q, k in ((1, 1, 1), (2, 37, 45), (1, 20, 3000))], fused=False)
+
+
+def test_scores_without_anything_behind_them(tmp_path):
+    model = attention(*SIZES)
+    del model.graph.node[2]
+    model.graph.node[1].output[0] = "s"
+    agree(tmp_path, model, [feed_of(*SIZES)])
 
 
 def test_scores_that_are_results_too(tmp_path):

@@ -40,6 +40,7 @@ public:
     return serializeKernel(module, name, code);
   }
 
+  std::string fingerprint(const TargetOptions &options) const override { return std::to_string(options.optLevel); }
   std::string format(const TargetOptions &) const override { return "elf-" + triple().getArchName().str(); }
   uint64_t requiredFeatures(const TargetOptions &) const override { return 0; }
 
