@@ -121,8 +121,8 @@ LogicalResult Compiler::addVariant(const TargetOptions &options) {
     return failure();
   module.erase();
 
-  Code code{{b.getStringAttr(target.format(options)), target.requiredFeatures(options), kernel->localMemory, /*object=*/{},
-             *workgroups},
+  Code code{{b.getStringAttr(target.format(options)), target.requiredFeatures(options), kernel->localMemory,
+             /*object=*/{}, *workgroups},
             std::move(kernel->object)};
   if (!codes.empty() && codes.back().isSameAs(code))
     codes.back().variant.features &= code.variant.features;
@@ -135,7 +135,8 @@ LogicalResult Compiler::addVariant(const TargetOptions &options) {
 FailureOr<FlatSymbolRefAttr> Compiler::takeWorkgroups(ModuleOp module) {
   auto workgroups = module.lookupSymbol<func::FuncOp>(name + "_workgroups");
   if (!workgroups)
-    return executable.emitError() << "the kept kernel of @" << name << " has no function that counts workgroups", failure();
+    return executable.emitError() << "the kept kernel of @" << name << " has no function that counts workgroups",
+           failure();
   for (func::FuncOp known : countings)
     if (OperationEquivalence::isRegionEquivalentTo(&known.getBody(), &workgroups.getBody(),
                                                    OperationEquivalence::IgnoreLocations)) {

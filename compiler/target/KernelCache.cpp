@@ -118,7 +118,8 @@ void KernelCache::store(StringRef key, const Kernel &kernel) const {
   if (!isUsed())
     return;
   std::string content;
-  for (uint64_t size : {uint64_t(kernel.localMemory), uint64_t(kernel.workgroups.size()), uint64_t(kernel.object.size())}) {
+  for (uint64_t size :
+       {uint64_t(kernel.localMemory), uint64_t(kernel.workgroups.size()), uint64_t(kernel.object.size())}) {
     char bytes[8];
     llvm::support::endian::write64le(bytes, size);
     content.append(bytes, sizeof(bytes));

@@ -295,6 +295,8 @@ std::unique_ptr<Pass> eyrie::target::createConvertKernelToLlvmPass() {
 }
 
 void eyrie::target::buildKernelToLlvmPipeline(OpPassManager &module, const ArithmeticModel &model) {
+  if (model.shorten)
+    module.addPass(createShortenQuantizationPass(model));
   module.addPass(createExpandMathPass(model));
   module.addPass(createBoolsToBytesPass());
   module.addPass(createCanonicalizerPass());

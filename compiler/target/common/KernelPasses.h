@@ -16,6 +16,7 @@ struct ArithmeticModel {
   bool round = false;    // so are floor, ceil, trunc and roundeven
   bool f16 = false;      // so are conversions between f16 and f32
   bool contract = false; // products and sums may be fused
+  bool shorten = false;  // quantised values may be computed in another way that gives the same
 };
 
 /// The dialects and interfaces that the shared passes need.
@@ -26,6 +27,9 @@ void registerKernelDialects(mlir::DialectRegistry &registry);
 /// An intermediate tensor of a size known only at run time is an error, unless `dynamicStack` puts it on the stack,
 /// however large.
 mlir::LogicalResult bufferizeKernel(mlir::ModuleOp module, mlir::func::FuncOp tensorFunc, bool dynamicStack = false);
+
+/// Quantisation of values that were just computed, and the way back, in fewer operations with the same results.
+std::unique_ptr<mlir::Pass> createShortenQuantizationPass(ArithmeticModel model);
 
 /// Arithmetic and mathematics that the processor lacks, as arithmetic that it has; nothing is left to a library.
 std::unique_ptr<mlir::Pass> createExpandMathPass(ArithmeticModel model);

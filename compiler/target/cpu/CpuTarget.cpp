@@ -68,7 +68,7 @@ public:
     arithmetic.fma = model.fma;
     arithmetic.round = model.round;
     arithmetic.f16 = model.f16Conversions;
-    arithmetic.contract = true;
+    arithmetic.contract = arithmetic.shorten = true;
     module.addPass(std::make_unique<LowerKernelPass>(model));
     buildKernelToLlvmPipeline(module, arithmetic);
   }
@@ -103,11 +103,11 @@ public:
   std::string fingerprint(const TargetOptions &options) const override {
     CpuTargetModel model = modelOf(options);
     std::string text = model.triple + " " + model.features + " " + model.abi + " " + model.level;
-    for (int64_t number : {int64_t(model.registerBits), int64_t(model.vectorBits), int64_t(model.vectorRegisters),
-                           int64_t(model.broadcastRegisters), int64_t(model.spareRegisters), int64_t(model.memoryOperands),
-                           int64_t(model.fastMasks), int64_t(model.fma), int64_t(model.round), int64_t(model.f16Conversions),
-                           int64_t(model.dot), model.l1Bytes, model.l2Bytes, model.l1Ways, model.l1WayBytes,
-                           int64_t(options.optLevel)})
+    for (int64_t number :
+         {int64_t(model.registerBits), int64_t(model.vectorBits), int64_t(model.vectorRegisters),
+          int64_t(model.broadcastRegisters), int64_t(model.spareRegisters), int64_t(model.memoryOperands),
+          int64_t(model.fastMasks), int64_t(model.fma), int64_t(model.round), int64_t(model.f16Conversions),
+          int64_t(model.dot), model.l1Bytes, model.l2Bytes, model.l1Ways, model.l1WayBytes, int64_t(options.optLevel)})
       text += " " + std::to_string(number);
     return text;
   }

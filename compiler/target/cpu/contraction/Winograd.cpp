@@ -184,7 +184,8 @@ struct WinogradEmitter {
         Value channel = s.add(forOp.getInductionVar(), constant(i));
         Value from = s.add(weights, s.mul(channel, s.value(channelStride)));
         for (int64_t column = 0; column < share && (i == 0 || share > line / 2); column += line)
-          memref::PrefetchOp::create(b, loc, filter, s.add(ahead, s.add(s.mul(channel, constant(share)), constant(column))),
+          memref::PrefetchOp::create(b, loc, filter,
+                                     s.add(ahead, s.add(s.mul(channel, constant(share)), constant(column))),
                                      /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
         SmallVector<Value> columns;
         for (int64_t v = 0; v < plan.vectors; ++v)

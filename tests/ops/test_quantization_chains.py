@@ -1,0 +1,66 @@
+"""Values that are quantised, computed with and quantised again: kernels shorten that arithmetic, and must not change it."""
+import numpy as np
+import onnx
+import pytest
+from command import compile_model, run_module
+from graphs import FLOAT, node
+from onnx import TensorProto
+from small import model_of
+
+RANGES = {np.uint8: (TensorProto.UINT8, 0, 255), np.int8: (TensorProto.INT8, -128, 127)}
+
+
+def quantized(x, scale, zero, dtype):
+    """QuantizeLinear as the standard says it: divided, rounded half to even, the zero point added, saturated."""
+    _, least, most = RANGES[dtype]
+    with np.errstate(all="ignore"):
+        steps = np.rint((x / scale).astype(np.float32))
+        steps = np.where(np.isnan(steps), least, np.clip(np.nan_to_num(steps, posinf=1e6, neginf=-1e6) + zero, least, most))
+    return steps.astype(dtype)
+
+
+def near_halves(scale, random):
+    """Where rounding is decided: the products of halves and the scale, and what lies a few units beside them."""
+    halves = ((np.arange(-300, 300) + 0.5) * np.float64(scale)).astype(np.float32)
+    beside = [halves]
+    for direction in (np.float32(np.inf), np.float32(-np.inf)):
+        x = halves
+        for _ in range(3):
+            x = np.nextafter(x, direction)
+            beside.append(x)
+    special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 3e38, -3e38, 1e-40, -1e-40], np.float32)
+    return np.concatenate([*beside, special, random.standard_normal(500).astype(np.float32) * scale * 100])
+
+
+@pytest.mark.parametrize("cpu", ["native", "x86-64", "x86-64-v3"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+@pytest.mark.parametrize("seed", range(4))
+def test_quotients_are_those_of_the_division(tmp_path, seed, dtype, cpu):
+    random = np.random.default_rng(seed)
+    element, least, most = RANGES[dtype]
+    first, second = np.float32(np.exp2(random.uniform(-12, 4, 2)))
+    zeros = random.integers(least, most + 1, 2).astype(dtype)
+    nodes = [node("QuantizeLinear", ["x", "s0", "z0"], ["a"]), node("DequantizeLinear", ["a", "s0", "z0"], ["b"]),
+             node("Mul", ["b", "b"], ["c"]), node("QuantizeLinear", ["c", "s1", "z1"], ["y"])]
+    model = model_of(nodes, [("x", FLOAT, ["n"])], [("a", element, ["n"]), ("b", FLOAT, ["n"]), ("y", element, ["n"])],
+                     [("s0", first), ("s1", second), ("z0", zeros[0]), ("z1", zeros[1])])
+    onnx.save(model, tmp_path / "m.onnx")
+    compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", "--cpu", cpu)
+    x = near_halves(first, random)
+    got = run_module(tmp_path / "m.eyr", {"x": x}, tmp_path)
+    a = quantized(x, first, int(zeros[0]), dtype)
+    b = (a.astype(np.int32) - int(zeros[0])).astype(np.float32) * first
+    np.testing.assert_array_equal(got["a"], a)
+    np.testing.assert_array_equal(got["b"], b)
+    np.testing.assert_array_equal(got["y"], quantized(b * b, second, int(zeros[1]), dtype))
+
+
+@pytest.mark.parametrize("scale", [1e-38, 1e-42, 2e30, 0.1, 1 / 3, 1.9999999])
+def test_scales_at_the_limits(tmp_path, scale):
+    nodes = [node("QuantizeLinear", ["x", "s", "z"], ["y"])]
+    model = model_of(nodes, [("x", FLOAT, ["n"])], [("y", TensorProto.UINT8, ["n"])], [("s", np.float32(scale)), ("z", np.uint8(3))])
+    onnx.save(model, tmp_path / "m.onnx")
+    compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr")
+    x = near_halves(np.float32(scale), np.random.default_rng(0))
+    got = run_module(tmp_path / "m.eyr", {"x": x}, tmp_path)["y"]
+    np.testing.assert_array_equal(got, quantized(x, np.float32(scale), 3, np.uint8))
