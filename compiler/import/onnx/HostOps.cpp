@@ -279,6 +279,10 @@ SmallVector<const HostOp *> Importer::hostOpsOf(const Node &node) const {
   for (const HostOp &op : options.hostOps)
     if (op.name == node.op && op.domain == domain)
       ops.push_back(&op);
+  // What a library has to compute. (Python has it: eyrie.images.)
+  static const HostOp imageDecoder = llvm::cantFail(parseHostOp("ai.onnx::ImageDecoder(u8[n]) -> u8[?, ?, ?]"));
+  if (ops.empty() && node.op == imageDecoder.name && domain == imageDecoder.domain)
+    ops.push_back(&imageDecoder);
   return ops;
 }
 

@@ -214,8 +214,8 @@ void Access::emitPrefetch(Value memory, const LinearFunction &function, Value ad
 }
 
 void Access::emitPrefetchOfNextPanel(Value memory, Value address) {
-  Value read = s.sub(address, nextPanel.panel);
-  Value ahead = s.add(nextPanel.from, s.div(read, constant(plan.panel() / nextPanel.share)));
+  Value read = s.mul(s.sub(address, nextPanel.panel), nextPanel.share);
+  Value ahead = s.add(nextPanel.from, s.div(read, constant(plan.panel())));
   memref::PrefetchOp::create(b, loc, memory, ahead, /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
 }
 
@@ -256,9 +256,7 @@ Value Access::load(const Expression *expression, int64_t band, int64_t row, int6
       value = narrow(b, value, expression->element, plan.lanes);
     if (prefetches(function))
       emitPrefetch(memory, function, address);
-    constexpr int64_t elementsOfHalfLine = 8; // two steps of fewer fall into one line
-    if (inReduction && expression == nextPanel.operand && vector == 0 &&
-        (start.constant == 0 || nextPanel.share > elementsOfHalfLine))
+    if (inReduction && expression == plan.streamed && vector == 0 && (start.constant == 0 || plan.streamsFast))
       emitPrefetchOfNextPanel(memory, address);
   }
   return value;

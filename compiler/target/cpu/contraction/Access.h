@@ -68,12 +68,10 @@ struct Access {
     int64_t constant = 0;
   };
   llvm::MapVector<const Expression *, Address> addresses;
-  /// A packed operand of whose next panel a tile prefetches its part, `share` elements for each `plan.panel()` that it
-  /// reads of its own: so the panel is near when the first tile of rows comes to it.
+  /// Of the streamed operand: where the current panel begins, where the tile's part of the next one does, and how much
+  /// it prefetches of it for each `plan.panel()` that it reads.
   struct NextPanel {
-    const Expression *operand = nullptr;
-    Value panel, from; // where the current panel begins, and the tile's part of the next
-    int64_t share = 0;
+    Value panel, from, share;
   } nextPanel;
 
   /// Values emitted in the current block, so that rows share what does not depend on them.

@@ -309,17 +309,22 @@ struct Emitter : Access {
 
   /// This tile's part of the next panel.
   void choosePrefetched() {
-    const LinearFunction &function = plan.streamed->function;
     auto number = [&](Value place, Value first, int64_t size) { return s.div(s.sub(place, first), constant(size)); };
+    Value rows = s.value(contraction.loops[*plan.row].size);
     Value tile = number(at[*plan.row], plan.band ? constant(0) : blockStart, plan.tileRows);
+    Value tiles = s.ceilDiv(rows, constant(plan.tileRows));
     if (plan.band) {
-      int64_t tilesOfBand = llvm::divideCeil(contraction.loops[*plan.row].size.factor, plan.tileRows);
       Value band = number(at[*plan.band], blockStart, plan.tileBands);
-      tile = s.add(s.mul(band, constant(tilesOfBand)), tile);
+      tile = s.add(s.mul(band, tiles), tile);
+      int64_t bands = llvm::divideCeil(contraction.loops[*plan.band].size.factor, plan.tileBands);
+      tiles = s.mul(tiles, constant(std::min(bands, plan.blockTiles)));
+    } else {
+      tiles = s.min(tiles, constant(plan.blockTiles));
     }
-    Value size = s.value(function.tileStride), start = addresses[plan.streamed].value;
-    Value part = s.div(size, constant(plan.panel() / plan.streamedShare));
-    nextPanel = {plan.streamed, start, s.add(s.add(start, size), s.mul(tile, part)), plan.streamedShare};
+    Value size = s.value(plan.streamed->function.tileStride), start = addresses[plan.streamed].value;
+    Value share = s.ceilDiv(constant(plan.panel()), tiles);
+    Value part = s.div(s.mul(size, share), constant(plan.panel()));
+    nextPanel = {start, s.add(s.add(start, size), s.mul(tile, part)), share};
   }
 
   /// The epilogue once for all rows of the tile: as code for each register it would take the compiler long, and the

@@ -271,26 +271,26 @@ void Planner::chooseStaging() {
 
 /// Panels that several tiles of rows read one after the other, and that do not stay in the cache until the next block.
 void Planner::chooseStreaming() {
-  if (!plan.row || plan.transposed)
+  if (!plan.row || plan.transposed || !llvm::isPowerOf2_64(plan.panel()))
     return;
   int64_t tiles = std::min<int64_t>(plan.band ? llvm::divideCeil(size(*plan.band).factor, plan.tileBands)
                                               : llvm::divideCeil(likely(loop(*plan.row), 1024), plan.tileRows),
                                     plan.blockTiles);
   if (plan.band)
     tiles *= llvm::divideCeil(size(*plan.row).factor, plan.tileRows);
-  int64_t bytes = likely(loop(plan.column), 1024) * elementBits / 8;
+  int64_t elements = likely(loop(plan.column), 1024);
   for (unsigned reduction : plan.reductions)
-    bytes *= likely(loop(reduction), 1024);
-  if (tiles < 2 || bytes < machine.l2Bytes / 4)
-    return;
-  for (Expression *load : loads)
-    if (load->function.tile == plan.panel() && llvm::is_contained(contraction.inputs, load)) {
-      int64_t share = llvm::PowerOf2Ceil(llvm::divideCeil(plan.panel(), tiles));
-      if (plan.panel() % share)
-        return;
-      plan.streamed = load;
-      plan.streamedShare = share;
-    }
+    elements *= likely(loop(reduction), 1024);
+  for (Expression *load : loads) {
+    if (load->function.tile != plan.panel() || !llvm::is_contained(contraction.inputs, load))
+      continue;
+    int64_t groups = contraction.dot ? dotGroup : 1;
+    if (tiles < 2 || elements * groups * bitsOf(elementTypeOf(load)) / 8 < machine.l2Bytes / 4)
+      return;
+    plan.streamed = load;
+    constexpr int64_t elementsOfHalfLine = 8;
+    plan.streamsFast = !size(*plan.row).isConstant() || llvm::divideCeil(plan.panel(), tiles) > elementsOfHalfLine;
+  }
 }
 
 } // namespace

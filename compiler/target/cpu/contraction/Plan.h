@@ -35,10 +35,11 @@ struct Plan {
   /// Fewer rows than this have room in their set of the first-level cache.
   int64_t leastStagedRows = 0;
 
-  /// A packed operand that comes from beyond the second-level cache: while a tile reads its panel it prefetches a part
-  /// of the next one, `streamedShare` elements (a power of two) for each panel() of its own; null if none.
+  /// A packed operand that comes from beyond the second-level cache: while a tile reads its panel it prefetches its
+  /// part of the next one, so that this is near when the first tile of rows comes to it; null if none.
   Expression *streamed = nullptr;
-  int64_t streamedShare = 0;
+  /// Are there so few tiles that each prefetches more than a line in two steps of the reduction?
+  bool streamsFast = false;
 
   /// Is the epilogue so long that it is emitted once, in a loop over the rows of a tile, whose accumulators lie in
   /// local memory meanwhile?
