@@ -116,12 +116,16 @@ private:
     if (!attention)
       return false;
     auto rows = attention->rows().getDefiningOp<linalg::GenericOp>();
-    auto empty = rows.getDpsInits()[0].getDefiningOp<tensor::EmptyOp>();
     int64_t keys = cast<RankedTensorType>(attention->rows().getType()).getShape().back();
-    if (ShapedType::isDynamic(keys) && empty)
-      if (auto size = dyn_cast<Value>(empty.getMixedSizes().back()))
-        keys = SizeAnalysis::ofHost().of(size).most;
-    if (ShapedType::isDynamic(keys) || !choose(*attention, keys))
+    if (ShapedType::isDynamic(keys)) {
+      Value init = rows.getDpsInits()[0];
+      if (auto fill = init.getDefiningOp<linalg::FillOp>())
+        init = fill.getOutputs()[0];
+      auto empty = init.getDefiningOp<tensor::EmptyOp>();
+      auto size = empty ? dyn_cast<Value>(empty.getMixedSizes().back()) : Value();
+      keys = size ? SizeAnalysis::ofHost().of(size).most : INT64_MAX;
+    }
+    if (!choose(*attention, keys))
       return false;
     sums->setAttr(kAttention, UnitAttr::get(sums.getContext()));
     for (linalg::GenericOp part : attention->parts())

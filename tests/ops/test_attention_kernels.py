@@ -140,14 +140,61 @@ def test_open_sizes_within_bounds(tmp_path):
     agree(tmp_path, model, feeds, "--shape", "b=0..4", "--shape", "q=0..60", "--shape", "k=1..70")
 
 
+@pytest.mark.parametrize("cpu", CPUS)
 @pytest.mark.parametrize("is_scaled", [True, False])
-def test_open_sizes_without_bounds(tmp_path, is_scaled):
-    """Any number of keys may come: rows do not fit local memory."""
+def test_open_sizes_without_bounds(tmp_path, is_scaled, cpu):
+    """Rows come in chunks of 1,536 keys."""
     model = attention("b", 3, "q", "k", 16, 24)
     if not is_scaled:
         del model.graph.node[2]
         model.graph.node[1].output[0] = "s"
-    agree(tmp_path, model, [feed_of(b, 3, q, k, 16, 24) for b, q, k in ((1, 1, 1), (2, 37, 45), (1, 20, 3000))], fused=False)
+    sizes = ((1, 1, 1), (2, 37, 45), (1, 20, 1535), (1, 15, 1536), (1, 14, 1537), (1, 130, 4700), (1, 3, 0), (0, 3, 4), (1, 0, 4))
+    feeds = [feed_of(b, 3, q, k, 16, 24) for b, q, k in sizes]
+    agree(tmp_path, model, [feed for feed in feeds if feed["k"].size], "--cpu", cpu)
+    got = run_module(tmp_path / "m.eyr", feeds[6], tmp_path)["y"]
+    assert got.shape == (1, 3, 3, 24) and not got.any()
+
+
+def test_more_keys_than_fit(tmp_path):
+    sizes = (1, 2, 9, 70001, 8, 8)
+    agree(tmp_path, attention(*sizes), [feed_of(*sizes)])
+
+
+def test_masks_of_open_sizes(tmp_path):
+    """An added and a boolean mask, and rows that see nothing: what is read beside the scores, chunk by chunk."""
+    model = attention("b", 2, "q", "k", 8, 8, scores=[node("Add", ["s", "bias"], ["a"]), node("Where", ["mask", "a", "low"], ["t"])],
+                      inputs=[("bias", FLOAT, ["b", 1, 1, "k"]), ("mask", BOOL, ["q", "k"])], weights=[("low", np.array(-np.inf, np.float32))])
+    feeds = []
+    for b, q, k in ((1, 5, 7), (2, 40, 2000), (1, 17, 3100)):
+        mask = np.random.default_rng(0).random((q, k)) < 0.6
+        mask[3] = False
+        feeds.append(feed_of(b, 2, q, k, 8, 8) | {"bias": f32(b, 1, 1, k), "mask": mask})
+    agree(tmp_path, model, feeds)
+
+
+def test_weights_that_a_mask_follows(tmp_path):
+    """What the rows' own functions read from outside, as the expansion of ONNX's Attention does; in chunks too."""
+    for queries, keys in ((37, 45), ("q", "k")):
+        model = attention(1, 2, queries, keys, 8, 8)
+        model.graph.node[3].output[0] = "w"
+        model.graph.node[4].input[0] = "p2"
+        model.graph.node.insert(4, node("Where", ["none", "zero", "w"], ["p1"]))
+        model.graph.node.insert(5, node("Mul", ["p1", "gain"], ["p2"]))
+        for name, element, shape in (("none", BOOL, [queries, 1]), ("gain", FLOAT, [keys])):
+            model.graph.input.append(helper.make_tensor_value_info(name, element, shape))
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(0, np.float32), "zero"))
+        feeds = [feed_of(1, 2, q, k, 8, 8) | {"none": np.random.default_rng(0).random((q, 1)) < 0.3, "gain": f32(k)}
+                 for q, k in ((37, 45), *([(20, 3500)] if keys == "k" else []))]
+        agree(tmp_path, model, feeds)
+
+
+def test_a_border_follows(tmp_path):
+    model = attention(*SIZES)
+    model.graph.node[-1].output[0] = "o"
+    model.graph.node.append(node("Pad", ["o", "pads", "seven"], ["y"]))
+    model.graph.initializer.extend([onnx.numpy_helper.from_array(np.array([0, 0, 1, 2, 0, 0, 3, 1]), "pads"),
+                                    onnx.numpy_helper.from_array(np.array(7, np.float32), "seven")])
+    agree(tmp_path, model, [feed_of(*SIZES)])
 
 
 def test_scores_without_anything_behind_them(tmp_path):

@@ -31,6 +31,8 @@ Value Access::startOf(const LinearFunction &function) {
     else
       total = s.add(total, s.mul(placeOf(l, function), s.value(function.strides[l])));
   }
+  if (function.isInBlock && firstStep)
+    total = s.sub(total, s.mul(firstStep, s.value(function.strides[plan.reductions.back()])));
   return total;
 }
 
@@ -59,7 +61,9 @@ Value Access::shifted(Address start, const LinearFunction &function, int64_t ban
 }
 
 Value Access::placeOf(unsigned loop, const LinearFunction &function) {
-  return function.isInBlock && plan.row == loop ? s.sub(at[loop], firstRow) : at[loop];
+  if (function.isInBlock && plan.row == loop)
+    return s.sub(at[loop], firstRow);
+  return function.isInBlock && firstColumn && plan.column == loop ? s.sub(at[loop], firstColumn) : at[loop];
 }
 
 bool Access::dependsOnRow(const LinearFunction &function) {
@@ -199,7 +203,7 @@ bool Access::prefetches(const LinearFunction &function) {
     return false;
   if (isStaged())
     return true;
-  if (!plan.row)
+  if (!plan.row || plan.streamed)
     return false;
   const Monomial &rows = contraction.loops[*plan.row].size;
   if (!rows.isConstant())

@@ -59,6 +59,8 @@ struct Access {
   llvm::SmallVector<Value> repeated;
   llvm::SmallVector<Value> accumulators;
   Value firstRow; // of the workgroup's block, for what lies in local memory
+  /// Likewise the first column, and the first step of the reduction, where local memory holds a part of them.
+  Value firstColumn, firstStep;
   bool inReduction = false;
   int64_t groupBytes = dotGroup; // steps that the current dot product takes
 

@@ -651,7 +651,7 @@ static void addSizeFacts(func::FuncOp func, Contraction &contraction) {
 }
 
 FailureOr<AttentionKernel> eyrie::target::cpu::analyseAttention(func::FuncOp func,
-                                                                llvm::function_ref<int64_t(int64_t)> pitchOf,
+                                                                llvm::function_ref<int64_t(int64_t, Type)> pitchOf,
                                                                 std::string &reason) {
   auto ops = func.front().getOps<linalg::GenericOp>();
   auto marked = llvm::find_if(ops, [](linalg::GenericOp op) { return op->hasAttr(eyrie::graph::kAttention); });
@@ -672,7 +672,7 @@ FailureOr<AttentionKernel> eyrie::target::cpu::analyseAttention(func::FuncOp fun
   const std::vector<LinearFunction> &point = before.coordinates[rows];
   eyrie::graph::SizeAnalysis analysis = sizeAnalysis(func);
   kernel.mostKeys = factsOf(before.sizeOf(rows, point.size() - 1), analysis).most;
-  before.rowPitch = Monomial(pitchOf(kernel.mostKeys));
+  before.rowPitch = Monomial(pitchOf(kernel.mostKeys, getElementTypeOrSelf(rows.getType())));
   before.result.outputs.push_back({before.rowsBinding(), before.rowsAddress(point), before.values[rows], {}});
 
   for (linalg::GenericOp op : parts->rowFunctions())

@@ -133,8 +133,9 @@ struct AttentionKernel {
   std::optional<unsigned> column; // the loop of `scores` along a row
   int64_t mostKeys;
 };
-/// `pitchOf` gives the distance between rows in local memory, for the most elements that a row may have.
-mlir::FailureOr<AttentionKernel> analyseAttention(mlir::func::FuncOp func, llvm::function_ref<int64_t(int64_t)> pitchOf,
+/// `pitchOf` gives the distance between rows in local memory, for the most elements that a row may have and their type.
+mlir::FailureOr<AttentionKernel> analyseAttention(mlir::func::FuncOp func,
+                                                  llvm::function_ref<int64_t(int64_t, mlir::Type)> pitchOf,
                                                   std::string &reason);
 
 /// Drops loops of size 1 and merges neighbours that every address walks as one. `func` is what was analysed.

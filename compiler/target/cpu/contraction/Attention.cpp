@@ -1,6 +1,11 @@
 // A workgroup takes a block of rows (queries) of some heads. For each head it computes the block's scores to local
 // memory, turns each row there into weights, and sums the values with them. The block is so small that it stays in the
-// second-level cache; rows are whole, so that no sum has to be rescaled.
+// second-level cache.
+//
+// Where rows may be too long for that, they come in chunks of kChunk elements, once for each statistic and once for the
+// sums: for statistic s: for each chunk: scores, what they add to s. Then for each chunk: scores, weights, what they
+// add to the sums. A row that is one chunk has its scores computed once. Nothing is rescaled: the numbers are the same
+// either way.
 #include "compiler/target/cpu/contraction/Attention.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
@@ -18,7 +23,9 @@ namespace {
 constexpr int64_t kMostBlockRows = 64;
 /// Rows of the largest register tile, of which a block holds one at least.
 constexpr int64_t kMostTileRows = 14;
-constexpr int64_t kMostDepth = 1024;
+constexpr int64_t kMostDepth = 1024, kMostColumns = 1024;
+/// A multiple of all panels.
+constexpr int64_t kChunk = 1536;
 
 /// The type of a row in local memory: small floats are computed with as f32.
 Type localType(Type element) {
@@ -28,6 +35,11 @@ int64_t bytesOf(Type element) { return localType(element).getIntOrFloatBitWidth(
 
 /// Elements between two rows: room for whole vectors, and not a multiple of a cache line's conflicts.
 int64_t pitchOf(int64_t keys) { return llvm::alignTo(keys, 16) + 16; }
+
+/// Do a tile's rows of so many elements fit the second-level cache?
+bool areRowsWhole(int64_t mostKeys, Type element, const CpuTargetModel &machine) {
+  return mostKeys <= machine.l2Bytes && kMostTileRows * pitchOf(mostKeys) * bytesOf(element) <= machine.l2Bytes * 3 / 4;
+}
 
 /// The operation that adds an element to a statistic, or null.
 Operation *combinerOf(linalg::GenericOp statistic) {
@@ -62,10 +74,13 @@ struct RowsEmitter {
   Symbols &s;
   Value memory; // of the block, flat
   int64_t pitch, lanes;
-  Value keys;
+  Value firstKey, keys;     // those that the memory holds
   SmallVector<Value> point; // of the loops of the scores; null for reductions
+  Value kept;               // vectors of statistics, one for each row after the other, then the next statistic's
+  int64_t blockRows;
 
   Value row{};                      // where it begins
+  Value number{};                   // in the block
   DenseMap<Value, Value> scalars{}; // statistics of the row
 
   Value constant(int64_t value) { return s.constant(value); }
@@ -74,7 +89,7 @@ struct RowsEmitter {
 
   /// The body's value for the elements from `key` on; those behind a mask, if there is one, are anything.
   Value evaluate(linalg::GenericOp op, Value key, Value mask, Value total) {
-    point[*kernel.column] = key;
+    point[*kernel.column] = s.add(firstKey, key);
     outside.moveTo(point, mask);
     SmallVector<Value> arguments;
     for (OpOperand *input : op.getDpsInputOperands()) {
@@ -126,15 +141,18 @@ struct RowsEmitter {
     return vector::ExtractOp::create(b, loc, total, int64_t(0));
   }
 
-  void emitStatistic(linalg::GenericOp op) {
+  Value initial(linalg::GenericOp op) {
     TypedAttr init = initOf(op);
-    SmallVector<Value> total{
-        arith::ConstantOp::create(b, loc, DenseElementsAttr::get(vectorOf(init.getType()), Attribute(init)))};
-    forEachVector(total, [&](Value key, Value mask) -> Value {
-      Value before = total[0], after = evaluate(op, key, mask, before);
+    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(vectorOf(init.getType()), Attribute(init)));
+  }
+  /// `total` with what these keys add.
+  Value accumulate(linalg::GenericOp op, Value total) {
+    SmallVector<Value> carried{total};
+    forEachVector(carried, [&](Value key, Value mask) -> Value {
+      Value before = carried[0], after = evaluate(op, key, mask, before);
       return mask ? Value(arith::SelectOp::create(b, loc, mask, after, before)) : after;
     });
-    scalars[op->getResult(0)] = combine(combinerOf(op), total[0]);
+    return carried[0];
   }
 
   void emitWeights() {
@@ -165,15 +183,51 @@ struct RowsEmitter {
     }
   }
 
-  void emit(Value firstRow, Value count) {
-    emitLoop(b, loc, constant(0), count, constant(1), [&](Value number) {
-      row = s.mul(number, constant(pitch));
-      point[*kernel.dims.back()[0]] = s.add(firstRow, number);
+  void forEachRow(Value firstRow, Value count, llvm::function_ref<void()> body) {
+    emitLoop(b, loc, constant(0), count, constant(1), [&](Value index) {
+      number = index;
+      row = s.mul(index, constant(pitch));
+      point[*kernel.dims.back()[0]] = s.add(firstRow, index);
       scalars.clear();
-      for (linalg::GenericOp statistic : kernel.parts.statistics)
-        emitStatistic(statistic);
-      emitWeights();
+      body();
     });
+  }
+
+  void emitWholeRow() {
+    for (linalg::GenericOp op : kernel.parts.statistics)
+      scalars[op->getResult(0)] = combine(combinerOf(op), accumulate(op, initial(op)));
+    emitWeights();
+  }
+
+  // ---- rows in chunks: statistics lie in memory meanwhile ----------------------------------------------------------
+
+  Value placeOf(size_t statistic) {
+    return s.mul(s.add(number, constant(static_cast<int64_t>(statistic) * blockRows)), constant(lanes));
+  }
+  Type typeOf(size_t statistic) { return initOf(kernel.parts.statistics[statistic]).getType(); }
+  Value load(size_t statistic) {
+    Value wide = vector::LoadOp::create(b, loc, vectorOf(memoryType()), kept, placeOf(statistic));
+    return narrow(b, wide, typeOf(statistic), lanes);
+  }
+  void store(size_t statistic, Value total) {
+    vector::StoreOp::create(b, loc, widen(b, broadcastTo(b, total, lanes), memoryType()), kept, placeOf(statistic));
+  }
+  void beginStatistics() {
+    for (auto [i, op] : llvm::enumerate(kernel.parts.statistics))
+      store(i, initial(op));
+  }
+  void addToStatistic(size_t statistic) {
+    loadStatistics(statistic);
+    linalg::GenericOp op = kernel.parts.statistics[statistic];
+    store(statistic, accumulate(op, load(statistic)));
+  }
+  void endStatistic(size_t statistic) {
+    store(statistic, combine(combinerOf(kernel.parts.statistics[statistic]), load(statistic)));
+  }
+  /// Those before number `end`, which are complete.
+  void loadStatistics(size_t end) {
+    for (size_t i = 0; i < end; ++i)
+      scalars[kernel.parts.statistics[i]->getResult(0)] = vector::ExtractOp::create(b, loc, load(i), int64_t(0));
   }
 };
 
@@ -182,6 +236,11 @@ struct AttentionPlan {
   int64_t pitch, blockRows;
   int64_t rowsBytes, localBytes;
   int64_t outerPerGroup;
+  // Of rows in chunks: elements of a chunk (0: rows are whole), and memory for statistics and sums.
+  int64_t chunk = 0, statisticsBytes = 0, sumsBytes = 0, sumsPitch = 0;
+  int64_t keptFrom() const { return rowsBytes; }
+  int64_t sumsFrom() const { return rowsBytes + statisticsBytes; }
+  int64_t othersFrom() const { return sumsFrom() + sumsBytes; }
 };
 
 int64_t likely(const Loop &loop) {
@@ -196,7 +255,9 @@ FailureOr<AttentionPlan> planAttention(const AttentionKernel &kernel, const CpuT
     return failure();
   }
   AttentionPlan plan;
-  plan.pitch = pitchOf(kernel.mostKeys);
+  Type element = getElementTypeOrSelf(kernel.parts.rows().getType());
+  bool isWhole = areRowsWhole(kernel.mostKeys, element, machine);
+  plan.pitch = pitchOf(isWhole ? kernel.mostKeys : kChunk);
   // Both register tiles get as many rows, so that a block is made of whole ones.
   int64_t most = INT64_MAX;
   for (int round = 0; round < 2; ++round) {
@@ -212,8 +273,7 @@ FailureOr<AttentionPlan> planAttention(const AttentionKernel &kernel, const CpuT
     reason = "the register tiles differ in their rows";
     return failure();
   }
-  Type rows = localType(getElementTypeOrSelf(kernel.parts.rows().getType()));
-  int64_t rowBytes = plan.pitch * rows.getIntOrFloatBitWidth() / 8, tile = plan.scores.tileRows;
+  int64_t rowBytes = plan.pitch * bytesOf(element), tile = plan.scores.tileRows;
   int64_t needed = likely(kernel.scores.loops[*scoresRow]);
   int64_t fitting = std::clamp<int64_t>(machine.l2Bytes / 2 / rowBytes, tile, std::max(kMostBlockRows, tile));
   int64_t blocks = llvm::divideCeil(std::max<int64_t>(needed, 1), fitting);
@@ -221,8 +281,19 @@ FailureOr<AttentionPlan> planAttention(const AttentionKernel &kernel, const CpuT
       std::min<int64_t>(llvm::alignTo(llvm::divideCeil(needed, blocks), tile), llvm::alignTo(fitting, tile));
   plan.blockRows = std::max(plan.blockRows, tile);
   plan.rowsBytes = llvm::alignTo(plan.blockRows * rowBytes, 64);
+  if (!isWhole) {
+    if (plan.scores.panel() > kChunk || kChunk % plan.scores.panel()) {
+      reason = "a chunk of a row is not made of whole panels";
+      return failure();
+    }
+    plan.chunk = kChunk;
+    plan.statisticsBytes = static_cast<int64_t>(kernel.parts.statistics.size()) * plan.blockRows *
+                           machine.lanes(bytesOf(element) * 8) * bytesOf(element);
+    plan.sumsPitch = llvm::alignTo(kernel.sums.loops[plan.sums.column].size.factor, plan.sums.panel()) + 16;
+    plan.sumsBytes = llvm::alignTo(plan.blockRows * plan.sumsPitch * 8, 64);
+  }
   plan.localBytes =
-      plan.rowsBytes + std::max(localBytes(kernel.scores, plan.scores), localBytes(kernel.sums, plan.sums));
+      plan.othersFrom() + std::max(localBytes(kernel.scores, plan.scores), localBytes(kernel.sums, plan.sums));
   int64_t work = plan.blockRows;
   for (unsigned loop : plan.scores.reductions)
     work *= std::max<int64_t>(likely(kernel.scores.loops[loop]), 1);
@@ -240,48 +311,142 @@ Value countOuter(Symbols &s, const AttentionKernel &kernel) {
   return count;
 }
 
-void emit(OpBuilder &b, func::FuncOp func, const AttentionKernel &kernel, const AttentionPlan &plan,
-          const CpuTargetModel &machine, KernelValues values) {
-  Location loc = func.getLoc();
-  Symbols scoresSymbols(b, func, kernel.scores, values.indices), s(b, func, kernel.sums, values.indices);
-  auto local = [&](int64_t from, int64_t count, Type element) -> Value {
-    return memref::ViewOp::create(b, loc, MemRefType::get({ShapedType::kDynamic}, element), values.local,
-                                  s.constant(from), ValueRange{s.constant(count)});
-  };
-  Type element = localType(getElementTypeOrSelf(kernel.parts.rows().getType()));
-  Value rows = local(0, plan.blockRows * plan.pitch, element);
-  values.bindings.push_back(rows);
-  values.local = local(plan.rowsBytes, plan.localBytes - plan.rowsBytes, b.getI8Type());
+struct AttentionEmitter {
+  OpBuilder &b;
+  func::FuncOp func;
+  const AttentionKernel &kernel;
+  const AttentionPlan &plan;
+  const CpuTargetModel &machine;
+  KernelValues values;
 
-  Value size = s.value(kernel.sums.loops[*kernel.dims.back()[1]].size);
-  Value lower = s.mul(values.workgroup[0], s.constant(plan.blockRows));
-  Value upper = s.min(s.add(lower, s.constant(plan.blockRows)), size);
-  Value first = s.mul(values.workgroup[1], s.constant(plan.outerPerGroup));
-  Value last = s.min(s.add(first, s.constant(plan.outerPerGroup)), countOuter(scoresSymbols, kernel));
-  int64_t lanes = machine.lanes(element.getIntOrFloatBitWidth());
-  Plan vectors;
-  vectors.lanes = lanes;
-  vectors.column = plan.scores.column;
-  vectors.row = plan.scores.row;
-  TileAccess outside(b, func, kernel.scores, vectors, machine, values);
-  Value keys = scoresSymbols.value(kernel.scores.loops[plan.scores.column].size);
-  emitLoop(b, loc, first, last, s.constant(1), [&](Value point) {
-    SmallVector<Value> inScores(kernel.scores.loops.size()), inSums(kernel.sums.loops.size());
-    for (auto [scoresLoop, sumsLoop] : llvm::reverse(ArrayRef(kernel.dims).drop_back())) {
-      if (!scoresLoop)
-        continue;
-      Value extent = scoresSymbols.value(kernel.scores.loops[*scoresLoop].size);
-      inScores[*scoresLoop] = s.rem(point, extent);
-      if (sumsLoop)
-        inSums[*sumsLoop] = inScores[*scoresLoop];
-      point = s.div(point, extent);
+  Location loc = func.getLoc();
+  Symbols scoresSymbols{b, func, kernel.scores, values.indices}, s{b, func, kernel.sums, values.indices};
+  Type element = localType(getElementTypeOrSelf(kernel.parts.rows().getType()));
+  Value lower{}, upper{}; // rows of the block
+  SmallVector<Value> inScores{}, inSums{};
+
+  Value constant(int64_t value) { return s.constant(value); }
+  Value local(int64_t from, int64_t count, Type type) {
+    return memref::ViewOp::create(b, loc, MemRefType::get({ShapedType::kDynamic}, type), values.local, constant(from),
+                                  ValueRange{constant(count)});
+  }
+  void when(Value condition, llvm::function_ref<void()> body) {
+    auto branch = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    body();
+  }
+  Value compare(arith::CmpIPredicate predicate, Value x, int64_t y) {
+    return arith::CmpIOp::create(b, loc, predicate, x, constant(y));
+  }
+
+  RowBlock block(ArrayRef<Value> point) const { return {point, lower, upper}; }
+  void emitScores(const RowBlock &what) {
+    emitRowBlock(b, func, kernel.scores, plan.scores, machine, values, scoresSymbols, what);
+  }
+  void emitSums(const RowBlock &what) { emitRowBlock(b, func, kernel.sums, plan.sums, machine, values, s, what); }
+
+  void emitWhole(RowsEmitter &rows) {
+    emitScores(block(inScores));
+    rows.forEachRow(lower, s.sub(upper, lower), [&] { rows.emitWholeRow(); });
+    emitSums(block(inSums));
+  }
+
+  /// One loop over the statistics and, last, the sums, so that the code of the scores is there once.
+  void emitInChunks(RowsEmitter &rows, Value keys, Value sums) {
+    Value count = s.sub(upper, lower), chunks = s.ceilDiv(keys, constant(plan.chunk));
+    auto last = static_cast<int64_t>(kernel.parts.statistics.size());
+    rows.forEachRow(lower, count, [&] { rows.beginStatistics(); });
+    fillSums(sums, count);
+    RowBlock part = block(inSums);
+    part.sums = sums;
+    part.sumsPitch = plan.sumsPitch;
+    emitLoop(b, loc, constant(0), constant(last + 1), constant(1), [&](Value phase) {
+      emitLoop(b, loc, constant(0), chunks, constant(1), [&](Value chunk) {
+        Value first = s.mul(chunk, constant(plan.chunk)), end = s.min(s.add(first, constant(plan.chunk)), keys);
+        Value isFirst = compare(arith::CmpIPredicate::eq, phase, 0),
+              areMany = compare(arith::CmpIPredicate::ugt, chunks, 1);
+        when(arith::OrIOp::create(b, loc, isFirst, areMany), [&] {
+          RowBlock scores = block(inScores);
+          scores.firstColumn = first;
+          scores.endColumn = end;
+          emitScores(scores);
+        });
+        rows.firstKey = first;
+        rows.keys = s.sub(end, first);
+        for (int64_t i = 0; i < last; ++i)
+          when(compare(arith::CmpIPredicate::eq, phase, i),
+               [&] { rows.forEachRow(lower, count, [&] { rows.addToStatistic(i); }); });
+        when(compare(arith::CmpIPredicate::eq, phase, last), [&] {
+          rows.forEachRow(lower, count, [&] {
+            rows.loadStatistics(last);
+            rows.emitWeights();
+          });
+          part.firstStep = first;
+          part.endStep = end;
+          emitSums(part);
+        });
+      });
+      for (int64_t i = 0; i < last; ++i)
+        when(compare(arith::CmpIPredicate::eq, phase, i),
+             [&] { rows.forEachRow(lower, count, [&] { rows.endStatistic(i); }); });
+    });
+    part.firstStep = part.endStep = {};
+    part.finishes = true;
+    emitSums(part);
+  }
+
+  void fillSums(Value sums, Value count) {
+    VectorType type = VectorType::get({plan.sums.lanes}, cast<MemRefType>(sums.getType()).getElementType());
+    Value init = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, kernel.sums.init->constant));
+    emitLoop(b, loc, constant(0), s.mul(count, constant(plan.sumsPitch)), constant(plan.sums.lanes),
+             [&](Value at) { vector::StoreOp::create(b, loc, init, sums, at); });
+  }
+
+  void emit() {
+    Value rowsMemory = local(0, plan.blockRows * plan.pitch, element), kept, sums;
+    if (plan.chunk) {
+      kept = local(plan.keptFrom(), plan.statisticsBytes / (element.getIntOrFloatBitWidth() / 8), element);
+      Type sum = getElementTypeOrSelf(linalg::GenericOp(kernel.parts.sums)->getResult(0).getType());
+      sums = local(plan.sumsFrom(), plan.blockRows * plan.sumsPitch, sum);
     }
-    emitRowBlock(b, func, kernel.scores, plan.scores, machine, values, scoresSymbols, inScores, lower, upper);
-    RowsEmitter{b, loc, kernel, machine, outside, s, rows, plan.pitch, lanes, keys, inScores}.emit(lower,
-                                                                                                   s.sub(upper, lower));
-    emitRowBlock(b, func, kernel.sums, plan.sums, machine, values, s, inSums, lower, upper);
-  });
-}
+    values.bindings.push_back(rowsMemory);
+    values.local = local(plan.othersFrom(), plan.localBytes - plan.othersFrom(), b.getI8Type());
+    TileAccess(b, func, kernel.sums, plan.sums, machine, values).writeBorders();
+
+    Value size = s.value(kernel.sums.loops[*kernel.dims.back()[1]].size);
+    lower = s.mul(values.workgroup[0], constant(plan.blockRows));
+    upper = s.min(s.add(lower, constant(plan.blockRows)), size);
+    Value first = s.mul(values.workgroup[1], constant(plan.outerPerGroup));
+    Value last = s.min(s.add(first, constant(plan.outerPerGroup)), countOuter(scoresSymbols, kernel));
+    int64_t lanes = machine.lanes(element.getIntOrFloatBitWidth());
+    Plan vectors;
+    vectors.lanes = lanes;
+    vectors.column = plan.scores.column;
+    vectors.row = plan.scores.row;
+    TileAccess outside(b, func, kernel.scores, vectors, machine, values);
+    Value keys = scoresSymbols.value(kernel.scores.loops[plan.scores.column].size);
+    emitLoop(b, loc, first, last, constant(1), [&](Value point) {
+      inScores.assign(kernel.scores.loops.size(), Value());
+      inSums.assign(kernel.sums.loops.size(), Value());
+      for (auto [scoresLoop, sumsLoop] : llvm::reverse(ArrayRef(kernel.dims).drop_back())) {
+        if (!scoresLoop)
+          continue;
+        Value extent = scoresSymbols.value(kernel.scores.loops[*scoresLoop].size);
+        inScores[*scoresLoop] = s.rem(point, extent);
+        if (sumsLoop)
+          inSums[*sumsLoop] = inScores[*scoresLoop];
+        point = s.div(point, extent);
+      }
+      RowsEmitter rows{b,          loc,   kernel,      machine, outside,  s,    rowsMemory,
+                       plan.pitch, lanes, constant(0), keys,    inScores, kept, plan.blockRows};
+      if (plan.chunk)
+        emitInChunks(rows, keys, sums);
+      else
+        emitWhole(rows);
+    });
+  }
+};
 
 /// Does exactly one of the contraction's operands vary along each of the two loops, and not the same?
 bool areApart(linalg::GenericOp op, unsigned row, unsigned column) {
@@ -319,12 +484,11 @@ bool eyrie::target::cpu::takesAttention(const Attention &attention, int64_t most
   linalg::GenericOp scores = attention.scores, sums = attention.sums;
   auto rowsType = cast<RankedTensorType>(attention.rows().getType());
   int64_t rank = rowsType.getRank();
-  if (rank < 2 || mostKeys > machine.l2Bytes || !isComputedByVectors(attention))
+  if (rank < 2 || !isComputedByVectors(attention))
     return false;
   // A single query streams the keys once: nothing is gained.
   if (rowsType.getDimSize(rank - 2) == 1 || rowsType.getDimSize(rank - 1) == 1 ||
-      llvm::is_contained(rowsType.getShape(), 0) ||
-      kMostTileRows * pitchOf(mostKeys) * bytesOf(rowsType.getElementType()) > machine.l2Bytes * 3 / 4)
+      llvm::is_contained(rowsType.getShape(), 0))
     return false;
 
   // The scores: of queries and keys whose depth is known, written in the order of the rows.
@@ -355,6 +519,11 @@ bool eyrie::target::cpu::takesAttention(const Attention &attention, int64_t most
   for (unsigned loop = 0; loop < sums.getNumLoops(); ++loop)
     if (sizes[loop] == 0 || (sizes[loop] != 1 && loop != column && !weightsMap.isFunctionOfDim(loop)))
       return false;
+  // In chunks, sums are kept in memory: their number must be known, and what they begin with.
+  bool beginsWithOne = sums.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
+  if (!areRowsWhole(mostKeys, rowsType.getElementType(), machine) &&
+      (ShapedType::isDynamic(sizes[column]) || sizes[column] > kMostColumns || !beginsWithOne))
+    return false;
   return result.getResults().back() == valuesMap.getResults().back() && sizes[column] != 1 &&
          !weightsMap.isFunctionOfDim(column) && areApart(sums, loopOf(weightsMap.getResult(rank - 2)), column);
 }
@@ -362,7 +531,10 @@ bool eyrie::target::cpu::takesAttention(const Attention &attention, int64_t most
 LogicalResult eyrie::target::cpu::lowerAttention(Kernel &kernel, const CpuTargetModel &machine, std::string &reason) {
   func::FuncOp func = kernel.tensorFunc;
   reason.clear();
-  FailureOr<AttentionKernel> attention = analyseAttention(func, pitchOf, reason);
+  auto pitch = [&](int64_t mostKeys, Type element) {
+    return pitchOf(areRowsWhole(mostKeys, element, machine) ? mostKeys : kChunk);
+  };
+  FailureOr<AttentionKernel> attention = analyseAttention(func, pitch, reason);
   if (failed(attention))
     return failure();
   FailureOr<AttentionPlan> plan = planAttention(*attention, machine, reason);
@@ -371,7 +543,7 @@ LogicalResult eyrie::target::cpu::lowerAttention(Kernel &kernel, const CpuTarget
   KernelValues values = kernelValues(kernel);
   kernel.setLocalBytes(plan->localBytes);
   OpBuilder body = kernel.bodyBuilder();
-  emit(body, func, *attention, *plan, machine, values);
+  AttentionEmitter{body, func, *attention, *plan, machine, values}.emit();
 
   OpBuilder workgroups = kernel.workgroupsBuilder();
   SmallVector<Value> indices;
@@ -379,7 +551,11 @@ LogicalResult eyrie::target::cpu::lowerAttention(Kernel &kernel, const CpuTarget
     indices.push_back(kernel.workgroupsConstant(k));
   Symbols s(workgroups, func, attention->scores, indices);
   Value rows = s.value(attention->scores.loops[*attention->dims.back()[0]].size);
-  kernel.setWorkgroups({s.ceilDiv(rows, s.constant(plan->blockRows)),
-                        s.ceilDiv(countOuter(s, *attention), s.constant(plan->outerPerGroup))});
+  Value blocks = s.ceilDiv(rows, s.constant(plan->blockRows));
+  Value groups = s.ceilDiv(countOuter(s, *attention), s.constant(plan->outerPerGroup));
+  // A border is there even if nothing is inside.
+  if (llvm::any_of(attention->sums.outputs, [](const Output &output) { return output.border.has_value(); }))
+    blocks = s.max(blocks, s.constant(1)), groups = s.max(groups, s.constant(1));
+  kernel.setWorkgroups({blocks, groups});
   return success();
 }

@@ -35,8 +35,8 @@ struct Emitter : Access {
 
   Value existingRows; // of a tile some of whose rows may not exist
   Value stagedMemory, keptMemory;
-  Value blockStart; // the block's first row or band
-  Value blockEnd;   // of the rows from `firstRow`, where a block of them is all that is wanted
+  Value blockStart;                   // the block's first row or band
+  const RowBlock *rowBlock = nullptr; // all that is wanted, if there is one
 
   scf::ForOp loop(Value lower, Value upper, int64_t step, llvm::function_ref<void(Value)> body) {
     return emitLoop(b, loc, lower, upper, constant(step), body);
@@ -191,7 +191,8 @@ struct Emitter : Access {
     // What a dot product of two parts loads and widens fills the registers already.
     bool hasRoom = accumulatorCount() <= 32 && (!contraction.dot || contraction.dot->product.parts() == 1);
     int64_t step = innermost && isEven && hasRoom ? 2 : 1;
-    carryAccumulators(constant(0), s.value(size), step, [&](Value iteration) {
+    Value lower = firstStep ? firstStep : constant(0), upper = firstStep ? rowBlock->endStep : s.value(size);
+    carryAccumulators(lower, upper, step, [&](Value iteration) {
       advance(addresses, reduction, iteration, 0);
       auto first = addresses;
       for (int64_t i = 0; i < step; ++i) {
@@ -285,11 +286,26 @@ struct Emitter : Access {
     tileBands = bands;
     tileRows = rows;
     forgetValues();
-    SmallVector<Value> initial;
-    forEachVector([&](int64_t band, int64_t row, int64_t vector) {
-      initial.push_back(broadcastTo(b, evaluate(contraction.init, band, row, vector), plan.lanes));
-    });
-    accumulators = initial;
+    if (keepsSums()) {
+      loadSums();
+    } else {
+      SmallVector<Value> initial;
+      forEachVector([&](int64_t band, int64_t row, int64_t vector) {
+        initial.push_back(broadcastTo(b, evaluate(contraction.init, band, row, vector), plan.lanes));
+      });
+      accumulators = initial;
+    }
+    if (!keepsSums() || !rowBlock->finishes)
+      emitSums();
+    if (keepsSums() && !rowBlock->finishes)
+      storeSums();
+    else if (plan.loopsOverEpilogue && tileBands * tileRows > 1)
+      emitResultsInLoop();
+    else
+      emitResults();
+  }
+
+  void emitSums() {
     addresses.clear();
     for (const Expression *input : contraction.inputs)
       collectLoads(input);
@@ -301,10 +317,6 @@ struct Emitter : Access {
     else
       emitReductions(0);
     inReduction = false;
-    if (plan.loopsOverEpilogue && tileBands * tileRows > 1)
-      emitResultsInLoop();
-    else
-      emitResults();
   }
 
   /// This tile's part of the next panel.
@@ -429,9 +441,9 @@ struct Emitter : Access {
   }
 
   void emitBlock(Value block) {
-    if (blockEnd) {
+    if (rowBlock) {
       blockStart = firstRow;
-      emitRows(firstRow, blockEnd, 1);
+      emitRows(firstRow, rowBlock->upper, 1);
       return;
     }
     if (!plan.row) {
@@ -610,14 +622,41 @@ struct Emitter : Access {
     redirections[plan.transposed] = {view(plan.transposed, 0, stride), function};
   }
 
-  /// All columns of the rows [lower, upper) at a point of the outer loops.
-  void emitRowBlock(ArrayRef<Value> point, Value lower, Value upper) {
-    at.assign(point.begin(), point.end());
-    firstRow = lower;
-    blockEnd = upper;
+  void emitRowBlock(const RowBlock &block) {
+    rowBlock = &block;
+    at.assign(block.point.begin(), block.point.end());
+    firstRow = block.lower;
+    firstColumn = block.firstColumn;
+    firstStep = block.firstStep;
     flatten();
     setUpLocalMemory();
-    emitPanels(constant(0), s.ceilDiv(s.value(contraction.loops[plan.column].size), constant(plan.panel())), Value());
+    Value first = firstColumn ? s.div(firstColumn, constant(plan.panel())) : constant(0);
+    Value end = block.endColumn ? block.endColumn : s.value(contraction.loops[plan.column].size);
+    emitPanels(first, s.ceilDiv(end, constant(plan.panel())), Value());
+  }
+
+  bool keepsSums() const { return rowBlock && rowBlock->sums; }
+  /// Where a sum of the tile lies in the block's memory.
+  Value placeOfSum(int64_t band, int64_t row, int64_t vector) {
+    LinearFunction function;
+    function.strides.assign(contraction.loops.size(), Monomial());
+    function.strides[*plan.row] = Monomial(rowBlock->sumsPitch);
+    function.strides[plan.column] = Monomial(1);
+    function.isInBlock = true;
+    return shifted({startOf(function), 0}, function, band, row, vector);
+  }
+  void loadSums() {
+    accumulators.clear();
+    VectorType type = vectorType(cast<MemRefType>(rowBlock->sums.getType()).getElementType());
+    forEachVector([&](int64_t band, int64_t row, int64_t vector) {
+      accumulators.push_back(vector::LoadOp::create(b, loc, type, rowBlock->sums, placeOfSum(band, row, vector)));
+    });
+  }
+  void storeSums() {
+    forEachVector([&](int64_t band, int64_t row, int64_t vector) {
+      Value sum = accumulators[(band * tileRows + row) * columns.vectors + vector];
+      vector::StoreOp::create(b, loc, sum, rowBlock->sums, placeOfSum(band, row, vector));
+    });
   }
 
   void emit() {
@@ -660,8 +699,8 @@ void eyrie::target::cpu::emitKernel(OpBuilder &b, func::FuncOp func, const Contr
 
 void eyrie::target::cpu::emitRowBlock(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,
                                       const CpuTargetModel &machine, const KernelValues &values, Symbols &symbols,
-                                      ArrayRef<Value> point, Value lower, Value upper) {
-  Emitter(b, func, contraction, plan, machine, values, symbols).emitRowBlock(point, lower, upper);
+                                      const RowBlock &block) {
+  Emitter(b, func, contraction, plan, machine, values, symbols).emitRowBlock(block);
 }
 
 std::array<Value, 3> eyrie::target::cpu::emitWorkgroupCounts(OpBuilder &b, func::FuncOp func,

@@ -75,6 +75,7 @@ struct Planner {
   void chooseBlock();
   void chooseStaging();
   void chooseStreaming();
+  Expression *farOperand() const;
 };
 
 LogicalResult Planner::chooseColumn() {
@@ -237,7 +238,9 @@ void Planner::chooseBlock() {
   if (unsigned rows = plan.band.value_or(plan.row.value_or(~0u)); rows != ~0u) {
     int64_t tiles =
         llvm::divideCeil(std::max<int64_t>(likely(loop(rows), 1024), 1), plan.band ? plan.tileBands : plan.tileRows);
-    while (plan.blockTiles > 1 && total * llvm::divideCeil(tiles, plan.blockTiles) < 32 &&
+    // Each block of rows reads all columns again.
+    const uint64_t enough = farOperand() ? 16 : 32;
+    while (plan.blockTiles > 1 && total * llvm::divideCeil(tiles, plan.blockTiles) < enough &&
            (plan.blockTiles - 1) * rowsPerTile * plan.panel() * depth >= 4 * minWorkgroupIterations)
       --plan.blockTiles;
   }
@@ -269,28 +272,35 @@ void Planner::chooseStaging() {
   }
 }
 
-/// Panels that several tiles of rows read one after the other, and that do not stay in the cache until the next block.
-void Planner::chooseStreaming() {
+/// A packed operand that does not stay in the cache until the next block of rows reads it again; null if none.
+Expression *Planner::farOperand() const {
   if (!plan.row || plan.transposed || !llvm::isPowerOf2_64(plan.panel()))
+    return nullptr;
+  int64_t elements = likely(loop(plan.column), 1024) * (contraction.dot ? dotGroup : 1);
+  for (unsigned reduction : plan.reductions)
+    elements *= likely(loop(reduction), 1024);
+  for (Expression *load : loads)
+    if (load->function.tile == plan.panel() && llvm::is_contained(contraction.inputs, load) &&
+        elements * bitsOf(elementTypeOf(load)) / 8 >= machine.l2Bytes / 4)
+      return load;
+  return nullptr;
+}
+
+/// Panels that several tiles of rows read one after the other.
+void Planner::chooseStreaming() {
+  Expression *far = farOperand();
+  if (!far)
     return;
   int64_t tiles = std::min<int64_t>(plan.band ? llvm::divideCeil(size(*plan.band).factor, plan.tileBands)
                                               : llvm::divideCeil(likely(loop(*plan.row), 1024), plan.tileRows),
                                     plan.blockTiles);
   if (plan.band)
     tiles *= llvm::divideCeil(size(*plan.row).factor, plan.tileRows);
-  int64_t elements = likely(loop(plan.column), 1024);
-  for (unsigned reduction : plan.reductions)
-    elements *= likely(loop(reduction), 1024);
-  for (Expression *load : loads) {
-    if (load->function.tile != plan.panel() || !llvm::is_contained(contraction.inputs, load))
-      continue;
-    int64_t groups = contraction.dot ? dotGroup : 1;
-    if (tiles < 2 || elements * groups * bitsOf(elementTypeOf(load)) / 8 < machine.l2Bytes / 4)
-      return;
-    plan.streamed = load;
-    constexpr int64_t elementsOfHalfLine = 8;
-    plan.streamsFast = !size(*plan.row).isConstant() || llvm::divideCeil(plan.panel(), tiles) > elementsOfHalfLine;
-  }
+  if (tiles < 2)
+    return;
+  plan.streamed = far;
+  constexpr int64_t elementsOfHalfLine = 8;
+  plan.streamsFast = !size(*plan.row).isConstant() || llvm::divideCeil(plan.panel(), tiles) > elementsOfHalfLine;
 }
 
 } // namespace
