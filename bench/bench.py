@@ -91,7 +91,7 @@ def measure(name, folder, flags) -> dict:
     name, _, form = name.partition(":")
     model = quantized(name, form, folder) if form else path_of(name)
     module, inputs = folder / f"{name}.eyr", folder / f"{name}.npz"
-    told = compile_model(model, module, timeout=900)
+    told = compile_model(model, module, "--cache", "none", timeout=900)
     feed = inputs_of(name)[0]
     save_npz(inputs, feed)
     rounds = {side: [] for side in ("eyrie", "ort", *flags.peers)}
