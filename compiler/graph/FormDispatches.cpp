@@ -125,6 +125,7 @@ private:
       auto size = empty ? dyn_cast<Value>(empty.getMixedSizes().back()) : Value();
       keys = size ? SizeAnalysis::ofHost().of(size).most : INT64_MAX;
     }
+    attention->following = groups[index].last;
     if (!choose(*attention, keys))
       return false;
     sums->setAttr(kAttention, UnitAttr::get(sums.getContext()));

@@ -147,18 +147,24 @@ struct AttentionMatcher {
     return rows;
   }
 
-  /// Does a function of rows read them element by element, statistics, and what is computed outside?
+  /// Does a function of rows read them element by element, statistics of the row itself, and what is computed outside?
   bool readsRows(linalg::GenericOp op, Value rows) const {
     bool readsBody = llvm::all_of(op.getBlock()->getOperations(), [&](Operation &inner) {
       return !isa<linalg::IndexOp>(inner) && llvm::all_of(inner.getOperands(), [&](Value operand) {
         return operand.getParentBlock() == op.getBlock() || matchPattern(operand, m_Constant());
       });
     });
-    return readsBody && llvm::all_of(op.getDpsInputOperands(), [&](OpOperand *input) {
-             AffineMap map = op.getMatchingIndexingMap(input);
-             return input->get() == rows ? map == identityOf(op)
-                                         : map.isProjectedPermutation(/*allowZeroInResults=*/true);
-           });
+    auto readsWell = [&](OpOperand *input) {
+      AffineMap map = op.getMatchingIndexingMap(input);
+      if (input->get() == rows)
+        return map == identityOf(op);
+      if (llvm::is_contained(found.statistics, input->get().getDefiningOp<linalg::GenericOp>()))
+        return map == identityOf(op).dropResult(op.getNumLoops() - 1);
+      return map.isProjectedPermutation(/*allowZeroInResults=*/true);
+    };
+    // The rows say how long the others are.
+    return readsBody && llvm::is_contained(op.getDpsInputs(), rows) &&
+           llvm::all_of(op.getDpsInputOperands(), readsWell);
   }
 
   bool match(linalg::GenericOp sums, OpOperand &use) {

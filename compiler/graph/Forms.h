@@ -38,6 +38,7 @@ struct Attention {
   mlir::linalg::GenericOp scores, epilogue, weights, sums;
   llvm::SmallVector<mlir::linalg::GenericOp, 2> statistics; // in their order
   unsigned operand = 0;                                     // of `sums` that reads the weights
+  mlir::linalg::GenericOp following; // elementwise, what the sums' dispatch ends with; may be null
 
   /// %x
   mlir::Value rows() const { return mlir::linalg::GenericOp(epilogue ? epilogue : scores)->getResult(0); }

@@ -172,7 +172,7 @@ private:
       splitDerived(*module);
       if (failed(evaluateConstants(*module, [&](ModuleOp program) { return compileForHost(program); })))
         return failure();
-      return runPasses(*module, [&](OpPassManager &pm) { buildDispatches(pm); });
+      return runPasses(*module, [&](OpPassManager &pm) { buildDispatches(pm, processors); });
     }
     if (name == "stream")
       return runPasses(*module, stream::buildStreamPipeline);
@@ -237,11 +237,11 @@ private:
   }
 
   /// From operations to dispatches of executables.
-  void buildDispatches(OpPassManager &pm) {
+  static void buildDispatches(OpPassManager &pm, ArrayRef<target::TargetOptions> processors) {
     pm.addNestedPass<func::FuncOp>(graph::createFuseElementwisePass());
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
-    pm.addPass(graph::createFormDispatchesPass(target::attentionOf(processors)));
+    pm.addPass(graph::createFormDispatchesPass(target::attentionOf(processors.vec())));
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
     pm.addPass(graph::createMergeExecutablesPass());
@@ -260,7 +260,7 @@ private:
     llvm::raw_svector_ostream os(file);
     if (failed(runPasses(program,
                          [&](OpPassManager &pm) {
-                           buildDispatches(pm);
+                           buildDispatches(pm, host);
                            stream::buildStreamPipeline(pm);
                            buildTarget(pm, host);
                            vm::buildVmPipeline(pm);

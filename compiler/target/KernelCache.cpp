@@ -1,5 +1,7 @@
 #include "compiler/target/KernelCache.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Config/llvm-config.h"
 #include "llvm/Support/BLAKE3.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/FileSystem.h"
@@ -7,6 +9,7 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
+#include "llvm/TargetParser/Host.h"
 
 #include <dlfcn.h>
 #include <unistd.h>
@@ -30,14 +33,31 @@ std::string digest(StringRef bytes) {
   return std::string(result.begin(), result.end());
 }
 
-/// What tells this compiler from any other: the file that holds its code.
-std::string identity() {
+/// What tells a program or a library from any other: the file that holds the code at an address. Empty if that is not
+/// known for certain.
+std::string identityOf(const void *code) {
   Dl_info info;
   fs::file_status status;
-  if (!dladdr(reinterpret_cast<void *>(&identity), &info) || !info.dli_fname || fs::status(info.dli_fname, status))
+  if (!dladdr(code, &info) || !info.dli_fname || !path::is_absolute(info.dli_fname) ||
+      fs::status(info.dli_fname, status))
     return "";
-  return std::to_string(status.getSize()) + " " + std::to_string(status.getUniqueID().getFile()) + " " +
+  return std::to_string(status.getSize()) + " " + std::to_string(status.getUniqueID().getDevice()) + " " +
+         std::to_string(status.getUniqueID().getFile()) + " " +
          std::to_string(status.getLastModificationTime().time_since_epoch().count());
+}
+
+/// Of this compiler, of MLIR and of LLVM, which may be libraries of their own.
+std::string identity() {
+  std::string all = LLVM_VERSION_STRING;
+  auto isEffectFree = static_cast<bool (*)(mlir::Operation *)>(&mlir::isMemoryEffectFree);
+  for (const void *code : {reinterpret_cast<const void *>(&identityOf), reinterpret_cast<const void *>(isEffectFree),
+                           reinterpret_cast<const void *>(&llvm::sys::getDefaultTargetTriple)}) {
+    std::string one = identityOf(code);
+    if (one.empty())
+      return "";
+    all += "\n" + one;
+  }
+  return all;
 }
 
 bool isTrusted(StringRef folder) {

@@ -220,3 +220,76 @@ def test_what_follows(tmp_path):
 
 def test_several_processors(tmp_path):
     agree(tmp_path, attention(*SIZES), [feed_of(*SIZES)], "--cpu", "x86-64", "--cpu", "x86-64-v3", "--cpu", "x86-64-v4")
+
+
+# ---- what looks like attention and is not, or not for this kernel ---------------------------------------------------
+
+def agrees_at_least(tmp_path, nodes, inputs, feeds, weights=(), tolerance=1e-5):
+    model = model_of(nodes, inputs, [("y", FLOAT, None)], list(weights))
+    agree(tmp_path, model, feeds, fused=None, tolerance=tolerance)
+
+
+def test_statistics_of_another_row(tmp_path):
+    """The sums of rows and of columns are one tensor here: S / (d_i d_j), as graph networks scale neighbours."""
+    nodes = [node("MatMul", ["q", "k"], ["s"]), node("Exp", ["s"], ["e"]), node("ReduceSum", ["e", "last"], ["d"], keepdims=1),
+             node("Transpose", ["d"], ["dt"], perm=[1, 0]), node("Div", ["e", "d"], ["a"]), node("Div", ["a", "dt"], ["b"]),
+             node("MatMul", ["b", "v"], ["y"])]
+    agrees_at_least(tmp_path, nodes, [("q", FLOAT, [37, 8]), ("k", FLOAT, [8, 37]), ("v", FLOAT, [37, 12])],
+                    [{"q": f32(37, 8), "k": f32(8, 37), "v": f32(37, 12)}], [("last", np.array([-1]))])
+
+
+def test_weights_of_another_length(tmp_path):
+    nodes = [node("MatMul", ["q", "k"], ["s"]), node("ReduceMax", ["s"], ["m"], axes=[-1], keepdims=1),
+             node("Mul", ["t", "m"], ["w"]), node("MatMul", ["w", "v"], ["y"])]
+    agrees_at_least(tmp_path, nodes, [("q", FLOAT, [37, 8]), ("k", FLOAT, [8, 45]), ("t", FLOAT, [37, 100]), ("v", FLOAT, [100, 24])],
+                    [{"q": f32(37, 8), "k": f32(8, 45), "t": f32(37, 100), "v": f32(100, 24)}])
+
+
+def test_statistics_of_another_tensor(tmp_path):
+    nodes = [node("MatMul", ["q", "k"], ["s"]), node("Softmax", ["s"], ["p"], axis=-1), node("ReduceSum", ["t", "last"], ["d"], keepdims=1),
+             node("Mul", ["p", "d"], ["w"]), node("MatMul", ["w", "v"], ["y"])]
+    agrees_at_least(tmp_path, nodes, [("q", FLOAT, [37, 8]), ("k", FLOAT, [8, 45]), ("t", FLOAT, [37, 30]), ("v", FLOAT, [45, 24])],
+                    [{"q": f32(37, 8), "k": f32(8, 45), "t": f32(37, 30), "v": f32(45, 24)}], [("last", np.array([-1]))])
+
+
+def test_what_follows_reads_elsewhere(tmp_path):
+    """An input that may be broadcast, and rows that are looked up, are no epilogue of this kernel."""
+    for extra, shapes in ((node("Add", ["o", "extra"], ["y"]), ["n", 3, 37, 24]), (node("Add", ["o", "g"], ["y"]), None)):
+        model = attention(*SIZES)
+        model.graph.node[-1].output[0] = "o"
+        feed = feed_of(*SIZES)
+        if shapes:
+            model.graph.input.append(helper.make_tensor_value_info("extra", FLOAT, shapes))
+            feeds = [feed | {"extra": f32(n, 3, 37, 24)} for n in (1, 2)]
+        else:
+            model.graph.node.append(node("Gather", ["table", "ids"], ["g"]))
+            model.graph.input.append(helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, [37]))
+            model.graph.initializer.append(onnx.numpy_helper.from_array(f32(50, 24), "table"))
+            feeds = [feed | {"ids": np.arange(37) % 50}]
+        model.graph.node.append(extra)
+        agree(tmp_path, model, feeds, fused=None)
+
+
+def test_wider_weights(tmp_path):
+    for keys in (45, "k"):
+        nodes = [node("MatMul", ["q", "k"], ["s"]), node("Softmax", ["s"], ["p"], axis=-1), node("Cast", ["p"], ["w"], to=DOUBLE),
+                 node("MatMul", ["w", "v"], ["z"]), node("Cast", ["z"], ["y"], to=FLOAT)]
+        agrees_at_least(tmp_path, nodes, [("q", FLOAT, [37, 8]), ("k", FLOAT, [8, keys]), ("v", DOUBLE, [keys, 24])],
+                        [{"q": f32(37, 8), "k": f32(8, 45), "v": f32(45, 24).astype(np.float64)}])
+
+
+def test_values_that_are_apart(tmp_path):
+    for keys, sizes in ((45, [45]), (3000, [3000]), ("k", [45, 3000])):
+        nodes = [node("MatMul", ["q", "k"], ["s"]), node("Softmax", ["s"], ["p"], axis=-1),
+                 node("Slice", ["x", "zero", "end", "axis", "two"], ["v"]), node("MatMul", ["p", "v"], ["y"])]
+        agrees_at_least(tmp_path, nodes, [("q", FLOAT, [37, 8]), ("k", FLOAT, [8, keys]), ("x", FLOAT, [keys, 48])],
+                        [{"q": f32(37, 8), "k": f32(8, n), "x": f32(n, 48)} for n in sizes],
+                        [("zero", np.array([0])), ("end", np.array([48])), ("axis", np.array([1])), ("two", np.array([2]))])
+
+
+def test_reductions_of_boolean_masks(tmp_path):
+    """Not attention, but what a contraction with booleans is: rows a page apart, of which one operand is a mask."""
+    nodes = [node("Where", ["mask", "x", "zero"], ["w"]), node("ReduceSum", ["w", "axis"], ["y"], keepdims=0)]
+    agrees_at_least(tmp_path, nodes, [("mask", BOOL, [28, 4096, 1]), ("x", FLOAT, [1, 4096, 64])],
+                    [{"mask": np.random.default_rng(0).random((28, 4096, 1)) < 0.5, "x": f32(1, 4096, 64)}],
+                    [("zero", np.array(0, np.float32)), ("axis", np.array([1]))], tolerance=1e-4)

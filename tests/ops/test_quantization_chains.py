@@ -64,3 +64,12 @@ def test_scales_at_the_limits(tmp_path, scale):
     x = near_halves(np.float32(scale), np.random.default_rng(0))
     got = run_module(tmp_path / "m.eyr", {"x": x}, tmp_path)["y"]
     np.testing.assert_array_equal(got, quantized(x, np.float32(scale), 3, np.uint8))
+
+
+def test_zero_has_no_sign(tmp_path):
+    """-0.1 is quantised to 0, whose reciprocal is positive."""
+    nodes = [node("QuantizeLinear", ["x", "s", "z"], ["q"]), node("DequantizeLinear", ["q", "s", "z"], ["d"]), node("Reciprocal", ["d"], ["y"])]
+    model = model_of(nodes, [("x", FLOAT, [20])], [("y", FLOAT, [20])], [("s", np.float32(1)), ("z", np.int8(0))])
+    onnx.save(model, tmp_path / "m.onnx")
+    compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr")
+    assert (run_module(tmp_path / "m.eyr", {"x": np.full(20, -0.1, np.float32)}, tmp_path)["y"] == np.inf).all()

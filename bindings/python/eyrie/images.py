@@ -8,6 +8,8 @@ import numpy as np
 
 from ._native import Error
 
+# Not all that Pillow knows: some formats are programs that other programs would run.
+_FORMATS = ("BMP", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 _MODES = {"RGB": ("RGB", 3), "BGR": ("RGB", 3), "Grayscale": ("L", 1)}
 
 
@@ -16,8 +18,8 @@ def _opened(data, pixel_format):
     if pixel_format not in _MODES:
         raise Error("INVALID_ARGUMENT", f"pixel_format is '{pixel_format}', expected one of {', '.join(_MODES)}")
     try:
-        return Image.open(io.BytesIO(data.tobytes()))
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        return Image.open(io.BytesIO(data.tobytes()), formats=_FORMATS)
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
         raise Error("INVALID_ARGUMENT", f"the data is no image that can be decoded: {error}") from error
 
 
@@ -26,7 +28,7 @@ def decode(data, pixel_format="RGB"):
     with _opened(data, pixel_format) as image:
         try:
             pixels = np.array(image.convert(_MODES[pixel_format][0]))
-        except OSError as error:
+        except (OSError, SyntaxError, ValueError) as error:
             raise Error("INVALID_ARGUMENT", f"the image is damaged: {error}") from error
     if pixel_format == "BGR":
         pixels = pixels[:, :, ::-1]

@@ -2,7 +2,7 @@
 //
 //   clamp(%x / %scale)                     ──►  clamp(%x) times the reciprocal, rounded as the division is
 //   trunci(fptosi(roundeven(%c) + %zero))  ──►  trunci(lrint(%c) + %zero)
-//   sitofp(extui(trunci(fptosi(roundeven(%c) + %zero))) - %zero)  ──►  roundeven(%c)
+//   sitofp(extui(trunci(fptosi(roundeven(%c) + %zero))) - %zero)  ──►  roundeven(%c) + 0.0
 //
 // where %c is clamped to what a byte holds. Scales and zero points are constants.
 #include "compiler/target/common/KernelPasses.h"
@@ -102,7 +102,10 @@ void shortenRoundTrip(arith::SIToFPOp op) {
       quantised->hi + zero > (isUnsigned ? 255 : 127))
     return;
   OpBuilder b(op);
-  op.replaceAllUsesWith(math::RoundEvenOp::create(b, op.getLoc(), quantised->clamped).getResult());
+  Value rounded = math::RoundEvenOp::create(b, op.getLoc(), quantised->clamped);
+  // There is no integer -0.
+  Value zeroOf = constantLike(b, op.getLoc(), rounded.getType(), 0);
+  op.replaceAllUsesWith(arith::AddFOp::create(b, op.getLoc(), rounded, zeroOf).getResult());
 }
 
 /// One conversion rounds, and the zero point is added as an integer.

@@ -34,11 +34,14 @@ Type localType(Type element) {
 int64_t bytesOf(Type element) { return localType(element).getIntOrFloatBitWidth() / 8; }
 
 /// Elements between two rows: room for whole vectors, and not a multiple of a cache line's conflicts.
-int64_t pitchOf(int64_t keys) { return llvm::alignTo(keys, 16) + 16; }
+int64_t pitchOf(int64_t keys, Type element, const CpuTargetModel &machine) {
+  return llvm::alignTo(keys, std::max<int64_t>(machine.lanes(bytesOf(element) * 8), 16)) + 16;
+}
 
 /// Do a tile's rows of so many elements fit the second-level cache?
 bool areRowsWhole(int64_t mostKeys, Type element, const CpuTargetModel &machine) {
-  return mostKeys <= machine.l2Bytes && kMostTileRows * pitchOf(mostKeys) * bytesOf(element) <= machine.l2Bytes * 3 / 4;
+  return mostKeys <= machine.l2Bytes &&
+         kMostTileRows * pitchOf(mostKeys, element, machine) * bytesOf(element) <= machine.l2Bytes * 3 / 4;
 }
 
 /// The operation that adds an element to a statistic, or null.
@@ -257,7 +260,7 @@ FailureOr<AttentionPlan> planAttention(const AttentionKernel &kernel, const CpuT
   AttentionPlan plan;
   Type element = getElementTypeOrSelf(kernel.parts.rows().getType());
   bool isWhole = areRowsWhole(kernel.mostKeys, element, machine);
-  plan.pitch = pitchOf(isWhole ? kernel.mostKeys : kChunk);
+  plan.pitch = pitchOf(isWhole ? kernel.mostKeys : kChunk, element, machine);
   // Both register tiles get as many rows, so that a block is made of whole ones.
   int64_t most = INT64_MAX;
   for (int round = 0; round < 2; ++round) {
@@ -289,7 +292,8 @@ FailureOr<AttentionPlan> planAttention(const AttentionKernel &kernel, const CpuT
     plan.chunk = kChunk;
     plan.statisticsBytes = static_cast<int64_t>(kernel.parts.statistics.size()) * plan.blockRows *
                            machine.lanes(bytesOf(element) * 8) * bytesOf(element);
-    plan.sumsPitch = llvm::alignTo(kernel.sums.loops[plan.sums.column].size.factor, plan.sums.panel()) + 16;
+    plan.sumsPitch = llvm::alignTo(kernel.sums.loops[plan.sums.column].size.factor, plan.sums.panel()) +
+                     std::max<int64_t>(plan.sums.lanes, 16);
     plan.sumsBytes = llvm::alignTo(plan.blockRows * plan.sumsPitch * 8, 64);
   }
   plan.localBytes =
@@ -462,16 +466,37 @@ bool isFloat(Value value) {
 }
 
 bool isComputedByVectors(const Attention &attention) {
-  SmallVector<linalg::GenericOp> all = attention.parts();
+  SmallVector<linalg::GenericOp> functions = attention.rowFunctions(), all = attention.parts();
   all.push_back(attention.sums);
   std::string reason;
-  return llvm::all_of(all,
-                      [&](linalg::GenericOp op) {
-                        bool readsAny = op == attention.epilogue || llvm::is_contained(attention.rowFunctions(), op);
-                        return isFloat(op->getResult(0)) && (readsAny || llvm::all_of(op.getDpsInputs(), isFloat)) &&
-                               canEvaluateBody(op, reason);
-                      }) &&
+  int64_t widest = localType(getElementTypeOrSelf(attention.rows().getType())).getIntOrFloatBitWidth();
+  auto fits = [&](linalg::GenericOp op) {
+    bool isOfRows = llvm::is_contained(functions, op);
+    // What rows become lies where they did.
+    if (isOfRows && getElementTypeOrSelf(op->getResult(0).getType()).getIntOrFloatBitWidth() > widest)
+      return false;
+    return isFloat(op->getResult(0)) &&
+           (isOfRows || op == attention.epilogue || llvm::all_of(op.getDpsInputs(), isFloat)) &&
+           canEvaluateBody(op, reason);
+  };
+  return llvm::all_of(all, fits) && (!attention.following || canEvaluateBody(attention.following, reason)) &&
          llvm::all_of(attention.statistics, [](linalg::GenericOp op) { return combinerOf(op) && initOf(op); });
+}
+
+/// Is the innermost dimension of the memory behind it its own?
+bool hasUnitStride(Value tensor) {
+  while (auto slice = tensor.getDefiningOp<tensor::ExtractSliceOp>()) {
+    int64_t last = slice.getSourceType().getRank() - 1;
+    if (last < 0 || slice.getDroppedDims().test(last) || slice.getStaticStrides()[last] != 1)
+      return false;
+    tensor = slice.getSource();
+  }
+  return !tensor.getDefiningOp<linalg::UnPackOp>();
+}
+
+bool beginsWithOneNumber(linalg::GenericOp op) {
+  auto fill = op.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
+  return fill && matchPattern(fill.getInputs()[0], m_Constant());
 }
 } // namespace
 
@@ -484,7 +509,7 @@ bool eyrie::target::cpu::takesAttention(const Attention &attention, int64_t most
   linalg::GenericOp scores = attention.scores, sums = attention.sums;
   auto rowsType = cast<RankedTensorType>(attention.rows().getType());
   int64_t rank = rowsType.getRank();
-  if (rank < 2 || !isComputedByVectors(attention))
+  if (rank < 2 || !isComputedByVectors(attention) || !beginsWithOneNumber(scores) || !beginsWithOneNumber(sums))
     return false;
   // A single query streams the keys once: nothing is gained.
   if (rowsType.getDimSize(rank - 2) == 1 || rowsType.getDimSize(rank - 1) == 1 ||
@@ -497,8 +522,11 @@ bool eyrie::target::cpu::takesAttention(const Attention &attention, int64_t most
     if (type == utils::IteratorType::reduction)
       depth = ShapedType::isDynamic(size) ? 0 : depth * size;
   AffineMap written = scores.getMatchingIndexingMap(scores.getDpsInitOperand(0));
-  if (depth < 1 || depth > kMostDepth || written.getNumResults() != scores.getNumParallelLoops() ||
-      written.getNumResults() < 2)
+  // A panel of the keys is transposed to local memory.
+  unsigned bits = getElementTypeOrSelf(scores->getResult(0).getType()).getIntOrFloatBitWidth();
+  int64_t panel = choosePanel(machine, machine.lanes(bits), bits, ShapedType::kDynamic, ShapedType::kDynamic);
+  if (depth < 1 || depth > kMostDepth || depth * panel * 8 > 2 * maxTransposedBytes ||
+      written.getNumResults() != scores.getNumParallelLoops() || written.getNumResults() < 2)
     return false;
   auto loopOf = [](AffineExpr expr) { return cast<AffineDimExpr>(expr).getPosition(); };
   auto inOrder = written.getResults();
@@ -511,7 +539,7 @@ bool eyrie::target::cpu::takesAttention(const Attention &attention, int64_t most
   AffineMap weightsMap = sums.getMatchingIndexingMap(weights), valuesMap = sums.getMatchingIndexingMap(values);
   AffineMap result = sums.getMatchingIndexingMap(sums.getDpsInitOperand(0));
   auto isLoop = [](AffineExpr expr) { return isa<AffineDimExpr>(expr); };
-  if (valuesMap.getNumResults() == 0 || !isLoop(valuesMap.getResults().back()) ||
+  if (valuesMap.getNumResults() == 0 || !hasUnitStride(values->get()) || !isLoop(valuesMap.getResults().back()) ||
       !isLoop(weightsMap.getResult(rank - 2)) || result.getNumResults() != sums.getNumParallelLoops())
     return false;
   unsigned column = loopOf(valuesMap.getResults().back());
@@ -519,10 +547,9 @@ bool eyrie::target::cpu::takesAttention(const Attention &attention, int64_t most
   for (unsigned loop = 0; loop < sums.getNumLoops(); ++loop)
     if (sizes[loop] == 0 || (sizes[loop] != 1 && loop != column && !weightsMap.isFunctionOfDim(loop)))
       return false;
-  // In chunks, sums are kept in memory: their number must be known, and what they begin with.
-  bool beginsWithOne = sums.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
+  // In chunks, sums are kept in memory: their number must be known.
   if (!areRowsWhole(mostKeys, rowsType.getElementType(), machine) &&
-      (ShapedType::isDynamic(sizes[column]) || sizes[column] > kMostColumns || !beginsWithOne))
+      (ShapedType::isDynamic(sizes[column]) || sizes[column] > kMostColumns))
     return false;
   return result.getResults().back() == valuesMap.getResults().back() && sizes[column] != 1 &&
          !weightsMap.isFunctionOfDim(column) && areApart(sums, loopOf(weightsMap.getResult(rank - 2)), column);
@@ -532,11 +559,19 @@ LogicalResult eyrie::target::cpu::lowerAttention(Kernel &kernel, const CpuTarget
   func::FuncOp func = kernel.tensorFunc;
   reason.clear();
   auto pitch = [&](int64_t mostKeys, Type element) {
-    return pitchOf(areRowsWhole(mostKeys, element, machine) ? mostKeys : kChunk);
+    return pitchOf(areRowsWhole(mostKeys, element, machine) ? mostKeys : kChunk, element, machine);
   };
   FailureOr<AttentionKernel> attention = analyseAttention(func, pitch, reason);
   if (failed(attention))
     return failure();
+  if (!takesAttention(attention->parts, attention->mostKeys, machine)) {
+    reason = "the processor that chose attention is another";
+    return failure();
+  }
+  for (const Contraction *contraction : {&attention->scores, &attention->sums})
+    for (const auto &expression : contraction->expressions)
+      if (expression->generic && !canEvaluateBody(expression->generic, reason))
+        return failure();
   FailureOr<AttentionPlan> plan = planAttention(*attention, machine, reason);
   if (failed(plan))
     return failure();

@@ -260,6 +260,8 @@ void Planner::chooseStaging() {
         stride.isZero() || !stride.isConstant() || !function.strides[innermost].isOne() || !depth.isConstant())
       continue;
     int64_t bytes = bitsOf(elementTypeOf(load)) / 8;
+    if (bytes == 0)
+      continue;
     if (stride.factor * bytes % machine.l1WayBytes || depth.factor % 64 || depth.factor < 256)
       continue;
     int64_t chunk = depth.factor % 128 ? 64 : 128;
@@ -281,7 +283,7 @@ Expression *Planner::farOperand() const {
     elements *= likely(loop(reduction), 1024);
   for (Expression *load : loads)
     if (load->function.tile == plan.panel() && llvm::is_contained(contraction.inputs, load) &&
-        elements * bitsOf(elementTypeOf(load)) / 8 >= machine.l2Bytes / 4)
+        elements * int64_t(llvm::divideCeil(bitsOf(elementTypeOf(load)), 8)) >= machine.l2Bytes / 4)
       return load;
   return nullptr;
 }
