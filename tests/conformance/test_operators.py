@@ -8,7 +8,6 @@ from onnx import defs, helper
 
 # Operators that stay out, and why; those of "not yet" are on the list of what is to come.
 ABSENT = {
-    "ImageDecoder": "reads compressed image files",
     "ai.onnx.preview.training::Gradient": "asks for automatic differentiation",
 }
 SCHEMAS = [schema for schema in defs.get_all_schemas_with_history() if not schema.deprecated]
