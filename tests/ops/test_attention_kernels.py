@@ -143,12 +143,12 @@ def test_open_sizes_within_bounds(tmp_path):
 @pytest.mark.parametrize("cpu", CPUS)
 @pytest.mark.parametrize("is_scaled", [True, False])
 def test_open_sizes_without_bounds(tmp_path, is_scaled, cpu):
-    """Rows come in chunks of 1,536 keys."""
+    """Rows come in chunks of 6,144 keys."""
     model = attention("b", 3, "q", "k", 16, 24)
     if not is_scaled:
         del model.graph.node[2]
         model.graph.node[1].output[0] = "s"
-    sizes = ((1, 1, 1), (2, 37, 45), (1, 20, 1535), (1, 15, 1536), (1, 14, 1537), (1, 130, 4700), (1, 3, 0), (0, 3, 4), (1, 0, 4))
+    sizes = ((1, 1, 1), (2, 37, 45), (1, 20, 6143), (1, 15, 6144), (1, 14, 6145), (1, 70, 13000), (1, 3, 0), (0, 3, 4), (1, 0, 4))
     feeds = [feed_of(b, 3, q, k, 16, 24) for b, q, k in sizes]
     agree(tmp_path, model, [feed for feed in feeds if feed["k"].size], "--cpu", cpu)
     got = run_module(tmp_path / "m.eyr", feeds[6], tmp_path)["y"]
@@ -165,7 +165,7 @@ def test_masks_of_open_sizes(tmp_path):
     model = attention("b", 2, "q", "k", 8, 8, scores=[node("Add", ["s", "bias"], ["a"]), node("Where", ["mask", "a", "low"], ["t"])],
                       inputs=[("bias", FLOAT, ["b", 1, 1, "k"]), ("mask", BOOL, ["q", "k"])], weights=[("low", np.array(-np.inf, np.float32))])
     feeds = []
-    for b, q, k in ((1, 5, 7), (2, 40, 2000), (1, 17, 3100)):
+    for b, q, k in ((1, 5, 7), (2, 40, 2000), (1, 17, 7100)):
         mask = np.random.default_rng(0).random((q, k)) < 0.6
         mask[3] = False
         feeds.append(feed_of(b, 2, q, k, 8, 8) | {"bias": f32(b, 1, 1, k), "mask": mask})
@@ -184,7 +184,7 @@ def test_weights_that_a_mask_follows(tmp_path):
             model.graph.input.append(helper.make_tensor_value_info(name, element, shape))
         model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(0, np.float32), "zero"))
         feeds = [feed_of(1, 2, q, k, 8, 8) | {"none": np.random.default_rng(0).random((q, 1)) < 0.3, "gain": f32(k)}
-                 for q, k in ((37, 45), *([(20, 3500)] if keys == "k" else []))]
+                 for q, k in ((37, 45), *([(20, 7500)] if keys == "k" else []))]
         agree(tmp_path, model, feeds)
 
 
@@ -279,7 +279,7 @@ def test_wider_weights(tmp_path):
 
 
 def test_values_that_are_apart(tmp_path):
-    for keys, sizes in ((45, [45]), (3000, [3000]), ("k", [45, 3000])):
+    for keys, sizes in ((45, [45]), (3000, [3000]), ("k", [45, 7000])):
         nodes = [node("MatMul", ["q", "k"], ["s"]), node("Softmax", ["s"], ["p"], axis=-1),
                  node("Slice", ["x", "zero", "end", "axis", "two"], ["v"]), node("MatMul", ["p", "v"], ["y"])]
         agrees_at_least(tmp_path, nodes, [("q", FLOAT, [37, 8]), ("k", FLOAT, [8, keys]), ("x", FLOAT, [keys, 48])],

@@ -25,7 +25,7 @@ constexpr int64_t kMostBlockRows = 64;
 constexpr int64_t kMostTileRows = 14;
 constexpr int64_t kMostDepth = 1024, kMostColumns = 1024;
 /// A multiple of all panels.
-constexpr int64_t kChunk = 1536;
+constexpr int64_t kChunk = 6144;
 
 /// The type of a row in local memory: small floats are computed with as f32.
 Type localType(Type element) {
