@@ -28,10 +28,9 @@ def sizes_of(feed) -> dict:
     return {name: "x".join(map(str, array.shape)) for name, array in feed.items() if array.ndim}
 
 
-def measure(name, folder, flags=()) -> list:
-    """A row for each of the model's inputs. `flags` of the compilation whose sizes are open."""
+def measure(name, folder) -> list:
     module, fixed, inputs, rows = folder / "open.eyr", folder / "fixed.eyr", folder / "in.npz", []
-    compile_model(path_of(name), module, *flags, timeout=900)
+    compile_model(path_of(name), module, timeout=900)
     for feed in inputs_of(name):
         save_npz(inputs, feed)
         told = json.loads(succeed("bench", module, "--input", f"@{inputs}", "--threads", "1", "--min-time", "0", "--json",

@@ -7,6 +7,12 @@
 using namespace mlir;
 using eyrie::graph::Attention;
 
+linalg::GenericOp eyrie::graph::findMarked(FunctionOpInterface func, StringRef attribute) {
+  auto ops = func.getFunctionBody().front().getOps<linalg::GenericOp>();
+  auto marked = llvm::find_if(ops, [&](linalg::GenericOp op) { return op->hasAttr(attribute); });
+  return marked == ops.end() ? linalg::GenericOp() : *marked;
+}
+
 std::array<linalg::GenericOp, 2> eyrie::graph::getWinogradParts(Operation *last) {
   auto products = last->getOperand(2).getDefiningOp<linalg::GenericOp>();
   return {products, products.getInputs()[0].getDefiningOp<linalg::GenericOp>()};

@@ -2,8 +2,12 @@
 #pragma once
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 namespace eyrie::graph {
+
+/// The operation of an executable's function that is marked with an attribute (kWinograd, kAttention); null if none is.
+mlir::linalg::GenericOp findMarked(mlir::FunctionOpInterface func, llvm::StringRef attribute);
 
 /// What a convolution by Winograd's method computes before `last`, the operation that is marked with kWinograd: the
 /// products, and the input's tiles.

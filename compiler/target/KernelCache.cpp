@@ -47,7 +47,7 @@ std::string identityOf(const void *code) {
 }
 
 /// Of this compiler, of MLIR and of LLVM, which may be libraries of their own.
-std::string identity() {
+std::string findIdentity() {
   std::string all = LLVM_VERSION_STRING;
   auto isEffectFree = static_cast<bool (*)(mlir::Operation *)>(&mlir::isMemoryEffectFree);
   for (const void *code : {reinterpret_cast<const void *>(&identityOf), reinterpret_cast<const void *>(isEffectFree),
@@ -58,6 +58,11 @@ std::string identity() {
     all += "\n" + one;
   }
   return all;
+}
+
+const std::string &identity() {
+  static const std::string found = findIdentity();
+  return found;
 }
 
 bool isTrusted(StringRef folder) {
@@ -86,7 +91,6 @@ std::string KernelCache::defaultFolder() {
 }
 
 std::string KernelCache::keyOf(ArrayRef<StringRef> parts) {
-  static const std::string compiler = identity();
   llvm::BLAKE3 hash;
   auto add = [&](StringRef part) {
     uint8_t size[8];
@@ -94,7 +98,7 @@ std::string KernelCache::keyOf(ArrayRef<StringRef> parts) {
     hash.update(ArrayRef<uint8_t>(size));
     hash.update(part);
   };
-  add(compiler);
+  add(identity());
   for (StringRef part : parts)
     add(part);
   auto result = hash.final<kDigestBytes>();

@@ -77,10 +77,10 @@ def test_model(name, tmp_path, report):
 
 @pytest.mark.parametrize("name", ["tiny_bert_dynamic", *(pytest.param(name, marks=pytest.mark.slow) for name in REAL)])
 def test_arena_is_near_the_bound_at_every_size(name, tmp_path):
-    """The bound is that of a module for one size. Without ranges the small BERT, unlike that one, would keep its scores."""
-    ranges = ["--shape", "batch=1..8", "--shape", "sequence=1..64"] if name == "tiny_bert_dynamic" else []
-    for row in arena.measure(name, tmp_path, ranges):
-        assert 0 < row["bound"] <= row["arena"] <= arena.MOST * row["bound"] + 256, arena.line(row)
+    # The bound is of a module for one size, whose kernels differ: at 2x1 it needs three lines of 64 bytes less.
+    lines = 3 * 64 if name == "tiny_bert_dynamic" else 0
+    for row in arena.measure(name, tmp_path):
+        assert 0 < row["bound"] <= row["arena"] <= arena.MOST * row["bound"] + lines, arena.line(row)
 
 
 def test_shape_flag_fixes_a_symbolic_dimension(tmp_path):

@@ -53,7 +53,6 @@ std::optional<Clamp> matchClamp(Value value) {
 
 /// A byte as a number of steps from its zero point: trunci(fptosi(roundeven(clamped) + zero)).
 struct Quantised {
-  arith::TruncIOp byte;
   Value clamped;
   double lo, hi, zero; // of the clamped value
 };
@@ -71,14 +70,17 @@ std::optional<Quantised> matchQuantised(Value value) {
   if (!clamp || !zero || *zero != std::rint(*zero) || clamp->lo != std::rint(clamp->lo) ||
       clamp->hi != std::rint(clamp->hi))
     return std::nullopt;
-  return Quantised{byte, rounded.getOperand(), clamp->lo, clamp->hi, *zero};
+  return Quantised{rounded.getOperand(), clamp->lo, clamp->hi, *zero};
 }
 
-Value constantLike(OpBuilder &b, Location loc, Type type, double value) {
+/// The number as a value of `type`, a scalar or a vector.
+Value constantOf(OpBuilder &b, Location loc, Type type, TypedAttr number) {
   auto vector = dyn_cast<VectorType>(type);
-  Attribute number = b.getFloatAttr(getElementTypeOrSelf(type), value);
-  return arith::ConstantOp::create(
-      b, loc, vector ? TypedAttr(DenseElementsAttr::get(vector, number)) : cast<TypedAttr>(number));
+  return arith::ConstantOp::create(b, loc,
+                                   vector ? TypedAttr(DenseElementsAttr::get(vector, Attribute(number))) : number);
+}
+Value constantOf(OpBuilder &b, Location loc, Type type, double number) {
+  return constantOf(b, loc, type, b.getFloatAttr(getElementTypeOrSelf(type), number));
 }
 
 /// Steps back to floats do not pass through the byte.
@@ -104,8 +106,8 @@ void shortenRoundTrip(arith::SIToFPOp op) {
   OpBuilder b(op);
   Value rounded = math::RoundEvenOp::create(b, op.getLoc(), quantised->clamped);
   // There is no integer -0.
-  Value zeroOf = constantLike(b, op.getLoc(), rounded.getType(), 0);
-  op.replaceAllUsesWith(arith::AddFOp::create(b, op.getLoc(), rounded, zeroOf).getResult());
+  Value none = constantOf(b, op.getLoc(), rounded.getType(), 0.0);
+  op.replaceAllUsesWith(arith::AddFOp::create(b, op.getLoc(), rounded, none).getResult());
 }
 
 /// One conversion rounds, and the zero point is added as an integer.
@@ -119,11 +121,8 @@ void shortenConversion(arith::TruncIOp op) {
       LLVM::CallIntrinsicOp::create(b, op.getLoc(), type, b.getStringAttr("llvm.lrint"), ValueRange{quantised->clamped})
           ->getResult(0);
   if (auto zero = static_cast<int64_t>(quantised->zero)) {
-    auto vector = dyn_cast<VectorType>(type);
-    Attribute number = b.getI32IntegerAttr(static_cast<int32_t>(zero));
-    Value constant = arith::ConstantOp::create(
-        b, op.getLoc(), vector ? TypedAttr(DenseElementsAttr::get(vector, number)) : cast<TypedAttr>(number));
-    whole = arith::AddIOp::create(b, op.getLoc(), whole, constant);
+    Value offset = constantOf(b, op.getLoc(), type, b.getI32IntegerAttr(static_cast<int32_t>(zero)));
+    whole = arith::AddIOp::create(b, op.getLoc(), whole, offset);
   }
   op.getInMutable().set(whole);
 }
@@ -164,7 +163,7 @@ Value multipliedInstead(OpBuilder &b, Location loc, Value clamped) {
   if (!reciprocal)
     return {};
   Type type = clamped.getType();
-  auto constant = [&](double value) { return constantLike(b, loc, type, value); };
+  auto constant = [&](double value) { return constantOf(b, loc, type, value); };
   auto bounded = [&](Value x, arith::CmpFPredicate predicate, double bound) -> Value {
     Value limit = constant(static_cast<float>(bound * *divisor));
     return arith::SelectOp::create(b, loc, arith::CmpFOp::create(b, loc, predicate, x, limit), x, limit);

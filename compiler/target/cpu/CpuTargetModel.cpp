@@ -101,6 +101,7 @@ CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string 
   model.broadcastRegisters = level.broadcast;
   model.memoryOperands = level.memoryOperands;
   model.fastMasks = level.fastMasks;
+  model.prefetch = model.arch != "riscv64" || model.has("zicbop");
   model.fma = holds(level.fma);
   model.round = holds(level.round);
   model.f16Conversions = holds(level.f16);

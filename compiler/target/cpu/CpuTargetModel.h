@@ -35,6 +35,8 @@ struct CpuTargetModel {
   bool memoryOperands = true;
   /// A vector is loaded and stored under a mask by one fast instruction.
   bool fastMasks = false;
+  /// There is an instruction that prefetches. Without it the addresses alone would cost instructions.
+  bool prefetch = true;
 
   bool fma = false; // fused multiply-add on float vectors; without it vector.fma must not be emitted
   bool round = false, f16Conversions = false; // floor, ceil, trunc, roundeven; f16 from and to f32

@@ -16,6 +16,8 @@ struct KernelValues {
 };
 
 KernelValues kernelValues(Kernel &kernel);
+/// The index arguments of the function that counts workgroups.
+llvm::SmallVector<mlir::Value> workgroupIndices(Kernel &kernel);
 
 /// How many columns a panel has: all of them, or as many as are left.
 struct Columns {

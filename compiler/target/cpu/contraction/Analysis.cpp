@@ -52,6 +52,12 @@ void Contraction::forEachFunction(llvm::function_ref<void(LinearFunction &)> cal
     callback(output.function);
 }
 
+bool eyrie::target::cpu::canEvaluateBodies(const Contraction &contraction, std::string &reason) {
+  return llvm::all_of(contraction.expressions, [&](const std::unique_ptr<Expression> &expression) {
+    return !expression->generic || canEvaluateBody(expression->generic, reason);
+  });
+}
+
 namespace {
 
 /// A tensor seen as memory: the offset of element (i0, i1, …) is sum(base) + sum(strides[d] * i_d).
@@ -603,10 +609,9 @@ FailureOr<WinogradKernel> eyrie::target::cpu::analyseWinograd(func::FuncOp func,
       return failure();
     return std::move(analyser.result);
   };
-  auto ops = func.front().getOps<linalg::GenericOp>();
-  auto last = llvm::find_if(ops, [](linalg::GenericOp op) { return op->hasAttr(eyrie::graph::kWinograd); });
-  auto [products, tiles] = eyrie::graph::getWinogradParts(*last);
-  FailureOr<Contraction> first = analyse(tiles, 8, 2), second = analyse(products, 7, 1), third = analyse(*last, 6, {});
+  linalg::GenericOp last = eyrie::graph::findMarked(func, eyrie::graph::kWinograd);
+  auto [products, tiles] = eyrie::graph::getWinogradParts(last);
+  FailureOr<Contraction> first = analyse(tiles, 8, 2), second = analyse(products, 7, 1), third = analyse(last, 6, {});
   if (failed(first) || failed(second) || failed(third))
     return failure();
   return WinogradKernel{std::move(*first), std::move(*second), std::move(*third)};
@@ -653,10 +658,9 @@ static void addSizeFacts(func::FuncOp func, Contraction &contraction) {
 FailureOr<AttentionKernel> eyrie::target::cpu::analyseAttention(func::FuncOp func,
                                                                 llvm::function_ref<int64_t(int64_t, Type)> pitchOf,
                                                                 std::string &reason) {
-  auto ops = func.front().getOps<linalg::GenericOp>();
-  auto marked = llvm::find_if(ops, [](linalg::GenericOp op) { return op->hasAttr(eyrie::graph::kAttention); });
   AttentionKernel kernel;
-  std::optional<eyrie::graph::Attention> parts = eyrie::graph::matchAttention(*marked);
+  std::optional<eyrie::graph::Attention> parts =
+      eyrie::graph::matchAttention(eyrie::graph::findMarked(func, eyrie::graph::kAttention));
   if (!parts) {
     reason = "its parts are not those of attention";
     return failure();

@@ -105,9 +105,15 @@ struct Contraction {
   std::optional<Dot> dot;
   std::vector<std::unique_ptr<Expression>> expressions; // owns all of the above
 
+  bool hasBorder() const {
+    return llvm::any_of(outputs, [](const Output &output) { return output.border.has_value(); });
+  }
   /// Every address and index of the contraction.
   void forEachFunction(llvm::function_ref<void(LinearFunction &)> callback);
 };
+
+/// Can every body among the expressions be evaluated (BodyEvaluator.h)? If not, `reason` says what cannot.
+bool canEvaluateBodies(const Contraction &contraction, std::string &reason);
 
 /// Reads `func`, an executable's function on tensors. On failure `reason` says what does not fit.
 mlir::FailureOr<Contraction> analyseContraction(mlir::func::FuncOp func, std::string &reason);

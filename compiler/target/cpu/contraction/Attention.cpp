@@ -44,6 +44,11 @@ bool areRowsWhole(int64_t mostKeys, Type element, const CpuTargetModel &machine)
          kMostTileRows * pitchOf(mostKeys, element, machine) * bytesOf(element) <= machine.l2Bytes * 3 / 4;
 }
 
+/// Elements between two rows in local memory: of whole ones, or of a chunk.
+int64_t rowPitch(int64_t mostKeys, Type element, const CpuTargetModel &machine) {
+  return pitchOf(areRowsWhole(mostKeys, element, machine) ? mostKeys : kChunk, element, machine);
+}
+
 /// The operation that adds an element to a statistic, or null.
 Operation *combinerOf(linalg::GenericOp statistic) {
   Block *body = statistic.getBlock();
@@ -241,14 +246,11 @@ struct AttentionPlan {
   int64_t outerPerGroup;
   // Of rows in chunks: elements of a chunk (0: rows are whole), and memory for statistics and sums.
   int64_t chunk = 0, statisticsBytes = 0, sumsBytes = 0, sumsPitch = 0;
-  int64_t keptFrom() const { return rowsBytes; }
   int64_t sumsFrom() const { return rowsBytes + statisticsBytes; }
   int64_t othersFrom() const { return sumsFrom() + sumsBytes; }
 };
 
-int64_t likely(const Loop &loop) {
-  return loop.size.isConstant() ? loop.size.factor : std::min<int64_t>(loop.facts.most, 256);
-}
+int64_t likely(const Loop &loop) { return likelySize(loop, 256); }
 
 FailureOr<AttentionPlan> planAttention(const AttentionKernel &kernel, const CpuTargetModel &machine,
                                        std::string &reason) {
@@ -260,7 +262,7 @@ FailureOr<AttentionPlan> planAttention(const AttentionKernel &kernel, const CpuT
   AttentionPlan plan;
   Type element = getElementTypeOrSelf(kernel.parts.rows().getType());
   bool isWhole = areRowsWhole(kernel.mostKeys, element, machine);
-  plan.pitch = pitchOf(isWhole ? kernel.mostKeys : kChunk, element, machine);
+  plan.pitch = rowPitch(kernel.mostKeys, element, machine);
   // Both register tiles get as many rows, so that a block is made of whole ones.
   int64_t most = INT64_MAX;
   for (int round = 0; round < 2; ++round) {
@@ -410,7 +412,7 @@ struct AttentionEmitter {
   void emit() {
     Value rowsMemory = local(0, plan.blockRows * plan.pitch, element), kept, sums;
     if (plan.chunk) {
-      kept = local(plan.keptFrom(), plan.statisticsBytes / (element.getIntOrFloatBitWidth() / 8), element);
+      kept = local(plan.rowsBytes, plan.statisticsBytes / (element.getIntOrFloatBitWidth() / 8), element);
       Type sum = getElementTypeOrSelf(linalg::GenericOp(kernel.parts.sums)->getResult(0).getType());
       sums = local(plan.sumsFrom(), plan.blockRows * plan.sumsPitch, sum);
     }
@@ -501,8 +503,7 @@ bool beginsWithOneNumber(linalg::GenericOp op) {
 } // namespace
 
 bool eyrie::target::cpu::isAttention(func::FuncOp tensorFunc) {
-  return llvm::any_of(tensorFunc.front().getOps<linalg::GenericOp>(),
-                      [](linalg::GenericOp op) { return op->hasAttr(eyrie::graph::kAttention); });
+  return bool(graph::findMarked(tensorFunc, eyrie::graph::kAttention));
 }
 
 bool eyrie::target::cpu::takesAttention(const Attention &attention, int64_t mostKeys, const CpuTargetModel &machine) {
@@ -558,9 +559,7 @@ bool eyrie::target::cpu::takesAttention(const Attention &attention, int64_t most
 LogicalResult eyrie::target::cpu::lowerAttention(Kernel &kernel, const CpuTargetModel &machine, std::string &reason) {
   func::FuncOp func = kernel.tensorFunc;
   reason.clear();
-  auto pitch = [&](int64_t mostKeys, Type element) {
-    return pitchOf(areRowsWhole(mostKeys, element, machine) ? mostKeys : kChunk, element, machine);
-  };
+  auto pitch = [&](int64_t mostKeys, Type element) { return rowPitch(mostKeys, element, machine); };
   FailureOr<AttentionKernel> attention = analyseAttention(func, pitch, reason);
   if (failed(attention))
     return failure();
@@ -568,10 +567,8 @@ LogicalResult eyrie::target::cpu::lowerAttention(Kernel &kernel, const CpuTarget
     reason = "the processor that chose attention is another";
     return failure();
   }
-  for (const Contraction *contraction : {&attention->scores, &attention->sums})
-    for (const auto &expression : contraction->expressions)
-      if (expression->generic && !canEvaluateBody(expression->generic, reason))
-        return failure();
+  if (!canEvaluateBodies(attention->scores, reason) || !canEvaluateBodies(attention->sums, reason))
+    return failure();
   FailureOr<AttentionPlan> plan = planAttention(*attention, machine, reason);
   if (failed(plan))
     return failure();
@@ -581,15 +578,12 @@ LogicalResult eyrie::target::cpu::lowerAttention(Kernel &kernel, const CpuTarget
   AttentionEmitter{body, func, *attention, *plan, machine, values}.emit();
 
   OpBuilder workgroups = kernel.workgroupsBuilder();
-  SmallVector<Value> indices;
-  for (unsigned k = 0; k < kernel.numConstants(); ++k)
-    indices.push_back(kernel.workgroupsConstant(k));
-  Symbols s(workgroups, func, attention->scores, indices);
+  Symbols s(workgroups, func, attention->scores, workgroupIndices(kernel));
   Value rows = s.value(attention->scores.loops[*attention->dims.back()[0]].size);
   Value blocks = s.ceilDiv(rows, s.constant(plan->blockRows));
   Value groups = s.ceilDiv(countOuter(s, *attention), s.constant(plan->outerPerGroup));
   // A border is there even if nothing is inside.
-  if (llvm::any_of(attention->sums.outputs, [](const Output &output) { return output.border.has_value(); }))
+  if (attention->sums.hasBorder())
     blocks = s.max(blocks, s.constant(1)), groups = s.max(groups, s.constant(1));
   kernel.setWorkgroups({blocks, groups});
   return success();

@@ -19,16 +19,20 @@ KernelValues eyrie::target::cpu::kernelValues(Kernel &kernel) {
   return values;
 }
 
+SmallVector<Value> eyrie::target::cpu::workgroupIndices(Kernel &kernel) {
+  SmallVector<Value> indices;
+  for (unsigned k = 0; k < kernel.numConstants(); ++k)
+    indices.push_back(kernel.workgroupsConstant(k));
+  return indices;
+}
+
 LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTargetModel &model, std::string &reason) {
   func::FuncOp func = kernel.tensorFunc;
   reason.clear();
   FailureOr<Contraction> contraction = analyseContraction(func, reason);
   if (failed(contraction))
     return failure();
-  for (auto &expression : contraction->expressions)
-    if (expression->generic && !canEvaluateBody(expression->generic, reason))
-      return failure();
-  if (!canEvaluateBody(contraction->root, reason))
+  if (!canEvaluateBodies(*contraction, reason) || !canEvaluateBody(contraction->root, reason))
     return failure();
   collapseLoops(func, *contraction);
   formDotProducts(*contraction, model);
@@ -37,15 +41,12 @@ LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTarg
     return failure();
 
   KernelValues values = kernelValues(kernel);
-  SmallVector<Value> workgroupIndices;
-  for (unsigned k = 0; k < kernel.numConstants(); ++k)
-    workgroupIndices.push_back(kernel.workgroupsConstant(k));
   if (int64_t bytes = localBytes(*contraction, *plan))
     kernel.setLocalBytes(bytes);
   OpBuilder body = kernel.bodyBuilder();
   emitKernel(body, func, *contraction, *plan, model, values);
   OpBuilder workgroups = kernel.workgroupsBuilder();
-  kernel.setWorkgroups(emitWorkgroupCounts(workgroups, func, *contraction, *plan, workgroupIndices));
+  kernel.setWorkgroups(emitWorkgroupCounts(workgroups, func, *contraction, *plan, workgroupIndices(kernel)));
   return success();
 }
 

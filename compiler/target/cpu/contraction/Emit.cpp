@@ -709,7 +709,7 @@ std::array<Value, 3> eyrie::target::cpu::emitWorkgroupCounts(OpBuilder &b, func:
   Symbols symbols(b, func, contraction, indices);
   Grid grid = computeGrid(symbols, contraction, plan);
   // A border is there even if nothing is inside.
-  if (llvm::any_of(contraction.outputs, [](const Output &output) { return output.border.has_value(); }))
+  if (contraction.hasBorder())
     for (Value &count : grid.count)
       count = symbols.max(count, symbols.constant(1));
   return {grid.count[0], grid.count[1], grid.count[2]};

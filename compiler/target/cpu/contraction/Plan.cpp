@@ -34,10 +34,6 @@ int64_t costOf(const Expression *expression, llvm::SmallPtrSetImpl<const Express
 }
 
 int64_t mostOr(const Loop &loop, int64_t otherwise) { return loop.facts.hasBound() ? loop.facts.most : otherwise; }
-/// A size to plan for: `usual` unless it is known, or known to be smaller.
-int64_t likely(const Loop &loop, int64_t usual) {
-  return loop.size.isConstant() ? loop.size.factor : std::min(mostOr(loop, usual), usual);
-}
 
 unsigned bitsOf(Type type) { return type.isIndex() ? 64 : type.getIntOrFloatBitWidth(); }
 
@@ -227,17 +223,17 @@ void Planner::chooseTile() {
 void Planner::chooseBlock() {
   int64_t depth = 1, total = 1;
   for (unsigned reduction : plan.reductions)
-    depth *= std::max<int64_t>(likely(loop(reduction), 512), 1);
+    depth *= std::max<int64_t>(likelySize(loop(reduction), 512), 1);
   int64_t rowsPerTile = plan.tileRows * plan.tileBands;
   if (plan.band)
     rowsPerTile = std::max<int64_t>(size(*plan.row).factor, 1) * plan.tileBands;
   plan.blockTiles = std::clamp<int64_t>(machine.l2Bytes / 2 / (depth * 4 * rowsPerTile), 8, 16);
   for (unsigned outer : plan.outer)
-    total *= std::max<int64_t>(likely(loop(outer), 1), 1);
-  total *= llvm::divideCeil(std::max<int64_t>(likely(loop(plan.column), 1024), 1), plan.panel());
+    total *= std::max<int64_t>(likelySize(loop(outer), 1), 1);
+  total *= llvm::divideCeil(std::max<int64_t>(likelySize(loop(plan.column), 1024), 1), plan.panel());
   if (unsigned rows = plan.band.value_or(plan.row.value_or(~0u)); rows != ~0u) {
-    int64_t tiles =
-        llvm::divideCeil(std::max<int64_t>(likely(loop(rows), 1024), 1), plan.band ? plan.tileBands : plan.tileRows);
+    int64_t tiles = llvm::divideCeil(std::max<int64_t>(likelySize(loop(rows), 1024), 1),
+                                     plan.band ? plan.tileBands : plan.tileRows);
     // Each block of rows reads all columns again.
     const uint64_t enough = farOperand() ? 16 : 32;
     while (plan.blockTiles > 1 && total * llvm::divideCeil(tiles, plan.blockTiles) < enough &&
@@ -278,9 +274,9 @@ void Planner::chooseStaging() {
 Expression *Planner::farOperand() const {
   if (!plan.row || plan.transposed || !llvm::isPowerOf2_64(plan.panel()))
     return nullptr;
-  int64_t elements = likely(loop(plan.column), 1024) * (contraction.dot ? dotGroup : 1);
+  int64_t elements = likelySize(loop(plan.column), 1024) * (contraction.dot ? dotGroup : 1);
   for (unsigned reduction : plan.reductions)
-    elements *= likely(loop(reduction), 1024);
+    elements *= likelySize(loop(reduction), 1024);
   for (Expression *load : loads)
     if (load->function.tile == plan.panel() && llvm::is_contained(contraction.inputs, load) &&
         elements * int64_t(llvm::divideCeil(bitsOf(elementTypeOf(load)), 8)) >= machine.l2Bytes / 4)
@@ -291,10 +287,10 @@ Expression *Planner::farOperand() const {
 /// Panels that several tiles of rows read one after the other.
 void Planner::chooseStreaming() {
   Expression *far = farOperand();
-  if (!far)
+  if (!far || !machine.prefetch)
     return;
   int64_t tiles = std::min<int64_t>(plan.band ? llvm::divideCeil(size(*plan.band).factor, plan.tileBands)
-                                              : llvm::divideCeil(likely(loop(*plan.row), 1024), plan.tileRows),
+                                              : llvm::divideCeil(likelySize(loop(*plan.row), 1024), plan.tileRows),
                                     plan.blockTiles);
   if (plan.band)
     tiles *= llvm::divideCeil(size(*plan.row).factor, plan.tileRows);
@@ -306,6 +302,10 @@ void Planner::chooseStreaming() {
 }
 
 } // namespace
+
+int64_t eyrie::target::cpu::likelySize(const Loop &loop, int64_t usual) {
+  return loop.size.isConstant() ? loop.size.factor : std::min(mostOr(loop, usual), usual);
+}
 
 /// Registers hold the tile, a row of vectors, a broadcast, and what is spare: beyond that the allocator spills.
 int64_t eyrie::target::cpu::mostTileRows(const CpuTargetModel &machine, int64_t vectors, int64_t lanes, unsigned bits,

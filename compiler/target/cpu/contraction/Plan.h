@@ -68,6 +68,9 @@ struct RowChoice {
 mlir::FailureOr<Plan> makePlan(const Contraction &contraction, const CpuTargetModel &machine, std::string &reason,
                                std::optional<RowChoice> rows = std::nullopt);
 
+/// A size to plan for: `usual` unless it is known, or known to be smaller.
+int64_t likelySize(const Loop &loop, int64_t usual);
+
 /// Rows of the largest register tile of `vectors` vectors of so many lanes of `bits` bits in a row; `others`: registers
 /// that are taken besides.
 int64_t mostTileRows(const CpuTargetModel &machine, int64_t vectors, int64_t lanes, unsigned bits, int64_t others = 0);

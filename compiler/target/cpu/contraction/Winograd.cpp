@@ -329,8 +329,7 @@ FailureOr<WinogradPlan> planWinograd(const WinogradKernel &kernel, const CpuTarg
 } // namespace
 
 bool eyrie::target::cpu::isWinograd(func::FuncOp tensorFunc) {
-  return llvm::any_of(tensorFunc.front().getOps<linalg::GenericOp>(),
-                      [](linalg::GenericOp op) { return op->hasAttr(eyrie::graph::kWinograd); });
+  return bool(graph::findMarked(tensorFunc, eyrie::graph::kWinograd));
 }
 
 /// Counts vector operations: sums of products, the transforms, and what it costs to stream the filter, which is four
@@ -354,9 +353,8 @@ LogicalResult eyrie::target::cpu::lowerWinograd(Kernel &kernel, const CpuTargetM
   FailureOr<WinogradKernel> winograd = analyseWinograd(func, reason);
   if (failed(winograd))
     return failure();
-  for (auto &expression : winograd->outputs.expressions)
-    if (expression->generic && !canEvaluateBody(expression->generic, reason))
-      return failure();
+  if (!canEvaluateBodies(winograd->outputs, reason))
+    return failure();
   FailureOr<WinogradPlan> plan = planWinograd(*winograd, machine, reason);
   if (failed(plan))
     return failure();
@@ -373,13 +371,10 @@ LogicalResult eyrie::target::cpu::lowerWinograd(Kernel &kernel, const CpuTargetM
   WinogradEmitter(body, func, *winograd, *plan, access, machine, values).emit();
 
   OpBuilder workgroups = kernel.workgroupsBuilder();
-  SmallVector<Value> indices;
-  for (unsigned k = 0; k < kernel.numConstants(); ++k)
-    indices.push_back(kernel.workgroupsConstant(k));
-  Symbols s(workgroups, func, winograd->outputs, indices);
+  Symbols s(workgroups, func, winograd->outputs, workgroupIndices(kernel));
   Value tiles = s.mul(s.value(winograd->outputs.loops[0].size), s.constant(plan->tilesDown() * plan->tilesAcross()));
   Value blocks = s.ceilDiv(tiles, s.constant(plan->blockTiles));
-  if (llvm::any_of(winograd->outputs.outputs, [](const Output &output) { return output.border.has_value(); }))
+  if (winograd->outputs.hasBorder())
     blocks = s.max(blocks, s.constant(1));
   kernel.setWorkgroups({s.constant(llvm::divideCeil(plan->columns, plan->groupColumns)), blocks});
   return success();
