@@ -9,7 +9,7 @@ bool eyrie::graph::isConstantExpression(Value root) {
   while (!work.empty()) {
     Operation *op = work.pop_back_val().getDefiningOp();
     // An unpack is how a dispatch reads a packed weight: it is part of the dispatch, not of the constant.
-    if (!op || isa<linalg::UnPackOp>(op) || isa<tensor::DimOp>(op) || !isPure(op))
+    if (!op || isa<linalg::UnPackOp>(op) || isa<tensor::DimOp>(op) || op->hasAttr(kInKernel) || !isPure(op))
       return false;
     if (!seen.insert(op).second)
       continue;

@@ -3,11 +3,13 @@
 //
 //   %y[n, y, x, o] = sum %x[n, y + ky, x + kx, c] %w[ky, kx, c, o]
 // becomes, for tiles (ty, tx) of 4 x 4 outputs and the points (i, j) of 6 x 6,
-//   %u[i, j, c, o]          = sum G[i, ky] G[j, kx] %w[ky, kx, c, o]              (constant)
+//   %u[i, j, c, o]          = sum G[i, ky] G[j, kx] %w[ky, kx, c, o]
 //   %v[i, j, n, ty, tx, c]  = sum B[i, a] B[j, b] %x[n, 4 ty + a, 4 tx + b, c]
 //   %m[i, j, n, ty, tx, o]  = sum %v[i, j, n, ty, tx, c] %u[i, j, c, o]
 //   %y[n, y, x, o]          = sum A[y mod 4, i] A[x mod 4, j] %m[i, j, n, y / 4, x / 4, o]
-// The last is marked with `graph.winograd`, and the three stay in one dispatch. The target chooses the convolutions.
+// The last is marked with `graph.winograd`, and the four stay in one dispatch. %u is marked with `graph.in_kernel`: it
+// is constant, but four times as large as the filter. The target chooses the convolutions. G's rows are multiples of
+// those in the paper, without fractions, and A has their inverses: fewer operations, and none rounded before the sums.
 #include "compiler/graph/Constants.h"
 #include "compiler/graph/Forms.h"
 #include "compiler/graph/Graph.h"
@@ -22,9 +24,9 @@ constexpr int64_t kTile = 4, kPoints = 6;
 // Of the points 0, 1, -1, 2, -2 and infinity.
 constexpr double kInput[] = {4, 0,  -5, 0, 1, 0, 0, -4, -4, 1,  1, 0, 0, 4, -4, -1, 1, 0,
                              0, -2, -1, 2, 1, 0, 0, 2,  -1, -2, 1, 0, 0, 4, 0,  -5, 0, 1};
-constexpr double kFilter[] = {1. / 4,  0,       0,      -1. / 6, -1. / 6,  -1. / 6, -1. / 6, 1. / 6, -1. / 6,
-                              1. / 24, 1. / 12, 1. / 6, 1. / 24, -1. / 12, 1. / 6,  0,       0,      1};
-constexpr double kOutput[] = {1, 1, 1, 1, 1, 0, 0, 1, -1, 2, -2, 0, 0, 1, 1, 4, 4, 0, 0, 1, -1, 8, -8, 1};
+constexpr double kFilter[] = {1, 0, 0, 1, 1, 1, 1, -1, 1, 1, 2, 4, 1, -2, 4, 0, 0, 1};
+constexpr double kOutput[] = {1. / 4, -1. / 6, -1. / 6, 1. / 24, 1. / 24, 0, 0, -1. / 6, 1. / 6, 1. / 12, -1. / 12, 0,
+                              0,      -1. / 6, -1. / 6, 1. / 6,  1. / 6,  0, 0, -1. / 6, 1. / 6, 1. / 3,  -1. / 3,  1};
 
 /// What a 3 x 3 convolution of stride 1 reads and in which order: (n, y, x, o | ky, kx, c).
 struct Convolution {
@@ -126,57 +128,6 @@ struct Builder {
           linalg::YieldOp::create(nested, l, arith::AddFOp::create(nested, l, args.back(), product).getResult());
         });
   }
-
-  /// One elementwise operation of the nine taps, in double precision: it is done once, at compile time.
-  Value transformFilter(Value filter, const Convolution &conv, int64_t channels, int64_t outputs) {
-    SmallVector<AffineExpr> d;
-    for (unsigned i = 0; i < 4; ++i)
-      d.push_back(b.getAffineDimExpr(i)); // (i, j, c, o)
-    auto constant = [&](int64_t value) { return b.getAffineConstantExpr(value); };
-    SmallVector<Value> operands;
-    SmallVector<AffineMap> maps;
-    Value g = matrix(kFilter, kPoints, b.getF64Type());
-    for (unsigned dim : {0, 1})
-      for (int64_t k = 0; k < 3; ++k) {
-        operands.push_back(g);
-        maps.push_back(map(4, {d[dim], constant(k)}));
-      }
-    for (int64_t ky = 0; ky < 3; ++ky)
-      for (int64_t kx = 0; kx < 3; ++kx) {
-        SmallVector<AffineExpr> reading(4);
-        for (auto [position, index] :
-             llvm::zip(conv.filter, SmallVector<AffineExpr>{constant(ky), constant(kx), d[2], d[3]}))
-          reading[position] = index;
-        operands.push_back(filter);
-        maps.push_back(map(4, reading));
-      }
-    maps.push_back(b.getMultiDimIdentityMap(4));
-    Type narrow = getElementTypeOrSelf(filter);
-    Value empty = tensor::EmptyOp::create(b, loc, ArrayRef<int64_t>{kPoints, kPoints, channels, outputs}, narrow);
-    return linalg::GenericOp::create(b, loc, empty.getType(), operands, empty, maps,
-                                     SmallVector<utils::IteratorType>(4, utils::IteratorType::parallel),
-                                     [&](OpBuilder &nested, Location l, ValueRange args) {
-                                       linalg::YieldOp::create(nested, l, transformTaps(nested, l, args, narrow));
-                                     })
-        ->getResult(0);
-  }
-  /// `args`: three factors of rows, three of columns, nine taps.
-  static Value transformTaps(OpBuilder &b, Location loc, ValueRange args, Type narrow) {
-    auto sum = [&](auto term) {
-      Value total;
-      for (unsigned k = 0; k < 3; ++k)
-        total = total ? arith::AddFOp::create(b, loc, total, term(k)).getResult() : term(k);
-      return total;
-    };
-    auto product = [&](Value x, Value y) -> Value { return arith::MulFOp::create(b, loc, x, y); };
-    Value total = sum([&](unsigned ky) {
-      return product(args[ky], sum([&](unsigned kx) {
-                       Value tap = args[6 + 3 * ky + kx];
-                       return product(args[3 + kx], arith::ExtFOp::create(b, loc, b.getF64Type(), tap));
-                     }));
-    });
-    return arith::TruncFOp::create(b, loc, narrow, total);
-  }
 };
 
 /// The input with room for whole tiles: 4 t + 2 rows and columns.
@@ -208,7 +159,6 @@ void convert(linalg::GenericOp op, const Convolution &conv) {
   Type element = getElementTypeOrSelf(op.getResultTypes()[0]);
   SmallVector<int64_t> sizes = op.getStaticLoopRanges();
   int64_t tileRows = llvm::divideCeil(sizes[conv.y], kTile), tileColumns = llvm::divideCeil(sizes[conv.x], kTile);
-  Value filter = builder.transformFilter(op.getInputs()[1], conv, sizes[conv.c], sizes[conv.o]);
   Value input = padToTiles(b, op.getLoc(), op.getInputs()[0], tileRows * kTile + 2, tileColumns * kTile + 2);
   OpFoldResult batch = tensor::getMixedSize(b, op.getLoc(), input, 0);
   auto sizesWith = [&](int64_t last) {
@@ -220,8 +170,20 @@ void convert(linalg::GenericOp op, const Convolution &conv) {
   SmallVector<AffineExpr> d;
   for (unsigned i = 0; i < 8; ++i)
     d.push_back(b.getAffineDimExpr(i));
+  // (i, j, c, o | ky, kx)
+  Value matrix = builder.matrix(kFilter, kPoints, element);
+  SmallVector<AffineExpr> taps(4);
+  for (auto [position, index] : llvm::zip_equal(conv.filter, ArrayRef<AffineExpr>{d[4], d[5], d[2], d[3]}))
+    taps[position] = index;
+  SmallVector<OpFoldResult> filterSizes =
+      getAsIndexOpFoldResult(b.getContext(), ArrayRef<int64_t>{kPoints, kPoints, sizes[conv.c], sizes[conv.o]});
+  linalg::GenericOp filter = builder.sum({matrix, matrix, op.getInputs()[1]}, builder.zeros(filterSizes, element),
+                                         {builder.map(6, {d[0], d[4]}), builder.map(6, {d[1], d[5]}),
+                                          builder.map(6, taps), builder.map(6, {d[0], d[1], d[2], d[3]})},
+                                         2);
+  filter->setAttr(kInKernel, b.getUnitAttr());
   // (i, j, n, ty, tx, c | a, b)
-  Value matrix = builder.matrix(kInput, kPoints, element);
+  matrix = builder.matrix(kInput, kPoints, element);
   Value tiles = builder
                     .sum({matrix, matrix, input}, builder.zeros(sizesWith(sizes[conv.c]), element),
                          {builder.map(8, {d[0], d[6]}), builder.map(8, {d[1], d[7]}),
@@ -232,7 +194,7 @@ void convert(linalg::GenericOp op, const Convolution &conv) {
   // (i, j, n, ty, tx, o | c)
   Value products =
       builder
-          .sum({tiles, filter}, builder.zeros(sizesWith(sizes[conv.o]), element),
+          .sum({tiles, filter->getResult(0)}, builder.zeros(sizesWith(sizes[conv.o]), element),
                {builder.map(7, {d[0], d[1], d[2], d[3], d[4], d[6]}), builder.map(7, {d[0], d[1], d[6], d[5]}),
                 builder.map(7, {d[0], d[1], d[2], d[3], d[4], d[5]})},
                1)
@@ -246,8 +208,9 @@ void convert(linalg::GenericOp op, const Convolution &conv) {
                    builder.map(6, {d[0], d[1], d[2], d[3]})},
                   2);
   result->setAttr(kWinograd, b.getUnitAttr());
-  // The three count as the convolution that they compute.
+  // The four count as the convolution that they compute.
   auto none = b.getI64IntegerAttr(0);
+  filter->setAttr(kOperations, none);
   tiles.getDefiningOp()->setAttr(kOperations, none);
   products.getDefiningOp()->setAttr(kOperations, none);
   result->setAttr(kOperations, b.getI64IntegerAttr(operationsOf(op)));

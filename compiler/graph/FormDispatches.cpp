@@ -456,10 +456,11 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
     func.walk([&](Operation *op) {
       OpBuilder b(op);
       if (op->hasAttr(kWinograd)) {
-        // Convolutions of one input share its tiles, but are dispatches of their own.
-        auto [products, tiles] = getWinogradParts(op);
-        if (!tiles->hasOneUse())
-          products->setOperand(0, OpBuilder(products).clone(*tiles)->getResult(0));
+        // Convolutions of one input, or of one filter, share it transformed, but are dispatches of their own.
+        auto [products, tiles, filter] = getWinogradParts(op);
+        for (auto [number, part] : llvm::enumerate(std::array{tiles, filter}))
+          if (!part->hasOneUse())
+            products->setOperand(number, OpBuilder(products).clone(*part)->getResult(0));
         return;
       }
       if (auto transpose = dyn_cast<linalg::TransposeOp>(op)) {

@@ -13,9 +13,10 @@ linalg::GenericOp eyrie::graph::findMarked(FunctionOpInterface func, StringRef a
   return marked == ops.end() ? linalg::GenericOp() : *marked;
 }
 
-std::array<linalg::GenericOp, 2> eyrie::graph::getWinogradParts(Operation *last) {
+std::array<linalg::GenericOp, 3> eyrie::graph::getWinogradParts(Operation *last) {
   auto products = last->getOperand(2).getDefiningOp<linalg::GenericOp>();
-  return {products, products.getInputs()[0].getDefiningOp<linalg::GenericOp>()};
+  return {products, products.getInputs()[0].getDefiningOp<linalg::GenericOp>(),
+          products.getInputs()[1].getDefiningOp<linalg::GenericOp>()};
 }
 
 bool eyrie::graph::isConstantPadding(tensor::PadOp pad) {

@@ -10,8 +10,8 @@ namespace eyrie::graph {
 mlir::linalg::GenericOp findMarked(mlir::FunctionOpInterface func, llvm::StringRef attribute);
 
 /// What a convolution by Winograd's method computes before `last`, the operation that is marked with kWinograd: the
-/// products, and the input's tiles.
-std::array<mlir::linalg::GenericOp, 2> getWinogradParts(mlir::Operation *last);
+/// products, the input's tiles, and the transformed filter.
+std::array<mlir::linalg::GenericOp, 3> getWinogradParts(mlir::Operation *last);
 
 /// Does it pad with one number that is known, by numbers of elements that are known?
 bool isConstantPadding(mlir::tensor::PadOp pad);

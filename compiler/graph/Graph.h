@@ -27,8 +27,10 @@ inline constexpr llvm::StringLiteral kState = "eyrie.state";
 /// dimension i is the model's dimension `order[i]`. `eyrie.dims` names the dimensions as they are in the IR.
 inline constexpr llvm::StringLiteral kStateOrder = "eyrie.state_order";
 
-/// On the last of the three operations of a convolution by Winograd's method (ConvertWinograd.cpp).
+/// On the last of the four operations of a convolution by Winograd's method (ConvertWinograd.cpp).
 inline constexpr llvm::StringLiteral kWinograd = "graph.winograd";
+/// On an operation on constants that its reader's kernel computes again in each call: the result would be large.
+inline constexpr llvm::StringLiteral kInKernel = "graph.in_kernel";
 /// How many arithmetic operations on elements there are: on an executable's function, where all sizes are known, and on
 /// an operation whose loops make others than those that it stands for.
 inline constexpr llvm::StringLiteral kOperations = "graph.operations";

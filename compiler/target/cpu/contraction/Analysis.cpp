@@ -610,8 +610,8 @@ FailureOr<WinogradKernel> eyrie::target::cpu::analyseWinograd(func::FuncOp func,
     return std::move(analyser.result);
   };
   linalg::GenericOp last = eyrie::graph::findMarked(func, eyrie::graph::kWinograd);
-  auto [products, tiles] = eyrie::graph::getWinogradParts(last);
-  FailureOr<Contraction> first = analyse(tiles, 8, 2), second = analyse(products, 7, 1), third = analyse(last, 6, {});
+  auto [products, tiles, filter] = eyrie::graph::getWinogradParts(last);
+  FailureOr<Contraction> first = analyse(tiles, 8, 2), second = analyse(filter, 6, 2), third = analyse(last, 6, {});
   if (failed(first) || failed(second) || failed(third))
     return failure();
   return WinogradKernel{std::move(*first), std::move(*second), std::move(*third)};

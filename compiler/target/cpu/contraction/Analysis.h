@@ -120,9 +120,9 @@ mlir::FailureOr<Contraction> analyseContraction(mlir::func::FuncOp func, std::st
 
 /// A convolution by Winograd's method (graph/ConvertWinograd.cpp): of each of its operations what the kernel reads.
 struct WinogradKernel {
-  Contraction tiles;    // loops (i, j, n, ty, tx, c, a, b); inputs[2] is the image
-  Contraction products; // loops (i, j, n, ty, tx, o, c); inputs[1] is the transformed filter
-  Contraction outputs;  // loops (n, y, x, o, i, j); no inputs, but what follows the sum
+  Contraction tiles;   // loops (i, j, n, ty, tx, c, a, b); inputs[2] is the image
+  Contraction filter;  // loops (i, j, c, o, ky, kx); inputs[2] is the filter
+  Contraction outputs; // loops (n, y, x, o, i, j); no inputs, but what follows the sum
 };
 
 mlir::FailureOr<WinogradKernel> analyseWinograd(mlir::func::FuncOp func, std::string &reason);

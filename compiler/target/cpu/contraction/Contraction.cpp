@@ -1,4 +1,5 @@
 #include "compiler/target/cpu/contraction/Contraction.h"
+#include "compiler/graph/Graph.h"
 #include "compiler/target/cpu/Kernel.h"
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
 #include "compiler/target/cpu/contraction/DotProduct.h"
@@ -115,13 +116,15 @@ static std::optional<eyrie::graph::WeightPacking> choosePacking(linalg::GenericO
       lanes /= 2;
     packing->innerDimsPos = {columnPos};
     packing->innerTiles = {choosePanel(model, lanes, bits, sizes[*column], rows)};
-    // Outermost the other parallel dims (groups), then the panels, then the reductions in the order of their loops.
+    // Outermost the other parallel dims (groups), then the panels, then the reductions in the order of their loops. The
+    // other parallel dim of Winograd's filter is the reduction of the products.
+    bool isFilter = op->hasAttr(eyrie::graph::kInKernel);
     SmallVector<int64_t> reductions;
     for (auto type : {utils::IteratorType::parallel, utils::IteratorType::reduction})
       for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
         if (op.getIteratorTypesArray()[loop] == type && loop != *column)
           if (auto pos = map.getResultPosition(getAffineDimExpr(loop, op.getContext()))) {
-            if (type == utils::IteratorType::parallel)
+            if (type == utils::IteratorType::parallel && !isFilter)
               packing->outerDimsPerm.push_back(*pos);
             else
               reductions.push_back(*pos);

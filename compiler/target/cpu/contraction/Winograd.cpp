@@ -1,7 +1,9 @@
 // A workgroup takes a block of tiles and a group of output columns. It transforms the block's tiles of the input to
-// local memory (36 matrices of tiles x channels), multiplies each with its matrix of the transformed filter, which
-// streams by, to local memory again (36 of tiles x columns), and transforms those back, tile by tile, with what follows
-// the convolution. Blocks are so large that both lie in the second-level cache.
+// local memory (36 matrices of tiles x channels). Then, for each panel of columns, it transforms the filter of some
+// channels to local memory (36 of channels x columns), multiplies, adding up in local memory (36 of tiles x columns),
+// and at last transforms the sums back, tile by tile, with what follows the convolution. Blocks are so large that all
+// of it lies in the second-level cache. The filter as it is in the file is a quarter of what it is transformed, so
+// reading it costs less than transforming it again in each block.
 #include "compiler/target/cpu/contraction/Winograd.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/target/cpu/contraction/Access.h"
@@ -17,7 +19,8 @@ using namespace mlir;
 using namespace eyrie::target::cpu;
 
 namespace {
-constexpr int64_t kTile = 4, kPoints = 6, kProducts = kPoints * kPoints;
+constexpr int64_t kTaps = 3, kTile = 4, kPoints = 6, kProducts = kPoints * kPoints;
+constexpr int64_t kLine = 64 / sizeof(float); // of the cache
 
 struct WinogradPlan {
   int64_t lanes, vectors; // a panel of the filter is lanes * vectors columns
@@ -25,34 +28,56 @@ struct WinogradPlan {
   int64_t rows, width;          // of the output
   int64_t tileRows, blockTiles; // of the products: rows of a register tile, and tiles of a block
   int64_t groupColumns;         // of a workgroup
+  int64_t chunk;                // of channels, a divisor of theirs
   int64_t tilesDown() const { return llvm::divideCeil(rows, kTile); }
   int64_t tilesAcross() const { return llvm::divideCeil(width, kTile); }
   int64_t panel() const { return lanes * vectors; }
-  int64_t inputBytes() const { return kProducts * blockTiles * channels * 4; }
-  int64_t localBytes() const { return inputBytes() + kProducts * blockTiles * groupColumns * 4; }
+  // Numbers from one of the 36 matrices in local memory to the next.
+  int64_t inputStep() const { return oddLines(blockTiles * channels); }
+  int64_t filterStep() const { return oddLines(chunk * panel()); }
+  int64_t sumsStep() const { return oddLines(blockTiles * panel()); }
+  int64_t localBytes() const { return kProducts * 4 * (inputStep() + filterStep() + sumsStep()); }
+
+private:
+  /// At least `numbers`, and an odd number of cache lines: a transform touches all 36 matrices at once, which must not
+  /// fall into the same sets of the first-level cache.
+  static int64_t oddLines(int64_t numbers) { return (llvm::divideCeil(numbers, kLine) | 1) * kLine; }
 };
 
 /// Rows of a register tile that leave little to do for nothing in a block of `tiles`.
 int64_t chooseTileRows(int64_t tiles, int64_t vectors, int64_t most) {
-  int64_t best = most;
+  int64_t best = std::min(tiles, most);
   auto cost = [&](int64_t rows) {
     return llvm::divideCeil(tiles, rows) * rows * (1 + 1.0 / static_cast<double>(rows * vectors));
   };
-  for (int64_t rows = most; rows >= std::max<int64_t>(most / 2, 1); --rows)
+  for (int64_t rows = best; rows >= std::max<int64_t>(best / 2, 1); --rows)
     if (cost(rows) < cost(best))
       best = rows;
   return best;
 }
 
-/// Blocks that fill most of the second-level cache; if there are few of them, the columns are shared out as well.
+/// Tiles of a block that fill half of the second-level cache.
+int64_t fittingTiles(int64_t channels, int64_t panel, const CpuTargetModel &machine) {
+  return std::clamp<int64_t>(machine.l2Bytes * 3 / 4 / (kProducts * 4 * (channels + panel)), 12, 128);
+}
+
+/// The filter of a chunk of channels takes a quarter of the second-level cache, and sums over a chunk are short.
+int64_t chooseChunk(const WinogradPlan &plan, const CpuTargetModel &machine) {
+  constexpr int64_t most = 32;
+  int64_t fitting = std::clamp(machine.l2Bytes / 4 / (kProducts * 4 * plan.panel()), plan.lanes, most);
+  int64_t chunks = llvm::divideCeil(plan.channels, fitting);
+  while (plan.channels % (chunks * plan.lanes))
+    ++chunks;
+  return plan.channels / chunks;
+}
+
+/// Blocks that fill the second-level cache; if there are few of them, the columns are shared out as well.
 void chooseBlocks(WinogradPlan &plan, int64_t batch, const CpuTargetModel &machine) {
   constexpr int64_t leastGroups = 4, leastColumns = 64;
   int64_t tiles =
       plan.tilesDown() * plan.tilesAcross() * (ShapedType::isDynamic(batch) ? 1 : std::max<int64_t>(batch, 1));
   int64_t most = mostTileRows(machine, plan.vectors, plan.lanes, 32);
-  int64_t perTile = kProducts * 4 * (plan.channels + plan.columns);
-  int64_t fitting = std::clamp<int64_t>(machine.l2Bytes * 3 / 4 / perTile, 12, 96);
-  int64_t blocks = llvm::divideCeil(tiles, fitting);
+  int64_t blocks = llvm::divideCeil(tiles, fittingTiles(plan.channels, plan.panel(), machine));
   int64_t needed = llvm::divideCeil(tiles, blocks);
   plan.tileRows = chooseTileRows(needed, plan.vectors, most);
   plan.blockTiles = llvm::alignTo(needed, plan.tileRows);
@@ -70,9 +95,9 @@ struct WinogradEmitter {
   TileAccess image, result;
   Symbols &s;
   VectorType vector;
-  Value filter;               // flat
-  Value transformed, sums;    // local memory
-  Value firstTile, tileCount; // of the block
+  Value filter;                     // flat
+  Value transformed, factors, sums; // local memory: of the input, of the filter, their products
+  Value firstTile, tileCount;       // of the block
 
   WinogradEmitter(OpBuilder &b, func::FuncOp func, const WinogradKernel &kernel, const WinogradPlan &plan,
                   const std::array<Plan, 2> &access, const CpuTargetModel &machine, const KernelValues &values)
@@ -94,11 +119,12 @@ struct WinogradEmitter {
 
   Value add(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y); }
   Value sub(Value x, Value y) { return arith::SubFOp::create(b, loc, x, y); }
-  /// factor * x + y
-  Value fma(double factor, Value x, Value y) {
-    Value k = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(vector, static_cast<float>(factor)));
-    return multiplyAdd(k, x, y);
+  Value everywhere(double number) {
+    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(vector, static_cast<float>(number)));
   }
+  Value scale(double factor, Value x) { return arith::MulFOp::create(b, loc, everywhere(factor), x); }
+  /// factor * x + y
+  Value fma(double factor, Value x, Value y) { return multiplyAdd(everywhere(factor), x, y); }
   Value multiplyAdd(Value x, Value y, Value z) {
     if (machine.fma)
       return vector::FMAOp::create(b, loc, x, y, z);
@@ -112,19 +138,25 @@ struct WinogradEmitter {
     return {fma(4, x[0], fma(-5, x[2], x[4])), add(even, odd), sub(even, odd), fma(2, o, e), fma(-2, o, e),
             fma(4, x[1], fma(-5, x[3], x[5]))};
   }
+  /// The rows of G times three values.
+  Line transformFilter(ArrayRef<Value> x) {
+    Value even = add(x[0], x[2]), far = fma(4, x[2], x[0]);
+    return {x[0], add(even, x[1]), sub(even, x[1]), fma(2, x[1], far), fma(-2, x[1], far), x[2]};
+  }
   /// The rows of A^T times six values.
   Line transformOutput(ArrayRef<Value> x) {
-    Value ones = add(x[1], x[2]), minus = sub(x[1], x[2]), twos = add(x[3], x[4]), minusTwos = sub(x[3], x[4]);
-    return {add(add(x[0], ones), twos), fma(2, minusTwos, minus), fma(4, twos, ones),
-            add(fma(8, minusTwos, minus), x[5])};
+    Value ones = scale(-1. / 6, add(x[1], x[2])), minus = scale(1. / 6, sub(x[2], x[1]));
+    Value twos = add(x[3], x[4]), minusTwos = sub(x[3], x[4]);
+    return {fma(1. / 24, twos, fma(1. / 4, x[0], ones)), fma(1. / 12, minusTwos, minus), fma(1. / 6, twos, ones),
+            fma(1. / 3, minusTwos, add(minus, x[5]))};
   }
-  /// A transform of the columns, then of the rows.
-  static SmallVector<Line> transformBoth(llvm::function_ref<Value(int64_t, int64_t)> element,
+  /// A transform of the columns of a square of `size`, then of the rows.
+  static SmallVector<Line> transformBoth(int64_t size, llvm::function_ref<Value(int64_t, int64_t)> element,
                                          llvm::function_ref<Line(ArrayRef<Value>)> transform) {
     SmallVector<Line> columns, rows;
-    for (int64_t j = 0; j < kPoints; ++j) {
+    for (int64_t j = 0; j < size; ++j) {
       Line column;
-      for (int64_t i = 0; i < kPoints; ++i)
+      for (int64_t i = 0; i < size; ++i)
         column.push_back(element(i, j));
       columns.push_back(transform(column));
     }
@@ -137,7 +169,7 @@ struct WinogradEmitter {
     return rows;
   }
 
-  // ---- the three steps -------------------------------------------------------------------------------------------
+  // ---- the steps -------------------------------------------------------------------------------------------------
 
   struct Place {
     Value image, down, across; // of a tile
@@ -155,41 +187,72 @@ struct WinogradEmitter {
       loop(plan.channels, plan.lanes, [&](Value channel) {
         image.moveTo({{}, {}, place.image, place.down, place.across, channel, {}, {}});
         auto element = [&](int64_t i, int64_t j) { return image.read(kernel.tiles.inputs[2], i, j); };
-        auto all = transformBoth(element, [&](ArrayRef<Value> line) { return transformInput(line); });
+        auto all = transformBoth(kPoints, element, [&](ArrayRef<Value> line) { return transformInput(line); });
         Value at = s.add(s.mul(tile, constant(plan.channels)), channel);
         for (int64_t k = 0; k < kProducts; ++k)
           vector::StoreOp::create(b, loc, all[k / kPoints][k % kPoints], transformed,
-                                  s.add(at, constant(k * plan.blockTiles * plan.channels)));
+                                  s.add(at, constant(k * plan.inputStep())));
       });
     });
   }
 
-  /// One register tile: tileRows tiles x a panel of columns at the point `input` of the transformed tiles. Meanwhile it
-  /// prefetches its part, number `part`, of the panel behind, which the next products read: the filter comes from afar.
-  void multiplyTile(Value input, Value weights, Value output, Value part) {
-    SmallVector<Value> zeros(plan.tileRows * plan.vectors,
-                             arith::ConstantOp::create(b, loc, b.getZeroAttr(vector)).getResult());
-    const Monomial &channelStride = kernel.products.inputs[1]->function.strides[6];
-    int64_t step = plan.channels % 2 ? 1 : 2;
-    constexpr int64_t line = 64 / sizeof(float);
-    int64_t share = llvm::divideCeil(plan.panel(), plan.blockTiles / plan.tileRows); // of a channel's columns
-    Value ahead = s.add(weights, constant(plan.panel() * plan.channels));
-    ahead = s.add(ahead, s.mul(part, constant(share * plan.channels)));
-    auto forOp = scf::ForOp::create(b, loc, constant(0), constant(plan.channels), constant(step), zeros);
+  /// Of `plan.chunk` channels from `from` in the packed filter.
+  void transformFactors(Value from) {
+    const LinearFunction &taps = kernel.filter.inputs[2]->function;
+    loop(plan.chunk, 1, [&](Value channel) {
+      Value source = s.add(from, s.mul(channel, s.value(taps.strides[2])));
+      Value target = s.mul(channel, constant(plan.panel()));
+      for (int64_t v = 0; v < plan.vectors; ++v) {
+        auto element = [&](int64_t i, int64_t j) -> Value {
+          Value tap = s.add(s.mul(constant(i), s.value(taps.strides[4])), s.mul(constant(j), s.value(taps.strides[5])));
+          return vector::LoadOp::create(b, loc, vector, filter, s.add(source, s.add(tap, constant(v * plan.lanes))));
+        };
+        auto all = transformBoth(kTaps, element, [&](ArrayRef<Value> line) { return transformFilter(line); });
+        for (int64_t k = 0; k < kProducts; ++k)
+          vector::StoreOp::create(b, loc, all[k / kPoints][k % kPoints], factors,
+                                  s.add(target, constant(k * plan.filterStep() + v * plan.lanes)));
+      }
+    });
+  }
+
+  /// Stores the products of a chunk, or adds them to those of the chunks before: the sums of a chunk begin at zero,
+  /// since rounding adds up less in short sums.
+  void addToSums(ValueRange products, Value output, Value isFirst) {
+    auto forEach = [&](llvm::function_ref<void(Value, Value)> body) {
+      for (auto [number, product] : llvm::enumerate(products)) {
+        int64_t row = number / plan.vectors, column = number % plan.vectors * plan.lanes;
+        body(product, s.add(output, constant(row * plan.panel() + column)));
+      }
+    };
+    auto branch = scf::IfOp::create(b, loc, isFirst, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    forEach([&](Value product, Value at) { vector::StoreOp::create(b, loc, product, sums, at); });
+    b.setInsertionPointToStart(branch.elseBlock());
+    forEach([&](Value product, Value at) {
+      Value sum = vector::LoadOp::create(b, loc, vector, sums, at);
+      vector::StoreOp::create(b, loc, add(sum, product), sums, at);
+    });
+  }
+
+  /// One register tile of the sums at `output`, a chunk of channels at one of the points: tileRows tiles, whose values
+  /// are at `input`, x a panel of columns, whose factors are at `weights`. Meanwhile it prefetches its part of the
+  /// filter of the next chunk, at `ahead`: it comes from afar.
+  void multiplyTile(Value input, Value weights, Value output, Value isFirst, Value ahead) {
+    SmallVector<Value> zeros(plan.tileRows * plan.vectors, everywhere(0));
+    int64_t step = plan.chunk % 2 ? 1 : 2;
+    auto forOp = scf::ForOp::create(b, loc, constant(0), constant(plan.chunk), constant(step), zeros);
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(forOp.getBody());
       SmallVector<Value> accumulators(forOp.getRegionIterArgs());
+      prefetch(s.add(ahead, s.mul(s.div(forOp.getInductionVar(), constant(step)), constant(prefetchShare()))));
       for (int64_t i = 0; i < step; ++i) {
         Value channel = s.add(forOp.getInductionVar(), constant(i));
-        Value from = s.add(weights, s.mul(channel, s.value(channelStride)));
-        for (int64_t column = 0; column < share && (i == 0 || share > line / 2); column += line)
-          memref::PrefetchOp::create(b, loc, filter,
-                                     s.add(ahead, s.add(s.mul(channel, constant(share)), constant(column))),
-                                     /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
+        Value from = s.add(weights, s.mul(channel, constant(plan.panel())));
         SmallVector<Value> columns;
         for (int64_t v = 0; v < plan.vectors; ++v)
-          columns.push_back(vector::LoadOp::create(b, loc, vector, filter, s.add(from, constant(v * plan.lanes))));
+          columns.push_back(vector::LoadOp::create(b, loc, vector, factors, s.add(from, constant(v * plan.lanes))));
         for (int64_t row = 0; row < plan.tileRows; ++row) {
           Value element =
               memref::LoadOp::create(b, loc, transformed, s.add(s.add(input, channel), constant(row * plan.channels)));
@@ -202,25 +265,41 @@ struct WinogradEmitter {
       }
       scf::YieldOp::create(b, loc, accumulators);
     }
-    for (int64_t row = 0; row < plan.tileRows; ++row)
-      for (int64_t v = 0; v < plan.vectors; ++v)
-        vector::StoreOp::create(b, loc, forOp.getResult(row * plan.vectors + v), sums,
-                                s.add(output, constant(row * plan.groupColumns + v * plan.lanes)));
+    addToSums(forOp.getResults(), output, isFirst);
   }
 
-  /// Tiles beyond the block's last are computed from what is there, and not read.
-  void multiply(Value firstPanel, Value panels) {
-    const LinearFunction &weights = kernel.products.inputs[1]->function;
+  /// Numbers of the next chunk's filter that a step of a register tile prefetches: all steps together fetch it whole.
+  int64_t prefetchShare() const {
+    int64_t numbers = kTaps * kTaps * plan.chunk * plan.panel();
+    int64_t steps = kProducts * (plan.blockTiles / plan.tileRows) * (plan.chunk / (plan.chunk % 2 ? 1 : 2));
+    return llvm::divideCeil(numbers, steps);
+  }
+
+  void prefetch(Value from) {
+    for (int64_t number = 0, share = prefetchShare(); number < share; number += kLine)
+      memref::PrefetchOp::create(b, loc, filter, s.add(from, constant(number)), /*isWrite=*/false, /*localityHint=*/2,
+                                 /*isDataCache=*/true);
+  }
+
+  /// The sums of a panel of columns. Tiles beyond the block's last are computed from what is there, and not read.
+  void multiply(Value panel) {
+    const LinearFunction &taps = kernel.filter.inputs[2]->function;
+    Value perChannel = s.value(taps.strides[2]);
     Value rows = s.mul(s.ceilDiv(tileCount, constant(plan.tileRows)), constant(plan.tileRows));
-    loop(kProducts, 1, [&](Value k) {
-      Value matrix = s.add(s.sum(weights.base), s.mul(k, s.value(weights.strides[1])));
-      loop(constant(0), panels, 1, [&](Value panel) {
-        Value from = s.add(matrix, s.mul(s.add(firstPanel, panel), s.value(weights.tileStride)));
+    Value firstChannel = s.add(s.sum(taps.base), s.mul(panel, s.value(taps.tileStride)));
+    loop(plan.channels, plan.chunk, [&](Value channel) {
+      Value from = s.add(firstChannel, s.mul(channel, perChannel));
+      transformFactors(from);
+      Value next = s.add(from, s.mul(perChannel, constant(plan.chunk)));
+      Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, channel, constant(0));
+      int64_t perTile = plan.chunk / (plan.chunk % 2 ? 1 : 2) * prefetchShare();
+      loop(kProducts, 1, [&](Value k) {
         loop(constant(0), rows, plan.tileRows, [&](Value row) {
-          Value tile = s.add(s.mul(k, constant(plan.blockTiles)), row);
-          multiplyTile(s.mul(tile, constant(plan.channels)), from,
-                       s.add(s.mul(tile, constant(plan.groupColumns)), s.mul(panel, constant(plan.panel()))),
-                       s.div(row, constant(plan.tileRows)));
+          Value input = s.add(s.mul(k, constant(plan.inputStep())), s.mul(row, constant(plan.channels)));
+          Value output = s.add(s.mul(k, constant(plan.sumsStep())), s.mul(row, constant(plan.panel())));
+          Value part = s.div(s.add(s.mul(k, constant(plan.blockTiles)), row), constant(plan.tileRows));
+          multiplyTile(s.add(input, channel), s.mul(k, constant(plan.filterStep())), output, isFirst,
+                       s.add(next, s.mul(part, constant(perTile))));
         });
       });
     });
@@ -233,12 +312,12 @@ struct WinogradEmitter {
                    s.add(firstColumn, column),
                    {},
                    {}});
-    Value at = s.add(s.mul(tile, constant(plan.groupColumns)), column);
+    Value at = s.add(s.mul(tile, constant(plan.panel())), column);
     auto element = [&](int64_t i, int64_t j) -> Value {
-      int64_t offset = (i * kPoints + j) * plan.blockTiles * plan.groupColumns;
+      int64_t offset = (i * kPoints + j) * plan.sumsStep();
       return vector::LoadOp::create(b, loc, vector, sums, s.add(at, constant(offset)));
     };
-    auto all = transformBoth(element, [&](ArrayRef<Value> line) { return transformOutput(line); });
+    auto all = transformBoth(kPoints, element, [&](ArrayRef<Value> line) { return transformOutput(line); });
     SmallVector<Value> accumulators;
     for (int64_t i = 0; i < rows; ++i)
       accumulators.append(all[i].begin(), all[i].begin() + width);
@@ -259,12 +338,12 @@ struct WinogradEmitter {
       body(kTile);
   }
 
-  void transformSums(Value firstColumn, Value columns) {
+  void transformSums(Value firstColumn) {
     loop(constant(0), tileCount, 1, [&](Value tile) {
       Place place = placeOf(tile);
       forWhole(place.down, plan.tilesDown(), plan.rows, [&](int64_t rows) {
         forWhole(place.across, plan.tilesAcross(), plan.width, [&](int64_t width) {
-          loop(constant(0), columns, plan.lanes,
+          loop(plan.panel(), plan.lanes,
                [&](Value column) { storeTile(tile, place, column, firstColumn, rows, width); });
         });
       });
@@ -276,13 +355,17 @@ struct WinogradEmitter {
   }
 
   void emit() {
-    auto local = [&](int64_t from, int64_t bytes) -> Value {
+    int64_t used = 0;
+    auto local = [&](int64_t step) -> Value {
       auto type = MemRefType::get({ShapedType::kDynamic}, b.getF32Type());
-      return memref::ViewOp::create(b, loc, type, values.local, constant(from), ValueRange{constant(bytes / 4)});
+      Value from = constant(used * 4), numbers = constant(kProducts * step);
+      used += kProducts * step;
+      return memref::ViewOp::create(b, loc, type, values.local, from, numbers);
     };
-    filter = flatView(b, loc, s, values.bindings[kernel.products.inputs[1]->binding]);
-    transformed = local(0, plan.inputBytes());
-    sums = local(plan.inputBytes(), plan.localBytes() - plan.inputBytes());
+    filter = flatView(b, loc, s, values.bindings[kernel.filter.inputs[2]->binding]);
+    transformed = local(plan.inputStep());
+    factors = local(plan.filterStep());
+    sums = local(plan.sumsStep());
     result.writeBorders();
     firstTile = s.mul(values.workgroup[1], constant(plan.blockTiles));
     // A workgroup that only writes a border has no tiles.
@@ -290,8 +373,10 @@ struct WinogradEmitter {
     Value firstColumn = s.mul(values.workgroup[0], constant(plan.groupColumns));
     Value columns = s.min(constant(plan.groupColumns), s.sub(constant(plan.columns), firstColumn));
     transformTiles();
-    multiply(s.div(firstColumn, constant(plan.panel())), s.div(columns, constant(plan.panel())));
-    transformSums(firstColumn, columns);
+    loop(firstColumn, s.add(firstColumn, columns), plan.panel(), [&](Value column) {
+      multiply(s.div(column, constant(plan.panel())));
+      transformSums(column);
+    });
   }
 };
 
@@ -316,13 +401,13 @@ FailureOr<WinogradPlan> planWinograd(const WinogradKernel &kernel, const CpuTarg
   plan.lanes = lanesOf(machine);
   plan.channels = size(kernel.tiles, 5);
   plan.rows = size(kernel.outputs, 1), plan.width = size(kernel.outputs, 2), plan.columns = size(kernel.outputs, 3);
-  const Expression *weights = kernel.products.inputs[1];
-  if (weights->kind != Expression::Kind::Load || !weights->function.tile || weights->function.tile % plan.lanes ||
-      weights->function.strides[0] != weights->function.strides[1] * Monomial(kPoints)) {
+  const Expression *weights = kernel.filter.inputs[2];
+  if (weights->kind != Expression::Kind::Load || !weights->function.tile || weights->function.tile % plan.lanes) {
     reason = "the filter is not packed";
     return failure();
   }
   plan.vectors = weights->function.tile / plan.lanes;
+  plan.chunk = chooseChunk(plan, machine);
   chooseBlocks(plan, size(kernel.outputs, 0), machine);
   return plan;
 }
@@ -332,19 +417,20 @@ bool eyrie::target::cpu::isWinograd(func::FuncOp tensorFunc) {
   return bool(graph::findMarked(tensorFunc, eyrie::graph::kWinograd));
 }
 
-/// Counts vector operations: sums of products, the transforms, and what it costs to stream the filter, which is four
-/// times as large as that of the direct way. About two bytes come from memory for each operation.
+/// Counts vector operations: sums of products, the transforms, and what it costs to stream the filter: about two bytes
+/// come from memory for each operation.
 bool eyrie::target::cpu::isWinogradFaster(const graph::WinogradCandidate &candidate, const CpuTargetModel &machine) {
   if (!canTake(candidate, machine))
     return false;
   double lanes = lanesOf(machine), channels = candidate.channels, outputs = candidate.outputs;
   double images = ShapedType::isDynamic(candidate.batch) ? 1 : std::max<int64_t>(candidate.batch, 1);
   double tiles = images * llvm::divideCeil(candidate.rows, kTile) * llvm::divideCeil(candidate.width, kTile);
-  double pairs = channels * outputs;
-  double direct = images * candidate.rows * candidate.width * 9 * pairs / lanes;
-  double transforms = tiles * (channels * 150 + outputs * 120) / lanes;
-  double products = tiles * kProducts * pairs / lanes, stream = kProducts * pairs * 4 / 2;
-  return 1.25 * (transforms + std::max(products, stream)) < std::max(direct, 9 * pairs * 4 / 2);
+  double pairs = channels * outputs, stream = kTaps * kTaps * pairs * 4 / 2;
+  double direct = images * candidate.rows * candidate.width * kTaps * kTaps * pairs / lanes;
+  double blocks = std::ceil(tiles / fittingTiles(channels, panelOf(outputs, machine), machine));
+  double transforms = (tiles * (channels * 150 + outputs * 130) + blocks * pairs * 250) / lanes;
+  double products = tiles * kProducts * pairs / lanes;
+  return 1.25 * std::max(transforms + products, stream) < std::max(direct, stream);
 }
 
 LogicalResult eyrie::target::cpu::lowerWinograd(Kernel &kernel, const CpuTargetModel &machine, std::string &reason) {
