@@ -168,7 +168,8 @@ def measure_memory(iree, folder, flags) -> list:
             arrays.append(folder / f"{name}.{key}.npy")
             np.save(arrays[-1], array)
         row = {"name": name, "weights": module.stat().st_size,
-               "eyrie": peak_rss_of([EYRIE, "run", module, "--input", f"@{inputs}", "--threads", "1"]),
+               "eyrie": peak_rss_of([Path(EYRIE).with_name("eyrie-run"), "run", module,
+                                      *(f"--input={key}=@{array}" for key, array in zip(feed, arrays))]),
                "ort": peak_rss_of([*python, model, inputs]), "ort_idle": peak_rss_of(python)}
         for mode in ("mmap", "preload") if peer.exists() else ():
             row[f"iree_{mode}"] = peak_rss_of([iree.tools / "iree-run-module", f"--module={peer}", f"--module_mode={mode}",
@@ -206,7 +207,7 @@ def page(results) -> str:
                  "The empty function is built by hand for Eyrie and is MLIR for IREE. Ratio: of the smallest times, below 1 is "
                  "less.\n\n" + "\n".join([OVERHEAD_HEADER, *map(overhead_line, results["overhead"])]) + "\n")
     if "memory" in results:
-        text += ("\n## Largest resident memory of a process that makes one call\n\nOne thread; Eyrie: `eyrie run`, IREE: "
+        text += ("\n## Largest resident memory of a process that makes one call\n\nOne thread; Eyrie: `eyrie-run`, IREE: "
                  "`iree-run-module`, weights inside the module, ONNX Runtime: Python, where its last column is the process with "
                  "the imports and no model. Pages of mapped files count as far as they were touched.\n\n"
                  + "\n".join([MEMORY_HEADER, *map(memory_line, results["memory"])]) + "\n")
