@@ -1,10 +1,11 @@
 """A decoder with a cache, token by token: Eyrie, which keeps the cache as a state, and ONNX Runtime, which is handed it.
 
-Usage: decoder.py [--layers N] [--tokens N] [--rounds N] [--cpus LIST] [--threads N] [--write FILE]
+Usage: decoder.py [--layers N] [--tokens N] [--rounds N] [--cpus LIST] [--threads N] [--precision TYPE] [--write FILE]
 
 A GPT-2 of the usual size with past inputs and present outputs, as exporters write it, generates greedily from one
 token. In ONNX Runtime the outputs of a step become the inputs of the next as values of its own, without a copy through
-NumPy. Both run in turns in one pinned process.
+NumPy. Both run in turns in one pinned process. With --precision bf16 or f16 Eyrie's weights are of that type, ONNX
+Runtime's f32; tokens that follow different ones are not compared.
 """
 import argparse
 import os
@@ -86,13 +87,14 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", default="f32")
     add_flags(parser, rounds=3)
     flags = parser.parse_args()
     choose_cpus(flags)
     with tempfile.TemporaryDirectory() as folder:
         model, module = Path(folder) / "gpt2.onnx", Path(folder) / "gpt2.eyr"
         onnx.save(gpt2(31, flags.layers), model)
-        told = compile_model(model, module, f"--state={PAST}.*={PRESENT}.*")
+        told = compile_model(model, module, f"--state={PAST}.*={PRESENT}.*", f"--precision={flags.precision}")
         os.sched_setaffinity(0, flags.cpus)
         sides = {"Eyrie": eyrie_states(module, flags.threads, flags.tokens), "ONNX Runtime": onnx_runtime(model, flags.threads)}
         rounds, made, logits = {side: [] for side in sides}, {}, {}
@@ -102,11 +104,12 @@ def main() -> None:
                 rounds[side].append(times)
         stats = sides["Eyrie"].instance.stats
     ratio = sum(min(rounds["ONNX Runtime"], key=sum)) / sum(min(rounds["Eyrie"], key=sum))
-    error = max(map(relative_error, logits["Eyrie"], logits["ONNX Runtime"]))
-    same = sum(map(int.__eq__, made["Eyrie"], made["ONNX Runtime"]))
+    differs = list(map(int.__ne__, made["Eyrie"], made["ONNX Runtime"]))
+    same = differs.index(True) if True in differs else flags.tokens
+    error = max(map(relative_error, logits["Eyrie"][:same + 1], logits["ONNX Runtime"][:same + 1]))
     lines = [HEADER, *(line(side, rounds[side]) for side in sides), "",
-             f"{ratio:.2f} times ONNX Runtime's tokens per second; {same} of {flags.tokens} tokens are the same, relative error of "
-             f"the logits at most {error:.1e}. Of the cache {stats['moved_bytes']} bytes were copied; compiled in "
+             f"{ratio:.2f} times ONNX Runtime's tokens per second; the first {same} of {flags.tokens} tokens are the same, relative "
+             f"error of the logits at most {error:.1e}. Of the cache {stats['moved_bytes']} bytes were copied; compiled in "
              f"{told['compile_ms'] / 1000:.1f} s."]
     print(*lines, sep="\n")
     if flags.write:
@@ -114,7 +117,7 @@ def main() -> None:
         flags.write.write_text(f"# A decoder with a cache\n\n`build/venv/bin/python {command.strip()}` on {time.strftime('%Y-%m-%d')}, "
                                f"{processor()}, {flags.threads} thread(s): GPT-2 with {flags.layers} layers, {flags.tokens} tokens one by one, "
                                f"best of {flags.rounds} rounds in turns.\n\n" + "\n".join(lines) + "\n")
-    sys.exit(same != flags.tokens or stats["moved_bytes"] != 0)
+    sys.exit((flags.precision == "f32" and same != flags.tokens) or stats["moved_bytes"] != 0)
 
 
 if __name__ == "__main__":

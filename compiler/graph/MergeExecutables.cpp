@@ -51,6 +51,7 @@ void eyrie::graph::registerGraphPasses() {
   registerPass([] { return createPlaceStatesPass(); });
   registerPass([] { return createAbsorbTransposesPass(); });
   registerPass([] { return createConvertWinogradPass([](const WinogradCandidate &) { return true; }); });
+  registerPass([] { return createNarrowWeightsPass(/*isHalf=*/false); });
   registerPass([] { return createPackWeightsPass(nullptr); });
   registerPass([] { return createHoistConstantsPass(); });
   registerPass([] { return createFuseElementwisePass(); });

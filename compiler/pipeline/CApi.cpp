@@ -181,6 +181,10 @@ eyrie_compile_result_t eyrie_compile_check(eyrie_compile_t *job) {
   options.optLevel = job->options.optLevel;
   if (const Target *target = findTarget(options.target)) {
     optionsOfProcessors(*target, options, job->options.cpus, job->message);
+    constexpr llvm::StringRef precisions[] = {"f32", "bf16", "f16"};
+    if (job->message.empty() && !llvm::is_contained(precisions, job->options.precision))
+      job->message = llvm::formatv("--precision: '{0}' is not one of {1}", job->options.precision,
+                                   listNames(std::size(precisions), [&](size_t i) { return precisions[i]; }));
   } else {
     job->message = llvm::formatv("there is no target '{0}'; the targets are {1}", options.target,
                                  listNames(targets().size(), [](size_t i) { return targets()[i]->name(); }));

@@ -22,6 +22,8 @@ struct CompileOptions {
   std::string target = "cpu";
   /// Leaves the names of the model's nodes out of the module, which only errors and tools show.
   bool strip = false;
+  /// How f32 weights are stored: f32, bf16 or f16.
+  std::string precision = "f32";
   /// Computes all convolutions directly (TargetOptions::winograd).
   bool noWinograd = false;
   /// The folder that keeps compiled kernels; empty: the user's own (KernelCache::defaultFolder), "none": none.

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from cases import f32
 from catalogue import inputs_of, path_of
-from command import check_equal, compile_model, fail
+from command import check_equal, compile_model, fail, relative_error, run_module
 from emulation import ARM, ARM_SVE, PROCESSORS, RISCV, RISCV_V, RISCV_V256, call_on, run_module_on
 from reference import Reference
 from test_winograd import convolution, uses_winograd
@@ -39,6 +39,18 @@ def test_winograd(processor, tmp_path):
     got = run_module_on(processor, tmp_path / "model.eyr", feed, ["y"], tmp_path)["y"]
     want = Reference(model)(feed)["y"]
     assert np.abs(got - want).max() <= 1e-5 * np.abs(want).max()
+
+
+@pytest.mark.parametrize("precision", ["bf16", "f16"])
+@pytest.mark.parametrize("processor", PROCESSORS, ids=str)
+def test_narrow_weights(processor, precision, tmp_path):
+    """The weights are those of a module for this machine, and so are the numbers."""
+    model, module, feed = path_of("tiny_resnet_dynamic"), tmp_path / "model.eyr", inputs_of("tiny_resnet_dynamic")[0]
+    compile_model(model, module, "--precision", precision)
+    want = run_module(module, feed, tmp_path)
+    compile_model(model, module, "--precision", precision, f"--cpu={processor.cpu}")
+    check_equal(run_module_on(processor, module, feed, list(want), tmp_path), want, TOLERANCE)
+    assert any(relative_error(value, Reference(model)(feed)[name]) > TOLERANCE for name, value in want.items())
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="an x86-64 machine is needed that lacks this")

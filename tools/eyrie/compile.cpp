@@ -4,10 +4,13 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "tools/eyrie/compile_job.h"
+#include "tools/eyrie/inputs.h"
+#include "tools/eyrie/precision.h"
 #include "tools/npy/file.h"
 
 namespace eyrie::cli {
@@ -21,6 +24,7 @@ constexpr char kExamples[] =
     "  eyrie compile model.onnx -o model.eyr --shape batch=1..64 --shape length=64..512:64\n"
     "  eyrie compile prefill.onnx decode=step.onnx -o decoder.eyr\n"
     "  eyrie compile model.onnx -o model.eyr --cpu=x86-64-v3\n"
+    "  eyrie compile model.onnx -o model.eyr --precision bf16 --input @inputs.npz\n"
     "  eyrie compile model.onnx -o - --stop-after graph\n"
     "  eyrie compile model.onnx -o model.eyr --dump-dir stages";
 
@@ -59,8 +63,78 @@ uint64_t Install(const std::string& from, const std::string& to) {
   return static_cast<uint64_t>(info.st_size);
 }
 
-int Compile(const CompilerLibrary& api, const CompileJob& job, bool as_json) {
+std::string OptionOf(const CompileJob& job, const std::string& name) {
+  std::string value;
+  for (const auto& [option, given] : job.options)
+    if (option == name) value = given;
+  return value;
+}
+
+bool IsNarrow(const CompileJob& job) {
+  std::string precision = OptionOf(job, "precision");
+  return !precision.empty() && precision != "f32" && OptionOf(job, "stop-after").empty();
+}
+
+// Compiles the model once more, in f32, into `folder`, and measures how far `module` is from it.
+PrecisionReport CompareWithF32(const CompilerLibrary& api, const CompileJob& job, const std::string& module,
+                               const std::string& folder, const std::vector<std::string>& inputs) {
+  ModuleFiles narrow{module, {}}, reference{folder + "/f32", {}};
+  CompileJob again = job;
+  again.options.clear();
+  for (auto [name, value] : job.options) {
+    if (name == "precision" || name == "dump-dir" || name == "time") continue;
+    if (name == "parameters") {
+      narrow.parameters = {value};
+      reference.parameters = {value = folder + "/f32.eyp"};
+    }
+    again.options.emplace_back(name, value);
+  }
+  auto run = [&](eyrie_compile_t* made, const char* model) {
+    return api.compile_run(made, model, reference.module.c_str());
+  };
+  RunCompiler(api, again, run, reference.module, job.output);
+  PrecisionReport report = MeasurePrecision(narrow, reference, inputs);
+  unlink(reference.module.c_str());
+  for (const std::string& path : reference.parameters) unlink(path.c_str());
+  return report;
+}
+
+std::string PrecisionText(const std::string& precision, const PrecisionReport& report) {
+  if (!report.problem.empty()) return "the error of " + precision + " was not measured: " + report.problem + "\n";
+  std::string text = "beside f32:\n";
+  for (const OutputError& error : report.outputs) {
+    char numbers[128];
+    if (error.is_float) {
+      std::snprintf(numbers, sizeof(numbers), "largest error %.2g, root mean square %.2g of the largest magnitude",
+                    error.largest, error.root_mean_square);
+    } else {
+      std::snprintf(numbers, sizeof(numbers), "%.2g %% of the elements differ", 100 * error.largest);
+    }
+    text += "  " + Printable(error.name) + ": " + numbers + "\n";
+  }
+  return text;
+}
+
+Json PrecisionJson(const PrecisionReport& report) {
+  if (!report.problem.empty()) return {{"problem", report.problem}};
+  Json outputs = Json::array();
+  auto number = [](double value) -> Json { return std::isfinite(value) ? Json(value) : Json("Infinity"); };
+  for (const OutputError& error : report.outputs) {
+    Json json = {{"name", error.name}};
+    if (error.is_float) {
+      json["max_error"] = number(error.largest);
+      json["rms_error"] = number(error.root_mean_square);
+    } else {
+      json["differing"] = error.largest;
+    }
+    outputs.push_back(json);
+  }
+  return {{"outputs", outputs}};
+}
+
+int Compile(const CompilerLibrary& api, const CompileJob& job, const std::vector<std::string>& inputs, bool as_json) {
   CheckPaths(job);
+  if (!inputs.empty() && !IsNarrow(job)) FailUsage("--input measures the error of --precision bf16 or f16");
   auto start = std::chrono::steady_clock::now();
   bool to_stdout = job.output == "-";
   if (to_stdout && as_json) FailUsage("--json and -o - would mix two outputs");
@@ -68,6 +142,8 @@ int Compile(const CompilerLibrary& api, const CompileJob& job, bool as_json) {
   std::string unfinished = folder.path() + "/module";
   auto run = [&](eyrie_compile_t* made, const char* model) { return api.compile_run(made, model, unfinished.c_str()); };
   WorkerOutcome outcome = RunCompiler(api, job, run, unfinished, job.output);
+  PrecisionReport precision;
+  if (IsNarrow(job)) precision = CompareWithF32(api, job, unfinished, folder.path(), inputs);
   uint64_t size = Install(unfinished, job.output);
   // Warnings, if any.
   if (!outcome.message.empty()) dprintf(STDERR_FILENO, "%s\n", outcome.message.c_str());
@@ -77,14 +153,17 @@ int Compile(const CompilerLibrary& api, const CompileJob& job, bool as_json) {
     Json json = {
         {"output", job.output}, {"size_bytes", size}, {"compile_ms", ms}, {"peak_rss_bytes", outcome.peak_rss_bytes}};
     if (!outcome.result.empty()) json["report"] = outcome.result;
+    if (IsNarrow(job)) json["precision"] = PrecisionJson(precision);
     Print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-  } else if (!outcome.result.empty()) {
-    // With the module on standard output the table is talk.
-    if (to_stdout) {
-      dprintf(STDERR_FILENO, "%s", outcome.result.c_str());
-    } else {
-      Print(outcome.result);
-    }
+    return kSuccess;
+  }
+  std::string text = outcome.result;
+  if (IsNarrow(job)) text += PrecisionText(OptionOf(job, "precision"), precision);
+  // With the module on standard output the tables are talk.
+  if (to_stdout) {
+    dprintf(STDERR_FILENO, "%s", text.c_str());
+  } else if (!text.empty()) {
+    Print(text);
   }
   return kSuccess;
 }
@@ -113,10 +192,15 @@ int CompileMain(const std::vector<std::string>& arguments) {
   app.add_option("-o,--output", job.output, "The module file to write; - for standard output")
       ->required()
       ->type_name("FILE");
+  std::vector<std::string> inputs;
+  AddRepeated(
+      &app, "--input", &inputs, "INPUT",
+      "With --precision: an input to measure the error with, NAME=@FILE.npy, @FILE.npz (by name), or made up as in "
+      "NAME=1x3xf32=0.5; those that are not given are made up, open sizes are 8");
   app.add_flag("--json", as_json, "Prints JSON: size, time and memory of the compilation");
   if (Parse(&app, arguments)) return kSuccess;
   options.Finish();
-  return Compile(api, job, as_json);
+  return Compile(api, job, inputs, as_json);
 }
 
 }  // namespace eyrie::cli

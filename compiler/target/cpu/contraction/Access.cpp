@@ -256,12 +256,13 @@ Value Access::load(const Expression *expression, int64_t band, int64_t row, int6
     else
       value =
           emitLoad(memory, function, address, columns.masks.empty() ? Value() : columns.masks[vector], function.tile);
-    if (expression->element)
-      value = narrow(b, value, expression->element, plan.lanes);
-    if (prefetches(function))
+    if (expression->element || expression == plan.widened)
+      value =
+          narrow(b, value, expression->element ? expression->element : elementType(expression->binding), plan.lanes);
+    if (prefetches(function) && expression != plan.localPanel())
       emitPrefetch(memory, function, address);
     if (inReduction && expression == plan.streamed && vector == 0 && (start.constant == 0 || plan.streamsFast))
-      emitPrefetchOfNextPanel(memory, address);
+      emitPrefetchOfNextPanel(flat[expression->binding], address);
   }
   return value;
 }

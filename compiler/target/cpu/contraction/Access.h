@@ -72,8 +72,8 @@ struct Access {
     int64_t constant = 0;
   };
   llvm::MapVector<const Expression *, Address> addresses;
-  /// Of the streamed operand: where the current panel begins, where the tile's part of the next one does, and how much
-  /// it prefetches of it for each `plan.panel()` that it reads.
+  /// Of the streamed operand: where the current panel is read from, where the tile's part of the next one does, and how
+  /// much it prefetches of it for each `plan.panel()` that it reads.
   struct NextPanel {
     Value panel, from, share;
   } nextPanel;

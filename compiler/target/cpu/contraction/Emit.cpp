@@ -13,8 +13,8 @@ using namespace eyrie::target::cpu;
 namespace {
 
 /// Local memory in bytes; 8 per element whatever its type.
-int64_t transposedBytes(const Contraction &contraction, const Plan &plan) {
-  if (!plan.transposed)
+int64_t panelBytes(const Contraction &contraction, const Plan &plan) {
+  if (!plan.localPanel())
     return 0;
   int64_t elements = plan.panel();
   for (unsigned loop : plan.reductions)
@@ -333,10 +333,11 @@ struct Emitter : Access {
     } else {
       tiles = s.min(tiles, constant(plan.blockTiles));
     }
-    Value size = s.value(plan.streamed->function.tileStride), start = addresses[plan.streamed].value;
+    Value size = s.value(plan.streamed->function.tileStride), read = addresses[plan.streamed].value;
+    Value start = plan.streamed == plan.widened ? startOf(plan.streamed->function) : read;
     Value share = s.ceilDiv(constant(plan.panel()), tiles);
     Value part = s.div(s.mul(size, share), constant(plan.panel()));
-    nextPanel = {start, s.add(s.add(start, size), s.mul(tile, part)), share};
+    nextPanel = {read, s.add(s.add(start, size), s.mul(tile, part)), share};
   }
 
   /// The epilogue once for all rows of the tile: as code for each register it would take the compiler long, and the
@@ -494,9 +495,21 @@ struct Emitter : Access {
       vector::StoreOp::create(b, loc, rows[i], memory, s.add(to, constant(i * plan.panel() + vector * lanes)));
   }
 
-  /// Copies the panel of the column-strided operand to local memory, columns innermost.
-  void emitTranspose() {
-    const Expression *operand = plan.transposed;
+  /// The columns of one step of the widened operand.
+  void emitWidenedColumns(const Expression *operand, Value from, Value to) {
+    Value memory = redirections[operand].memory;
+    Type wide = cast<MemRefType>(memory.getType()).getElementType();
+    for (int64_t vector = 0; vector < plan.columnVectors; ++vector) {
+      Value offset = constant(vector * plan.lanes);
+      Value part = vector::LoadOp::create(b, loc, vectorType(elementType(operand->binding)), flat[operand->binding],
+                                          s.add(from, offset));
+      vector::StoreOp::create(b, loc, widen(b, part, wide), memory, s.add(to, offset));
+    }
+  }
+
+  /// Copies the panel of the operand to local memory, columns innermost.
+  void emitLocalPanel() {
+    const Expression *operand = plan.localPanel();
     const LinearFunction &function = operand->function;
     const auto &[local, panelFunction] = redirections[operand];
     Value source = startOf(function);
@@ -524,6 +537,8 @@ struct Emitter : Access {
         });
         return;
       }
+      if (operand == plan.widened)
+        return emitWidenedColumns(operand, from, to);
       loop(constant(0), width, 1, [&](Value i) {
         Value value = memref::LoadOp::create(b, loc, flat[operand->binding],
                                              s.add(from, s.mul(i, s.value(function.strides[plan.column]))));
@@ -555,8 +570,8 @@ struct Emitter : Access {
     columns = {vectors, {}};
     if (maskedWidth)
       chooseMasks(*maskedWidth);
-    if (plan.transposed)
-      emitTranspose();
+    if (plan.localPanel())
+      emitLocalPanel();
     emitBlock(block);
     at[plan.column] = Value();
   }
@@ -595,19 +610,18 @@ struct Emitter : Access {
   }
 
   void setUpLocalMemory() {
-    auto view = [&](const Expression *load, int64_t offset, int64_t elements) -> Value {
-      auto type = MemRefType::get({ShapedType::kDynamic}, elementType(load->binding));
+    auto view = [&](Type element, int64_t offset, int64_t elements) -> Value {
+      auto type = MemRefType::get({ShapedType::kDynamic}, element);
       return memref::ViewOp::create(b, loc, type, values.local, constant(offset), ValueRange{constant(elements)});
     };
-    int64_t transposed = transposedBytes(contraction, plan), staged = stagedBytes(plan);
+    int64_t ofPanel = panelBytes(contraction, plan), staged = stagedBytes(plan);
+    Type sum = getElementTypeOrSelf(linalg::GenericOp(contraction.root)->getResultTypes()[0]);
     if (plan.staged)
-      stagedMemory = view(plan.staged, transposed, staged / 8);
-    if (plan.loopsOverEpilogue) {
-      Type sum = getElementTypeOrSelf(linalg::GenericOp(contraction.root)->getResultTypes()[0]);
-      keptMemory = memref::ViewOp::create(b, loc, MemRefType::get({ShapedType::kDynamic}, sum), values.local,
-                                          constant(transposed + staged), ValueRange{constant(keptBytes(plan) / 8)});
-    }
-    if (!plan.transposed)
+      stagedMemory = view(elementType(plan.staged->binding), ofPanel, staged / 8);
+    if (plan.loopsOverEpilogue)
+      keptMemory = view(sum, ofPanel + staged, keptBytes(plan) / 8);
+    const Expression *operand = plan.localPanel();
+    if (!operand)
       return;
     LinearFunction function;
     function.strides.assign(contraction.loops.size(), Monomial());
@@ -619,7 +633,7 @@ struct Emitter : Access {
     function.strides[plan.column] = Monomial(1);
     function.tile = plan.panel(); // panels overwrite each other: the panel's number does not matter
     function.tiledLoop = plan.column;
-    redirections[plan.transposed] = {view(plan.transposed, 0, stride), function};
+    redirections[operand] = {view(operand == plan.widened ? sum : elementType(operand->binding), 0, stride), function};
   }
 
   void emitRowBlock(const RowBlock &block) {
@@ -688,7 +702,7 @@ struct Emitter : Access {
 } // namespace
 
 int64_t eyrie::target::cpu::localBytes(const Contraction &contraction, const Plan &plan) {
-  return transposedBytes(contraction, plan) + stagedBytes(plan) + keptBytes(plan);
+  return panelBytes(contraction, plan) + stagedBytes(plan) + keptBytes(plan);
 }
 
 void eyrie::target::cpu::emitKernel(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,

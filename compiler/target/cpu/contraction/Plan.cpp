@@ -70,7 +70,9 @@ struct Planner {
   void chooseTile();
   void chooseBlock();
   void chooseStaging();
+  void chooseWidening();
   void chooseStreaming();
+  int64_t tilesOfBlock(int64_t rows) const;
   Expression *farOperand() const;
 };
 
@@ -284,16 +286,46 @@ Expression *Planner::farOperand() const {
   return nullptr;
 }
 
+/// Tiles of rows that read a panel one after the other, where there are so many rows.
+int64_t Planner::tilesOfBlock(int64_t rows) const {
+  int64_t tiles = llvm::divideCeil(rows, plan.tileRows);
+  if (!plan.band)
+    return std::min(tiles, plan.blockTiles);
+  return tiles * std::min<int64_t>(llvm::divideCeil(size(*plan.band).factor, plan.tileBands), plan.blockTiles);
+}
+
+/// Each tile would widen the vectors again, on the units that multiply: an operation and a half for each.
+void Planner::chooseWidening() {
+  constexpr int64_t fewTiles = 3;
+  if (!plan.row || rows || plan.transposed || elementBits != 32 ||
+      tilesOfBlock(std::max<int64_t>(loop(*plan.row).facts.least, 0)) < fewTiles)
+    return;
+  linalg::GenericOp root = contraction.root;
+  int64_t elements = plan.panel();
+  for (unsigned reduction : plan.reductions)
+    if (!loop(reduction).facts.hasBound() ||
+        llvm::MulOverflow(elements, std::max<int64_t>(loop(reduction).facts.most, 1), elements))
+      return;
+  if (elements > machine.l2Bytes / 4 / 4)
+    return;
+  for (auto [number, input] : llvm::enumerate(contraction.inputs)) {
+    if (!input || input->kind != Expression::Kind::Load || input->function.tile != plan.panel() ||
+        !isa<Float16Type, BFloat16Type>(elementTypeOf(input)) || input->element ||
+        input->function.dependsOn(*plan.row) || (plan.band && input->function.dependsOn(*plan.band)))
+      continue;
+    if (llvm::all_of(root.getBlock()->getArgument(number).getUsers(), llvm::IsaPred<arith::ExtFOp>)) {
+      plan.widened = input;
+      return;
+    }
+  }
+}
+
 /// Panels that several tiles of rows read one after the other.
 void Planner::chooseStreaming() {
   Expression *far = farOperand();
   if (!far || !machine.prefetch)
     return;
-  int64_t tiles = std::min<int64_t>(plan.band ? llvm::divideCeil(size(*plan.band).factor, plan.tileBands)
-                                              : llvm::divideCeil(likelySize(loop(*plan.row), 1024), plan.tileRows),
-                                    plan.blockTiles);
-  if (plan.band)
-    tiles *= llvm::divideCeil(size(*plan.row).factor, plan.tileRows);
+  int64_t tiles = tilesOfBlock(likelySize(loop(*plan.row), 1024));
   if (tiles < 2)
     return;
   plan.streamed = far;
@@ -355,6 +387,7 @@ FailureOr<Plan> eyrie::target::cpu::makePlan(const Contraction &contraction, con
   planner.chooseTile();
   planner.chooseBlock();
   planner.chooseStaging();
+  planner.chooseWidening();
   planner.chooseStreaming();
   llvm::SmallPtrSet<const Expression *, 8> seen;
   int64_t epilogue = 0;

@@ -27,6 +27,11 @@ struct Plan {
   int64_t blockTiles = 1;
   /// A column-strided input that every workgroup first transposes into local memory; null if none.
   Expression *transposed = nullptr;
+  /// A packed operand of f16 or bf16 whose panel is widened into local memory, because several tiles of rows read it;
+  /// null if none.
+  Expression *widened = nullptr;
+  /// Whose panel lies in local memory, if any.
+  Expression *localPanel() const { return transposed ? transposed : widened; }
 
   /// An input whose rows, a multiple of the cache's way size apart, would evict each other: a tile's rows are copied to
   /// local memory, `stagedDepth` elements of the innermost reduction at a time; null if none.

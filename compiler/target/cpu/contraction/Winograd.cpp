@@ -196,6 +196,12 @@ struct WinogradEmitter {
     });
   }
 
+  Value loadTap(Value at) {
+    Type element = cast<MemRefType>(filter.getType()).getElementType();
+    Value taps = vector::LoadOp::create(b, loc, VectorType::get({plan.lanes}, element), filter, at);
+    return element == b.getF32Type() ? taps : Value(arith::ExtFOp::create(b, loc, vector, taps));
+  }
+
   /// Of `plan.chunk` channels from `from` in the packed filter.
   void transformFactors(Value from) {
     const LinearFunction &taps = kernel.filter.inputs[2]->function;
@@ -205,7 +211,7 @@ struct WinogradEmitter {
       for (int64_t v = 0; v < plan.vectors; ++v) {
         auto element = [&](int64_t i, int64_t j) -> Value {
           Value tap = s.add(s.mul(constant(i), s.value(taps.strides[4])), s.mul(constant(j), s.value(taps.strides[5])));
-          return vector::LoadOp::create(b, loc, vector, filter, s.add(source, s.add(tap, constant(v * plan.lanes))));
+          return loadTap(s.add(source, s.add(tap, constant(v * plan.lanes))));
         };
         auto all = transformBoth(kTaps, element, [&](ArrayRef<Value> line) { return transformFilter(line); });
         for (int64_t k = 0; k < kProducts; ++k)

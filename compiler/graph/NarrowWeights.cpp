@@ -1,0 +1,151 @@
+// Stores the f32 weights of products with fewer bits. Products and sums stay f32: the kernel widens what it reads.
+//
+//   %r = linalg.generic {matmul} ins(%x, %w)   ──►   %n = linalg.generic {truncf} ins(%w)          (constant)
+//                                                    %r = linalg.generic {extf, matmul} ins(%x, %n)
+//
+// Likewise tables that rows are gathered from (tensor.extract). Weights are constants made of f32 globals; biases,
+// scales and whatever else is not multiplied in a sum are few, and stay. So does, for f16, a weight that has a finite
+// number beyond its range.
+#include "compiler/graph/Constants.h"
+#include "compiler/graph/Graph.h"
+#include "compiler/graph/Passes.h"
+#include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace eyrie::graph;
+
+namespace {
+/// The largest finite magnitude among the numbers of a global; 0 if they are not known here.
+float largestMagnitude(GlobalOp global) {
+  ArrayRef<float> numbers;
+  if (auto resource = dyn_cast_or_null<DenseF32ResourceElementsAttr>(global.getValueAttr())) {
+    if (auto all = resource.tryGetAsArrayRef())
+      numbers = *all;
+  } else if (auto dense = dyn_cast_or_null<DenseElementsAttr>(global.getValueAttr())) {
+    ArrayRef<char> bytes = dense.getRawData();
+    numbers = {reinterpret_cast<const float *>(bytes.data()), bytes.size() / sizeof(float)};
+  }
+  float largest = 0;
+  for (float number : numbers)
+    if (std::isfinite(number))
+      largest = std::max(largest, std::abs(number));
+  return largest;
+}
+
+struct NarrowWeightsPass : PassWrapper<NarrowWeightsPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(NarrowWeightsPass)
+  NarrowWeightsPass() = default;
+  NarrowWeightsPass(const NarrowWeightsPass &other) : PassWrapper(other), isHalf(other.isHalf) {}
+  explicit NarrowWeightsPass(bool isHalf) : isHalf(isHalf) {}
+  StringRef getArgument() const override { return "graph-narrow-weights"; }
+  StringRef getDescription() const override { return "Store the weights of products as bf16 or f16"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<linalg::LinalgDialect, tensor::TensorDialect, arith::ArithDialect>();
+  }
+
+  void runOnOperation() override {
+    symbols.emplace(getOperation());
+    narrow = isHalf ? Type(Float16Type::get(&getContext())) : Type(BFloat16Type::get(&getContext()));
+    narrowed.clear();
+    SmallVector<linalg::GenericOp> sums;
+    SmallVector<tensor::ExtractOp> gathers;
+    getOperation().walk([&](Operation *op) {
+      if (auto generic = dyn_cast<linalg::GenericOp>(op); generic && generic.getNumReductionLoops() > 0)
+        sums.push_back(generic);
+      else if (auto extract = dyn_cast<tensor::ExtractOp>(op); extract && extract->getParentOfType<linalg::GenericOp>())
+        gathers.push_back(extract);
+    });
+    for (linalg::GenericOp op : sums)
+      for (OpOperand *operand : op.getDpsInputOperands())
+        if (isFactor(op, operand) && isWeight(operand->get()))
+          narrowFactor(op, *operand);
+    for (tensor::ExtractOp op : gathers)
+      if (isWeight(op.getTensor()))
+        narrowTable(op);
+  }
+
+private:
+  static bool isFactor(linalg::GenericOp op, OpOperand *operand) {
+    BlockArgument element = op.getMatchingBlockArgument(operand);
+    return !element.use_empty() &&
+           llvm::all_of(element.getUsers(), [](Operation *user) { return isa<arith::MulFOp>(user); });
+  }
+
+  bool isWeight(Value value) {
+    auto type = cast<RankedTensorType>(value.getType());
+    if (!type.getElementType().isF32() || !type.hasStaticShape() || type.getNumElements() == 0 ||
+        !isConstantExpression(value))
+      return false;
+    SetVector<Operation *> slice;
+    BackwardSliceOptions options;
+    options.inclusive = true;
+    options.omitUsesFromAbove = false;
+    (void)getBackwardSlice(value, &slice, options);
+    bool hasGlobal = false;
+    for (Operation *op : slice)
+      if (auto load = dyn_cast<LoadGlobalOp>(op)) {
+        hasGlobal = true;
+        auto global = symbols->lookup<GlobalOp>(load.getGlobal());
+        if (!getElementTypeOrSelf(load.getType()).isF32() || !fits(global))
+          return false;
+      }
+    return hasGlobal;
+  }
+
+  bool fits(GlobalOp global) {
+    constexpr float largestHalf = 65504;
+    return !isHalf || largestMagnitude(global) <= largestHalf;
+  }
+
+  void narrowFactor(linalg::GenericOp op, OpOperand &operand) {
+    BlockArgument element = op.getMatchingBlockArgument(&operand);
+    operand.set(getNarrowed(operand.get()));
+    element.setType(narrow);
+    widen(OpBuilder::atBlockBegin(op.getBlock()), element);
+  }
+
+  void narrowTable(tensor::ExtractOp op) {
+    op.getTensorMutable().set(getNarrowed(op.getTensor()));
+    op.getResult().setType(narrow);
+    OpBuilder b(op);
+    b.setInsertionPointAfter(op);
+    widen(b, op.getResult());
+  }
+
+  static void widen(OpBuilder b, Value element) {
+    Value wide = arith::ExtFOp::create(b, element.getLoc(), b.getF32Type(), element);
+    element.replaceAllUsesExcept(wide, wide.getDefiningOp());
+  }
+
+  Value getNarrowed(Value value) {
+    Value &result = narrowed[value];
+    if (result)
+      return result;
+    OpBuilder b(value.getContext());
+    b.setInsertionPointAfterValue(value);
+    auto type = cast<RankedTensorType>(value.getType());
+    Value init = tensor::EmptyOp::create(b, value.getLoc(), type.getShape(), narrow);
+    AffineMap map = b.getMultiDimIdentityMap(type.getRank());
+    SmallVector<utils::IteratorType> loops(type.getRank(), utils::IteratorType::parallel);
+    result = linalg::GenericOp::create(b, value.getLoc(), init.getType(), value, init, {map, map}, loops,
+                                       [&](OpBuilder &body, Location loc, ValueRange args) {
+                                         Value element = arith::TruncFOp::create(body, loc, narrow, args[0]);
+                                         linalg::YieldOp::create(body, loc, element);
+                                       })
+                 .getResult(0);
+    return result;
+  }
+
+  bool isHalf = false;
+  Type narrow;
+  std::optional<SymbolTable> symbols;
+  llvm::DenseMap<Value, Value> narrowed;
+};
+} // namespace
+
+std::unique_ptr<Pass> eyrie::graph::createNarrowWeightsPass(bool isHalf) {
+  return std::make_unique<NarrowWeightsPass>(isHalf);
+}

@@ -1,0 +1,105 @@
+#include "tools/eyrie/precision.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "tools/eyrie/command.h"
+#include "tools/eyrie/elements.h"
+#include "tools/eyrie/inputs.h"
+
+namespace eyrie::cli {
+namespace {
+
+// What a call needs and gives; the outputs belong to the instance.
+struct Called {
+  Called(const Module& module, const Function& function, const std::vector<Argument>& arguments)
+      : outputs(function.outputs.size()), instance(nullptr, eyrie_instance_destroy) {
+    std::vector<eyrie_tensor_t> inputs;
+    for (const Argument& argument : arguments) inputs.push_back(argument.ToRuntime());
+    eyrie_instance_t* made = nullptr;
+    Check(eyrie_instance_create(module.get(), nullptr, &made), "");
+    instance.reset(made);
+    Check(eyrie_call(made, function.index, inputs.data(), inputs.size(), outputs.data(), outputs.size(), nullptr), "");
+  }
+  std::vector<eyrie_tensor_t> outputs;
+  std::unique_ptr<eyrie_instance_t, void (*)(eyrie_instance_t*)> instance;
+};
+
+std::vector<std::string> ShapesOf(const Function& function) {
+  std::vector<std::string> shapes;
+  for (const Value& input : function.inputs) {
+    if (input.any_rank || input.is_optional) continue;
+    std::string text;
+    for (const eyrie_dim_t& dim : input.dims)
+      text += (text.empty() ? "" : "x") + std::to_string(dim.size < 0 ? kOpenSize : dim.size);
+    if (!text.empty()) shapes.push_back(input.name + "=" + text);
+  }
+  return shapes;
+}
+
+bool IsMeasured(const Value& output, const eyrie_tensor_t& tensor) {
+  return !output.is_sequence && tensor.type != EYRIE_NONE && FamilyOf(tensor.type) != Family::kString &&
+         FamilyOf(tensor.type) != Family::kComplex;
+}
+
+OutputError Compare(const std::string& name, const eyrie_tensor_t& narrow, const eyrie_tensor_t& reference) {
+  if (ShapeOf(narrow) != ShapeOf(reference)) Fail("the shape of '" + name + "' is another");
+  OutputError error;
+  error.name = name;
+  error.is_float = FamilyOf(reference.type) == Family::kFloat;
+  const uint8_t *a = static_cast<const uint8_t*>(narrow.data), *b = static_cast<const uint8_t*>(reference.data);
+  size_t count = CountOf(ShapeOf(reference)), differing = 0;
+  double largest = 0, squares = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (!error.is_float) {
+      differing += LoadBits(narrow.type, a, i) != LoadBits(reference.type, b, i);
+      continue;
+    }
+    double x = LoadReal(narrow.type, a, i), y = LoadReal(reference.type, b, i);
+    if (std::isfinite(y)) largest = std::max(largest, std::fabs(y));
+    if (x == y || (std::isnan(x) && std::isnan(y))) continue;
+    double distance = std::isfinite(x) && std::isfinite(y) ? std::fabs(x - y) : INFINITY;
+    error.largest = std::max(error.largest, distance);
+    squares += distance * distance;
+  }
+  if (!error.is_float) {
+    error.largest = count == 0 ? 0 : static_cast<double>(differing) / static_cast<double>(count);
+  } else if (error.largest > 0) {
+    error.largest /= largest;
+    error.root_mean_square = std::sqrt(squares / static_cast<double>(count)) / largest;
+  }
+  return error;
+}
+
+}  // namespace
+
+PrecisionReport MeasurePrecision(const ModuleFiles& narrow, const ModuleFiles& reference,
+                                 const std::vector<std::string>& inputs) {
+  PrecisionReport report;
+  try {
+    auto load = [](const ModuleFiles& files) {
+      return std::make_unique<Module>(files.module, LoadOptions{.parameters = files.parameters});
+    };
+    std::unique_ptr<Module> modules[] = {load(narrow), load(reference)};
+    eyrie_module_info_t info = {};
+    eyrie_module_get_info(modules[0]->get(), &info);
+    for (uint32_t index = 0; index < info.function_count; ++index) {
+      Function function = modules[0]->At(index);
+      std::vector<Argument> arguments = MakeInputs(function, inputs, ShapesOf(function));
+      Called ours(*modules[0], function, arguments);
+      Called theirs(*modules[1], modules[1]->Find(function.name), arguments);
+      for (size_t i = 0; i < function.outputs.size(); ++i) {
+        std::string name = (info.function_count > 1 ? function.name + "." : "") + function.outputs[i].name;
+        if (IsMeasured(function.outputs[i], theirs.outputs[i]))
+          report.outputs.push_back(Compare(name, ours.outputs[i], theirs.outputs[i]));
+      }
+    }
+  } catch (const Failure& failure) {
+    report.outputs.clear();
+    report.problem = failure.message;
+  }
+  return report;
+}
+
+}  // namespace eyrie::cli
