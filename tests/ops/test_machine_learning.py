@@ -7,7 +7,7 @@ import onnx
 import pytest
 from cases import Case, f32, i64
 from command import compile_model, succeed
-from graphs import FLOAT, INT64, STRING, check, node, refuse, refuse_call
+from graphs import DOUBLE, FLOAT, INT64, STRING, check, node, refuse, refuse_call
 from onnx import TensorProto, helper
 from reference import Reference
 
@@ -140,9 +140,176 @@ def test_zip_map_of_too_few_classes(tmp_path):
     refuse(tmp_path, zipped({"classlabels_strings": ["a", "b"]}), "expected a score for each of 2 classes")
 
 
-@pytest.mark.parametrize("op", ["CastMap", "DictVectorizer"])
-def test_maps_are_refused(tmp_path, op):
-    refuse(tmp_path, model(op, f32(2)), "its input is a map, and maps are not supported")
+def mapped(nodes, key, value, output):
+    """A model of a map x; `nodes`, of which those without a domain are of ai.onnx.ml, make y of it."""
+    for part in nodes:
+        part.domain = "ai.onnx.ml" if part.domain == "" else part.domain
+    x = helper.make_value_info("x", helper.make_map_type_proto(key, helper.make_tensor_type_proto(value, [])))
+    y = output if isinstance(output, onnx.ValueInfoProto) else helper.make_tensor_value_info("y", output, None)
+    graph = helper.make_graph(nodes, "g", [x], [y])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)], ir_version=8)
+
+
+def vectorizer(vocabulary):
+    kind = "string" if isinstance(vocabulary[0], str) else "int64"
+    return node("DictVectorizer", ["x"], ["y"], name="vectorize", **{kind + "_vocabulary": vocabulary})
+
+
+def numpy_type(kind):
+    return np.dtype(str) if kind == STRING else helper.tensor_dtype_to_np_dtype(kind)
+
+
+def parts_of(entries, key, value):
+    """A map as it travels."""
+    return {"x.keys": np.array(list(entries), numpy_type(key)), "x.values": np.array(list(entries.values()), numpy_type(value))}
+
+
+def check_maps(tmp_path, model, key, value, *maps, want=None):
+    """`want`: y of each map; none: ONNX Runtime's, whose binding takes maps to floats with an entry or more."""
+    wanted = iter(want or [Reference(model)({"x": entries})["y"] for entries in maps])
+    check(tmp_path, model, *(parts_of(entries, key, value) for entries in maps), want=lambda *_: {"y": np.array([next(wanted)]) if want else next(wanted)})
+
+
+MANY = {f"word {i}": i / 4 for i in range(0, 300, 7)}
+
+
+@pytest.mark.parametrize("key, vocabulary, maps", [
+    (STRING, ["a", "c", "b", "", "a"], [{"a": 4.5, "q": 8.0}, {"q": 1.0}, {"b": -0.0, "a": float("nan"), "": 3.0}]),
+    (STRING, [f"word {i}" for i in range(200)], [MANY, {"word 199": 1.0}]),
+    (INT64, [4, -5, 3, 2**62], [{3: 0.5, -5: 1.0, 9: 7.0}, {2**62: 1.0}])])
+def test_map_to_row(tmp_path, key, vocabulary, maps):
+    check_maps(tmp_path, mapped([vectorizer(vocabulary)], key, FLOAT, FLOAT), key, FLOAT, *maps)
+
+
+@pytest.mark.parametrize("key, value, vocabulary, maps, want", [
+    (STRING, FLOAT, ["a", "b"], [{}], [np.zeros(2, np.float32)]),
+    (STRING, INT64, ["a", "b", "c"], [{"c": 2**62 + 1, "a": -1}, {}], [i64(-1, 0, 2**62 + 1), i64(0, 0, 0)]),
+    (STRING, DOUBLE, ["a", "b"], [{"b": 0.1}], [np.array([0, 0.1])]),
+    (INT64, DOUBLE, [7, 8], [{7: 0.1, 6: 1.0}], [np.array([0.1, 0])]),
+    (INT64, STRING, [3, 2, 1], [{1: "one", 3: "ü", 0: "other"}, {}], [np.array(["ü", "", "one"]), np.array(["", "", ""])]),
+    (STRING, STRING, ["a", "b"], [{"b": "a"}], [np.array(["", "a"])])])
+def test_map_to_row_of_other_types(tmp_path, key, value, vocabulary, maps, want):
+    check_maps(tmp_path, mapped([vectorizer(vocabulary)], key, value, value), key, value, *maps, want=want)
+
+
+FLOATS = [{3: 1.75, 0: -2.75, 1: 2.0**40}, {2: 1.0}, {1: 0.5, 9: 4.0, 4: 2.0}]
+
+
+@pytest.mark.parametrize("to, kind", [("TO_FLOAT", FLOAT), ("TO_INT64", INT64)])
+@pytest.mark.parametrize("form", [{}, {"map_form": "DENSE"}, {"map_form": "SPARSE", "max_map": 4}, {"map_form": "SPARSE"}])
+def test_cast_of_map(tmp_path, to, kind, form):
+    maps = FLOATS if form.get("map_form") == "SPARSE" else [*FLOATS, {2: 1.0, -3: 2.0, -2**60: 3.0}]
+    check_maps(tmp_path, mapped([node("CastMap", ["x"], ["y"], cast_to=to, **form)], INT64, FLOAT, kind), INT64, FLOAT, *maps)
+
+
+SPARSE = {"map_form": "SPARSE", "max_map": 3}
+
+
+@pytest.mark.parametrize("value, to, kind, form, maps, want", [
+    (FLOAT, "TO_FLOAT", FLOAT, {}, [{}], [np.zeros(0, np.float32)]),
+    (FLOAT, "TO_FLOAT", FLOAT, SPARSE, [{}], [np.zeros(3, np.float32)]),
+    (FLOAT, "TO_STRING", STRING, {}, [{5: 0.5, 4: 2.0}], [np.array(["2", "0.5"])]),
+    (FLOAT, "TO_STRING", STRING, SPARSE, [{1: 0.5}], [np.array(["0.f", "0.5", "0.f"])]),
+    (STRING, "TO_STRING", STRING, {}, [{5: "x", 4: ""}], [np.array(["", "x"])]),
+    (STRING, "TO_STRING", STRING, SPARSE, [{0: "x", 3: "y"}], [np.array(["x", "0.f", "0.f"])]),
+    (STRING, "TO_FLOAT", FLOAT, {}, [{2: "1e3", 1: "-0.5"}], [np.float32([-0.5, 1000])]),
+    (STRING, "TO_FLOAT", FLOAT, SPARSE, [{2: "1e3"}], [np.float32([0, 0, 1000])]),
+    (STRING, "TO_INT64", INT64, {}, [{2: "12", 1: "-9007199254740993"}], [i64(-9007199254740993, 12)]),
+    (STRING, "TO_INT64", INT64, SPARSE, [{1: "12"}], [i64(0, 12, 0)])])
+def test_cast_of_map_with_text(tmp_path, value, to, kind, form, maps, want):
+    check_maps(tmp_path, mapped([node("CastMap", ["x"], ["y"], cast_to=to, **form)], INT64, value, kind), INT64, value, *maps, want=want)
+
+
+def test_model_that_takes_a_map(tmp_path):
+    """As exported by scikit-learn: the map becomes features, which are scaled and classified."""
+    words = [f"w{i}" for i in range(5)]
+    nodes = [node("DictVectorizer", ["x"], ["features"], string_vocabulary=words),
+             node("Scaler", ["features"], ["scaled"], offset=[0.5] * 5, scale=[2.0, 1, 1, 0.5, 1]),
+             node("LinearClassifier", ["scaled"], ["y", "scores"], coefficients=[float(v) for v in f32(3 * 5).ravel()],
+                  intercepts=[0.1, 0.0, -0.1], classlabels_strings=["p", "q", "r"])]
+    network = mapped(nodes, STRING, FLOAT, STRING)
+    network.graph.output.append(helper.make_tensor_value_info("scores", FLOAT, None))
+    maps = [{"w0": 1.0, "w4": 2.0}, {"w3": -4.0, "unknown": 9.0}]
+    wanted = iter([Reference(network)({"x": entries}) for entries in maps])
+    check(tmp_path, network, *(parts_of(entries, STRING, FLOAT) for entries in maps), want=lambda *_: next(wanted))
+    (function,) = json.loads(succeed("check", tmp_path / "model.onnx", "--json").out)["functions"]
+    assert [part["name"] for part in function["inputs"]] == ["x.keys", "x.values"]
+
+
+def test_map_in_a_branch(tmp_path):
+    branch = lambda sign: helper.make_graph([node("DictVectorizer", ["x"], ["row"], domain="ai.onnx.ml", int64_vocabulary=[1, 2]),
+                                             node(sign, ["row"], ["made"])], "g", [], [helper.make_tensor_value_info("made", FLOAT, None)])
+    network = mapped([node("If", ["c"], ["y"], domain="ai.onnx", then_branch=branch("Neg"), else_branch=branch("Abs"))], INT64, FLOAT, FLOAT)
+    network.graph.input.append(helper.make_tensor_value_info("c", TensorProto.BOOL, []))
+    entries = parts_of({2: 3.0, 7: 1.0}, INT64, FLOAT)
+    check(tmp_path, network, {**entries, "c": np.array(True)}, want={"y": np.float32([[-0.0, -3]])})
+
+
+def test_map_in_a_function(tmp_path):
+    network = mapped([node("F", ["x"], ["y"], domain="my")], INT64, FLOAT, FLOAT)
+    body = node("DictVectorizer", ["a"], ["b"], domain="ai.onnx.ml", int64_vocabulary=[3, 4])
+    network.functions.append(helper.make_function("my", "F", ["a"], ["b"], [body], [helper.make_opsetid("ai.onnx.ml", 1)]))
+    network.opset_import.append(helper.make_opsetid("my", 1))
+    check(tmp_path, network, parts_of({4: 2.0}, INT64, FLOAT), want={"y": np.float32([[0, 2]])})
+
+
+def test_map_as_a_dictionary(tmp_path):
+    network = mapped([vectorizer([3, 4])], INT64, FLOAT, FLOAT)
+    onnx.save(network, tmp_path / "model.onnx")
+    compile_model(tmp_path / "model.onnx", tmp_path / "model.eyr")
+    instance = eyrie.Module(tmp_path / "model.eyr").instance()
+    for entries in {4: 0.5, 5: 1}, {}:
+        assert instance({"x": entries})["y"].tolist() == [[0, entries.get(4, 0)]]
+    with pytest.raises(eyrie.Error, match="takes the inputs"):
+        instance({"z": {4: 0.5}})
+
+
+def test_map_of_a_known_size(tmp_path):
+    network = mapped([vectorizer([3, 4])], INT64, FLOAT, FLOAT)
+    onnx.save(network, tmp_path / "model.onnx")
+    compile_model(tmp_path / "model.onnx", tmp_path / "model.eyr", "--shape", "x=2")
+    (function,) = json.loads(succeed("inspect", tmp_path / "model.eyr", "--json").out)["functions"]
+    assert [part["shape"] for part in function["inputs"]] == [[2], [2]]
+
+
+def test_calls_with_what_is_no_map(tmp_path):
+    network = mapped([vectorizer([3, 4])], INT64, FLOAT, FLOAT)
+    refuse_call(tmp_path, network, {"x.keys": i64(3, 4), "x.values": f32(1)}, "dimension 'x' is 2 in input 0, but 1 in input 1 'x.values'")
+    network.graph.input[0].name = network.graph.node[0].input[0] = "?"  # which is no name of a dimension
+    refuse_call(tmp_path, network, {"?.keys": i64(3, 4), "?.values": f32(1)}, "is 2 in input 0, but 1 in input 1 '?.values'")
+    sparse = mapped([node("CastMap", ["x"], ["y"], map_form="SPARSE", max_map=4)], INT64, FLOAT, FLOAT)
+    refuse_call(tmp_path, sparse, parts_of({2: 1.0, -1: 5.0}, INT64, FLOAT), "a key of the map is negative, which is no place")
+    twice = {"x.keys": i64(3, 3), "x.values": np.float32([1, 2])}
+    check(tmp_path, mapped([vectorizer([3, 4])], INT64, FLOAT, FLOAT), twice, want={"y": np.float32([[2, 0]])})
+
+
+@pytest.mark.parametrize("part, key, value, says", [
+    (node("Identity", ["x"], ["y"], name="same", domain="ai.onnx"), INT64, FLOAT,
+     "node 'same' (Identity): input 0 is a map of i64[x] to f32[x], which only CastMap and DictVectorizer take"),
+    (node("Scaler", ["x"], ["y"], name="scale", offset=[0.0], scale=[1.0]), STRING, FLOAT,
+     "node 'scale' (Scaler): input 0 is a map of string[x] to f32[x], which only"),
+    (vectorizer(["a"]), INT64, FLOAT, "node 'vectorize' (DictVectorizer): the keys of input 0 are i64[x], expected strings"),
+    (node("DictVectorizer", ["x"], ["y"]), INT64, FLOAT, "have 0 and 0 values, expected classes in one of them"),
+    (node("CastMap", ["x"], ["y"]), STRING, FLOAT, "the keys of input 0 are string[x], expected integers"),
+    (node("CastMap", ["x"], ["y"], cast_to="TO_BOOL"), INT64, FLOAT, "is 'TO_BOOL', expected one of TO_FLOAT, TO_INT64, TO_STRING"),
+    (node("CastMap", ["x"], ["y"], map_form="SPARSE", max_map=0), INT64, FLOAT, "attribute 'max_map' is 0, expected 1 or more"),
+    (vectorizer([1]), TensorProto.INT32, FLOAT, "input 'x' is a map with keys of the type int32, supported are int64 and string"),
+    (vectorizer([1]), INT64, TensorProto.COMPLEX64, "input 'x' has the unsupported type complex64")])
+def test_maps_that_are_refused(tmp_path, part, key, value, says):
+    refuse(tmp_path, mapped([part], key, value, FLOAT), says)
+
+
+def test_maps_elsewhere(tmp_path):
+    network = mapped([vectorizer([1])], INT64, FLOAT, helper.make_value_info("x", helper.make_map_type_proto(INT64, helper.make_tensor_type_proto(FLOAT, []))))
+    refuse(tmp_path, network, "the output 'x' is a map of i64[x] to f32[x], and maps are supported as inputs only")
+    lists = helper.make_map_type_proto(INT64, helper.make_sequence_type_proto(helper.make_tensor_type_proto(FLOAT, [])))
+    network.graph.input[0].CopyFrom(helper.make_value_info("x", lists))
+    refuse(tmp_path, network, "input 'x' is a map whose values are no tensors, which is not supported")
+    for name, dim, says in ("x.keys", 2, "the input 'x.keys' has the name of a part of it"), ("z", "x", "a dimension of the input 'z' has its name"):
+        network = mapped([vectorizer([1])], INT64, FLOAT, FLOAT)
+        network.graph.input.append(helper.make_tensor_value_info(name, FLOAT, [dim]))
+        refuse(tmp_path, network, says)
+    refuse(tmp_path, model("CastMap", f32(2)), "input 0 is f32[2], expected a map")
 
 
 def test_element_of_no_category(tmp_path):

@@ -165,6 +165,19 @@ class Module:
         return Instance(self, arena_bytes)
 
 
+def _unfolded(inputs: dict, f: Function) -> dict:
+    """Inputs with each map, a dict here, as its keys and its values."""
+    types = {value.name: value.dtype for value in f.inputs}
+    arrays = {}
+    for name, value in inputs.items():
+        parts = {f"{name}.keys": value.keys(), f"{name}.values": value.values()} if isinstance(value, dict) else {}
+        if parts and parts.keys() <= types.keys():
+            arrays.update((part, np.array(list(elements), types[part])) for part, elements in parts.items())
+        else:
+            arrays[name] = value
+    return arrays
+
+
 class Instance:
     """Calls functions of a module, and keeps its states from call to call."""
 
@@ -185,10 +198,11 @@ class Instance:
             native.instance_destroy(self._instance)
 
     def __call__(self, inputs: dict, function="", timeout=None) -> dict:
-        """Outputs by name for arrays by name. `timeout` in seconds."""
+        """Outputs by name for arrays by name; a map may be given as a dict by its own name. `timeout` in seconds."""
         if function not in self._functions:
             self._functions[function] = self.module.function(function)
         f = self._functions[function]
+        inputs = _unfolded(inputs, f)
         wanted, given = [value.name for value in f.inputs], list(inputs)
         if sorted(wanted) != sorted(given):
             raise Error("INVALID_ARGUMENT", f"function '{f.name}' takes the inputs {wanted}, got {given}")

@@ -7,6 +7,18 @@ using eyrie::ops::Binary;
 using eyrie::ops::Unary;
 
 namespace eyrie::import::onnx {
+
+FailureOr<Tensor> castTo(OpNode &n, Type type, bool isUnsigned, bool isString, const ops::TinyRounding &rounding) {
+  const Tensor &x = n.required(0);
+  if (x.isString && isString)
+    return x;
+  if (x.isString)
+    return ops::stringsToNumbers(n.b, x, type, isUnsigned);
+  if (isString)
+    return ops::numbersToStrings(n.b, x);
+  return ops::cast(n.b, x, type, isUnsigned, rounding);
+}
+
 namespace {
 
 template <Unary kind> Result plain(OpNode &n) { return ops::unary(n.b, kind, n.required(0)); }
@@ -77,17 +89,6 @@ ops::TinyRounding readRounding(OpNode &n) {
   return {n.flag("saturate", true),
           n.choice<Powers>("round_mode", Powers::Up,
                            {{"up", Powers::Up}, {"down", Powers::Down}, {"nearest", Powers::Nearest}})};
-}
-
-Result castTo(OpNode &n, Type type, bool isUnsigned, bool isString, const ops::TinyRounding &rounding) {
-  const Tensor &x = n.required(0);
-  if (x.isString && isString)
-    return x;
-  if (x.isString)
-    return ops::stringsToNumbers(n.b, x, type, isUnsigned);
-  if (isString)
-    return ops::numbersToStrings(n.b, x);
-  return ops::cast(n.b, x, type, isUnsigned, rounding);
 }
 
 Result cast(OpNode &n) {

@@ -300,6 +300,10 @@ void Importer::listUnsupported(const Graph &graph, const Env &env) {
   }
 }
 
+static bool takesMaps(const Node &node) {
+  return node.domain == "ai.onnx.ml" && (node.op == "CastMap" || node.op == "DictVectorizer");
+}
+
 void Importer::importNode(const Node &node, unsigned index, Scope &scope, const Env &env) {
   std::string place = placeOf(node, index, env);
   auto fail = [&](const std::string &text) {
@@ -343,6 +347,7 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
   const bool takesOptionals = isPlain && (node.op.starts_with("Optional") || node.op == "Loop");
   auto nothing = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Nothing; });
   auto optional = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Optional; });
+  auto map = llvm::find_if(operands, [](const Slot *slot) { return slot->kind == Slot::Kind::Map; });
   if (nothing != operands.end() && isPlain && node.op == "Identity")
     bind(node, scope, **nothing, place);
   else if (nothing != operands.end() && !takesOptionals)
@@ -350,6 +355,9 @@ void Importer::importNode(const Node &node, unsigned index, Scope &scope, const 
   else if (optional != operands.end() && !takesOptionals && !(isPlain && node.op == "Identity"))
     fail("input " + std::to_string(optional - operands.begin()) + " is " + (*optional)->str() +
          "; take its element with OptionalGetElement");
+  else if (map != operands.end() && !takesMaps(node))
+    fail("input " + std::to_string(map - operands.begin()) + " is a " + (*map)->str() +
+         ", which only CastMap and DictVectorizer take");
   else if (FlowHandler handler = findFlow(node))
     (this->*handler)(node, scope, env, operands, place);
   else if (auto sequence = llvm::find_if(operands, [](const Slot *slot) { return slot->isList(); });
@@ -414,8 +422,11 @@ void Importer::importOperation(const Node &node, Scope &scope, const Env &env, i
                                ArrayRef<const Slot *> operands, StringRef place) {
   const OpRow &row = *findOp(plainDomain(node.domain), node.op);
   OpNode n(*b, node, opset);
-  for (const Slot *slot : operands)
-    n.inputs.push_back(slot->kind == Slot::Kind::Tensor ? &slot->tensor : nullptr);
+  for (const Slot *slot : operands) {
+    bool isMap = slot->kind == Slot::Kind::Map;
+    n.inputs.push_back(isMap || slot->kind == Slot::Kind::Tensor ? &slot->tensor : nullptr);
+    n.keys = isMap ? &slot->keys : n.keys;
+  }
   n.attributes = attributesOf(node, env);
   StringRef weightName = node.outputs.empty() ? StringRef(place) : node.outputs.front();
   auto readTensorAttribute = [&](const TensorProto &proto, StringRef) { return readWeight(proto, weightName); };

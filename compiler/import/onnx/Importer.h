@@ -22,18 +22,19 @@ bool dependsOn(ops::Dim dim, mlir::Region &region);
 /// Functions and branches nest at most this deep in each other.
 inline constexpr unsigned kMaxDepth = 128;
 
-/// A name of the model: a tensor or sequence, an optional value that holds nothing, an initializer that nobody has
+/// A name of the model: a tensor, sequence or map, an optional value that holds nothing, an initializer that nobody has
 /// asked for yet, or what stands for an error. An optional value that surely holds something is that; one of which only
 /// the program knows it is a list (abi/module.fbs): empty, or one tensor, or a sequence behind a zero.
 struct Slot {
-  enum class Kind { Tensor, Sequence, Optional, Nothing, Initializer, SparseInitializer, Absent, Poisoned };
+  enum class Kind { Tensor, Sequence, Map, Optional, Nothing, Initializer, SparseInitializer, Absent, Poisoned };
   Kind kind = Kind::Poisoned;
-  Tensor tensor;
+  Tensor tensor; // of Map: the values [n]
   const TensorProto *initializer = nullptr;
   const SparseTensorProto *sparse = nullptr;
   Sequence sequence = {};       // of Optional: the list without what is in front of a sequence
   bool mayHoldSequence = false; // of Optional: else a tensor
   mlir::ArrayAttr labels = {};  // of Tensor: what the indices along its last dimension are; null: not said
+  Tensor keys = {};             // of Map: the keys [n]
 
   static Slot of(Tensor tensor) { return {Kind::Tensor, std::move(tensor)}; }
   static Slot of(Sequence sequence) { return {Kind::Sequence, {}, nullptr, nullptr, std::move(sequence)}; }
@@ -41,6 +42,11 @@ struct Slot {
     Slot slot = of(std::move(list));
     slot.kind = Kind::Optional;
     slot.mayHoldSequence = mayHoldSequence;
+    return slot;
+  }
+  static Slot map(Tensor keys, Tensor values) {
+    Slot slot{Kind::Map, std::move(values)};
+    slot.keys = std::move(keys);
     return slot;
   }
   bool hasValue() const { return isList() || kind == Kind::Tensor; }
@@ -56,8 +62,10 @@ struct Slot {
                     : tensor.elementType == other.tensor.elementType && tensor.isUnsigned == other.tensor.isUnsigned &&
                           tensor.isString == other.tensor.isString;
   }
-  /// "f32[2, 3]", "sequence of f32[?, 3]".
+  /// "f32[2, 3]", "sequence of f32[?, 3]", "map of string[x] to f32[x]".
   std::string str() const {
+    if (kind == Kind::Map)
+      return "map of " + keys.str() + " to " + tensor.str();
     if (kind == Kind::Optional)
       return "optional " + (mayHoldSequence ? sequence.str() : sequence.elementText());
     return kind == Kind::Nothing ? "optional without a value" : kind == Kind::Sequence ? sequence.str() : tensor.str();
@@ -130,7 +138,8 @@ public:
 private:
   // Signature.cpp
   bool addArguments(const Graph &graph, Scope &scope);
-  bool addArgument(const ValueInfo &input, const llvm::StringMap<int64_t> &fixed, Scope &scope);
+  std::optional<Tensor> addArgument(const ValueInfo &input, const llvm::StringMap<int64_t> &fixed);
+  bool addMapArgument(const ValueInfo &input, const llvm::StringMap<int64_t> &fixed, Scope &scope);
   void addListArgument(const ValueInfo &input, Scope &scope);
   /// An output is what the graph declares: an optional value, or what it must hold.
   void settleOutput(const ValueInfo &output, Slot &slot);

@@ -1,6 +1,7 @@
 // Operations of ai.onnx.ml that look elements up in tables of the model: labels, categories, maps.
 #include "compiler/import/onnx/MachineLearning.h"
 #include "compiler/ops/Lookup.h"
+#include "compiler/ops/Scalar.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -109,18 +110,23 @@ Result categoryMapper(OpNode &n) {
   return translated(n, texts, numbers);
 }
 
+/// A call fails with `text` unless the boolean, which is made here and may have failed, holds.
+LogicalResult demand(OpNode &n, const FailureOr<Tensor> &isGood, StringRef what, StringRef text) {
+  auto known = failed(isGood) ? FailureOr<ops::Dims>(failure()) : n.b.integers(*isGood, what);
+  if (failed(known))
+    return failure();
+  Value holds =
+      arith::CmpIOp::create(n.b.builder, n.b.loc, arith::CmpIPredicate::eq, n.b.index(known->front()), n.b.index(1));
+  n.b.require(holds, text);
+  return success();
+}
+
 /// Without `zeros` an element of no category is an error, which only a call can find.
 LogicalResult demandCategories(OpNode &n, const Tensor &y) {
   auto hits = ops::reduce(n.b, ops::Reduce::Max, y, -1, /*keepDims=*/false);
   auto least = failed(hits) ? hits : ops::reduce(n.b, ops::Reduce::Min, *hits, {}, /*keepDims=*/false);
   auto isGood = failed(least) ? least : ops::binary(n.b, Binary::Greater, *least, n.b.splat({}, y.elementType, 0));
-  auto known = failed(isGood) ? FailureOr<ops::Dims>(failure()) : n.b.integers(*isGood, "whether categories are known");
-  if (failed(known))
-    return failure();
-  Value holds =
-      arith::CmpIOp::create(n.b.builder, n.b.loc, arith::CmpIPredicate::eq, n.b.index(known->front()), n.b.index(1));
-  n.b.require(holds, "an element of the input is none of the categories");
-  return success();
+  return demand(n, isGood, "whether categories are known", "an element of the input is none of the categories");
 }
 
 Result oneHotEncoder(OpNode &n) {
@@ -162,15 +168,86 @@ Result zipMap(OpNode &n) {
   return x;
 }
 
-Result refuseMap(OpNode &n) {
-  return n.unsupported("its input is a map, and maps are not supported: export the model so that it takes a tensor of "
-                       "features");
+/// Input 0 is a map with such keys, or an error.
+bool isMapOf(OpNode &n, bool hasStrings) {
+  const Tensor &x = n.required(0);
+  if (!n.keys)
+    (void)n.fail("input 0 is " + x.str() + ", expected a map");
+  else if (n.keys->isString != hasStrings)
+    (void)n.fail("the keys of input 0 are " + n.keys->str() + ", expected " + (hasStrings ? "strings" : "integers"));
+  return n.isGood();
+}
+
+/// What `values`, those of the map that is input 0, are for the keys `wanted` [C], and `otherwise` where there is no
+/// such key: [1, C]. Of equal keys, which a map cannot have, the last counts.
+FailureOr<Tensor> valuesOf(OpNode &n, const Tensor &values, const Tensor &wanted, TypedAttr otherwise) {
+  // The places of keys count from 1; 0 is that of `otherwise`, in front of the values.
+  AffineMap row = AffineMap::get(2, 0, n.b.builder.getAffineDimExpr(0));
+  AffineMap entry = AffineMap::get(2, 0, n.b.builder.getAffineDimExpr(1));
+  Tensor places = n.b.reduce(n.b.splat(wanted.shape, idType(n), 0), row, 1u, {wanted, *n.keys}, {row, entry},
+                             [](OpBuilder &builder, Location loc, ValueRange args) {
+                               ops::Scalar s{builder, loc};
+                               Value isHere = s.cmp(arith::CmpIPredicate::eq, args[0], args[1]);
+                               return s.max(args[2], s.select(isHere, s.add(s.loopNumber(1), 1), s.like(args[2], 0)));
+                             });
+  auto table = ops::concat(n.b, {n.b.fill({1}, otherwise), values}, 0);
+  auto y = failed(table) ? table : ops::gather(n.b, *table, places, 0);
+  return failed(y) ? y : ops::marked(n.b.reshape(*y, {1, wanted.shape[0]}), values);
+}
+
+/// The values of the keys in a list, 0 for those that the map has not.
+Result dictVectorizer(OpNode &n) {
+  Elements keys = classLabels(n, "string_vocabulary", "int64_vocabulary");
+  if (!n.isGood() || !isMapOf(n, keys.isString))
+    return failure();
+  const Tensor &values = n.required(0);
+  return valuesOf(n, values, ops::fromConstant(keys.values), ops::numberAttr(values.elementType, 0));
+}
+
+/// The values in the order of their keys.
+FailureOr<Tensor> denseValues(OpNode &n, const Tensor &values) {
+  auto count = ops::shape(n.b, *n.keys);
+  auto sorted =
+      failed(count) ? FailureOr<SmallVector<Tensor>>(failure()) : ops::topK(n.b, *n.keys, *count, 0, /*largest=*/false);
+  auto y = failed(sorted) ? FailureOr<Tensor>(failure()) : ops::gather(n.b, values, sorted->back(), 0);
+  return failed(y) ? y : ops::marked(n.b.reshape(*y, {1, values.shape[0]}), values);
+}
+
+/// Each value at the place that is its key. Keys from `size` on are left out, as ONNX Runtime does.
+FailureOr<Tensor> sparseValues(OpNode &n, const Tensor &values, int64_t size) {
+  auto number = [&](int64_t value) { return ops::fromContents(idType(n), {}, {ops::Dim(value)}); };
+  auto least = ops::reduce(n.b, ops::Reduce::Min, *n.keys, {}, /*keepDims=*/false);
+  auto isGood = failed(least) ? least : ops::binary(n.b, Binary::GreaterOrEqual, *least, number(0));
+  if (failed(demand(n, isGood, "whether keys are places", "a key of the map is negative, which is no place")))
+    return failure();
+  auto places = ops::range(n.b, number(0), number(size), number(1));
+  if (failed(places))
+    return failure();
+  TypedAttr otherwise = values.isString ? TypedAttr(IntegerAttr::get(values.elementType, n.texts->idOf("0.f")))
+                                        : ops::numberAttr(values.elementType, 0);
+  return valuesOf(n, values, *places, otherwise);
+}
+
+Result castMap(OpNode &n) {
+  enum class To { Float, Int64, String };
+  To to =
+      n.choice<To>("cast_to", To::Float, {{"TO_FLOAT", To::Float}, {"TO_INT64", To::Int64}, {"TO_STRING", To::String}});
+  bool isSparse = n.choice<bool>("map_form", false, {{"DENSE", false}, {"SPARSE", true}});
+  int64_t size = n.integer("max_map", 1);
+  if (!n.isGood() || !isMapOf(n, /*hasStrings=*/false))
+    return failure();
+  if (isSparse && size < 1)
+    return n.fail("attribute 'max_map' is " + Twine(size) + ", expected 1 or more");
+  auto values = castTo(n, to == To::Float ? n.b.builder.getF32Type() : idType(n), false, to == To::String);
+  if (failed(values))
+    return failure();
+  return isSparse ? sparseValues(n, *values, size) : denseValues(n, *values);
 }
 
 const OpRow rows[] = {
-    {"ai.onnx.ml::CastMap", {1}, 0, 1, refuseMap},
+    {"ai.onnx.ml::CastMap", {1}, 1, 1, castMap},
     {"ai.onnx.ml::CategoryMapper", {1}, 1, 1, categoryMapper},
-    {"ai.onnx.ml::DictVectorizer", {1}, 0, 1, refuseMap},
+    {"ai.onnx.ml::DictVectorizer", {1}, 1, 1, dictVectorizer},
     {"ai.onnx.ml::LabelEncoder", {1, 2, 4}, 1, 1, labelEncoder},
     {"ai.onnx.ml::OneHotEncoder", {1}, 1, 1, oneHotEncoder},
     {"ai.onnx.ml::ZipMap", {1}, 1, 1, zipMap},

@@ -108,6 +108,7 @@ public:
   // For the importer.
   const Attribute *find(StringRef name) const;
   SmallVector<const Tensor *> inputs;
+  const Tensor *keys = nullptr; // of the operand that is a map; `inputs` has its values
   SmallVector<std::pair<StringRef, const Attribute *>> attributes; // with references to function attributes resolved
   std::string error;
   bool isUnsupported = false;

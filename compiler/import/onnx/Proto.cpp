@@ -196,10 +196,22 @@ void parseType(Reader r, ValueInfo &info, unsigned depth = 0) {
       }
       break;
     }
-    case 5:
+    case 5: {
+      Reader map = r.submessage("TypeProto.Map");
+      ValueInfo value;
+      while (map.pbf.next()) {
+        if (map.pbf.tag() == 1)
+          info.keyType = static_cast<DataType>(map.enumeration());
+        else if (map.pbf.tag() == 2 && depth < kMaxTypeDepth)
+          parseType(map.submessage("TypeProto"), value, depth + 1);
+        else
+          map.pbf.skip();
+      }
       info.kind = Kind::Map;
-      r.pbf.skip();
+      if (value.kind == Kind::Tensor)
+        info.type = value.type;
       break;
+    }
     case 7:
       info.kind = Kind::Opaque;
       r.pbf.skip();
@@ -241,6 +253,10 @@ ValueInfo parseValueInfo(Reader r) {
       parseType(r.submessage("TypeProto"), info);
     else
       r.pbf.skip();
+  }
+  if (info.kind == ValueInfo::Kind::Map) {
+    info.hasShape = true;
+    info.dims = {{std::nullopt, info.name}};
   }
   return info;
 }

@@ -70,8 +70,11 @@ struct ValueInfo {
   enum class Kind { None, Tensor, Sequence, Map, Optional, SparseTensor, Opaque };
   StringRef name;
   Kind kind = Kind::None;
-  bool isOptional = false;             // of a tensor or sequence
-  DataType type = DataType::Undefined; // of a sequence of tensors: what follows is of every element
+  bool isOptional = false;                // of a tensor or sequence
+  DataType keyType = DataType::Undefined; // of a map
+  /// Of a sequence of tensors: what follows is of every element. Of a map: of its values, and what follows is of the
+  /// list of them, [the map's own name].
+  DataType type = DataType::Undefined;
   bool hasShape = false;
   std::vector<Dimension> dims;
 };

@@ -26,6 +26,10 @@ struct NamedActivation {
 /// Null if there is none of this name, whatever its case.
 const NamedActivation *findActivation(StringRef name); // Recurrent.cpp
 
+/// Input 0 with other elements; from and to strings as Cast does.
+mlir::FailureOr<Tensor> castTo(OpNode &n, mlir::Type type, bool isUnsigned, bool isString,
+                               const ops::TinyRounding &rounding = {}); // Elementwise.cpp
+
 inline constexpr size_t kAnyNumber = SIZE_MAX;
 
 ArrayRef<OpRow> elementwiseOps();     // Elementwise.cpp

@@ -53,10 +53,12 @@ static std::string listSymbols(const Graph &graph) {
   return names.empty() ? "; none of its open dimensions has a name" : names;
 }
 
+static bool hasSymbol(const ValueInfo &info, StringRef name) {
+  return llvm::any_of(info.dims, [&](const Dimension &dim) { return isSymbol(dim) && dim.name == name; });
+}
+
 static bool hasSymbol(const Graph &graph, StringRef name) {
-  return llvm::any_of(graph.inputs, [&](const ValueInfo &info) {
-    return llvm::any_of(info.dims, [&](const Dimension &dim) { return isSymbol(dim) && dim.name == name; });
-  });
+  return llvm::any_of(graph.inputs, [&](const ValueInfo &info) { return hasSymbol(info, name); });
 }
 
 /// Ranges are for names of open dimensions.
@@ -136,12 +138,30 @@ static const std::vector<int64_t> *findShape(const ImportOptions &options, Strin
   return nullptr;
 }
 
+/// What is wrong with a map; empty if nothing is.
+static std::string refuseMap(const Graph &graph, const ValueInfo &map) {
+  if (map.type == DataType::Undefined)
+    return "is a map whose values are no tensors, which is not supported";
+  if (map.keyType != DataType::Int64 && map.keyType != DataType::String)
+    return "is a map with keys of the type " + typeName(map.keyType) + ", supported are int64 and string";
+  for (const ValueInfo &other : graph.inputs) {
+    if (&other == &map)
+      continue;
+    if (hasSymbol(other, map.name))
+      return "is a map, and a dimension of the input " + quote(other.name) + " has its name";
+    if (StringRef part = other.name; part.consume_front(map.name) && (part == ".keys" || part == ".values"))
+      return "is a map, and the input " + quote(other.name) + " has the name of a part of it";
+  }
+  return "";
+}
+
 bool Importer::addArguments(const Graph &graph, Scope &scope) {
   llvm::StringMap<int64_t> fixed;
   bool isGood = checkRanges(graph, options, errors);
   isGood &= findFixedSymbols(graph, options, errors, fixed);
   llvm::DenseSet<StringRef> names;
   for (const ValueInfo &input : graph.inputs) {
+    bool isMap = input.kind == ValueInfo::Kind::Map;
     auto fail = [&](const std::string &text) {
       errors.add("input " + quote(input.name) + " " + text);
       isGood = false;
@@ -157,9 +177,12 @@ bool Importer::addArguments(const Graph &graph, Scope &scope) {
       fail("is there twice");
     else if (scope.owns(input.name))
       continue; // an initializer
-    else if (input.kind != ValueInfo::Kind::Tensor && input.kind != ValueInfo::Kind::Sequence)
+    else if (input.kind != ValueInfo::Kind::Tensor && input.kind != ValueInfo::Kind::Sequence &&
+             input.kind != ValueInfo::Kind::Map)
       refuse("is " + kindName(input.kind).str() +
-             "; only tensors, sequences of tensors, and optional ones of these are supported");
+             "; only tensors, sequences of tensors, optional ones of these, and maps are supported");
+    else if (std::string text = isMap ? refuseMap(graph, input) : ""; !text.empty())
+      refuse(text);
     else if (input.kind == ValueInfo::Kind::Sequence && input.type == DataType::Undefined)
       refuse("is a sequence whose elements are no tensors, which is not supported");
     else if (!elementTypeOf(&context, input.type).type)
@@ -169,8 +192,12 @@ bool Importer::addArguments(const Graph &graph, Scope &scope) {
            " are supported");
     else if (input.kind == ValueInfo::Kind::Sequence || input.isOptional)
       addListArgument(input, scope);
+    else if (isMap)
+      isGood &= addMapArgument(input, fixed, scope);
+    else if (std::optional<Tensor> tensor = addArgument(input, fixed))
+      scope.add(input.name, Slot::of(*tensor));
     else
-      isGood &= addArgument(input, fixed, scope);
+      isGood = false;
   }
   return isGood;
 }
@@ -197,10 +224,27 @@ void Importer::addListArgument(const ValueInfo &input, Scope &scope) {
   scope.add(input.name, slot);
 }
 
-bool Importer::addArgument(const ValueInfo &input, const llvm::StringMap<int64_t> &fixed, Scope &scope) {
+/// A map is two arguments of one size, its keys and its values.
+bool Importer::addMapArgument(const ValueInfo &input, const llvm::StringMap<int64_t> &fixed, Scope &scope) {
+  auto addPart = [&](StringRef name, DataType type) {
+    ValueInfo part = input;
+    part.name = StringAttr::get(&context, input.name + "." + name);
+    part.kind = ValueInfo::Kind::Tensor;
+    part.type = type;
+    return addArgument(part, fixed);
+  };
+  std::optional<Tensor> keys = addPart("keys", input.keyType), values = addPart("values", input.type);
+  if (!keys || !values)
+    return false;
+  dims.assumeEqual(keys->shape[0], values->shape[0]); // they differ where the map's name is no name of a dimension
+  scope.add(input.name, Slot::map(*keys, *values));
+  return true;
+}
+
+std::optional<Tensor> Importer::addArgument(const ValueInfo &input, const llvm::StringMap<int64_t> &fixed) {
   auto fail = [&](const std::string &text) {
     errors.add("input " + quote(input.name) + " " + text);
-    return false;
+    return std::nullopt;
   };
   Block *entry = &main.getBody().front();
   const std::vector<int64_t> *given = findShape(options, input.name);
@@ -261,8 +305,7 @@ bool Importer::addArgument(const ValueInfo &input, const llvm::StringMap<int64_t
   }
   tensor.value = argument;
   arguments.emplace_back(input.name, Slot::of(tensor));
-  scope.add(input.name, Slot::of(tensor));
-  return true;
+  return tensor;
 }
 
 ArrayAttr Importer::dimNames(ArrayRef<Dim> shape) {
@@ -436,6 +479,8 @@ void Importer::settleOutput(const ValueInfo &output, Slot &slot) {
   }
   if (slot.kind == Slot::Kind::Absent || slot.kind == Slot::Kind::Nothing)
     errors.add("the output " + quote(output.name) + " has no value");
+  if (slot.kind == Slot::Kind::Map)
+    errors.add("the output " + quote(output.name) + " is a " + slot.str() + ", and maps are supported as inputs only");
 }
 
 void Importer::addResults(const Graph &graph, ArrayRef<Slot> results) {

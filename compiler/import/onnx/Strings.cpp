@@ -71,7 +71,8 @@ const Mover *findMover(const Node &node) {
 
 /// These look strings up, check what they get themselves, and mark their results.
 bool looksUp(const Node &node) {
-  constexpr StringRef ops[] = {"ArrayFeatureExtractor", "CategoryMapper", "LabelEncoder", "OneHotEncoder"};
+  constexpr StringRef ops[] = {"ArrayFeatureExtractor", "CastMap",      "CategoryMapper",
+                               "DictVectorizer",        "LabelEncoder", "OneHotEncoder"};
   return node.domain == "ai.onnx.ml" && llvm::is_contained(ops, node.op);
 }
 
