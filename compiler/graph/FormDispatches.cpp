@@ -44,7 +44,8 @@ StringRef nodeName(Location loc) {
 
 /// Cloned into every dispatch that uses it, rather than computed by one of its own.
 bool isCloned(Operation *op) {
-  return isa<tensor::EmptyOp, linalg::FillOp, arith::ConstantOp, tensor::ExtractSliceOp, linalg::UnPackOp>(op);
+  return isa<tensor::EmptyOp, linalg::FillOp, arith::ConstantOp, tensor::ExtractSliceOp, linalg::UnPackOp>(op) ||
+         op->hasAttr(kInKernel);
 }
 
 bool computesTensor(Operation *op) {
@@ -91,10 +92,11 @@ private:
     groups[index].ops.insert(op);
     groupOf[op] = index;
     if (op->hasAttr(kWinograd))
-      for (Operation *part : getWinogradParts(op)) {
-        groups[index].ops.insert(part);
-        groupOf[part] = index;
-      }
+      for (Operation *part : getWinogradParts(op))
+        if (!isCloned(part)) {
+          groups[index].ops.insert(part);
+          groupOf[part] = index;
+        }
   }
 
   /// A group with `last` at its end.
@@ -456,11 +458,10 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
     func.walk([&](Operation *op) {
       OpBuilder b(op);
       if (op->hasAttr(kWinograd)) {
-        // Convolutions of one input, or of one filter, share it transformed, but are dispatches of their own.
+        // Convolutions of one input share its tiles, but are dispatches of their own.
         auto [products, tiles, filter] = getWinogradParts(op);
-        for (auto [number, part] : llvm::enumerate(std::array{tiles, filter}))
-          if (!part->hasOneUse())
-            products->setOperand(number, OpBuilder(products).clone(*part)->getResult(0));
+        if (!tiles->hasOneUse())
+          products->setOperand(0, OpBuilder(products).clone(*tiles)->getResult(0));
         return;
       }
       if (auto transpose = dyn_cast<linalg::TransposeOp>(op)) {

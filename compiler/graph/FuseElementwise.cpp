@@ -48,7 +48,8 @@ bool isWorthRecomputing(linalg::GenericOp producer) {
 bool shouldFuse(OpOperand *use) {
   auto producer = use->get().getDefiningOp<linalg::GenericOp>();
   auto consumer = dyn_cast<linalg::GenericOp>(use->getOwner());
-  if (!producer || !consumer || producer->getBlock() != consumer->getBlock() || rereadsInputs(consumer))
+  if (!producer || !consumer || producer->getBlock() != consumer->getBlock() || rereadsInputs(consumer) ||
+      producer->hasAttr(kInKernel) || consumer->hasAttr(kInKernel))
     return false;
   // Gathers stay apart from reductions and wide bodies small enough for the vectoriser's patience.
   if (consumer.getBlock()->getOperations().size() + producer.getBlock()->getOperations().size() > 120)

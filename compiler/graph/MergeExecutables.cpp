@@ -52,6 +52,7 @@ void eyrie::graph::registerGraphPasses() {
   registerPass([] { return createAbsorbTransposesPass(); });
   registerPass([] { return createConvertWinogradPass([](const WinogradCandidate &) { return true; }); });
   registerPass([] { return createNarrowWeightsPass(/*isHalf=*/false); });
+  registerPass([] { return createKeepSmallWeightsPass(); });
   registerPass([] { return createPackWeightsPass(nullptr); });
   registerPass([] { return createHoistConstantsPass(); });
   registerPass([] { return createFuseElementwisePass(); });

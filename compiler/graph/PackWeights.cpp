@@ -6,6 +6,7 @@
 //
 // The pack is a constant expression and is computed at compile time; the unpack stays with the contraction, whose
 // kernel reads the packed tensor directly. The target chooses the packing; a weight that it does not choose stays.
+// Where the kernel computes the weight, what it computes it from is packed.
 #include "compiler/graph/Constants.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Parameters.h"
@@ -33,8 +34,35 @@ struct PackWeightsPass : PassWrapper<PackWeightsPass, OperationPass<func::FuncOp
     });
     for (linalg::GenericOp op : contractions) {
       auto packing = choose ? choose(op) : std::nullopt;
-      if (packing && isConstantExpression(op.getDpsInputOperand(packing->operand)->get()))
-        pack(op, *packing);
+      if (!packing)
+        continue;
+      OpOperand *operand = op.getDpsInputOperand(packing->operand);
+      if (isConstantExpression(operand->get())) {
+        if (auto largest = largestMagnitude(operand->get()))
+          op->setAttr(kLargestWeight, OpBuilder(op).getI64IntegerAttr(*largest));
+        pack(*operand, *packing);
+      } else if (packing->innerDimsPos.size() == 1) {
+        packSources(operand->get(), *packing);
+      }
+    }
+  }
+
+  /// What the kernel computes a weight from (KeepSmallWeights.cpp), each like the weight itself.
+  void packSources(Value weight, const WeightPacking &packing) {
+    auto producer = weight.getDefiningOp<linalg::GenericOp>();
+    if (!producer || !producer->hasAttr(kInKernel) || producer.getNumReductionLoops())
+      return;
+    for (OpOperand *source : producer.getDpsInputOperands()) {
+      packSources(source->get(), packing);
+      AffineMap map = producer.getMatchingIndexingMap(source);
+      auto column = map.getResultPosition(getAffineDimExpr(packing.innerDimsPos[0], map.getContext()));
+      if (!column || !map.isProjectedPermutation() || !isConstantExpression(source->get()))
+        continue;
+      WeightPacking own{packing.operand, {static_cast<int64_t>(*column)}, packing.innerTiles, {}};
+      for (int64_t dim : packing.outerDimsPerm)
+        if (auto position = map.getResultPosition(getAffineDimExpr(dim, map.getContext())))
+          own.outerDimsPerm.push_back(*position);
+      pack(*source, own);
     }
   }
 
@@ -67,25 +95,22 @@ struct PackWeightsPass : PassWrapper<PackWeightsPass, OperationPass<func::FuncOp
     return largest;
   }
 
-  void pack(linalg::GenericOp op, const WeightPacking &packing) {
-    OpBuilder b(op);
-    Location loc = op.getLoc();
-    OpOperand *operand = op.getDpsInputOperand(packing.operand);
-    auto type = cast<RankedTensorType>(operand->get().getType());
+  void pack(OpOperand &operand, const WeightPacking &packing) {
+    OpBuilder b(operand.getOwner());
+    Location loc = operand.getOwner()->getLoc();
+    auto type = cast<RankedTensorType>(operand.get().getType());
     if (!type.hasStaticShape() || type.getNumElements() == 0)
       return;
-    if (auto largest = largestMagnitude(operand->get()))
-      op->setAttr(kLargestWeight, b.getI64IntegerAttr(*largest));
     SmallVector<OpFoldResult> tiles = getAsIndexOpFoldResult(b.getContext(), packing.innerTiles);
     Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
-    Value packedInit = linalg::PackOp::createDestinationTensor(b, loc, operand->get(), tiles, packing.innerDimsPos,
+    Value packedInit = linalg::PackOp::createDestinationTensor(b, loc, operand.get(), tiles, packing.innerDimsPos,
                                                                packing.outerDimsPerm);
-    Value packed = linalg::PackOp::create(b, loc, operand->get(), packedInit, packing.innerDimsPos, tiles, zero,
+    Value packed = linalg::PackOp::create(b, loc, operand.get(), packedInit, packing.innerDimsPos, tiles, zero,
                                           packing.outerDimsPerm)
                        ->getResult(0);
     Value init = tensor::EmptyOp::create(b, loc, type.getShape(), type.getElementType());
-    operand->set(linalg::UnPackOp::create(b, loc, packed, init, packing.innerDimsPos, tiles, packing.outerDimsPerm)
-                     ->getResult(0));
+    operand.set(linalg::UnPackOp::create(b, loc, packed, init, packing.innerDimsPos, tiles, packing.outerDimsPerm)
+                    ->getResult(0));
   }
 
   ChoosePacking choose;

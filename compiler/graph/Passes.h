@@ -42,6 +42,8 @@ std::unique_ptr<mlir::Pass> createAbsorbTransposesPass();
 std::unique_ptr<mlir::Pass> createConvertWinogradPass(ChooseWinograd choose);
 /// Stores the f32 weights of products and gathers as bf16, or as f16, and widens them where they are read.
 std::unique_ptr<mlir::Pass> createNarrowWeightsPass(bool isHalf);
+/// Lets kernels compute weights from what is much smaller, as dequantised ones are.
+std::unique_ptr<mlir::Pass> createKeepSmallWeightsPass();
 /// Packs the constant operands of contractions as the target reads them: `unpack(pack(w))`.
 std::unique_ptr<mlir::Pass> createPackWeightsPass(ChoosePacking choose);
 /// Moves expressions of constants into `@__initialize`, leaving new globals in their place.

@@ -146,8 +146,7 @@ FailureOr<Tensor> cast(Builder &b, const Tensor &x, Type type, bool isUnsigned, 
   });
 }
 
-/// One parameter for each block of `blockSize` elements along `axis` as one for each element of x.
-static FailureOr<Tensor> perBlock(Builder &b, const Tensor &x, const Tensor &p, int64_t axis, int64_t blockSize) {
+static LogicalResult checkBlocks(Builder &b, const Tensor &x, const Tensor &p, int64_t axis, int64_t blockSize) {
   if (p.rank() != x.rank())
     return b.error() << "quantisation in blocks needs scales and zero points of the rank of " << x.str() << ", found "
                      << p.str();
@@ -156,6 +155,13 @@ static FailureOr<Tensor> perBlock(Builder &b, const Tensor &x, const Tensor &p, 
                          "scales or zero points " + p.str() + " of blocks of " + llvm::Twine(blockSize) +
                              " along axis " + llvm::Twine(axis) + " of " + x.str())))
       return failure();
+  return success();
+}
+
+/// One parameter for each block of `blockSize` elements along `axis` as one for each element of x.
+static FailureOr<Tensor> perBlock(Builder &b, const Tensor &x, const Tensor &p, int64_t axis, int64_t blockSize) {
+  if (failed(checkBlocks(b, x, p, axis, blockSize)))
+    return failure();
   return gatherMap(b, p, x.shape, {}, {}, [&](const Scalar &s, ValueRange indices, ValueRange) {
     SmallVector<Value> from(indices);
     from[axis] = s.op<arith::DivUIOp>(from[axis], s.index(blockSize));
@@ -306,6 +312,40 @@ static std::optional<Tensor> foldDequantize(const Tensor &x, const Tensor &scale
   return fromConstant(DenseElementsAttr::get(cast<ShapedType>(type), ArrayRef<float>(values)));
 }
 
+/// Is `axis` of a known size that is some blocks?
+static bool hasWholeBlocks(const Tensor &x, const Tensor &scale, int64_t axis, int64_t blockSize) {
+  if (blockSize <= 0 || axis < -x.rank() || axis >= x.rank() || scale.rank() != x.rank())
+    return false;
+  const Dim &size = x.shape[axis < 0 ? axis + x.rank() : axis];
+  return size.isConstant() && size.constant() % blockSize == 0;
+}
+
+/// Operands as of withScale, all with `axis` split into blocks and their elements, so that a parameter is one number
+/// along a dimension.
+static FailureOr<SmallVector<Tensor>> inBlocks(Builder &b, const Tensor &x, const Tensor &scale,
+                                               const Tensor *zeroPoint, int64_t axis, int64_t blockSize) {
+  if (!scale.isFloat())
+    return b.error() << "the scale must be a floating-point number, found " << scale.str();
+  axis = axis < 0 ? axis + x.rank() : axis;
+  SmallVector<Tensor> operands;
+  auto add = [&](const Tensor &t, int64_t size) {
+    Dims shape = t.shape;
+    shape.insert(shape.begin() + axis + 1, Dim(size));
+    if (size > 1)
+      shape[axis] = Dim(t.shape[axis].constant() / size);
+    operands.push_back(b.reshape(t, shape));
+  };
+  add(x, blockSize);
+  for (const Tensor *p : {&scale, zeroPoint}) {
+    if (!p)
+      continue;
+    if (failed(checkBlocks(b, x, *p, axis, blockSize)))
+      return failure();
+    add(*p, 1);
+  }
+  return operands;
+}
+
 FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &signedOrNot, const Tensor &scale, const Tensor *zeroPoint,
                                    int64_t axis, int64_t blockSize, Type resultType) {
   Tensor x = signedOrNot;
@@ -316,14 +356,16 @@ FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &signedOrNot, const 
     x = raised->second;
     zeroPoint = &raisedZero;
   }
-  auto operands = withScale(b, x, scale, zeroPoint, axis, blockSize);
+  bool splits = hasWholeBlocks(x, scale, axis, blockSize);
+  auto operands =
+      splits ? inBlocks(b, x, scale, zeroPoint, axis, blockSize) : withScale(b, x, scale, zeroPoint, axis, blockSize);
   if (failed(operands))
     return failure();
   Type type = resultType ? resultType : scale.elementType, wide = computeType(scale.elementType);
   if (blockSize == 0 && type.isF32())
     if (auto folded = foldDequantize(x, scale, zeroPoint))
       return *folded;
-  Tensor y = elementwise(b, x.shape, type, *operands, false, [&](const Scalar &s, ValueRange args) {
+  Tensor y = elementwise(b, operands->front().shape, type, *operands, false, [&](const Scalar &s, ValueRange args) {
     Value value;
     if (x.isInteger() && x.elementType.getIntOrFloatBitWidth() <= 16) {
       Type i32 = s.b.getI32Type();
@@ -338,6 +380,8 @@ FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &signedOrNot, const 
     }
     return scalarCast(s, s.mul(value, scalarCast(s, args[1], false, wide, false)), false, type, false);
   });
+  if (splits)
+    return b.reshape(y, x.shape);
   if (x.isInteger() && x.elementType.isInteger(8) && blockSize == 0 && type.isF32() && wide == type)
     b.quantized.codes[y.value] = {x, scale, zeroPoint ? std::optional(*zeroPoint) : std::nullopt, axis};
   return y;

@@ -164,7 +164,7 @@ bool Access::variesOverRows(const Expression *expression) {
 Value Access::evaluate(const Expression *expression, int64_t band, int64_t row, int64_t vector) {
   if (expression->kind == Kind::Accumulator)
     return accumulators[(band * tileRows + row) * columns.vectors + vector];
-  if (expression->kind == Kind::Load)
+  if (expression->kind == Kind::Load || redirections.contains(expression))
     return load(expression, band, row, vector);
   bool varies = variesOverRows(expression);
   Value &known = emitted[{expression, varies ? band : 0, varies ? row : 0, vector}];
@@ -178,6 +178,9 @@ Value Access::evaluate(const Expression *expression, int64_t band, int64_t row, 
   auto index = [&](unsigned number) {
     const LinearFunction &function = expression->indices[number];
     Value scalar = shifted({startOf(function), 0}, function, band, row, vector);
+    for (auto [step, stride] : llvm::zip(steps, function.strides))
+      if (step && !stride.isZero())
+        scalar = s.add(scalar, s.mul(step, s.value(stride)));
     if (!function.dependsOn(plan.column))
       return scalar;
     return Value(
@@ -256,10 +259,11 @@ Value Access::load(const Expression *expression, int64_t band, int64_t row, int6
     else
       value =
           emitLoad(memory, function, address, columns.masks.empty() ? Value() : columns.masks[vector], function.tile);
-    if (expression->element || expression == plan.widened)
-      value =
-          narrow(b, value, expression->element ? expression->element : elementType(expression->binding), plan.lanes);
-    if (prefetches(function) && expression != plan.localPanel())
+    if (expression->element)
+      value = narrow(b, value, expression->element, plan.lanes);
+    else if (expression == plan.widened && expression->kind == Kind::Load)
+      value = narrow(b, value, elementType(expression->binding), plan.lanes);
+    if (prefetches(function) && !redirections.contains(expression))
       emitPrefetch(memory, function, address);
     if (inReduction && expression == plan.streamed && vector == 0 && (start.constant == 0 || plan.streamsFast))
       emitPrefetchOfNextPanel(flat[expression->binding], address);

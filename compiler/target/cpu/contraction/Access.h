@@ -53,6 +53,8 @@ struct Access {
 
   /// The value of each loop at the first point of the current tile; null (zero) for reductions.
   llvm::SmallVector<Value> at;
+  /// The value of each reduction loop at the current step; null (zero) for other loops.
+  llvm::SmallVector<Value> steps;
   Value panel; // number of the current panel
   Columns columns;
   int64_t tileBands = 1, tileRows = 1;

@@ -167,6 +167,7 @@ struct Emitter : Access {
       for (int64_t i = 0; i < size.factor; ++i) {
         addresses = outside;
         advance(addresses, reduction, Value(), i);
+        steps[reduction] = constant(i);
         // What was loaded may serve again (overlapping windows) only while addresses differ by constants; what was
         // computed from it may not.
         bool moved =
@@ -180,6 +181,7 @@ struct Emitter : Access {
           emitted.clear();
       }
       addresses = outside;
+      steps[reduction] = Value();
       return;
     }
     if (innermost && isStaged()) {
@@ -199,10 +201,12 @@ struct Emitter : Access {
         addresses = first;
         emitted.clear();
         advance(addresses, reduction, Value(), i);
+        steps[reduction] = s.add(iteration, constant(i));
         emitReductions(depth + 1);
       }
     });
     addresses = outside;
+    steps[reduction] = Value();
   }
 
   void carryAccumulators(Value lower, Value upper, int64_t step, llvm::function_ref<void(Value)> body) {
@@ -263,12 +267,14 @@ struct Emitter : Access {
             addresses = first;
             emitted.clear();
             advance(addresses, reduction, Value(), i);
+            steps[reduction] = s.add(s.add(chunk, start), s.add(iteration, constant(i)));
             emitStep();
           }
         });
         addresses = outside;
       });
       addresses = outside;
+      steps[reduction] = Value();
       redirections.erase(staged);
     });
   }
@@ -276,8 +282,10 @@ struct Emitter : Access {
   void collectLoads(const Expression *expression) {
     if (!expression)
       return;
-    if (expression->kind == Expression::Kind::Load)
+    if (expression->kind == Expression::Kind::Load || redirections.contains(expression)) {
       addresses[expression] = {startOf(functionOf(expression)), 0};
+      return;
+    }
     for (const Expression *operand : expression->operands)
       collectLoads(operand);
   }
@@ -334,7 +342,7 @@ struct Emitter : Access {
       tiles = s.min(tiles, constant(plan.blockTiles));
     }
     Value size = s.value(plan.streamed->function.tileStride), read = addresses[plan.streamed].value;
-    Value start = plan.streamed == plan.widened ? startOf(plan.streamed->function) : read;
+    Value start = redirections.contains(plan.streamed) ? startOf(plan.streamed->function) : read;
     Value share = s.ceilDiv(constant(plan.panel()), tiles);
     Value part = s.div(s.mul(size, share), constant(plan.panel()));
     nextPanel = {read, s.add(s.add(start, size), s.mul(tile, part)), share};
@@ -495,21 +503,37 @@ struct Emitter : Access {
       vector::StoreOp::create(b, loc, rows[i], memory, s.add(to, constant(i * plan.panel() + vector * lanes)));
   }
 
-  /// The columns of one step of the widened operand.
-  void emitWidenedColumns(const Expression *operand, Value from, Value to) {
-    Value memory = redirections[operand].memory;
-    Type wide = cast<MemRefType>(memory.getType()).getElementType();
-    for (int64_t vector = 0; vector < plan.columnVectors; ++vector) {
-      Value offset = constant(vector * plan.lanes);
-      Value part = vector::LoadOp::create(b, loc, vectorType(elementType(operand->binding)), flat[operand->binding],
-                                          s.add(from, offset));
-      vector::StoreOp::create(b, loc, widen(b, part, wide), memory, s.add(to, offset));
-    }
+  /// Computes the panel of the widened operand into local memory.
+  void emitWidenedPanel() {
+    auto redirection = redirections.find(plan.widened);
+    const auto [memory, function] = redirection->second;
+    redirections.erase(redirection);
+    Type element = cast<MemRefType>(memory.getType()).getElementType();
+    tileBands = tileRows = 1;
+    std::function<void(size_t, Value)> nest = [&](size_t depth, Value to) {
+      if (depth < plan.reductions.size()) {
+        unsigned reduction = plan.reductions[depth];
+        loop(constant(0), s.value(contraction.loops[reduction].size), 1, [&](Value i) {
+          at[reduction] = i;
+          nest(depth + 1, s.add(to, s.mul(i, s.value(function.strides[reduction]))));
+          at[reduction] = Value();
+        });
+        return;
+      }
+      forgetValues();
+      for (int64_t vector = 0; vector < columns.vectors; ++vector) {
+        Value value = broadcastTo(b, evaluate(plan.widened, 0, 0, vector), plan.lanes);
+        vector::StoreOp::create(b, loc, widen(b, value, element), memory, s.add(to, constant(vector * plan.lanes)));
+      }
+      forgetValues();
+    };
+    nest(0, constant(0));
+    redirections[plan.widened] = {memory, function};
   }
 
-  /// Copies the panel of the operand to local memory, columns innermost.
-  void emitLocalPanel() {
-    const Expression *operand = plan.localPanel();
+  /// Copies the panel of the column-strided operand to local memory, columns innermost.
+  void emitTranspose() {
+    const Expression *operand = plan.transposed;
     const LinearFunction &function = operand->function;
     const auto &[local, panelFunction] = redirections[operand];
     Value source = startOf(function);
@@ -537,8 +561,6 @@ struct Emitter : Access {
         });
         return;
       }
-      if (operand == plan.widened)
-        return emitWidenedColumns(operand, from, to);
       loop(constant(0), width, 1, [&](Value i) {
         Value value = memref::LoadOp::create(b, loc, flat[operand->binding],
                                              s.add(from, s.mul(i, s.value(function.strides[plan.column]))));
@@ -570,10 +592,35 @@ struct Emitter : Access {
     columns = {vectors, {}};
     if (maskedWidth)
       chooseMasks(*maskedWidth);
-    if (plan.localPanel())
-      emitLocalPanel();
-    emitBlock(block);
+    if (plan.transposed)
+      emitTranspose();
+    if (plan.widened)
+      emitWidenedBlock(block);
+    else
+      emitBlock(block);
     at[plan.column] = Value();
+  }
+
+  /// Of few rows each tile computes the operand for itself; whether there are few may only be known when it runs.
+  void emitWidenedBlock(Value block) {
+    auto widened = [&] {
+      emitWidenedPanel();
+      emitBlock(block);
+    };
+    int64_t fewRows = Plan::fewTiles * plan.tileRows;
+    if (plan.band || contraction.loops[*plan.row].facts.least >= fewRows)
+      return widened();
+    Value isMany = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, s.value(contraction.loops[*plan.row].size),
+                                         constant(fewRows));
+    auto branch = scf::IfOp::create(b, loc, isMany, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    widened();
+    Redirection local = redirections[plan.widened];
+    redirections.erase(plan.widened);
+    b.setInsertionPointToStart(branch.elseBlock());
+    emitBlock(block);
+    redirections[plan.widened] = local;
   }
 
   void emitPanels(Value lower, Value upper, Value block) {
@@ -639,6 +686,7 @@ struct Emitter : Access {
   void emitRowBlock(const RowBlock &block) {
     rowBlock = &block;
     at.assign(block.point.begin(), block.point.end());
+    steps.assign(contraction.loops.size(), Value());
     firstRow = block.lower;
     firstColumn = block.firstColumn;
     firstStep = block.firstStep;
@@ -675,6 +723,7 @@ struct Emitter : Access {
 
   void emit() {
     at.assign(contraction.loops.size(), Value());
+    steps.assign(contraction.loops.size(), Value());
     flatten();
     setUpLocalMemory();
     emitBorders();

@@ -70,6 +70,7 @@ struct Planner {
   void chooseTile();
   void chooseBlock();
   void chooseStaging();
+  bool isWidened(unsigned number) const;
   void chooseWidening();
   void chooseStreaming();
   int64_t tilesOfBlock(int64_t rows) const;
@@ -294,30 +295,45 @@ int64_t Planner::tilesOfBlock(int64_t rows) const {
   return tiles * std::min<int64_t>(llvm::divideCeil(size(*plan.band).factor, plan.tileBands), plan.blockTiles);
 }
 
-/// Each tile would widen the vectors again, on the units that multiply: an operation and a half for each.
-void Planner::chooseWidening() {
-  constexpr int64_t fewTiles = 3;
-  if (!plan.row || rows || plan.transposed || elementBits != 32 ||
-      tilesOfBlock(std::max<int64_t>(loop(*plan.row).facts.least, 0)) < fewTiles)
-    return;
+static bool dependsOn(const Expression *expression, unsigned loop) {
+  if (expression->kind == Expression::Kind::Load)
+    return expression->function.dependsOn(loop);
+  return llvm::any_of(expression->operands, [&](const Expression *e) { return e && dependsOn(e, loop); }) ||
+         llvm::any_of(expression->indices, [&](const LinearFunction &f) { return f.dependsOn(loop); });
+}
+
+/// Is it more work to read it than a load?
+bool Planner::isWidened(unsigned number) const {
+  Expression *input = contraction.inputs[number];
+  if (!input || !dependsOn(input, plan.column) || dependsOn(input, *plan.row) ||
+      (plan.band && dependsOn(input, *plan.band)))
+    return false;
+  if (input->kind == Expression::Kind::Body)
+    return true;
   linalg::GenericOp root = contraction.root;
+  return input->kind == Expression::Kind::Load && input->function.tile == plan.panel() && !input->element &&
+         isa<Float16Type, BFloat16Type>(elementTypeOf(input)) &&
+         llvm::all_of(root.getBlock()->getArgument(number).getUsers(), llvm::IsaPred<arith::ExtFOp>);
+}
+
+/// Each tile would compute the vectors again, on the units that multiply. Rows may be many, or few, if they are open.
+void Planner::chooseWidening() {
+  Type sum = getElementTypeOrSelf(linalg::GenericOp(contraction.root)->getResultTypes()[0]);
+  if (!plan.row || rows || plan.transposed || contraction.dot || !sum.isF32() ||
+      tilesOfBlock(likelySize(loop(*plan.row), 1024)) < Plan::fewTiles)
+    return;
   int64_t elements = plan.panel();
   for (unsigned reduction : plan.reductions)
     if (!loop(reduction).facts.hasBound() ||
         llvm::MulOverflow(elements, std::max<int64_t>(loop(reduction).facts.most, 1), elements))
       return;
-  if (elements > machine.l2Bytes / 4 / 4)
+  if (elements > machine.l2Bytes * 3 / 4 / 4)
     return;
-  for (auto [number, input] : llvm::enumerate(contraction.inputs)) {
-    if (!input || input->kind != Expression::Kind::Load || input->function.tile != plan.panel() ||
-        !isa<Float16Type, BFloat16Type>(elementTypeOf(input)) || input->element ||
-        input->function.dependsOn(*plan.row) || (plan.band && input->function.dependsOn(*plan.band)))
-      continue;
-    if (llvm::all_of(root.getBlock()->getArgument(number).getUsers(), llvm::IsaPred<arith::ExtFOp>)) {
-      plan.widened = input;
+  for (unsigned number = 0; number < contraction.inputs.size(); ++number)
+    if (isWidened(number)) {
+      plan.widened = contraction.inputs[number];
       return;
     }
-  }
 }
 
 /// Panels that several tiles of rows read one after the other.

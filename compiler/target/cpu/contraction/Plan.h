@@ -27,9 +27,10 @@ struct Plan {
   int64_t blockTiles = 1;
   /// A column-strided input that every workgroup first transposes into local memory; null if none.
   Expression *transposed = nullptr;
-  /// A packed operand of f16 or bf16 whose panel is widened into local memory, because several tiles of rows read it;
-  /// null if none.
+  /// An operand that is the same for all rows, and that is computed (dequantised weights) or f16 or bf16: where there
+  /// are `fewTiles` tiles of rows, its panel is computed once, into local memory; null if none.
   Expression *widened = nullptr;
+  static constexpr int64_t fewTiles = 3;
   /// Whose panel lies in local memory, if any.
   Expression *localPanel() const { return transposed ? transposed : widened; }
 
