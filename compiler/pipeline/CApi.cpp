@@ -129,6 +129,12 @@ const eyrie_option_info_t *eyrie_compiler_option(size_t index) {
   return index < std::size(optionTable) ? &optionTable[index] : nullptr;
 }
 
+const char *eyrie_compiler_alternative(const char *target, size_t index) {
+  const eyrie::target::Target *found = eyrie::target::findTarget(target ? target : "");
+  // Literals end with a zero byte.
+  return found && index < found->alternatives().size() ? found->alternatives()[index].data() : nullptr;
+}
+
 const eyrie_stage_info_t *eyrie_compiler_stage(size_t index) {
   static const std::vector<eyrie_stage_info_t> table = [] {
     std::vector<eyrie_stage_info_t> rows;

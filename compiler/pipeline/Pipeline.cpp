@@ -7,6 +7,7 @@
 #include "compiler/pipeline/Estimate.h"
 #include "compiler/pipeline/EvaluateConstants.h"
 #include "compiler/pipeline/Timing.h"
+#include "compiler/pipeline/Tuning.h"
 #include "compiler/stream/Stream.h"
 #include "compiler/target/KernelCache.h"
 #include "compiler/target/Target.h"
@@ -122,6 +123,11 @@ public:
     common.optLevel = options.optLevel;
     common.winograd = !options.noWinograd;
     common.cacheFolder = cacheFolder();
+    if (!options.tuning.empty()) {
+      common.tuning = readTuning(options.tuning, *target, diagnostics);
+      if (!common.tuning)
+        return failure();
+    }
     processors = target::optionsOfProcessors(*target, common, options.cpus, diagnostics);
     if (!diagnostics.empty())
       return failure();
@@ -172,7 +178,10 @@ private:
       splitDerived(*module);
       if (failed(evaluateConstants(*module, [&](ModuleOp program) { return compileForHost(program); })))
         return failure();
-      return runPasses(*module, [&](OpPassManager &pm) { buildDispatches(pm, processors); });
+      if (failed(runPasses(*module, [&](OpPassManager &pm) { buildDispatches(pm, processors); })))
+        return failure();
+      checkTuning();
+      return success();
     }
     if (name == "stream")
       return runPasses(*module, stream::buildStreamPipeline);
@@ -212,6 +221,15 @@ private:
       return failure();
     module = std::move(*imported);
     return success();
+  }
+
+  /// Warns if the file is about another model.
+  void checkTuning() {
+    const auto &tuning = processors.front().tuning;
+    if (tuning && !tuning->empty() && !tuning->contains("*") &&
+        llvm::none_of(module->getOps<graph::ExecutableOp>(),
+                      [&](graph::ExecutableOp executable) { return tuning->contains(executable.getSymName()); }))
+      addWarning("warning: --tuning: '" + options.tuning + "' is about none of this model's kernels");
   }
 
   /// Copies of a function (--shape) warn alike.

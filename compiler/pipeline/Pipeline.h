@@ -24,6 +24,8 @@ struct CompileOptions {
   bool strip = false;
   /// How f32 weights are stored: f32, bf16 or f16.
   std::string precision = "f32";
+  /// A file of Tuning.h; empty: none.
+  std::string tuning;
   /// Computes all convolutions directly (TargetOptions::winograd).
   bool noWinograd = false;
   /// The folder that keeps compiled kernels; empty: the user's own (KernelCache::defaultFolder), "none": none.

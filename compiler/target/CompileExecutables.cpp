@@ -171,9 +171,14 @@ LogicalResult eyrie::target::compileExecutable(graph::ExecutableOp executable, c
   if (!func)
     return executable.emitError() << "expected a function @" << executable.getSymName() << " in the executable";
   Compiler compiler(executable, func, target, runPipeline);
-  for (const TargetOptions &each : options)
+  for (TargetOptions each : options) {
+    if (each.tuning) {
+      auto found = each.tuning->find(executable.getSymName());
+      each.alternative = (found == each.tuning->end() ? each.tuning->lookup("*") : found->second);
+    }
     if (failed(compiler.addVariant(each)))
       return failure();
+  }
   compiler.finish();
   return success();
 }
@@ -200,6 +205,7 @@ struct CompileExecutablesPass : PassWrapper<CompileExecutablesPass, OperationPas
     common.target = targetName;
     common.optLevel = optLevel;
     common.cacheFolder = options.front().cacheFolder;
+    common.tuning = options.front().tuning;
     std::vector<std::string> list;
     for (StringRef cpu : llvm::split(StringRef(cpus), ';'))
       list.push_back(cpu.str());

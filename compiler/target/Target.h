@@ -12,8 +12,13 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace eyrie::target {
+
+/// What the target should choose otherwise, by the name of the executable: one of Target::alternatives(). Under "*":
+/// for all that are not named.
+using Tuning = llvm::StringMap<std::string>;
 
 /// For one processor.
 struct TargetOptions {
@@ -26,6 +31,10 @@ struct TargetOptions {
   int optLevel = 3;
   /// May convolutions be computed by Winograd's method?
   bool winograd = true;
+  /// Null: nothing.
+  std::shared_ptr<const Tuning> tuning;
+  /// What `tuning` says of the executable at hand; empty: nothing.
+  std::string alternative;
   /// Where compiled kernels are kept (KernelCache.h); empty: nowhere.
   std::string cacheFolder;
 };
@@ -79,6 +88,9 @@ public:
                                 const TargetOptions &options) const {
     return false;
   }
+
+  /// What a kernel may choose otherwise than it does by itself, as texts ("rows=8"): the numbers stay the same.
+  virtual llvm::ArrayRef<llvm::StringLiteral> alternatives() const { return {}; }
 
   /// The format of the objects, as in the module file ("elf-x86_64").
   virtual std::string format(const TargetOptions &options) const = 0;

@@ -57,6 +57,9 @@ EYRIE_COMPILER_API const char* eyrie_compiler_version(void);
 /* The table of options, and the stages that a model passes, in order. An index past the end gives null. */
 EYRIE_COMPILER_API const eyrie_option_info_t* eyrie_compiler_option(size_t index);
 EYRIE_COMPILER_API const eyrie_stage_info_t* eyrie_compiler_stage(size_t index);
+/* What kernels of a target may choose otherwise, as files of --tuning say it ("rows=8"). Null past the end, and if
+   there is no such target. */
+EYRIE_COMPILER_API const char* eyrie_compiler_alternative(const char* target, size_t index);
 
 typedef struct eyrie_compile eyrie_compile_t;
 

@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = ["docs/how-to/compile-and-run.md", "docs/how-to/call-from-c.md", "docs/how-to/memory-and-threads.md",
           "docs/how-to/keep-state.md", "docs/how-to/replace-weights.md", "docs/how-to/sizes-and-functions.md",
           "docs/how-to/expand-operators.md", "docs/how-to/own-operators.md", "docs/how-to/other-processors.md",
-          "docs/how-to/many-processors.md", "docs/how-to/smaller-weights.md"]
+          "docs/how-to/many-processors.md", "docs/how-to/smaller-weights.md",
+          "docs/how-to/tune.md"]
 # Pages with programs for other processors, and what runs these: with $EYRIE_REQUIRE_EMULATORS it must be there.
 EMULATED = {"docs/how-to/other-processors.md": ["aarch64", "riscv64"]}
 SPAN = re.compile(r"`([^`\n]+)`")

@@ -1,19 +1,17 @@
 // `eyrie bench`: how long a call takes.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "tools/eyrie/command.h"
 #include "tools/eyrie/inputs.h"
+#include "tools/eyrie/measure.h"
 #include "tools/eyrie/peak.h"
-#include "tools/eyrie/states.h"
 
 namespace eyrie::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Clock = std::chrono::steady_clock;
 
 constexpr char kExamples[] =
     "  eyrie bench model.eyr --threads 1\n"
@@ -33,43 +31,6 @@ struct Timing {
   double Quantile(double q) const { return ms[static_cast<size_t>(q * static_cast<double>(ms.size() - 1) + 0.5)]; }
 };
 
-// A function with its inputs, ready to be called again and again. Every call begins with the same states.
-class Subject {
- public:
-  Subject(const Module& module, const Function& function, const std::vector<Argument>& arguments,
-          const BenchFlags& flags, bool profile)
-      : function_(function), outputs_(function.outputs.size()) {
-    for (const Argument& argument : arguments) inputs_.push_back(argument.ToRuntime());
-    eyrie_instance_options_t options = {};
-    options.struct_size = sizeof(options);
-    options.profile = profile;
-    Check(eyrie_instance_create(module.get(), &options, &instance_), "");
-    if (!flags.load_state.empty()) LoadStateFile(instance_, flags.load_state);
-    if (!module.States().empty()) states_ = SaveStates(instance_);
-  }
-  ~Subject() { eyrie_instance_destroy(instance_); }
-  Subject(const Subject&) = delete;
-  Subject& operator=(const Subject&) = delete;
-
-  // Milliseconds of one call.
-  double Call() {
-    for (eyrie_tensor_t& output : outputs_) output = {};
-    if (states_.size() > 0) RestoreStates(instance_, states_);
-    Clock::time_point start = Clock::now();
-    Check(eyrie_call(instance_, function_.index, inputs_.data(), inputs_.size(), outputs_.data(), outputs_.size(),
-                     nullptr),
-          "");
-    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-  }
-  eyrie_instance_t* get() const { return instance_; }
-
- private:
-  const Function& function_;
-  std::vector<eyrie_tensor_t> inputs_, outputs_;
-  npy::Bytes states_;
-  eyrie_instance_t* instance_ = nullptr;
-};
-
 Timing Measure(Subject* subject, double min_time) {
   constexpr size_t kMinRuns = 5, kMaxRuns = 100000;
   double budget = min_time * 1000;
@@ -83,39 +44,6 @@ Timing Measure(Subject* subject, double min_time) {
   }
   std::sort(timing.ms.begin(), timing.ms.end());
   return timing;
-}
-
-struct ProfileRow {
-  std::string name;
-  std::string nodes;
-  double calls, ms;   // of one call of the function
-  double operations;  // likewise, in 1e9; 0 if they are not known
-  double Gflops() const { return ms > 0 ? operations * 1e3 / ms : 0; }
-};
-
-// Time of every dispatch, from an instance of its own: measuring costs time.
-std::vector<ProfileRow> Profile(const Module& module, Subject* subject, double min_time) {
-  double runs = 0;
-  subject->Call();
-  std::vector<ProfileRow> rows;
-  for (double spent = 0; spent < min_time * 1000; ++runs) spent += std::max(subject->Call(), 1e-4);
-  eyrie_export_info_t info = {};
-  for (uint32_t i = 0;; ++i) {
-    eyrie_status_t status = eyrie_module_export(module.get(), i, &info);
-    eyrie_profile_t profile = {};
-    if (status != nullptr) {
-      eyrie_status_free(status);
-      break;
-    }
-    Check(eyrie_instance_profile(subject->get(), i, &profile), "");
-    if (profile.calls == 0) continue;
-    const char* node = info.node_count > 0 ? eyrie_module_export_node(module.get(), i, 0) : nullptr;
-    double calls = static_cast<double>(profile.calls) / (runs + 1);
-    rows.push_back({info.symbol, node ? node : "", calls, static_cast<double>(profile.total_ns) / 1e6 / (runs + 1),
-                    static_cast<double>(info.operations) * calls / 1e9});
-  }
-  std::sort(rows.begin(), rows.end(), [](const ProfileRow& a, const ProfileRow& b) { return a.ms > b.ms; });
-  return rows;
 }
 
 // `peak`: what all threads together can do, in 1e9 operations a second.
@@ -164,7 +92,7 @@ int Bench(const BenchFlags& flags) {
   Timing timing;
   eyrie_instance_stats_t stats = {};
   {
-    Subject subject(module, function, arguments, flags, /*profile=*/false);
+    Subject subject(module, function, arguments, flags.load_state, /*profile=*/false);
     timing = Measure(&subject, flags.min_time);
     eyrie_instance_get_stats(subject.get(), &stats);
   }
@@ -175,7 +103,7 @@ int Bench(const BenchFlags& flags) {
   double peak = 0;
   if (flags.profile) {
     peak = PeakGflops() * runtime.threads;
-    Subject subject(module, function, arguments, flags, /*profile=*/true);
+    Subject subject(module, function, arguments, flags.load_state, /*profile=*/true);
     rows = Profile(module, &subject, flags.min_time);
   }
   if (flags.json) {

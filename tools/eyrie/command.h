@@ -37,6 +37,7 @@ int CompileMain(const std::vector<std::string>& arguments);
 int CheckMain(const std::vector<std::string>& arguments);
 int RunMain(const std::vector<std::string>& arguments);
 int BenchMain(const std::vector<std::string>& arguments);
+int TuneMain(const std::vector<std::string>& arguments);
 int InspectMain(const std::vector<std::string>& arguments);
 int ParamsMain(const std::vector<std::string>& arguments);
 

@@ -44,6 +44,7 @@ CompilerLibrary LoadCompilerLibrary() {
   EYRIE_BIND(compiler_version);
   EYRIE_BIND(compiler_option);
   EYRIE_BIND(compiler_stage);
+  EYRIE_BIND(compiler_alternative);
   EYRIE_BIND(compile_create);
   EYRIE_BIND(compile_destroy);
   EYRIE_BIND(compile_set);

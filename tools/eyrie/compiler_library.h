@@ -12,6 +12,7 @@ struct CompilerLibrary {
   decltype(&eyrie_compiler_version) compiler_version;
   decltype(&eyrie_compiler_option) compiler_option;
   decltype(&eyrie_compiler_stage) compiler_stage;
+  decltype(&eyrie_compiler_alternative) compiler_alternative;
   decltype(&eyrie_compile_create) compile_create;
   decltype(&eyrie_compile_destroy) compile_destroy;
   decltype(&eyrie_compile_set) compile_set;

@@ -310,4 +310,16 @@ std::vector<Argument> MakeInputs(const Function& function, const std::vector<std
   return arguments;
 }
 
+std::vector<std::string> ShapesOfSize(const Function& function, int64_t size) {
+  std::vector<std::string> shapes;
+  for (const Value& input : function.inputs) {
+    if (input.any_rank || input.is_optional) continue;
+    std::string text;
+    for (const eyrie_dim_t& dim : input.dims)
+      text += (text.empty() ? "" : "x") + std::to_string(dim.size < 0 ? size : dim.size);
+    if (!text.empty()) shapes.push_back(input.name + "=" + text);
+  }
+  return shapes;
+}
+
 }  // namespace eyrie::cli

@@ -29,6 +29,9 @@ std::vector<Argument> ReadInputs(const Function& function, const std::vector<std
 std::vector<Argument> MakeInputs(const Function& function, const std::vector<std::string>& inputs,
                                  const std::vector<std::string>& shapes);
 
+// Such `shapes` for the inputs that have open dimensions, which are `size` then.
+std::vector<std::string> ShapesOfSize(const Function& function, int64_t size);
+
 }  // namespace eyrie::cli
 
 #endif  // EYRIE_TOOLS_EYRIE_INPUTS_H_

@@ -13,6 +13,7 @@ constexpr Command kCommands[] = {
     {"check", "Says whether a model will compile and what it will cost", CheckMain},
     {"run", "Calls a function of a module", RunMain},
     {"bench", "Measures how long a call takes", BenchMain},
+    {"tune", "Measures what kernels could do otherwise, for `compile`", TuneMain},
     {"inspect", "Shows what is in a module", InspectMain},
     {"params", "Lists, converts and makes files of parameters", ParamsMain},
 };

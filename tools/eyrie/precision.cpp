@@ -26,18 +26,6 @@ struct Called {
   std::unique_ptr<eyrie_instance_t, void (*)(eyrie_instance_t*)> instance;
 };
 
-std::vector<std::string> ShapesOf(const Function& function) {
-  std::vector<std::string> shapes;
-  for (const Value& input : function.inputs) {
-    if (input.any_rank || input.is_optional) continue;
-    std::string text;
-    for (const eyrie_dim_t& dim : input.dims)
-      text += (text.empty() ? "" : "x") + std::to_string(dim.size < 0 ? kOpenSize : dim.size);
-    if (!text.empty()) shapes.push_back(input.name + "=" + text);
-  }
-  return shapes;
-}
-
 bool IsMeasured(const Value& output, const eyrie_tensor_t& tensor) {
   return !output.is_sequence && tensor.type != EYRIE_NONE && FamilyOf(tensor.type) != Family::kString &&
          FamilyOf(tensor.type) != Family::kComplex;
@@ -86,7 +74,7 @@ PrecisionReport MeasurePrecision(const ModuleFiles& narrow, const ModuleFiles& r
     eyrie_module_get_info(modules[0]->get(), &info);
     for (uint32_t index = 0; index < info.function_count; ++index) {
       Function function = modules[0]->At(index);
-      std::vector<Argument> arguments = MakeInputs(function, inputs, ShapesOf(function));
+      std::vector<Argument> arguments = MakeInputs(function, inputs, ShapesOfSize(function, kOpenSize));
       Called ours(*modules[0], function, arguments);
       Called theirs(*modules[1], modules[1]->Find(function.name), arguments);
       for (size_t i = 0; i < function.outputs.size(); ++i) {

@@ -64,6 +64,7 @@ public:
 
   void buildPipeline(OpPassManager &module, const TargetOptions &options) const override {
     CpuTargetModel model = modelOf(options);
+    model.choices = readChoices(options.alternative);
     ArithmeticModel arithmetic;
     arithmetic.fma = model.fma;
     arithmetic.round = model.round;
@@ -109,8 +110,10 @@ public:
           int64_t(model.fastMasks), int64_t(model.fma), int64_t(model.round), int64_t(model.f16Conversions),
           int64_t(model.dot), model.l1Bytes, model.l2Bytes, model.l1Ways, model.l1WayBytes, int64_t(options.optLevel)})
       text += " " + std::to_string(number);
-    return text;
+    return text + " " + options.alternative;
   }
+
+  ArrayRef<llvm::StringLiteral> alternatives() const override { return namesOfChoices(); }
 
   std::string format(const TargetOptions &options) const override { return "elf-" + modelOf(options).arch; }
 

@@ -1,9 +1,11 @@
 // What the code generator needs to know about a processor: a row of a table of instruction-set levels
 // (CpuTargetModel.cpp), chosen by feature bits, never by a processor's name.
 #pragma once
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 namespace eyrie::target::cpu {
@@ -17,6 +19,16 @@ enum class DotUnit {
   NeonMixed, // and usdot: any two signs
   VnniModel, // the arithmetic of vpdpbusd in plain operations: tests run with it what surrounds the instruction
 };
+
+/// What a kernel is to choose otherwise than by the model's arithmetic.
+struct KernelChoices {
+  int64_t mostTileRows = std::numeric_limits<int64_t>::max();
+  int64_t blockPercent = 100; // rows of a block, of what they would be
+  bool prefetches = true, stages = true, widens = true;
+};
+/// The texts that readChoices knows, but the empty one.
+llvm::ArrayRef<llvm::StringLiteral> namesOfChoices();
+KernelChoices readChoices(llvm::StringRef name);
 
 struct CpuTargetModel {
   std::string arch, triple; // "aarch64", "aarch64-unknown-linux-gnu"
@@ -47,6 +59,8 @@ struct CpuTargetModel {
   int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20;
   /// Lines of the first-level cache that fall into one set, and the distance of addresses that do.
   int64_t l1Ways = 8, l1WayBytes = 4096;
+
+  KernelChoices choices;
 
   bool has(llvm::StringRef feature) const;
   /// Elements of `bits` bits in a vector.

@@ -25,6 +25,11 @@ struct eyrie_compile {
 
 const char* eyrie_compiler_version(void) { return "fake"; }
 const eyrie_option_info_t* eyrie_compiler_option(size_t index) { return index < 4 ? &options[index] : NULL; }
+const char* eyrie_compiler_alternative(const char* target, size_t index) {
+  (void)target, (void)index;
+  return NULL;
+}
+
 const eyrie_stage_info_t* eyrie_compiler_stage(size_t index) { return index < 2 ? &stages[index] : NULL; }
 eyrie_compile_t* eyrie_compile_create(void) { return calloc(1, sizeof(eyrie_compile_t)); }
 void eyrie_compile_destroy(eyrie_compile_t* job) { free(job); }

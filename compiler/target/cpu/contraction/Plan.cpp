@@ -243,12 +243,14 @@ void Planner::chooseBlock() {
            (plan.blockTiles - 1) * rowsPerTile * plan.panel() * depth >= 4 * minWorkgroupIterations)
       --plan.blockTiles;
   }
+  plan.blockTiles = std::max<int64_t>(plan.blockTiles * machine.choices.blockPercent / 100, 1);
 }
 
 /// Rows a way of the first-level cache apart fall into one set, which may have fewer lines than a tile has rows.
 void Planner::chooseStaging() {
   plan.leastStagedRows = machine.l1Ways + 1;
-  if (!plan.row || plan.tileRows * plan.tileBands < plan.leastStagedRows || plan.reductions.empty())
+  if (!machine.choices.stages || !plan.row || plan.tileRows * plan.tileBands < plan.leastStagedRows ||
+      plan.reductions.empty())
     return;
   unsigned innermost = plan.reductions.back();
   const Monomial &depth = size(innermost);
@@ -319,7 +321,7 @@ bool Planner::isWidened(unsigned number) const {
 /// Each tile would compute the vectors again, on the units that multiply. Rows may be many, or few, if they are open.
 void Planner::chooseWidening() {
   Type sum = getElementTypeOrSelf(linalg::GenericOp(contraction.root)->getResultTypes()[0]);
-  if (!plan.row || rows || plan.transposed || contraction.dot || !sum.isF32() ||
+  if (!machine.choices.widens || !plan.row || rows || plan.transposed || contraction.dot || !sum.isF32() ||
       tilesOfBlock(likelySize(loop(*plan.row), 1024)) < Plan::fewTiles)
     return;
   int64_t elements = plan.panel();
@@ -339,7 +341,7 @@ void Planner::chooseWidening() {
 /// Panels that several tiles of rows read one after the other.
 void Planner::chooseStreaming() {
   Expression *far = farOperand();
-  if (!far || !machine.prefetch)
+  if (!far || !machine.prefetch || !machine.choices.prefetches)
     return;
   int64_t tiles = tilesOfBlock(likelySize(loop(*plan.row), 1024));
   if (tiles < 2)
@@ -360,7 +362,7 @@ int64_t eyrie::target::cpu::mostTileRows(const CpuTargetModel &machine, int64_t 
                                          int64_t others) {
   int64_t registers =
       machine.vectorsInRegisters(lanes, bits) - machine.spareRegisters - machine.broadcastRegisters - others;
-  return std::clamp<int64_t>(registers / vectors - 1, 1, 14);
+  return std::clamp<int64_t>(std::min(registers / vectors - 1, machine.choices.mostTileRows), 1, 14);
 }
 
 /// Vectors of a panel that many rows share. Where operands come from memory for nothing, two; else as many as load
@@ -370,8 +372,10 @@ static int64_t vectorsOfPanel(const CpuTargetModel &machine, int64_t lanes, unsi
     return 2;
   double group = double(machine.vectorRegisters) / machine.vectorsInRegisters(lanes, bits), least = 0;
   int64_t best = 0;
+  CpuTargetModel unchanged = machine; // packing knows of no choices of kernels
+  unchanged.choices = {};
   for (int64_t vectors = 1; vectors <= 4; ++vectors) {
-    int64_t rows = mostTileRows(machine, vectors, lanes, bits);
+    int64_t rows = mostTileRows(unchanged, vectors, lanes, bits);
     double loads = (rows + vectors * group) / (rows * vectors * group);
     if (best && loads >= least)
       continue;
