@@ -13,20 +13,27 @@
 // Reductions are split until all reshapes between the sum and the small tensors are gone, so every operand is read at
 // plain loops and can be packed. What is an eighth of the weight or less (scales, zero points) is computed at compile
 // time.
+//
+// Only products are rewritten whose vectors run along the weight: a kernel reads its elements once for all rows there,
+// or computes a panel of them once. A convolution would compute them for each block of pixels, a loop in each
+// iteration.
 #include "compiler/graph/Constants.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 
 using namespace mlir;
 using namespace eyrie::graph;
 
 namespace {
-/// Fewer elements are not worth it.
-constexpr int64_t kLeastElements = 4096;
+/// Fewer elements stay in the cache from one call to the next, where reading them costs less than computing them.
+constexpr int64_t kLeastElements = 1 << 15;
+/// Operations that an element of a weight may take: shifts, casts, a zero point, a scale.
+constexpr int64_t kMostOperations = 12;
 
 int64_t bytesOf(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
@@ -171,7 +178,19 @@ private:
                cast<RankedTensorType>(operand.get().getType()).getNumElements();
   }
 
-  /// Elements at plain indices of operands, by operations on elements.
+  /// Operations of an instruction or two.
+  static bool isCheap(Operation &op) {
+    auto isTiny = [](Type type) { return isa<FloatType>(type) && type.getIntOrFloatBitWidth() < 16; };
+    if (llvm::any_of(op.getOperandTypes(), isTiny) || llvm::any_of(op.getResultTypes(), isTiny))
+      return false;
+    return isa<arith::ConstantOp, linalg::IndexOp, arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::NegFOp,
+               arith::AddIOp, arith::SubIOp, arith::MulIOp, arith::ShLIOp, arith::ShRUIOp, arith::ShRSIOp,
+               arith::AndIOp, arith::OrIOp, arith::XOrIOp, arith::ExtFOp, arith::TruncFOp, arith::ExtSIOp,
+               arith::ExtUIOp, arith::TruncIOp, arith::SIToFPOp, arith::UIToFPOp, arith::IndexCastOp, arith::BitcastOp>(
+        op);
+  }
+
+  /// Elements at plain indices of operands, by a few cheap operations on them.
   static bool isElementwiseOnIndices(linalg::GenericOp op) {
     if (op.getNumParallelLoops() != op.getNumLoops() || op->getNumResults() != 1 ||
         !op.getMatchingIndexingMap(op.getDpsInitOperand(0)).isPermutation() ||
@@ -184,9 +203,9 @@ private:
             return isa<AffineDimExpr>(expr) || (constant && constant.getValue() == 0);
           }))
         return false;
-    return llvm::all_of(op.getBlock()->without_terminator(), [](Operation &inner) {
-      return OpTrait::hasElementwiseMappableTraits(&inner) || isa<arith::ConstantOp, linalg::IndexOp>(inner);
-    });
+    auto body = op.getBlock()->without_terminator();
+    auto isCounted = [](Operation &inner) { return !isa<arith::ConstantOp, linalg::IndexOp>(inner); };
+    return llvm::all_of(body, isCheap) && llvm::count_if(body, isCounted) <= kMostOperations;
   }
 
   static SmallVector<Index> transposed(linalg::TransposeOp op, ArrayRef<Index> indices) {
@@ -360,18 +379,34 @@ struct KeepSmallWeightsPass : PassWrapper<KeepSmallWeightsPass, OperationPass<fu
     registry.insert<linalg::LinalgDialect, tensor::TensorDialect, arith::ArithDialect>();
   }
 
+  static bool isProduct(linalg::GenericOp op) {
+    return op.getNumReductionLoops() > 0 && op->getNumResults() == 1 && op.getNumDpsInputs() > 1 &&
+           !op->hasAttr(kInKernel) && op.getBlock()->getOps<linalg::IndexOp>().empty() &&
+           !op->getParentOfType<LoopLikeOpInterface>() &&
+           llvm::all_of(op.getIndexingMapsArray(), [](AffineMap map) { return map.isProjectedPermutation(); }) &&
+           !isConstantExpression(op->getResult(0));
+  }
+
+  /// Is it read along the vectors: the innermost loop of the result that is more than one element?
+  static bool hasColumns(linalg::GenericOp op, OpOperand *weight) {
+    SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+    for (AffineExpr expr : llvm::reverse(op.getMatchingIndexingMap(op.getDpsInitOperand(0)).getResults()))
+      if (unsigned loop = cast<AffineDimExpr>(expr).getPosition(); sizes[loop] != 1)
+        return op.getMatchingIndexingMap(weight).isFunctionOfDim(loop);
+    return false;
+  }
+
   void runOnOperation() override {
     SmallVector<linalg::GenericOp> sums;
     getOperation().walk([&](linalg::GenericOp op) {
-      if (op.getNumReductionLoops() > 0 && op->getNumResults() == 1 && !op->hasAttr(kInKernel) &&
-          op.getBlock()->getOps<linalg::IndexOp>().empty())
+      if (isProduct(op))
         sums.push_back(op);
     });
     for (linalg::GenericOp op : sums)
       for (OpOperand *operand : op.getDpsInputOperands()) {
         auto type = dyn_cast<RankedTensorType>(operand->get().getType());
         if (!type || !type.getElementType().isF32() || !type.hasStaticShape() ||
-            type.getNumElements() < kLeastElements || !isConstantExpression(operand->get()))
+            type.getNumElements() < kLeastElements || !hasColumns(op, operand) || !isConstantExpression(operand->get()))
           continue;
         Weight weight(op, *operand);
         if (!weight.canStaySmall())

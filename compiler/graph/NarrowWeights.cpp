@@ -4,14 +4,16 @@
 //                                                    %r = linalg.generic {extf, matmul} ins(%x, %n)
 //
 // Likewise tables that rows are gathered from (tensor.extract). Weights are constants made of f32 globals; biases,
-// scales and whatever else is not multiplied in a sum are few, and stay. So does, for f16, a weight that has a finite
-// number beyond its range.
+// scales and whatever else is not multiplied in a sum are few, and stay. So does a weight that has a finite number
+// beyond the range of the type; what is computed from weights, and leaves the range only then, becomes its largest
+// number.
 #include "compiler/graph/Constants.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -43,7 +45,7 @@ struct NarrowWeightsPass : PassWrapper<NarrowWeightsPass, OperationPass<ModuleOp
   StringRef getArgument() const override { return "graph-narrow-weights"; }
   StringRef getDescription() const override { return "Store the weights of products as bf16 or f16"; }
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<linalg::LinalgDialect, tensor::TensorDialect, arith::ArithDialect>();
+    registry.insert<linalg::LinalgDialect, tensor::TensorDialect, arith::ArithDialect, math::MathDialect>();
   }
 
   void runOnOperation() override {
@@ -95,10 +97,8 @@ private:
     return hasGlobal;
   }
 
-  bool fits(GlobalOp global) {
-    constexpr float largestHalf = 65504;
-    return !isHalf || largestMagnitude(global) <= largestHalf;
-  }
+  float largest() const { return APFloat::getLargest(cast<FloatType>(narrow).getFloatSemantics()).convertToDouble(); }
+  bool fits(GlobalOp global) const { return largestMagnitude(global) <= largest(); }
 
   void narrowFactor(linalg::GenericOp op, OpOperand &operand) {
     BlockArgument element = op.getMatchingBlockArgument(&operand);
@@ -120,6 +120,16 @@ private:
     element.replaceAllUsesExcept(wide, wide.getDefiningOp());
   }
 
+  /// Infinities and NaN stay.
+  Value clamped(OpBuilder &b, Location loc, Value x) const {
+    auto number = [&](float value) -> Value { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(value)); };
+    Value magnitude = math::AbsFOp::create(b, loc, x);
+    Value isBeyond = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, magnitude, number(largest()));
+    Value isFinite = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, magnitude, number(INFINITY));
+    Value bound = math::CopySignOp::create(b, loc, number(largest()), x);
+    return arith::SelectOp::create(b, loc, arith::AndIOp::create(b, loc, isBeyond, isFinite), bound, x);
+  }
+
   Value getNarrowed(Value value) {
     Value &result = narrowed[value];
     if (result)
@@ -132,7 +142,8 @@ private:
     SmallVector<utils::IteratorType> loops(type.getRank(), utils::IteratorType::parallel);
     result = linalg::GenericOp::create(b, value.getLoc(), init.getType(), value, init, {map, map}, loops,
                                        [&](OpBuilder &body, Location loc, ValueRange args) {
-                                         Value element = arith::TruncFOp::create(body, loc, narrow, args[0]);
+                                         Value element = clamped(body, loc, args[0]);
+                                         element = arith::TruncFOp::create(body, loc, narrow, element);
                                          linalg::YieldOp::create(body, loc, element);
                                        })
                  .getResult(0);

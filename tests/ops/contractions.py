@@ -161,3 +161,4 @@ for equation, shapes in ("ij,jk->ik", [(3, 5), (5, 7)]), ("bij,bjk->bik", [(2, 3
         ("ij->", [(3, 5)]), ("i,j->ij", [(3,), (5,)]), ("bhid,bhjd->bhij", [(2, 3, 4, 5), (2, 3, 6, 5)]), \
         ("...ij,...jk->...ik", [(2, 3, 4), (2, 4, 5)]), ("ii->i", [(4, 4)]), ("ij,jk", [(3, 5), (5, 2)]):
     add("Einsum", *(f32(*shape) for shape in shapes), equation=equation)
+add("Einsum", f32(1, 5, 7), f32(6, 1, 5), equation="abc,mab->cbm")  # a sum over one element, columns far apart

@@ -102,12 +102,43 @@ def test_halves_that_the_model_casts(tmp_path, rows):
     agree(tmp_path, model, [{"x": f32(rows, 512)}], 512 * 192 * 2)
 
 
-@pytest.mark.parametrize("attributes", [dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]), dict(kernel_shape=[1, 1])])
-def test_convolutions(tmp_path, attributes):
+@pytest.mark.parametrize("attributes", [dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1]), dict(kernel_shape=[3, 3], strides=[2, 2]), dict(kernel_shape=[1, 1])])
+def test_convolutions_are_computed_when_compiling(tmp_path, attributes):
     weight = ints(64, 32, *attributes["kernel_shape"], low=-128, high=128, dtype=np.int8)
     nodes = [node("DequantizeLinear", ["w", "s"], ["f"], axis=0), node("Conv", ["x", "f", "b"], ["c"], **attributes), node("Relu", ["c"], ["y"])]
     model = model_of(nodes, [("x", FLOAT, [2, 32, 13, 14])], [("y", FLOAT, None)], [("w", weight), ("s", f32(64, low=0.01, high=1)), ("b", f32(64))])
-    agree(tmp_path, model, [{"x": f32(2, 32, 13, 14)}], 2 * weight.nbytes)
+    agree(tmp_path, model, [{"x": f32(2, 32, 13, 14)}], 4 * weight.nbytes)
+
+
+def folded(tmp_path, nodes, weights, feed, largest):
+    """What is computed from constants alone, or would be costly in each call, is a constant of the module."""
+    model = model_of([node("DequantizeLinear", ["w", "s"], ["f"], axis=1), *nodes], [("x", FLOAT, list(feed.shape))], [("y", FLOAT, None)],
+                     [("w", ints(256, 256, low=-128, high=128, dtype=np.int8)), ("s", f32(256, low=0.01, high=1)), *weights])
+    agree(tmp_path, model, [{"x": feed}], largest, tolerance=3e-5)
+
+
+def test_sums_of_constants_are_folded(tmp_path):
+    folded(tmp_path, [node("ReduceSum", ["f", "axes"], ["r"], keepdims=0), node("Mul", ["x", "r"], ["y"])], [("axes", np.array([0]))], f32(3, 256), 4096)
+
+
+def test_normalised_weights_are_folded(tmp_path):
+    folded(tmp_path, [node("ReduceL2", ["f"], ["n"], axes=[0]), node("Div", ["f", "n"], ["g"]), node("MatMul", ["x", "g"], ["y"])], [], f32(3, 256), 4 * 65536)
+
+
+def test_functions_of_weights_are_folded(tmp_path):
+    folded(tmp_path, [node("Tanh", ["f"], ["t"]), node("MatMul", ["x", "t"], ["y"])], [], f32(3, 256), 4 * 65536)
+
+
+def test_weights_on_the_left_are_folded(tmp_path):
+    folded(tmp_path, [node("MatMul", ["f", "x"], ["y"])], [], f32(256, 70), 4 * 65536)
+
+
+def test_weights_in_loops_are_folded(tmp_path):
+    body = helper.make_graph([node("MatMul", ["h", "f"], ["p"]), node("Mul", ["p", "by"], ["next"]), node("Identity", ["go"], ["on"])], "body",
+                             [helper.make_tensor_value_info("i", TensorProto.INT64, []), helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+                              helper.make_tensor_value_info("h", FLOAT, [3, 256])],
+                             [helper.make_tensor_value_info("on", TensorProto.BOOL, []), helper.make_tensor_value_info("next", FLOAT, [3, 256])])
+    folded(tmp_path, [node("Loop", ["trips", "", "x"], ["y"], body=body)], [("trips", np.array(4)), ("by", np.array(1e-3, np.float32))], f32(3, 256), 4 * 65536)
 
 
 def test_one_weight_for_two_products(tmp_path):

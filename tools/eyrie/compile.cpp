@@ -144,6 +144,7 @@ int Compile(const CompilerLibrary& api, const CompileJob& job, const std::vector
   WorkerOutcome outcome = RunCompiler(api, job, run, unfinished, job.output);
   PrecisionReport precision;
   if (IsNarrow(job)) precision = CompareWithF32(api, job, unfinished, folder.path(), inputs);
+  if (!inputs.empty() && !precision.problem.empty()) Fail("--input: " + precision.problem);
   uint64_t size = Install(unfinished, job.output);
   // Warnings, if any.
   if (!outcome.message.empty()) dprintf(STDERR_FILENO, "%s\n", outcome.message.c_str());
@@ -196,7 +197,7 @@ int CompileMain(const std::vector<std::string>& arguments) {
   AddRepeated(
       &app, "--input", &inputs, "INPUT",
       "With --precision: an input to measure the error with, NAME=@FILE.npy, @FILE.npz (by name), or made up as in "
-      "NAME=1x3xf32=0.5; those that are not given are made up, open sizes are 8");
+      "NAME=1x3xf32=0.5; those that are not given are made up");
   app.add_flag("--json", as_json, "Prints JSON: size, time and memory of the compilation");
   if (Parse(&app, arguments)) return kSuccess;
   options.Finish();

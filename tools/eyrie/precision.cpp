@@ -26,6 +26,23 @@ struct Called {
   std::unique_ptr<eyrie_instance_t, void (*)(eyrie_instance_t*)> instance;
 };
 
+// Fails as the first of the sizes does if none is taken.
+std::vector<Argument> ArgumentsThatFit(const Module& module, const Function& function,
+                                       const std::vector<std::string>& inputs) {
+  constexpr int64_t kOpenSizes[] = {8, 16, 32, 64, 128, 512, 1};
+  std::string problem;
+  for (int64_t size : kOpenSizes) {
+    try {
+      std::vector<Argument> arguments = MakeInputs(function, inputs, ShapesOfSize(function, size));
+      Called called(module, function, arguments);
+      return arguments;
+    } catch (const Failure& failure) {
+      if (problem.empty()) problem = failure.message;
+    }
+  }
+  Fail(problem);
+}
+
 bool IsMeasured(const Value& output, const eyrie_tensor_t& tensor) {
   return !output.is_sequence && tensor.type != EYRIE_NONE && FamilyOf(tensor.type) != Family::kString &&
          FamilyOf(tensor.type) != Family::kComplex;
@@ -73,10 +90,9 @@ PrecisionReport MeasurePrecision(const ModuleFiles& narrow, const ModuleFiles& r
     eyrie_module_info_t info = {};
     eyrie_module_get_info(modules[0]->get(), &info);
     for (uint32_t index = 0; index < info.function_count; ++index) {
-      Function function = modules[0]->At(index);
-      std::vector<Argument> arguments = MakeInputs(function, inputs, ShapesOfSize(function, kOpenSize));
-      Called ours(*modules[0], function, arguments);
-      Called theirs(*modules[1], modules[1]->Find(function.name), arguments);
+      Function function = modules[0]->At(index), same = modules[1]->Find(function.name);
+      std::vector<Argument> arguments = ArgumentsThatFit(*modules[0], function, inputs);
+      Called ours(*modules[0], function, arguments), theirs(*modules[1], same, arguments);
       for (size_t i = 0; i < function.outputs.size(); ++i) {
         std::string name = (info.function_count > 1 ? function.name + "." : "") + function.outputs[i].name;
         if (IsMeasured(function.outputs[i], theirs.outputs[i]))

@@ -26,10 +26,8 @@ struct ModuleFiles {
   std::vector<std::string> parameters;
 };
 
-// Sizes that are open, where inputs are made up.
-inline constexpr int kOpenSize = 8;
-
-// Calls every function of both once, with `inputs` (forms of inputs.h); those that are not given are made up.
+// Calls every function of both once, with `inputs` (forms of inputs.h); those that are not given are made up, with open
+// sizes of 8, or of the first of a few others that the model takes.
 PrecisionReport MeasurePrecision(const ModuleFiles& narrow, const ModuleFiles& reference,
                                  const std::vector<std::string>& inputs);
 

@@ -11,7 +11,6 @@
 #include "tools/eyrie/compile_job.h"
 #include "tools/eyrie/inputs.h"
 #include "tools/eyrie/measure.h"
-#include "tools/eyrie/precision.h"
 #include "tools/npy/file.h"
 
 namespace eyrie::cli {
@@ -25,7 +24,7 @@ constexpr char kExamples[] =
     "  eyrie compile model.onnx -o model.eyr --tuning model.tuning.json\n"
     "  eyrie tune model.onnx -o model.tuning.json --shape batch=8 --threads 4 --input @inputs.npz";
 
-constexpr int kRounds = 3;
+constexpr int kRounds = 3, kOpenSize = 8;
 // A choice has to win by so much in the rounds among all of them, and once more alone beside what it replaces.
 constexpr double kWins = 0.97, kConfirmed = 0.98;
 

@@ -539,11 +539,11 @@ struct Emitter : Access {
     Value source = startOf(function);
     Value width = s.min(constant(plan.panel()),
                         s.sub(s.value(contraction.loops[plan.column].size), s.mul(panel, constant(plan.panel()))));
-    unsigned innermost = plan.reductions.back();
     Type element = elementType(operand->binding);
     unsigned bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
-    bool byBlocks = function.strides[innermost].isOne() && plan.lanes > 1 && llvm::isPowerOf2_64(plan.lanes) &&
-                    plan.lanes <= machine.vectorsInRegisters(plan.lanes, bits) &&
+    unsigned innermost = plan.reductions.empty() ? plan.column : plan.reductions.back(); // none: all are of size 1
+    bool byBlocks = innermost != plan.column && function.strides[innermost].isOne() && plan.lanes > 1 &&
+                    llvm::isPowerOf2_64(plan.lanes) && plan.lanes <= machine.vectorsInRegisters(plan.lanes, bits) &&
                     contraction.loops[innermost].facts.isMultipleOf(plan.lanes);
     std::function<void(size_t, Value, Value)> nest = [&](size_t depth, Value from, Value to) {
       if (byBlocks && depth + 1 == plan.reductions.size()) {

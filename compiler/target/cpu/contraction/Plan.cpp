@@ -67,6 +67,7 @@ struct Planner {
 
   LogicalResult chooseColumn();
   LogicalResult chooseRows();
+  bool hasWindows() const;
   void chooseTile();
   void chooseBlock();
   void chooseStaging();
@@ -158,6 +159,23 @@ LogicalResult Planner::chooseRows() {
   return success();
 }
 
+/// Does an operand move with loops of the result and with reductions at once, as a convolution's does?
+bool Planner::hasWindows() const {
+  linalg::GenericOp root = contraction.root;
+  auto types = root.getIteratorTypesArray();
+  auto uses = [&](AffineExpr expr, utils::IteratorType type) {
+    for (unsigned loop = 0; loop < types.size(); ++loop)
+      if (types[loop] == type && expr.isFunctionOfDim(loop))
+        return true;
+    return false;
+  };
+  return llvm::any_of(root.getIndexingMapsArray(), [&](AffineMap map) {
+    return llvm::any_of(map.getResults(), [&](AffineExpr expr) {
+      return uses(expr, utils::IteratorType::parallel) && uses(expr, utils::IteratorType::reduction);
+    });
+  });
+}
+
 void Planner::chooseTile() {
   bool hasBroadcast = llvm::any_of(loads, [&](Expression *load) { return !load->function.dependsOn(plan.column); });
   int64_t columns = mostOr(loop(plan.column), ShapedType::kDynamic);
@@ -201,7 +219,7 @@ void Planner::chooseTile() {
     // seldom has few.
     static constexpr int64_t ofProducts[] = {1, 2, 3, 4, 6, 8}, ofOthers[] = {2, 6};
     int64_t last = plan.tileRows - plan.rowStep;
-    for (int64_t tail : plan.reductions.size() == 1 ? ArrayRef(ofProducts) : ArrayRef(ofOthers))
+    for (int64_t tail : hasWindows() ? ArrayRef(ofOthers) : ArrayRef(ofProducts))
       if (tail < last && tail % plan.rowStep == 0)
         plan.rowTails.push_back(tail);
     if (last > 0)
