@@ -25,10 +25,12 @@ for x_kind in U8, S8:
              pads=[1, 0, 1, 2])
         add("QLinearMatMul", q8(x_kind, 7, 33), one(0.5), x_zero, Weight(q8(y_kind, 33, 5)), Weight(one(0.0625)),
             Weight(y_zero), Weight(one(64.0)), Weight(one(3, x_kind)), name=tag)
-        for bias in (False,) if x_kind == S8 and y_kind == U8 else (False, True):
+        # ONNX Runtime lacks these; ONNX's evaluator stands in, which does not round halves to even: there are none.
+        is_lacking = x_kind == S8 and y_kind == U8
+        for bias in (False,) if is_lacking else (False, True):
             more = [Weight(ints(4, low=-3000, high=3000, dtype=np.int32))] if bias else []
             both("QLinearConv", q8(x_kind, 2, 3, 9, 8), Weight(one(0.5)), Weight(x_zero), Weight(q8(y_kind, 4, 3, 3, 3)),
-                 Weight(one(0.0625)), Weight(one(0, y_kind) if x_kind == S8 else y_zero), Weight(one(8.0)),
+                 Weight(one(0.0625)), Weight(one(0, y_kind) if x_kind == S8 else y_zero), Weight(one(7.7 if is_lacking else 8.0)),
                  Weight(one(5, x_kind)), *more, name=tag + ("_bias" if bias else ""), pads=[1, 1, 1, 1], strides=[1, 2])
 add("MatMulInteger", q8(U8, 7, 5), q8(U8, 5, 3), name="no_zero_points")
 add("MatMulInteger", q8(U8, 7, 5), Weight(q8(S8, 5, 3)), q8(U8), Weight(q8(S8, 3)), name="per_column")
