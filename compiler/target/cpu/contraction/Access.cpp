@@ -9,9 +9,6 @@ using namespace eyrie::target::cpu;
 
 using Kind = Expression::Kind;
 
-/// Iterations of the innermost reduction by which prefetches run ahead.
-static constexpr int64_t prefetchDistance = 64;
-
 Value Access::startOfPanel(const LinearFunction &function) {
   Value tileStride = s.value(function.tileStride);
   if (function.tile < plan.panel())
@@ -265,7 +262,7 @@ Value Access::load(const Expression *expression, int64_t band, int64_t row, int6
       value = narrow(b, value, elementType(expression->binding), plan.lanes);
     if (prefetches(function) && !redirections.contains(expression))
       emitPrefetch(memory, function, address);
-    if (inReduction && expression == plan.streamed && vector == 0 && (start.constant == 0 || plan.streamsFast))
+    if (inReduction && expression == plan.streamed && (plan.streamsFast || (vector == 0 && start.constant == 0)))
       emitPrefetchOfNextPanel(flat[expression->binding], address);
   }
   return value;

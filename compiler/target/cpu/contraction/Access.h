@@ -7,6 +7,9 @@
 
 namespace eyrie::target::cpu {
 
+/// Steps of a reduction ahead of which vectors are prefetched.
+inline constexpr int64_t prefetchDistance = 64;
+
 /// The values that a kernel's code reads: `bindings` are memrefs of any dense shape, one per tensor argument and
 /// result; `indices` the index arguments; `local` a memref<?xi8> of at least localBytes().
 struct KernelValues {

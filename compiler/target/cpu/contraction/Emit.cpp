@@ -345,7 +345,14 @@ struct Emitter : Access {
     Value start = redirections.contains(plan.streamed) ? startOf(plan.streamed->function) : read;
     Value share = s.ceilDiv(constant(plan.panel()), tiles);
     Value part = s.div(s.mul(size, share), constant(plan.panel()));
-    nextPanel = {read, s.add(s.add(start, size), s.mul(tile, part)), share};
+    Value from = s.add(s.add(start, size), s.mul(tile, part));
+    if (!plan.band && contraction.loops[*plan.row].facts.least < Plan::fewStreamedRows) {
+      Value isFew = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, rows, constant(Plan::fewStreamedRows));
+      Value ahead = s.mul(s.value(plan.streamed->function.strides[plan.reductions.back()]), constant(prefetchDistance));
+      share = arith::SelectOp::create(b, loc, isFew, constant(plan.panel()), share);
+      from = arith::SelectOp::create(b, loc, isFew, s.add(start, ahead), from);
+    }
+    nextPanel = {read, from, share};
   }
 
   /// The epilogue once for all rows of the tile: as code for each register it would take the compiler long, and the

@@ -361,8 +361,8 @@ void Planner::chooseStreaming() {
   Expression *far = farOperand();
   if (!far || !machine.prefetch || !machine.choices.prefetches)
     return;
-  int64_t tiles = tilesOfBlock(likelySize(loop(*plan.row), 1024));
-  if (tiles < 2)
+  int64_t rows = likelySize(loop(*plan.row), 1024), tiles = tilesOfBlock(rows);
+  if (tiles < 2 || (!plan.band && rows < Plan::fewStreamedRows))
     return;
   plan.streamed = far;
   constexpr int64_t elementsOfHalfLine = 8;

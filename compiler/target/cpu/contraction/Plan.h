@@ -44,6 +44,8 @@ struct Plan {
   /// A packed operand that comes from beyond the second-level cache: while a tile reads its panel it prefetches its
   /// part of the next one, so that this is near when the first tile of rows comes to it; null if none.
   Expression *streamed = nullptr;
+  /// Fewer rows take the operand as fast as memory gives it: they prefetch of their own panel what they read next.
+  static constexpr int64_t fewStreamedRows = 16;
   /// Are there so few tiles that each prefetches more than a line in two steps of the reduction?
   bool streamsFast = false;
 
