@@ -1,5 +1,6 @@
 #include "compiler/graph/Constants.h"
-#include "compiler/graph/Graph.h"
+#include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 
 using namespace mlir;
 
@@ -29,4 +30,22 @@ bool eyrie::graph::isConstantExpression(Value root) {
       return false;
   }
   return true;
+}
+
+llvm::SetVector<Operation *> eyrie::graph::getExpression(Value value) {
+  llvm::SetVector<Operation *> slice;
+  BackwardSliceOptions options;
+  options.inclusive = true;
+  options.omitUsesFromAbove = false;
+  (void)getBackwardSlice(value, &slice, options);
+  return slice;
+}
+
+llvm::ArrayRef<char> eyrie::graph::getHeldBytes(GlobalOp global) {
+  if (auto resource = llvm::dyn_cast_or_null<DenseResourceElementsAttr>(global.getValueAttr())) {
+    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    return blob ? blob->getData() : llvm::ArrayRef<char>();
+  }
+  auto dense = llvm::dyn_cast_or_null<DenseElementsAttr>(global.getValueAttr());
+  return dense ? dense.getRawData() : llvm::ArrayRef<char>();
 }

@@ -12,7 +12,6 @@
 #include "compiler/graph/Constants.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
-#include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Analysis/TopologicalSortUtils.h"
 
 using namespace mlir;
@@ -121,11 +120,7 @@ struct HoistConstantsPass : PassWrapper<HoistConstantsPass, OperationPass<Module
   static Value cloneExpression(OpBuilder &b, Value value, IRMapping &mapping) {
     if (Value known = mapping.lookupOrNull(value))
       return known;
-    SetVector<Operation *> slice;
-    BackwardSliceOptions options;
-    options.inclusive = true;
-    options.omitUsesFromAbove = false;
-    (void)getBackwardSlice(value, &slice, options);
+    SetVector<Operation *> slice = getExpression(value);
     for (Operation *step : topologicalSort(slice)) {
       bool isNested = llvm::any_of(slice, [&](Operation *other) { return other->isProperAncestor(step); });
       bool isKnown = llvm::all_of(step->getResults(), [&](Value result) { return mapping.contains(result); });
@@ -137,11 +132,7 @@ struct HoistConstantsPass : PassWrapper<HoistConstantsPass, OperationPass<Module
 
   /// The name of the first global in the expression: the weight that the new one is made of.
   static std::string originName(Value value) {
-    SetVector<Operation *> slice;
-    BackwardSliceOptions options;
-    options.omitUsesFromAbove = false;
-    (void)getBackwardSlice(value, &slice, options);
-    for (Operation *op : slice)
+    for (Operation *op : getExpression(value))
       if (auto load = dyn_cast<LoadGlobalOp>(op))
         return load.getGlobal().str();
     return "constant";

@@ -105,7 +105,7 @@ private:
   std::vector<Part> all;
 };
 
-/// One sum and one of its operands.
+/// One product, whose operands are read at plain loops, and one of them.
 class Weight {
 public:
   using Index = Parts::Index;
@@ -114,16 +114,7 @@ public:
       : sum(sum), operand(operand), sizes(sum.getStaticLoopRanges()), parts(sizes) {}
 
   /// Finds how the reductions have to be split, without changing the IR.
-  bool canStaySmall() {
-    SmallVector<Index> indices;
-    for (AffineExpr expr : sum.getMatchingIndexingMap(&operand).getResults()) {
-      auto loop = dyn_cast<AffineDimExpr>(expr);
-      if (!loop)
-        return false;
-      indices.push_back({loop.getPosition()});
-    }
-    return 2 * measure(operand.get(), indices) <= bytesOf(operand.get());
-  }
+  bool canStaySmall() { return 2 * measure(operand.get(), indices()) <= bytesOf(operand.get()); }
 
   void rewrite() {
     OpBuilder b(sum);
@@ -137,16 +128,13 @@ public:
       loops.push_back(linearized({static_cast<unsigned>(loop)}));
     }
     // The operand's own loops are its parts, in order.
-    SmallVector<Index> indices;
     Index own;
-    for (AffineExpr expr : sum.getMatchingIndexingMap(&operand).getResults()) {
-      indices.push_back({cast<AffineDimExpr>(expr).getPosition()});
-      own.append(parts.expand(indices.back()));
-    }
+    for (const Index &index : indices())
+      own.append(parts.expand(index));
     SmallVector<AffineExpr> reading;
     for (unsigned part : own)
       reading.push_back(dims[part]);
-    Value small = Producer{b, *this, own}.read(operand.get(), indices).first;
+    Value small = Producer{b, *this, own}.read(operand.get(), indices()).first;
 
     SmallVector<AffineMap> maps;
     for (OpOperand &other : sum->getOpOperands()) {
@@ -165,6 +153,12 @@ public:
   }
 
 private:
+  /// Where the sum reads the operand: each dimension is a loop.
+  SmallVector<Index> indices() {
+    return llvm::map_to_vector(sum.getMatchingIndexingMap(&operand).getResults(),
+                               [](AffineExpr expr) { return Index{cast<AffineDimExpr>(expr).getPosition()}; });
+  }
+
   /// Is it computed at compile time, rather than from what it is made of?
   bool isLeaf(Value value) {
     Operation *op = value.getDefiningOp();
@@ -286,12 +280,6 @@ private:
       return llvm::map_to_vector(own, [&](unsigned part) { return weight.parts.size(part); });
     }
     AffineExpr loopOf(unsigned part) const { return b.getAffineDimExpr(llvm::find(own, part) - own.begin()); }
-    AffineExpr place(const Index &index) const {
-      AffineExpr sum = b.getAffineConstantExpr(0);
-      for (unsigned part : weight.parts.expand(index))
-        sum = sum * weight.parts.size(part) + loopOf(part);
-      return sum;
-    }
 
     /// A tensor, and how it is read at the loops.
     std::pair<Value, AffineMap> read(Value value, ArrayRef<Index> indices) {

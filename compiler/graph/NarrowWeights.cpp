@@ -10,11 +10,11 @@
 #include "compiler/graph/Constants.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
-#include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/Support/Endian.h"
 
 using namespace mlir;
 using namespace eyrie::graph;
@@ -22,17 +22,11 @@ using namespace eyrie::graph;
 namespace {
 /// The largest finite magnitude among the numbers of a global; 0 if they are not known here.
 float largestMagnitude(GlobalOp global) {
-  ArrayRef<float> numbers;
-  if (auto resource = dyn_cast_or_null<DenseF32ResourceElementsAttr>(global.getValueAttr())) {
-    if (auto all = resource.tryGetAsArrayRef())
-      numbers = *all;
-  } else if (auto dense = dyn_cast_or_null<DenseElementsAttr>(global.getValueAttr())) {
-    ArrayRef<char> bytes = dense.getRawData();
-    numbers = {reinterpret_cast<const float *>(bytes.data()), bytes.size() / sizeof(float)};
-  }
+  ArrayRef<char> bytes = getHeldBytes(global);
   float largest = 0;
-  for (float number : numbers)
-    if (std::isfinite(number))
+  for (; bytes.size() >= sizeof(float); bytes = bytes.drop_front(sizeof(float)))
+    if (float number = llvm::support::endian::read<float, llvm::endianness::native>(bytes.data());
+        std::isfinite(number))
       largest = std::max(largest, std::abs(number));
   return largest;
 }
@@ -81,13 +75,8 @@ private:
     if (!type.getElementType().isF32() || !type.hasStaticShape() || type.getNumElements() == 0 ||
         !isConstantExpression(value))
       return false;
-    SetVector<Operation *> slice;
-    BackwardSliceOptions options;
-    options.inclusive = true;
-    options.omitUsesFromAbove = false;
-    (void)getBackwardSlice(value, &slice, options);
     bool hasGlobal = false;
-    for (Operation *op : slice)
+    for (Operation *op : getExpression(value))
       if (auto load = dyn_cast<LoadGlobalOp>(op)) {
         hasGlobal = true;
         auto global = symbols->lookup<GlobalOp>(load.getGlobal());

@@ -11,7 +11,6 @@
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Parameters.h"
 #include "compiler/graph/Passes.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
 
 using namespace mlir;
 using namespace eyrie::graph;
@@ -80,13 +79,7 @@ struct PackWeightsPass : PassWrapper<PackWeightsPass, OperationPass<func::FuncOp
     auto global = SymbolTable::lookupNearestSymbolFrom<GlobalOp>(load, load.getGlobalAttr());
     if (!global || global->hasAttr(kParameter)) // other bytes may take their place
       return std::nullopt;
-    ArrayRef<char> bytes;
-    if (auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(global.getValueAttr())) {
-      if (AsmResourceBlob *blob = resource.getRawHandle().getBlob())
-        bytes = blob->getData();
-    } else if (auto dense = dyn_cast_or_null<DenseElementsAttr>(global.getValueAttr())) {
-      bytes = dense.getRawData();
-    }
+    ArrayRef<char> bytes = getHeldBytes(global);
     if (bytes.empty())
       return std::nullopt;
     int64_t largest = 0;

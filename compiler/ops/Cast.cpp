@@ -312,21 +312,19 @@ static std::optional<Tensor> foldDequantize(const Tensor &x, const Tensor &scale
   return fromConstant(DenseElementsAttr::get(cast<ShapedType>(type), ArrayRef<float>(values)));
 }
 
-/// Is `axis` of a known size that is some blocks?
-static bool hasWholeBlocks(const Tensor &x, const Tensor &scale, int64_t axis, int64_t blockSize) {
-  if (blockSize <= 0 || axis < -x.rank() || axis >= x.rank() || scale.rank() != x.rank())
-    return false;
-  const Dim &size = x.shape[axis < 0 ? axis + x.rank() : axis];
-  return size.isConstant() && size.constant() % blockSize == 0;
+/// `axis` counted from the first, if it is of a known size that is some blocks; else nothing.
+static std::optional<int64_t> axisOfWholeBlocks(const Tensor &x, const Tensor &scale, int64_t axis, int64_t blockSize) {
+  if (blockSize <= 0 || axis < -x.rank() || axis >= x.rank() || scale.rank() != x.rank() || !scale.isFloat())
+    return std::nullopt;
+  axis = axis < 0 ? axis + x.rank() : axis;
+  const Dim &size = x.shape[axis];
+  return size.isConstant() && size.constant() % blockSize == 0 ? std::optional(axis) : std::nullopt;
 }
 
 /// Operands as of withScale, all with `axis` split into blocks and their elements, so that a parameter is one number
 /// along a dimension.
 static FailureOr<SmallVector<Tensor>> inBlocks(Builder &b, const Tensor &x, const Tensor &scale,
                                                const Tensor *zeroPoint, int64_t axis, int64_t blockSize) {
-  if (!scale.isFloat())
-    return b.error() << "the scale must be a floating-point number, found " << scale.str();
-  axis = axis < 0 ? axis + x.rank() : axis;
   SmallVector<Tensor> operands;
   auto add = [&](const Tensor &t, int64_t size) {
     Dims shape = t.shape;
@@ -356,9 +354,9 @@ FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &signedOrNot, const 
     x = raised->second;
     zeroPoint = &raisedZero;
   }
-  bool splits = hasWholeBlocks(x, scale, axis, blockSize);
+  std::optional<int64_t> split = axisOfWholeBlocks(x, scale, axis, blockSize);
   auto operands =
-      splits ? inBlocks(b, x, scale, zeroPoint, axis, blockSize) : withScale(b, x, scale, zeroPoint, axis, blockSize);
+      split ? inBlocks(b, x, scale, zeroPoint, *split, blockSize) : withScale(b, x, scale, zeroPoint, axis, blockSize);
   if (failed(operands))
     return failure();
   Type type = resultType ? resultType : scale.elementType, wide = computeType(scale.elementType);
@@ -380,7 +378,7 @@ FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &signedOrNot, const 
     }
     return scalarCast(s, s.mul(value, scalarCast(s, args[1], false, wide, false)), false, type, false);
   });
-  if (splits)
+  if (split)
     return b.reshape(y, x.shape);
   if (x.isInteger() && x.elementType.isInteger(8) && blockSize == 0 && type.isF32() && wide == type)
     b.quantized.codes[y.value] = {x, scale, zeroPoint ? std::optional(*zeroPoint) : std::nullopt, axis};

@@ -174,7 +174,7 @@ LogicalResult eyrie::target::compileExecutable(graph::ExecutableOp executable, c
   for (TargetOptions each : options) {
     if (each.tuning) {
       auto found = each.tuning->find(executable.getSymName());
-      each.alternative = (found == each.tuning->end() ? each.tuning->lookup("*") : found->second);
+      each.alternative = found == each.tuning->end() ? each.tuning->lookup("*") : found->second;
     }
     if (failed(compiler.addVariant(each)))
       return failure();

@@ -31,7 +31,7 @@ struct TargetOptions {
   int optLevel = 3;
   /// May convolutions be computed by Winograd's method?
   bool winograd = true;
-  /// Null: nothing.
+  /// What kernels should choose otherwise; null: nothing.
   std::shared_ptr<const Tuning> tuning;
   /// What `tuning` says of the executable at hand; empty: nothing.
   std::string alternative;
@@ -89,7 +89,7 @@ public:
     return false;
   }
 
-  /// What a kernel may choose otherwise than it does by itself, as texts ("rows=8"): the numbers stay the same.
+  /// What a kernel may choose otherwise than it does by itself, as texts ("rows=8"). What it computes stays the same.
   virtual llvm::ArrayRef<llvm::StringLiteral> alternatives() const { return {}; }
 
   /// The format of the objects, as in the module file ("elf-x86_64").

@@ -198,7 +198,8 @@ void Planner::chooseTile() {
     operands = (plan.columnVectors + 1) * (contraction.dot->product.parts() - 1);
     operands += contraction.dot->product.shiftsScalars() ? plan.columnVectors : 0;
   }
-  int64_t most = mostTileRows(machine, plan.columnVectors, plan.lanes, elementBits, operands);
+  int64_t most = std::min(mostTileRows(machine, plan.columnVectors, plan.lanes, elementBits, operands),
+                          machine.choices.mostTileRows);
   if (!hasBroadcast)
     most = plan.columnVectors == 2 ? 7 : std::max<int64_t>(machine.vectorsInRegisters(plan.lanes, elementBits) / 4, 1);
   if (!plan.row)
@@ -361,8 +362,8 @@ void Planner::chooseStreaming() {
   Expression *far = farOperand();
   if (!far || !machine.prefetch || !machine.choices.prefetches)
     return;
-  int64_t rows = likelySize(loop(*plan.row), 1024), tiles = tilesOfBlock(rows);
-  if (tiles < 2 || (!plan.band && rows < Plan::fewStreamedRows))
+  int64_t likelyRows = likelySize(loop(*plan.row), 1024), tiles = tilesOfBlock(likelyRows);
+  if (tiles < 2 || (!plan.band && likelyRows < Plan::fewStreamedRows))
     return;
   plan.streamed = far;
   constexpr int64_t elementsOfHalfLine = 8;
@@ -380,7 +381,7 @@ int64_t eyrie::target::cpu::mostTileRows(const CpuTargetModel &machine, int64_t 
                                          int64_t others) {
   int64_t registers =
       machine.vectorsInRegisters(lanes, bits) - machine.spareRegisters - machine.broadcastRegisters - others;
-  return std::clamp<int64_t>(std::min(registers / vectors - 1, machine.choices.mostTileRows), 1, 14);
+  return std::clamp<int64_t>(registers / vectors - 1, 1, 14);
 }
 
 /// Vectors of a panel that many rows share. Where operands come from memory for nothing, two; else as many as load
@@ -390,10 +391,8 @@ static int64_t vectorsOfPanel(const CpuTargetModel &machine, int64_t lanes, unsi
     return 2;
   double group = double(machine.vectorRegisters) / machine.vectorsInRegisters(lanes, bits), least = 0;
   int64_t best = 0;
-  CpuTargetModel unchanged = machine; // packing knows of no choices of kernels
-  unchanged.choices = {};
   for (int64_t vectors = 1; vectors <= 4; ++vectors) {
-    int64_t rows = mostTileRows(unchanged, vectors, lanes, bits);
+    int64_t rows = mostTileRows(machine, vectors, lanes, bits);
     double loads = (rows + vectors * group) / (rows * vectors * group);
     if (best && loads >= least)
       continue;

@@ -2,8 +2,8 @@
 // local memory (36 matrices of tiles x channels). Then, for each panel of columns, it transforms the filter of some
 // channels to local memory (36 of channels x columns), multiplies, adding up in local memory (36 of tiles x columns),
 // and at last transforms the sums back, tile by tile, with what follows the convolution. Blocks are so large that all
-// of it lies in the second-level cache. The filter as it is in the file is a quarter of what it is transformed, so
-// reading it costs less than transforming it again in each block.
+// of it lies in the second-level cache. Transformed, the filter is four times as large as in the file: to read that
+// from memory would cost more than to transform it again in each block.
 #include "compiler/target/cpu/contraction/Winograd.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/target/cpu/contraction/Access.h"
@@ -25,10 +25,11 @@ constexpr int64_t kLine = 64 / sizeof(float); // of the cache
 struct WinogradPlan {
   int64_t lanes, vectors; // a panel of the filter is lanes * vectors columns
   int64_t channels, columns;
-  int64_t rows, width;          // of the output
-  int64_t tileRows, blockTiles; // of the products: rows of a register tile, and tiles of a block
-  int64_t groupColumns;         // of a workgroup
-  int64_t chunk;                // of channels, a divisor of theirs
+  int64_t rows, width;                               // of the output
+  int64_t tileRows, blockTiles;                      // of the products: rows of a register tile, and tiles of a block
+  int64_t groupColumns;                              // of a workgroup
+  int64_t chunk;                                     // of channels, a divisor of theirs
+  int64_t step() const { return chunk % 2 ? 1 : 2; } // channels of an iteration
   int64_t tilesDown() const { return llvm::divideCeil(rows, kTile); }
   int64_t tilesAcross() const { return llvm::divideCeil(width, kTile); }
   int64_t panel() const { return lanes * vectors; }
@@ -56,7 +57,7 @@ int64_t chooseTileRows(int64_t tiles, int64_t vectors, int64_t most) {
   return best;
 }
 
-/// Tiles of a block that fill half of the second-level cache.
+/// Tiles of a block that fill most of the second-level cache.
 int64_t fittingTiles(int64_t channels, int64_t panel, const CpuTargetModel &machine) {
   return std::clamp<int64_t>(machine.l2Bytes * 3 / 4 / (kProducts * 4 * (channels + panel)), 12, 128);
 }
@@ -76,7 +77,7 @@ void chooseBlocks(WinogradPlan &plan, int64_t batch, const CpuTargetModel &machi
   constexpr int64_t leastGroups = 4, leastColumns = 64;
   int64_t tiles =
       plan.tilesDown() * plan.tilesAcross() * (ShapedType::isDynamic(batch) ? 1 : std::max<int64_t>(batch, 1));
-  int64_t most = mostTileRows(machine, plan.vectors, plan.lanes, 32);
+  int64_t most = std::min(mostTileRows(machine, plan.vectors, plan.lanes, 32), machine.choices.mostTileRows);
   int64_t blocks = llvm::divideCeil(tiles, fittingTiles(plan.channels, plan.panel(), machine));
   int64_t needed = llvm::divideCeil(tiles, blocks);
   plan.tileRows = chooseTileRows(needed, plan.vectors, most);
@@ -246,14 +247,13 @@ struct WinogradEmitter {
   /// filter of the next chunk, at `ahead`: it comes from afar.
   void multiplyTile(Value input, Value weights, Value output, Value isFirst, Value ahead) {
     SmallVector<Value> zeros(plan.tileRows * plan.vectors, everywhere(0));
-    int64_t step = plan.chunk % 2 ? 1 : 2;
-    auto forOp = scf::ForOp::create(b, loc, constant(0), constant(plan.chunk), constant(step), zeros);
+    auto forOp = scf::ForOp::create(b, loc, constant(0), constant(plan.chunk), constant(plan.step()), zeros);
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(forOp.getBody());
       SmallVector<Value> accumulators(forOp.getRegionIterArgs());
-      prefetch(s.add(ahead, s.mul(s.div(forOp.getInductionVar(), constant(step)), constant(prefetchShare()))));
-      for (int64_t i = 0; i < step; ++i) {
+      prefetch(s.add(ahead, s.mul(s.div(forOp.getInductionVar(), constant(plan.step())), constant(prefetchShare()))));
+      for (int64_t i = 0; i < plan.step(); ++i) {
         Value channel = s.add(forOp.getInductionVar(), constant(i));
         Value from = s.add(weights, s.mul(channel, constant(plan.panel())));
         SmallVector<Value> columns;
@@ -277,7 +277,7 @@ struct WinogradEmitter {
   /// Numbers of the next chunk's filter that a step of a register tile prefetches: all steps together fetch it whole.
   int64_t prefetchShare() const {
     int64_t numbers = kTaps * kTaps * plan.chunk * plan.panel();
-    int64_t steps = kProducts * (plan.blockTiles / plan.tileRows) * (plan.chunk / (plan.chunk % 2 ? 1 : 2));
+    int64_t steps = kProducts * (plan.blockTiles / plan.tileRows) * (plan.chunk / plan.step());
     return llvm::divideCeil(numbers, steps);
   }
 
@@ -298,7 +298,7 @@ struct WinogradEmitter {
       transformFactors(from);
       Value next = s.add(from, s.mul(perChannel, constant(plan.chunk)));
       Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, channel, constant(0));
-      int64_t perTile = plan.chunk / (plan.chunk % 2 ? 1 : 2) * prefetchShare();
+      int64_t perTile = plan.chunk / plan.step() * prefetchShare();
       loop(kProducts, 1, [&](Value k) {
         loop(constant(0), rows, plan.tileRows, [&](Value row) {
           Value input = s.add(s.mul(k, constant(plan.inputStep())), s.mul(row, constant(plan.channels)));
@@ -434,6 +434,7 @@ bool eyrie::target::cpu::isWinogradFaster(const graph::WinogradCandidate &candid
   double pairs = channels * outputs, stream = kTaps * kTaps * pairs * 4 / 2;
   double direct = images * candidate.rows * candidate.width * kTaps * kTaps * pairs / lanes;
   double blocks = std::ceil(tiles / fittingTiles(channels, panelOf(outputs, machine), machine));
+  // The filter's transform is bound by its 36 stores: it takes as long as 250 operations, as measured.
   double transforms = (tiles * (channels * 150 + outputs * 130) + blocks * pairs * 250) / lanes;
   double products = tiles * kProducts * pairs / lanes;
   return 1.25 * std::max(transforms + products, stream) < std::max(direct, stream);
