@@ -26,26 +26,6 @@ struct BenchFlags {
   bool json = false, profile = false, low_latency = false;
 };
 
-struct Timing {
-  std::vector<double> ms;  // ascending
-  double Quantile(double q) const { return ms[static_cast<size_t>(q * static_cast<double>(ms.size() - 1) + 0.5)]; }
-};
-
-Timing Measure(Subject* subject, double min_time) {
-  constexpr size_t kMinRuns = 5, kMaxRuns = 100000;
-  double budget = min_time * 1000;
-  // The first calls allocate, fault pages in and wake the processor.
-  for (double spent = 0; spent < budget / 10;) spent += std::max(subject->Call(), 1e-4);
-  Timing timing;
-  timing.ms.reserve(1000);
-  for (double spent = 0; (spent < budget && timing.ms.size() < kMaxRuns) || timing.ms.size() < kMinRuns;) {
-    timing.ms.push_back(subject->Call());
-    spent += std::max(timing.ms.back(), 1e-4);
-  }
-  std::sort(timing.ms.begin(), timing.ms.end());
-  return timing;
-}
-
 // `peak`: what all threads together can do, in 1e9 operations a second.
 std::string ProfileText(const std::vector<ProfileRow>& rows, double peak) {
   ProfileRow all = {"all dispatches", "", 0, 0, 0};
@@ -151,9 +131,7 @@ int BenchMain(const std::vector<std::string>& arguments) {
                  "The states that every call begins with, as `eyrie run --save-state` "
                  "writes them; without it they are new")
       ->type_name("FILE");
-  app.add_option("--threads", flags.threads, "Threads to run on; 0 takes all processors")
-      ->type_name("N")
-      ->capture_default_str();
+  AddThreads(&app, &flags.threads);
   app.add_option("--min-time", flags.min_time, "Measures for at least so many seconds")
       ->type_name("S")
       ->capture_default_str();

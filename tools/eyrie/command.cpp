@@ -38,6 +38,12 @@ void AddCpu(CLI::App* app, std::string* cpu) {
       ->type_name("NAME");
 }
 
+void AddThreads(CLI::App* app, int64_t* threads) {
+  app->add_option("--threads", *threads, "Threads to run on; 0 takes all processors")
+      ->type_name("N")
+      ->capture_default_str();
+}
+
 void AddPlugins(CLI::App* app, std::vector<std::string>* files) {
   AddRepeated(app, "--plugin", files, "LIB.so",
               "A shared library with functions that the module calls (compiled with --host-op)");

@@ -50,6 +50,8 @@ void AddRepeated(CLI::App* app, const std::string& flag, std::vector<std::string
 void AddParameterFiles(CLI::App* app, std::vector<std::string>* files);
 // Adds `--cpu`.
 void AddCpu(CLI::App* app, std::string* cpu);
+// Adds `--threads`.
+void AddThreads(CLI::App* app, int64_t* threads);
 // Adds `--plugin`.
 void AddPlugins(CLI::App* app, std::vector<std::string>* files);
 // Parses the arguments. True if help was asked for and has been printed, so that the command has nothing to do.

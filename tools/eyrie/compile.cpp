@@ -28,22 +28,6 @@ constexpr char kExamples[] =
     "  eyrie compile model.onnx -o - --stop-after graph\n"
     "  eyrie compile model.onnx -o model.eyr --dump-dir stages";
 
-std::string FolderOf(const std::string& path) {
-  size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-void CheckPaths(const CompileJob& job) {
-  CheckModels(job);
-  struct stat output;
-  if (job.output == "-" || stat(job.output.c_str(), &output) != 0) return;
-  std::string problem = "cannot write '" + job.output + "': ";
-  if (S_ISDIR(output.st_mode)) Fail(problem + "it is a directory");
-  if (!S_ISREG(output.st_mode)) Fail(problem + "it is not a regular file");
-  if (access(job.output.c_str(), W_OK) != 0) Fail(problem + std::strerror(errno));
-}
-
 // Gives the finished module its name.
 uint64_t Install(const std::string& from, const std::string& to) {
   struct stat info;
@@ -61,13 +45,6 @@ uint64_t Install(const std::string& from, const std::string& to) {
   chmod(from.c_str(), 0666 & ~mask);
   if (rename(from.c_str(), to.c_str()) != 0) Fail(problem + std::strerror(errno));
   return static_cast<uint64_t>(info.st_size);
-}
-
-std::string OptionOf(const CompileJob& job, const std::string& name) {
-  std::string value;
-  for (const auto& [option, given] : job.options)
-    if (option == name) value = given;
-  return value;
 }
 
 bool IsNarrow(const CompileJob& job) {

@@ -136,10 +136,33 @@ std::string TemporaryFolder() {
   return folder != nullptr && *folder != 0 ? folder : "/tmp";
 }
 
+std::string OptionOf(const CompileJob& job, const std::string& name) {
+  std::string value;
+  for (const auto& [option, given] : job.options)
+    if (option == name) value = given;
+  return value;
+}
+
+std::string FolderOf(const std::string& path) {
+  size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
 void CheckModels(const CompileJob& job) {
   for (const std::string& model : job.models) CheckModel(SplitModel(model).second, job.output);
   for (const auto& [name, value] : job.options)
     if (name == "functions") CheckFunctions(value, job.output);
+}
+
+void CheckPaths(const CompileJob& job) {
+  CheckModels(job);
+  struct stat output;
+  if (job.output == "-" || stat(job.output.c_str(), &output) != 0) return;
+  std::string problem = "cannot write '" + job.output + "': ";
+  if (S_ISDIR(output.st_mode)) Fail(problem + "it is a directory");
+  if (!S_ISREG(output.st_mode)) Fail(problem + "it is not a regular file");
+  if (access(job.output.c_str(), W_OK) != 0) Fail(problem + std::strerror(errno));
 }
 
 WorkerOutcome RunCompiler(const CompilerLibrary& api, const CompileJob& job, const CompileStep& step,

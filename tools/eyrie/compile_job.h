@@ -36,8 +36,14 @@ class CompileArguments {
   std::map<std::string, bool> switches_;
 };
 
+// The option's last value; empty if it is not given.
+std::string OptionOf(const CompileJob& job, const std::string& name);
+std::string FolderOf(const std::string& path);
+
 // Fails if the model's file cannot be read, or is `output`.
 void CheckModels(const CompileJob& job);
+// The same, or if `output` is something else than a file that may be written.
+void CheckPaths(const CompileJob& job);
 
 // Runs `step` in a worker, with a compile job that has options and models, and the model for it (null: those of the
 // job). Fails with the compiler's message, or with one about its crash, in which `from` becomes `to`.

@@ -211,14 +211,20 @@ Shapes ReadShapes(const Function& function, const std::vector<std::string>& flag
 
 using Symbols = std::map<std::string, int64_t>;
 
-// The static shape, with the symbols that are settled.
-std::vector<int64_t> ShapeFor(const Value& input, const Symbols& symbols) {
+// The static shape, with the symbols that are settled and `open_size` for what is open.
+std::vector<int64_t> ShapeFor(const Value& input, const Symbols& symbols, std::optional<int64_t> open_size) {
   std::vector<int64_t> shape;
   bool known = !input.any_rank;
   for (const eyrie_dim_t& dim : input.dims) {
-    auto symbol = dim.size < 0 && dim.symbol != nullptr ? symbols.find(dim.symbol) : symbols.end();
-    known = known && (dim.size >= 0 || symbol != symbols.end());
-    if (known) shape.push_back(dim.size < 0 ? symbol->second : dim.size);
+    std::optional<int64_t> size = open_size;
+    auto symbol = dim.symbol != nullptr ? symbols.find(dim.symbol) : symbols.end();
+    if (dim.size >= 0) {
+      size = dim.size;
+    } else if (symbol != symbols.end()) {
+      size = symbol->second;
+    }
+    known = known && size;
+    if (known) shape.push_back(*size);
   }
   if (!known)
     Fail("input '" + input.name + "' is " + (input.is_sequence ? "a " : "") + TypeText(input) + ": give " +
@@ -270,7 +276,7 @@ std::vector<Argument> ReadInputs(const Function& function, const std::vector<std
 }
 
 std::vector<Argument> MakeInputs(const Function& function, const std::vector<std::string>& inputs,
-                                 const std::vector<std::string>& flags) {
+                                 const std::vector<std::string>& flags, std::optional<int64_t> open_size) {
   std::vector<std::optional<Argument>> given = ReadGiven(function, inputs);
   Shapes shapes = ReadShapes(function, flags);
   // Sizes that a given input or shape settles for the others.
@@ -295,7 +301,7 @@ std::vector<Argument> MakeInputs(const Function& function, const std::vector<std
       arguments.emplace_back();
       continue;
     }
-    std::vector<int64_t> shape = shapes[i] ? *shapes[i] : ShapeFor(input, symbols);
+    std::vector<int64_t> shape = shapes[i] ? *shapes[i] : ShapeFor(input, symbols, open_size);
     Tensor shape_only{input.type, shape, {}, {}};
     CheckFits(shape_only, input.is_sequence ? ElementOf(input, 0) : input, "--shape");
     Tensor made = MakeRandom(input.type, shape, &normal);
@@ -308,18 +314,6 @@ std::vector<Argument> MakeInputs(const Function& function, const std::vector<std
     }
   }
   return arguments;
-}
-
-std::vector<std::string> ShapesOfSize(const Function& function, int64_t size) {
-  std::vector<std::string> shapes;
-  for (const Value& input : function.inputs) {
-    if (input.any_rank || input.is_optional) continue;
-    std::string text;
-    for (const eyrie_dim_t& dim : input.dims)
-      text += (text.empty() ? "" : "x") + std::to_string(dim.size < 0 ? size : dim.size);
-    if (!text.empty()) shapes.push_back(input.name + "=" + text);
-  }
-  return shapes;
 }
 
 }  // namespace eyrie::cli

@@ -2,6 +2,7 @@
 #ifndef EYRIE_TOOLS_EYRIE_INPUTS_H_
 #define EYRIE_TOOLS_EYRIE_INPUTS_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,12 +26,9 @@ inline constexpr const char* kInputHelp =
 std::vector<Argument> ReadInputs(const Function& function, const std::vector<std::string>& inputs);
 // As ReadInputs, but makes up those that are not given: floats from a normal distribution with a fixed seed, empty
 // strings, sequences of one element, all else zero. `shapes` holds NAME=1x3x224 for inputs with open dimensions; for a
-// sequence it is the shape of the element.
+// sequence it is the shape of the element. Without one, dimensions that no given input settles are `open_size`.
 std::vector<Argument> MakeInputs(const Function& function, const std::vector<std::string>& inputs,
-                                 const std::vector<std::string>& shapes);
-
-// Such `shapes` for the inputs that have open dimensions, which are `size` then.
-std::vector<std::string> ShapesOfSize(const Function& function, int64_t size);
+                                 const std::vector<std::string>& shapes, std::optional<int64_t> open_size = {});
 
 }  // namespace eyrie::cli
 

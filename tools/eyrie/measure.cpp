@@ -33,6 +33,21 @@ double Subject::Call() {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+Timing Measure(Subject* subject, double min_time) {
+  constexpr size_t kMinRuns = 5, kMaxRuns = 100000;
+  double budget = min_time * 1000;
+  // The first calls allocate, fault pages in and wake the processor.
+  for (double spent = 0; spent < budget / 10;) spent += std::max(subject->Call(), 1e-4);
+  Timing timing;
+  timing.ms.reserve(1000);
+  for (double spent = 0; (spent < budget && timing.ms.size() < kMaxRuns) || timing.ms.size() < kMinRuns;) {
+    timing.ms.push_back(subject->Call());
+    spent += std::max(timing.ms.back(), 1e-4);
+  }
+  std::sort(timing.ms.begin(), timing.ms.end());
+  return timing;
+}
+
 std::vector<ProfileRow> Profile(const Module& module, Subject* subject, double min_time) {
   double runs = 0;
   subject->Call();

@@ -21,6 +21,8 @@ class Subject {
 
   // Milliseconds of one call.
   double Call();
+  // Of the last call; they belong to the instance.
+  const std::vector<eyrie_tensor_t>& outputs() const { return outputs_; }
   eyrie_instance_t* get() const { return instance_; }
 
  private:
@@ -29,6 +31,14 @@ class Subject {
   npy::Bytes states_;
   eyrie_instance_t* instance_ = nullptr;
 };
+
+struct Timing {
+  std::vector<double> ms;  // ascending
+  double Quantile(double q) const { return ms[static_cast<size_t>(q * static_cast<double>(ms.size() - 1) + 0.5)]; }
+};
+
+// Of calls for `min_time` seconds, after a tenth of that to warm up.
+Timing Measure(Subject* subject, double min_time);
 
 struct ProfileRow {
   std::string name;

@@ -7,35 +7,27 @@
 #include "tools/eyrie/command.h"
 #include "tools/eyrie/elements.h"
 #include "tools/eyrie/inputs.h"
+#include "tools/eyrie/measure.h"
 
 namespace eyrie::cli {
 namespace {
 
-// What a call needs and gives; the outputs belong to the instance.
-struct Called {
-  Called(const Module& module, const Function& function, const std::vector<Argument>& arguments)
-      : outputs(function.outputs.size()), instance(nullptr, eyrie_instance_destroy) {
-    std::vector<eyrie_tensor_t> inputs;
-    for (const Argument& argument : arguments) inputs.push_back(argument.ToRuntime());
-    eyrie_instance_t* made = nullptr;
-    Check(eyrie_instance_create(module.get(), nullptr, &made), "");
-    instance.reset(made);
-    Check(eyrie_call(made, function.index, inputs.data(), inputs.size(), outputs.data(), outputs.size(), nullptr), "");
-  }
-  std::vector<eyrie_tensor_t> outputs;
-  std::unique_ptr<eyrie_instance_t, void (*)(eyrie_instance_t*)> instance;
+// A call that was made. The arguments outlive the subject.
+struct Call {
+  std::vector<Argument> arguments;
+  std::unique_ptr<Subject> subject;
 };
 
-// Fails as the first of the sizes does if none is taken.
-std::vector<Argument> ArgumentsThatFit(const Module& module, const Function& function,
-                                       const std::vector<std::string>& inputs) {
+// With inputs of the first of some open sizes that the function takes. Fails as the first does if it takes none.
+Call CallWithSomeSize(const Module& module, const Function& function, const std::vector<std::string>& inputs) {
   constexpr int64_t kOpenSizes[] = {8, 16, 32, 64, 128, 512, 1};
   std::string problem;
   for (int64_t size : kOpenSizes) {
     try {
-      std::vector<Argument> arguments = MakeInputs(function, inputs, ShapesOfSize(function, size));
-      Called called(module, function, arguments);
-      return arguments;
+      Call call{MakeInputs(function, inputs, {}, size), nullptr};
+      call.subject = std::make_unique<Subject>(module, function, call.arguments, "", /*profile=*/false);
+      call.subject->Call();
+      return call;
     } catch (const Failure& failure) {
       if (problem.empty()) problem = failure.message;
     }
@@ -91,12 +83,13 @@ PrecisionReport MeasurePrecision(const ModuleFiles& narrow, const ModuleFiles& r
     eyrie_module_get_info(modules[0]->get(), &info);
     for (uint32_t index = 0; index < info.function_count; ++index) {
       Function function = modules[0]->At(index), same = modules[1]->Find(function.name);
-      std::vector<Argument> arguments = ArgumentsThatFit(*modules[0], function, inputs);
-      Called ours(*modules[0], function, arguments), theirs(*modules[1], same, arguments);
+      Call ours = CallWithSomeSize(*modules[0], function, inputs);
+      Subject theirs(*modules[1], same, ours.arguments, "", /*profile=*/false);
+      theirs.Call();
       for (size_t i = 0; i < function.outputs.size(); ++i) {
         std::string name = (info.function_count > 1 ? function.name + "." : "") + function.outputs[i].name;
-        if (IsMeasured(function.outputs[i], theirs.outputs[i]))
-          report.outputs.push_back(Compare(name, ours.outputs[i], theirs.outputs[i]));
+        if (IsMeasured(function.outputs[i], theirs.outputs()[i]))
+          report.outputs.push_back(Compare(name, ours.subject->outputs()[i], theirs.outputs()[i]));
       }
     }
   } catch (const Failure& failure) {

@@ -291,9 +291,7 @@ int RunMain(const std::vector<std::string>& arguments) {
                  "Begins with the states that --save-state wrote; without it they are new")
       ->type_name("FILE");
   app.add_option("--save-state", flags.save_state, "Writes the states of the module after the call")->type_name("FILE");
-  app.add_option("--threads", flags.threads, "Threads to run on; 0 takes all processors")
-      ->type_name("N")
-      ->capture_default_str();
+  AddThreads(&app, &flags.threads);
   AddCpu(&app, &flags.cpu);
   app.add_option("--function", flags.function, "The function to call, if there are several")->type_name("NAME");
   app.add_flag("--json", flags.json, "Prints JSON");

@@ -1,9 +1,5 @@
 // `eyrie tune`: measures, kernel by kernel, what the compiler could have chosen otherwise.
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -64,7 +60,7 @@ class Candidate {
                 [&](eyrie_compile_t* made, const char* model) { return api.compile_run(made, model, module.c_str()); });
     module_ = std::make_unique<Module>(module, LoadOptions{.threads = ThreadCount(flags.threads)});
     function_ = module_->Find("");
-    arguments_ = MakeInputs(function_, flags.inputs, ShapesOfSize(function_, kOpenSize));
+    arguments_ = MakeInputs(function_, flags.inputs, {}, kOpenSize);
   }
 
   // Keeps the least time of each kernel, and of a whole call under the empty name.
@@ -78,11 +74,7 @@ class Candidate {
       for (const ProfileRow& row : Profile(*module_, &subject, min_time)) keep(row.name, row.ms);
     }
     Subject subject(*module_, function_, arguments_, "", /*profile=*/false);
-    for (double spent = 0; spent < min_time * 1000 / 3;) {
-      double ms = subject.Call();
-      spent += std::max(ms, 1e-4);
-      keep("", ms);
-    }
+    keep("", cli::Measure(&subject, min_time / 3).ms.front());
   }
 
  private:
@@ -94,7 +86,7 @@ class Candidate {
 class Tuner {
  public:
   Tuner(const CompilerLibrary& api, const CompileJob& job, const TuneFlags& flags)
-      : api_(api), job_(job), flags_(flags), folder_(TemporaryFolder(), "cannot tune") {}
+      : api_(api), job_(job), flags_(flags), folder_(FolderOf(job.output), "cannot write '" + job.output + "'") {}
 
   std::map<std::string, Winner> Run() {
     std::map<std::string, Winner> winners = Search();
@@ -113,9 +105,8 @@ class Tuner {
   }
 
   std::map<std::string, Winner> Search() {
-    std::string target = "cpu";
-    for (const auto& [name, value] : job_.options)
-      if (name == "target") target = value;
+    std::string target = OptionOf(job_, "target");
+    if (target.empty()) target = "cpu";
     std::vector<std::string> choices{""};
     std::vector<Candidate> candidates;
     candidates.push_back(Make(0, nullptr));
@@ -180,16 +171,8 @@ std::string Report(const std::map<std::string, Winner>& winners, double default_
   return report + text;
 }
 
-// Found before all the work.
-void CheckOutput(const std::string& path) {
-  size_t slash = path.rfind('/');
-  std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  if (access(folder.c_str(), W_OK) != 0) Fail("cannot write '" + path + "': " + std::strerror(errno));
-}
-
-int Tune(const CompilerLibrary& api, const CompileJob& job, const std::string& output, const TuneFlags& flags) {
-  CheckModels(job);
-  CheckOutput(output);
+int Tune(const CompilerLibrary& api, const CompileJob& job, const TuneFlags& flags) {
+  CheckPaths(job);
   if (!(flags.min_time > 0 && flags.min_time <= 3600))
     FailUsage("--min-time must be more than 0 and at most 3600 seconds");
   Tuner tuner(api, job, flags);
@@ -197,7 +180,7 @@ int Tune(const CompilerLibrary& api, const CompileJob& job, const std::string& o
   Json json = TuningJson(winners);
   json["default_ms"] = tuner.default_ms;
   json["tuned_ms"] = tuner.tuned_ms;
-  WriteFile(output, json);
+  WriteFile(job.output, json);
   Print(flags.json ? json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
                    : Report(winners, tuner.default_ms, tuner.tuned_ms));
   return kSuccess;
@@ -209,7 +192,6 @@ int TuneMain(const std::vector<std::string>& arguments) {
   CompilerLibrary api = LoadCompilerLibrary();
   CompileJob job;
   job.command = "tune";
-  std::string output;
   TuneFlags flags;
   CLI::App app;
   DescribeCommand(&app, "tune",
@@ -218,18 +200,16 @@ int TuneMain(const std::vector<std::string>& arguments) {
                   "model do not change but by rounding.",
                   kExamples);
   CompileArguments options(&app, api, &job, {"tuning", "stop-after", "dump-dir", "time", "parameters", "state"});
-  app.add_option("-o,--output", output, "The file to write")->required()->type_name("FILE.json");
+  app.add_option("-o,--output", job.output, "The file to write")->required()->type_name("FILE.json");
   AddRepeated(&app, "--input", &flags.inputs, "INPUT", kInputHelp);
-  app.add_option("--threads", flags.threads, "Threads to measure with; 0 takes all processors")
-      ->type_name("N")
-      ->capture_default_str();
+  AddThreads(&app, &flags.threads);
   app.add_option("--min-time", flags.min_time, "Measures each way of three times for so many seconds")
       ->type_name("S")
       ->capture_default_str();
   app.add_flag("--json", flags.json, "Prints JSON");
   if (Parse(&app, arguments)) return kSuccess;
   options.Finish();
-  return Tune(api, job, output, flags);
+  return Tune(api, job, flags);
 }
 
 }  // namespace eyrie::cli
