@@ -4,6 +4,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+from agreement import agree
 from cases import f32
 from command import compile_model, fail, run_module, save_npz, succeed
 from graphs import FLOAT, node
@@ -30,17 +31,8 @@ def with_rounded_weights(model, precision, names):
     return copy
 
 
-def check(tmp_path, model, feeds, precision, names=("w",), tolerance=1e-5, flags=()):
-    onnx.save(model, tmp_path / "m.onnx")
-    told = compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", "--precision", precision, *flags)
-    reference = Reference(with_rounded_weights(model, precision, names))
-    for feed in feeds:
-        want = reference(feed)["y"]
-        for threads in (1, 2):
-            got = run_module(tmp_path / "m.eyr", feed, tmp_path, "--threads", threads)["y"]
-            assert got.shape == want.shape
-            assert np.abs(got - want).max(initial=0) <= tolerance * np.abs(want).max(initial=1e-30)
-    return told
+def check(tmp_path, model, feeds, precision, names=("w",), flags=()):
+    return agree(tmp_path, model, feeds, "--precision", precision, *flags, reference=with_rounded_weights(model, precision, names))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -149,6 +141,14 @@ def test_the_error_is_measured(tmp_path):
     assert best == {"name": "best", "differing": pytest.approx((got["best"] != want["best"]).mean())}
     text = succeed("compile", tmp_path / "m.onnx", "-o", tmp_path / "m.eyr", "--precision", "bf16").out
     assert text.startswith("beside f32:\n  y: largest error 0.00") and text.endswith("% of the elements differ\n")
+
+
+def test_given_inputs_settle_the_sizes_of_others(tmp_path):
+    model = model_of([node("MatMul", ["x", "w"], ["p"]), node("Add", ["p", "z"], ["y"])], [("x", FLOAT, ["n", 40]), ("z", FLOAT, ["n", 64])],
+                     [("y", FLOAT, None)], [("w", f32(40, 64))])
+    onnx.save(model, tmp_path / "m.onnx")
+    told = compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", "--precision", "f16", "--input", "x=3x40xf32=0.3")
+    assert told["precision"]["outputs"][0]["max_error"] > 0
 
 
 def test_what_cannot_be_measured_compiles(tmp_path):

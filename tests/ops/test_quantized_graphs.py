@@ -189,3 +189,20 @@ def test_small_weights_are_noted_and_exact(largest, tmp_path):
     got, = run_module(module, {"x0": x}, tmp_path).values()
     np.testing.assert_array_equal(got, x.astype(np.int32) @ w.astype(np.int32))
     assert f"graph.largest_weight = {largest}" in text
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_halves_round_to_even_before_the_zero_point_is_added(pair, tmp_path):
+    """QLinearConv, as QuantizeLinear says; ONNX's evaluator rounds some of them otherwise."""
+    x_kind, w_kind = KINDS[pair[0]], KINDS[pair[1]]
+    x = np.arange(np.iinfo(x_kind).min, np.iinfo(x_kind).max + 1).astype(x_kind).reshape(1, 1, 16, 16)
+    graph = Graph()
+    names = [graph.weight(value) for value in (np.float32(0.5), x_kind(0), np.full((1, 1, 1, 1), 3, w_kind), np.float32(1), w_kind(0), np.float32(1), x_kind(5))]
+    outputs = [helper.make_tensor_value_info(graph.node("QLinearConv", graph.input(x), *names), helper.np_dtype_to_tensor_dtype(x.dtype), None)]
+    model = helper.make_model(helper.make_graph(graph.nodes, "halves", graph.inputs, outputs, graph.weights),
+                              opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "m.onnx")
+    call("compile", tmp_path / "m.onnx", "-o", tmp_path / "m.eyr")
+    want = np.clip(np.rint(x.astype(np.float64) * 1.5) + 5, np.iinfo(x_kind).min, np.iinfo(x_kind).max).astype(x_kind)
+    got, = run_module(tmp_path / "m.eyr", {"x0": x}, tmp_path).values()
+    np.testing.assert_array_equal(got, want)

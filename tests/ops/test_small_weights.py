@@ -2,30 +2,24 @@
 import numpy as np
 import onnx
 import pytest
+from agreement import agree
 from cases import f32, ints
-from command import compile_model, run_module
 from graphs import FLOAT, node
 from onnx import TensorProto, helper, numpy_helper
-from reference import Reference
 from small import model_of
 
 ROWS = [1, 3, 50, 200]
 
 
-def agree(tmp_path, model, feeds, largest, flags=(), tolerance=1e-5):
+def check(tmp_path, model, feeds, largest, flags=(), tolerance=1e-5):
     """Numbers are ONNX Runtime's, and the module has at most `largest` bytes of weights.
 
     Weights are outputs of the reference, so that it does not replace their products by some of bytes with bytes."""
-    onnx.save(model, tmp_path / "m.onnx")
-    told = compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", *flags)
+    reference = onnx.ModelProto()
+    reference.CopyFrom(model)
+    reference.graph.output.extend(onnx.ValueInfoProto(name="f") for made in model.graph.node if made.output[0] == "f")
+    told = agree(tmp_path, model, feeds, *flags, reference=reference, tolerance=tolerance)
     assert told["size_bytes"] < largest + 64 * 1024
-    model.graph.output.extend(onnx.ValueInfoProto(name="f") for made in model.graph.node if made.output[0] == "f")
-    reference = Reference(model)
-    for feed in feeds:
-        want = reference(feed)["y"]
-        for threads in (1, 2):
-            got = run_module(tmp_path / "m.eyr", feed, tmp_path, "--threads", threads)["y"]
-            assert np.abs(got - want).max(initial=0) <= tolerance * np.abs(want).max(initial=1e-30)
 
 
 def n_bits(rows, depth, columns, bits, block, has_zeros=False):
@@ -45,13 +39,13 @@ def test_n_bits(tmp_path, rows, bits, block, has_zeros, cpu):
     """Zero points take four bytes for each block beside four of the scale."""
     depth, columns = 512, 197
     stored = columns * depth * bits // 8 + 8 * columns * depth // block
-    agree(tmp_path, n_bits(rows, depth, columns, bits, block, has_zeros), [{"x": f32(rows, depth)}], 1.4 * stored, ["--cpu", cpu], 2e-5)
+    check(tmp_path, n_bits(rows, depth, columns, bits, block, has_zeros), [{"x": f32(rows, depth)}], 1.4 * stored, ["--cpu", cpu], 2e-5)
 
 
 @pytest.mark.parametrize("flags", [[], ["--shape", "n=128..512"]])
 def test_n_bits_of_open_rows(tmp_path, flags):
     rows = [128, 300] if flags else [0, 1, 7, 29, 300]
-    agree(tmp_path, n_bits("n", 512, 160, 4, 32), [{"x": f32(n, 512)} for n in rows], 160 * 512, flags, 2e-5)
+    check(tmp_path, n_bits("n", 512, 160, 4, 32), [{"x": f32(n, 512)} for n in rows], 160 * 512, flags, 2e-5)
 
 
 def dequantized(rows, weight, scale, zero=None, trans=False, **attributes):
@@ -74,7 +68,7 @@ def test_bytes_with_a_scale_for_each_channel(tmp_path, rows, trans, kind):
     weight = ints(*shape, low=np.iinfo(kind).min, high=np.iinfo(kind).max, dtype=kind)
     zero = ints(192, low=0, high=100, dtype=kind)
     model = dequantized(rows, weight, f32(192, low=0.01, high=1), zero, trans, axis=0 if trans else 1)
-    agree(tmp_path, model, [{"x": f32(rows, 512)}], 192 * 512 + 2 * 192 * 4)
+    check(tmp_path, model, [{"x": f32(rows, 512)}], 192 * 512 + 2 * 192 * 4)
 
 
 @pytest.mark.parametrize("rows", ROWS)
@@ -87,19 +81,19 @@ def test_blocks(tmp_path, rows, axis, type):
     weight = helper.make_tensor("w", type, [512, 192], numbers.flatten().tolist())
     scale = f32(16, 192, low=0.1, high=1) if axis == 0 else f32(512, 6, low=0.1, high=1)
     model = dequantized(rows, weight, scale, axis=axis, block_size=32)
-    agree(tmp_path, model, [{"x": f32(rows, 512)}], 512 * 192 * 4 if axis else 512 * 192 + scale.nbytes)
+    check(tmp_path, model, [{"x": f32(rows, 512)}], 512 * 192 * 4 if axis else 512 * 192 + scale.nbytes)
 
 
 def test_blocks_that_are_not_whole(tmp_path):
     weight = ints(100, 96, low=-128, high=128, dtype=np.int8)
-    agree(tmp_path, dequantized(5, weight, f32(4, 96), axis=0, block_size=32), [{"x": f32(5, 100)}], 100 * 96 * 4)
+    check(tmp_path, dequantized(5, weight, f32(4, 96), axis=0, block_size=32), [{"x": f32(5, 100)}], 100 * 96 * 4)
 
 
 @pytest.mark.parametrize("rows", ROWS)
 def test_halves_that_the_model_casts(tmp_path, rows):
     nodes = [node("Cast", ["w"], ["f"], to=FLOAT), node("MatMul", ["x", "f"], ["y"])]
     model = model_of(nodes, [("x", FLOAT, [rows, 512])], [("y", FLOAT, None)], [("w", f32(512, 192).astype(np.float16))])
-    agree(tmp_path, model, [{"x": f32(rows, 512)}], 512 * 192 * 2)
+    check(tmp_path, model, [{"x": f32(rows, 512)}], 512 * 192 * 2)
 
 
 @pytest.mark.parametrize("attributes", [dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1]), dict(kernel_shape=[3, 3], strides=[2, 2]), dict(kernel_shape=[1, 1])])
@@ -107,14 +101,14 @@ def test_convolutions_are_computed_when_compiling(tmp_path, attributes):
     weight = ints(64, 32, *attributes["kernel_shape"], low=-128, high=128, dtype=np.int8)
     nodes = [node("DequantizeLinear", ["w", "s"], ["f"], axis=0), node("Conv", ["x", "f", "b"], ["c"], **attributes), node("Relu", ["c"], ["y"])]
     model = model_of(nodes, [("x", FLOAT, [2, 32, 13, 14])], [("y", FLOAT, None)], [("w", weight), ("s", f32(64, low=0.01, high=1)), ("b", f32(64))])
-    agree(tmp_path, model, [{"x": f32(2, 32, 13, 14)}], 4 * weight.nbytes)
+    check(tmp_path, model, [{"x": f32(2, 32, 13, 14)}], 4 * weight.nbytes)
 
 
 def folded(tmp_path, nodes, weights, feed, largest):
     """What is computed from constants alone, or would be costly in each call, is a constant of the module."""
     model = model_of([node("DequantizeLinear", ["w", "s"], ["f"], axis=1), *nodes], [("x", FLOAT, list(feed.shape))], [("y", FLOAT, None)],
                      [("w", ints(256, 256, low=-128, high=128, dtype=np.int8)), ("s", f32(256, low=0.01, high=1)), *weights])
-    agree(tmp_path, model, [{"x": feed}], largest, tolerance=3e-5)
+    check(tmp_path, model, [{"x": feed}], largest, tolerance=3e-5)
 
 
 def test_sums_of_constants_are_folded(tmp_path):
@@ -146,4 +140,4 @@ def test_one_weight_for_two_products(tmp_path):
     nodes = [node("DequantizeLinear", ["w", "s"], ["f"], axis=1), node("MatMul", ["x", "f"], ["h"]), node("Relu", ["h"], ["r"]),
              node("MatMul", ["r", "f"], ["y"])]
     model = model_of(nodes, [("x", FLOAT, [60, 256])], [("y", FLOAT, None)], [("w", weight), ("s", f32(256, low=0.01, high=1))])
-    agree(tmp_path, model, [{"x": f32(60, 256)}], weight.nbytes + 256 * 4)
+    check(tmp_path, model, [{"x": f32(60, 256)}], weight.nbytes + 256 * 4)

@@ -2,10 +2,10 @@
 import numpy as np
 import onnx
 import pytest
+from agreement import agree
 from cases import f32
 from command import compile_model, run_module
 from graphs import FLOAT, node
-from reference import Reference
 from small import model_of
 
 SIZES = [(1, 1), (3, 5), (4, 4), (7, 7), (8, 13), (14, 14), (30, 17)]
@@ -20,18 +20,6 @@ def convolution(channels, outputs, size, batch=1, pads=(1, 1, 1, 1), after=(), w
                     [("v", f32(channels, 8, 1, 1)), ("w", f32(outputs, channels, 3, 3)), ("bias", f32(outputs)), *weights])
 
 
-def agree(tmp_path, model, feeds, *flags, tolerance=1e-5):
-    onnx.save(model, tmp_path / "m.onnx")
-    size = compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", *flags)["size_bytes"]
-    reference = Reference(model)
-    for feed in feeds:
-        want = reference(feed)["y"]
-        for threads in (1, 2):
-            got = run_module(tmp_path / "m.eyr", feed, tmp_path, "--threads", threads)["y"]
-            assert np.abs(got - want).max() <= tolerance * np.abs(want).max()
-    return size
-
-
 @pytest.mark.parametrize("cpu", CPUS)
 @pytest.mark.parametrize("size", SIZES[3:])
 def test_is_chosen_where_it_is_faster(tmp_path, size, cpu):
@@ -41,7 +29,7 @@ def test_is_chosen_where_it_is_faster(tmp_path, size, cpu):
     sizes = []
     for flags in ([], ["--no-winograd"]):
         stages = tmp_path / f"stages{len(sizes)}"
-        sizes.append(agree(tmp_path, model, [feed], "--cpu", cpu, "--dump-dir", stages, *flags))
+        sizes.append(agree(tmp_path, model, [feed], "--cpu", cpu, "--dump-dir", stages, *flags)["size_bytes"])
         assert uses_winograd(stages) == (not flags)
     assert abs(sizes[0] - sizes[1]) < 64 * 1024
 
