@@ -34,6 +34,7 @@ from quantization import FORMS, quantized  # noqa: E402
 
 PACKAGES = {"openvino": ["openvino==2026.4.1", "numpy==2.2.6"],
             "xla": ["jax==0.4.38", "jaxonnxruntime==0.3.0", "onnx==1.16.2", "numpy==1.26.4"]}
+PRECISIONS = {form: f"Eyrie's --precision {form}, the peers as they are" for form in ("bf16", "f16")}
 TITLES = {"ort": "ONNX Runtime", "openvino": "OpenVINO", "openvino-bf16": "OpenVINO bf16", "xla": "XLA"}
 
 
@@ -89,9 +90,10 @@ def plan_of(module) -> dict:
 
 def measure(name, folder, flags) -> dict:
     name, _, form = name.partition(":")
-    model = quantized(name, form, folder) if form else path_of(name)
+    model = quantized(name, form, folder) if form in FORMS else path_of(name)
     module, inputs = folder / f"{name}.eyr", folder / f"{name}.npz"
-    told = compile_model(model, module, "--cache", "none", timeout=900)
+    precision = ["--precision", form] if form in PRECISIONS else []
+    told = compile_model(model, module, "--cache", "none", *precision, timeout=900)
     feed = inputs_of(name)[0]
     save_npz(inputs, feed)
     rounds = {side: [] for side in ("eyrie", "ort", *flags.peers)}
@@ -185,9 +187,9 @@ def main() -> None:
     parser.add_argument("--peers", type=lambda text: text.split(","), default=[],
                         help="peers besides ONNX Runtime: " + ", ".join(peer for peer in TITLES if peer != "ort"))
     parser.add_argument("names", nargs="*", metavar="NAME[:FORM]",
-                        help="models (default: all); FORM: " + "; ".join(f"{form}: {text}" for form, text in FORMS.items()))
+                        help="models (default: all); FORM: " + "; ".join(f"{form}: {text}" for form, text in {**FORMS, **PRECISIONS}.items()))
     flags = parser.parse_args()
-    if unknown := [name for name in flags.names if ":" in name and name.partition(":")[2] not in FORMS]:
+    if unknown := [name for name in flags.names if ":" in name and name.partition(":")[2] not in {**FORMS, **PRECISIONS}]:
         parser.error(f"no such form: {', '.join(unknown)}")
     if unknown := [peer for peer in flags.peers if peer not in TITLES or peer == "ort"]:
         parser.error(f"no such peer: {', '.join(unknown)}")

@@ -2,7 +2,8 @@
 //
 // A producer with one use always fuses, except into a contraction (which reads each element many times). A producer
 // with several uses is computed again in each of them only where that is cheap and reads no more than it saves: at
-// most two cheap operations, and at most one input as large as the result.
+// most two cheap operations, and at most one input as large as the result. A narrower copy of a result that has other
+// uses becomes a second result of the operation.
 //
 // Invariant left: between two elementwise operations there is no single-use edge.
 #include "compiler/graph/Forms.h"
@@ -89,6 +90,52 @@ struct InlineScalarConstants : OpRewritePattern<linalg::GenericOp> {
   }
 };
 
+/// Computes a narrower copy of each element where the element is computed.
+struct NarrowWhereComputed : OpRewritePattern<linalg::GenericOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(linalg::GenericOp copy, PatternRewriter &rewriter) const override {
+    if (copy.getNumDpsInputs() != 1 || copy.getNumDpsInits() != 1 || !isPlain(copy) ||
+        !copy.getMatchingIndexingMap(copy.getDpsInputOperand(0)).isIdentity())
+      return failure();
+    auto producer = copy.getInputs()[0].getDefiningOp<linalg::GenericOp>();
+    Type narrow = getElementTypeOrSelf(copy.getResultTypes()[0]);
+    if (!isPlain(producer) || producer.getNumDpsInits() != 1 || producer->getBlock() != copy->getBlock() ||
+        narrow.getIntOrFloatBitWidth() >= getElementTypeOrSelf(producer.getResultTypes()[0]).getIntOrFloatBitWidth())
+      return failure();
+
+    rewriter.setInsertionPoint(producer);
+    Location loc = rewriter.getFusedLoc({producer.getLoc(), copy.getLoc()});
+    Value init = producer.getDpsInits()[0];
+    Value narrowInit = tensor::EmptyOp::create(rewriter, loc, tensor::getMixedSizes(rewriter, loc, init), narrow);
+    SmallVector<AffineMap> maps = producer.getIndexingMapsArray();
+    maps.push_back(maps.back());
+    auto both =
+        linalg::GenericOp::create(rewriter, loc, {producer.getResultTypes()[0], copy.getResultTypes()[0]},
+                                  producer.getInputs(), {init, narrowInit}, maps, producer.getIteratorTypesArray());
+    both.getRegion().takeBody(producer.getRegion());
+    Block *body = both.getBlock();
+    body->addArgument(narrow, loc);
+    Operation *yield = body->getTerminator();
+    rewriter.setInsertionPoint(yield);
+    IRMapping mapping;
+    mapping.map(copy.getBlock()->getArgument(0), yield->getOperand(0));
+    for (Operation &op : copy.getBlock()->without_terminator())
+      rewriter.clone(op, mapping);
+    Value element = mapping.lookupOrDefault(copy.getBlock()->getTerminator()->getOperand(0));
+    yield->insertOperands(1, element);
+    rewriter.replaceOp(copy, both.getResult(1));
+    rewriter.replaceOp(producer, both.getResult(0));
+    return success();
+  }
+
+  /// Elementwise, with a result in the order of the loops.
+  static bool isPlain(linalg::GenericOp op) {
+    return op && eyrie::graph::isElementwise(op) && !op->hasAttr(kInKernel) && !op->hasAttr(kWinograd) &&
+           op.getMatchingIndexingMap(op.getDpsInitOperand(0)).isIdentity() &&
+           !op.payloadUsesValueFromOperand(op.getDpsInitOperand(0));
+  }
+};
+
 struct FuseElementwisePass : PassWrapper<FuseElementwisePass, OperationPass<func::FuncOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(FuseElementwisePass)
   StringRef getArgument() const override { return "graph-fuse-elementwise"; }
@@ -106,7 +153,11 @@ struct FuseElementwisePass : PassWrapper<FuseElementwisePass, OperationPass<func
     tensor::EmptyOp::getCanonicalizationPatterns(patterns, context);
     memref::populateResolveRankedShapedTypeResultDimsPatterns(patterns);
     ReshapeOp::getCanonicalizationPatterns(patterns, context);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    RewritePatternSet narrowing(context);
+    narrowing.add<NarrowWhereComputed>(context);
+    memref::populateResolveRankedShapedTypeResultDimsPatterns(narrowing);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))) ||
+        failed(applyPatternsGreedily(getOperation(), std::move(narrowing))))
       signalPassFailure();
   }
 };

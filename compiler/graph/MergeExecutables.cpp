@@ -52,6 +52,11 @@ void eyrie::graph::registerGraphPasses() {
   registerPass([] { return createAbsorbTransposesPass(); });
   registerPass([] { return createConvertWinogradPass([](const WinogradCandidate &) { return true; }); });
   registerPass([] { return createNarrowWeightsPass(/*isHalf=*/false); });
+  PassPipelineRegistration<>("graph-narrow-factors", "graph-narrow-weights, and all that they are multiplied by",
+                             [](OpPassManager &pm) {
+                               auto always = [](linalg::GenericOp, unsigned, unsigned) { return true; };
+                               pm.addPass(createNarrowWeightsPass(/*isHalf=*/false, always));
+                             });
   registerPass([] { return createKeepSmallWeightsPass(); });
   registerPass([] { return createPackWeightsPass(nullptr); });
   registerPass([] { return createHoistConstantsPass(); });

@@ -7,7 +7,11 @@
 // scales and whatever else is not multiplied in a sum are few, and stay. So does a weight that has a finite number
 // beyond the range of the type; what is computed from weights, and leaves the range only then, becomes its largest
 // number.
+//
+// Where the target multiplies two bf16 faster, the other factor is rounded to bf16 as well, by an operation of its own
+// that whoever computes the factor will take up; in front of padding, if it is padded.
 #include "compiler/graph/Constants.h"
+#include "compiler/graph/Forms.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -34,8 +38,8 @@ float largestMagnitude(GlobalOp global) {
 struct NarrowWeightsPass : PassWrapper<NarrowWeightsPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(NarrowWeightsPass)
   NarrowWeightsPass() = default;
-  NarrowWeightsPass(const NarrowWeightsPass &other) : PassWrapper(other), isHalf(other.isHalf) {}
-  explicit NarrowWeightsPass(bool isHalf) : isHalf(isHalf) {}
+  NarrowWeightsPass(const NarrowWeightsPass &other) : PassWrapper(other), isHalf(other.isHalf), choose(other.choose) {}
+  NarrowWeightsPass(bool isHalf, ChooseNarrowFactors choose) : isHalf(isHalf), choose(std::move(choose)) {}
   StringRef getArgument() const override { return "graph-narrow-weights"; }
   StringRef getDescription() const override { return "Store the weights of products as bf16 or f16"; }
   void getDependentDialects(DialectRegistry &registry) const override {
@@ -56,8 +60,14 @@ struct NarrowWeightsPass : PassWrapper<NarrowWeightsPass, OperationPass<ModuleOp
     });
     for (linalg::GenericOp op : sums)
       for (OpOperand *operand : op.getDpsInputOperands())
-        if (isFactor(op, operand) && isWeight(operand->get()))
+        if (isFactor(op, operand) && isWeight(operand->get())) {
+          OpOperand *other = otherFactor(op, operand);
+          bool areBothNarrow = other && !isHalf && choose && !isInKernel(op) &&
+                               choose(op, operand->getOperandNumber(), other->getOperandNumber());
           narrowFactor(op, *operand);
+          if (areBothNarrow)
+            narrowFactor(op, *other);
+        }
     for (tensor::ExtractOp op : gathers)
       if (isWeight(op.getTensor()))
         narrowTable(op);
@@ -68,6 +78,24 @@ private:
     BlockArgument element = op.getMatchingBlockArgument(operand);
     return !element.use_empty() &&
            llvm::all_of(element.getUsers(), [](Operation *user) { return isa<arith::MulFOp>(user); });
+  }
+
+  /// What alone the operand is multiplied by, if it is an f32 tensor.
+  static OpOperand *otherFactor(linalg::GenericOp op, OpOperand *operand) {
+    BlockArgument element = op.getMatchingBlockArgument(operand);
+    if (!element.hasOneUse() || op.getNumDpsInputs() != 2)
+      return nullptr;
+    OpOperand *other = op.getDpsInputOperand(1 - operand->getOperandNumber());
+    auto type = dyn_cast<RankedTensorType>(other->get().getType());
+    BlockArgument factor = op.getMatchingBlockArgument(other);
+    bool isMultiplied = factor.hasOneUse() && *factor.getUsers().begin() == *element.getUsers().begin();
+    return type && type.getElementType().isF32() && isMultiplied ? other : nullptr;
+  }
+
+  /// Is it a part of Winograd's method?
+  static bool isInKernel(linalg::GenericOp op) {
+    return op->hasAttr(kInKernel) || op->hasAttr(kWinograd) ||
+           llvm::any_of(op->getUsers(), [](Operation *user) { return user->hasAttr(kWinograd); });
   }
 
   bool isWeight(Value value) {
@@ -120,32 +148,40 @@ private:
   }
 
   Value getNarrowed(Value value) {
-    Value &result = narrowed[value];
-    if (result)
-      return result;
+    if (Value known = narrowed.lookup(value))
+      return known;
     OpBuilder b(value.getContext());
     b.setInsertionPointAfterValue(value);
     auto type = cast<RankedTensorType>(value.getType());
-    Value init = tensor::EmptyOp::create(b, value.getLoc(), type.getShape(), narrow);
+    if (auto pad = value.getDefiningOp<tensor::PadOp>(); pad && isConstantPadding(pad)) {
+      Value source = getNarrowed(pad.getSource());
+      FloatAttr number;
+      matchPattern(pad.getConstantPaddingValue(), m_Constant(&number));
+      Value fill = arith::ConstantOp::create(b, pad.getLoc(), b.getFloatAttr(narrow, number.getValueAsDouble()));
+      return narrowed[value] = tensor::PadOp::create(b, pad.getLoc(), RankedTensorType::get(type.getShape(), narrow),
+                                                     source, pad.getMixedLowPad(), pad.getMixedHighPad(), fill);
+    }
+    Value init = tensor::EmptyOp::create(b, value.getLoc(), tensor::getMixedSizes(b, value.getLoc(), value), narrow);
     AffineMap map = b.getMultiDimIdentityMap(type.getRank());
     SmallVector<utils::IteratorType> loops(type.getRank(), utils::IteratorType::parallel);
-    result = linalg::GenericOp::create(b, value.getLoc(), init.getType(), value, init, {map, map}, loops,
-                                       [&](OpBuilder &body, Location loc, ValueRange args) {
-                                         Value element = clamped(body, loc, args[0]);
-                                         element = arith::TruncFOp::create(body, loc, narrow, element);
-                                         linalg::YieldOp::create(body, loc, element);
-                                       })
-                 .getResult(0);
-    return result;
+    Value result = linalg::GenericOp::create(b, value.getLoc(), init.getType(), value, init, {map, map}, loops,
+                                             [&](OpBuilder &body, Location loc, ValueRange args) {
+                                               Value element = clamped(body, loc, args[0]);
+                                               element = arith::TruncFOp::create(body, loc, narrow, element);
+                                               linalg::YieldOp::create(body, loc, element);
+                                             })
+                       .getResult(0);
+    return narrowed[value] = result;
   }
 
   bool isHalf = false;
+  ChooseNarrowFactors choose;
   Type narrow;
   std::optional<SymbolTable> symbols;
   llvm::DenseMap<Value, Value> narrowed;
 };
 } // namespace
 
-std::unique_ptr<Pass> eyrie::graph::createNarrowWeightsPass(bool isHalf) {
-  return std::make_unique<NarrowWeightsPass>(isHalf);
+std::unique_ptr<Pass> eyrie::graph::createNarrowWeightsPass(bool isHalf, ChooseNarrowFactors choose) {
+  return std::make_unique<NarrowWeightsPass>(isHalf, std::move(choose));
 }

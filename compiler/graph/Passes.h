@@ -26,6 +26,9 @@ struct WinogradCandidate {
 /// Should it be computed by Winograd's method?
 using ChooseWinograd = std::function<bool(const WinogradCandidate &)>;
 
+/// Is a sum of products with input `weight` in bf16 faster if its other factor, input `other`, is bf16 as well?
+using ChooseNarrowFactors = std::function<bool(mlir::linalg::GenericOp, unsigned weight, unsigned other)>;
+
 struct Attention; // Forms.h
 /// Should it be computed by one dispatch? `mostKeys`: the most elements of a row (INT64_MAX if that is open).
 using ChooseAttention = std::function<bool(const Attention &, int64_t mostKeys)>;
@@ -41,7 +44,7 @@ std::unique_ptr<mlir::Pass> createAbsorbTransposesPass();
 /// Computes the 3 x 3 convolutions that the target chooses by Winograd's method.
 std::unique_ptr<mlir::Pass> createConvertWinogradPass(ChooseWinograd choose);
 /// Stores the f32 weights of products and gathers as bf16, or as f16, and widens them where they are read.
-std::unique_ptr<mlir::Pass> createNarrowWeightsPass(bool isHalf);
+std::unique_ptr<mlir::Pass> createNarrowWeightsPass(bool isHalf, ChooseNarrowFactors choose = nullptr);
 /// Lets kernels compute weights from what is much smaller, as dequantised ones are.
 std::unique_ptr<mlir::Pass> createKeepSmallWeightsPass();
 /// Packs the constant operands of contractions as the target reads them: `unpack(pack(w))`.

@@ -250,7 +250,8 @@ private:
     pm.addNestedPass<func::FuncOp>(graph::createAbsorbTransposesPass());
     pm.addNestedPass<func::FuncOp>(graph::createConvertWinogradPass(target::winogradOf(processors)));
     if (options.precision != "f32")
-      pm.addPass(graph::createNarrowWeightsPass(/*isHalf=*/options.precision == "f16"));
+      pm.addPass(
+          graph::createNarrowWeightsPass(/*isHalf=*/options.precision == "f16", target::narrowFactorsOf(processors)));
     pm.addNestedPass<func::FuncOp>(graph::createKeepSmallWeightsPass());
     pm.addNestedPass<func::FuncOp>(graph::createPackWeightsPass(target::packingOf(processors)));
     pm.addPass(graph::createHoistConstantsPass());

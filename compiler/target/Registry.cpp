@@ -41,6 +41,15 @@ eyrie::graph::ChoosePacking eyrie::target::packingOf(std::vector<TargetOptions> 
   };
 }
 
+eyrie::graph::ChooseNarrowFactors eyrie::target::narrowFactorsOf(std::vector<TargetOptions> options) {
+  const Target *target = findTarget(options.front().target);
+  return [target, options = std::move(options)](mlir::linalg::GenericOp op, unsigned weight, unsigned other) {
+    return target && llvm::all_of(options, [&](const TargetOptions &each) {
+             return target->choosesNarrowFactors(op, weight, other, each);
+           });
+  };
+}
+
 eyrie::graph::ChooseWinograd eyrie::target::winogradOf(std::vector<TargetOptions> options) {
   const Target *target = findTarget(options.front().target);
   return [target, options = std::move(options)](const graph::WinogradCandidate &candidate) {

@@ -78,6 +78,12 @@ public:
     return std::nullopt;
   }
 
+  /// Is this sum faster where not only its input `weight` but also `other` is bf16?
+  virtual bool choosesNarrowFactors(mlir::linalg::GenericOp op, unsigned weight, unsigned other,
+                                    const TargetOptions &options) const {
+    return false;
+  }
+
   /// Is Winograd's method faster for this convolution?
   virtual bool choosesWinograd(const graph::WinogradCandidate &candidate, const TargetOptions &options) const {
     return false;
@@ -127,6 +133,9 @@ std::unique_ptr<mlir::Pass> createCompileExecutablesPass(std::vector<TargetOptio
 graph::ChoosePacking packingOf(std::vector<TargetOptions> options);
 /// The same for graph::createConvertWinogradPass: all of them must find it faster.
 graph::ChooseWinograd winogradOf(std::vector<TargetOptions> options);
+
+/// The same for graph::createNarrowWeightsPass: numbers are the same on all of them.
+graph::ChooseNarrowFactors narrowFactorsOf(std::vector<TargetOptions> options);
 
 /// The same for graph::createFormDispatchesPass.
 graph::ChooseAttention attentionOf(std::vector<TargetOptions> options);

@@ -1,5 +1,9 @@
-"""Weights stored as bf16 or f16 (--precision): the numbers are those of the f32 model whose weights were rounded so."""
+"""Weights stored as bf16 or f16 (--precision): the numbers are those of the f32 model whose weights were rounded so.
+
+Where the processor multiplies two bf16 faster, the other factor is rounded too: inputs here are bf16 from the start.
+"""
 import json
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -32,6 +36,7 @@ def with_rounded_weights(model, precision, names):
 
 
 def check(tmp_path, model, feeds, precision, names=("w",), flags=()):
+    feeds = [{key: rounded(array, precision) if array.dtype == np.float32 else array for key, array in feed.items()} for feed in feeds]
     return agree(tmp_path, model, feeds, "--precision", precision, *flags, reference=with_rounded_weights(model, precision, names))
 
 
@@ -62,10 +67,45 @@ def test_open_rows(tmp_path, precision):
     (dict(kernel_shape=[5, 3], group=2, dilations=[1, 2]), 8, 6, (12, 12))])
 def test_convolutions(tmp_path, precision, attributes, channels, outputs, size):
     weight = f32(outputs, channels // attributes.get("group", 1), *attributes["kernel_shape"])
+    whole = lambda *shape: np.rint(f32(*shape))  # what the first makes of them is bf16 too
     model = model_of([node("Conv", ["x", "v"], ["i"], kernel_shape=[1, 1]), node("Conv", ["i", "w", "b"], ["y"], **attributes)],
                      [("x", FLOAT, [2, 4, *size])], [("y", FLOAT, None)],
-                     [("v", f32(channels, 4, 1, 1)), ("w", weight), ("b", f32(outputs))])
-    check(tmp_path, model, [{"x": f32(2, 4, *size)}], precision, names=("v", "w"))
+                     [("v", whole(channels, 4, 1, 1)), ("w", weight), ("b", f32(outputs))])
+    check(tmp_path, model, [{"x": whole(2, 4, *size)}], precision, names=("v", "w"))
+
+
+def multiplies_bf16():
+    """Faster than f32, that is."""
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    return "avx512_bf16" in flags and ("avx512_fp16" not in flags or "amx_bf16" in flags)
+
+
+@pytest.mark.parametrize("kind", ["product", "padded convolution"])
+def test_what_is_multiplied_is_rounded_where_that_is_faster(tmp_path, kind):
+    """The layer in between is read in f32 as well, by the last sum: that copy is not rounded."""
+    if not multiplies_bf16():
+        pytest.skip("this processor does not multiply bf16 faster")
+    if kind == "product":
+        layer, shape, first, second = "MatMul", [9, 48], f32(48, 64), f32(64, 64)
+        attributes = {}
+    else:
+        layer, shape, first, second = "Conv", [1, 4, 9, 8], f32(64, 4, 1, 1), f32(64, 64, 3, 3)
+        attributes = dict(pads=[1, 1, 1, 1])
+    model = model_of([node(layer, ["x", "w"], ["h"]), node("Relu", ["h"], ["r"]), node(layer, ["r", "v"], ["p"], **attributes),
+                      node("Add", ["p", "r"], ["y"])], [("x", FLOAT, shape)], [("y", FLOAT, None)], [("w", first), ("v", second)])
+    onnx.save(model, tmp_path / "m.onnx")
+    compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", "--precision", "bf16", "--no-winograd")
+    feed = {"x": rounded(f32(*shape), "bf16")}
+    got = run_module(tmp_path / "m.eyr", feed, tmp_path)["y"]
+    one = model_of([node(layer, ["x", "w"], ["h"]), node("Relu", ["h"], ["y"])], [("x", FLOAT, shape)], [("y", FLOAT, None)],
+                   [("w", rounded(first, "bf16"))])
+    middle = Reference(one)(feed)["y"]
+    two = model_of([node(layer, ["r", "v"], ["y"], **attributes)], [("r", FLOAT, list(middle.shape))], [("y", FLOAT, None)],
+                   [("v", rounded(second, "bf16"))])
+    want = Reference(two)({"r": rounded(middle, "bf16")})["y"] + middle
+    # A sum in another order may be rounded to the other of two neighbours in between.
+    assert np.abs(got - want).max() <= 5e-4 * np.abs(want).max()
+    assert np.sqrt(((got - want)**2).mean()) <= 5e-5 * np.abs(want).max()
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -115,7 +155,7 @@ def test_weights_outside_the_module(tmp_path, precision):
     onnx.save(model, tmp_path / "m.onnx")
     told = compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", "--precision", precision, "--parameters", tmp_path / "m.eyp")
     assert 0 < told["precision"]["outputs"][0]["rms_error"] < 1e-2
-    feed = {"x": f32(70, 40)}
+    feed = {"x": rounded(f32(70, 40), precision)}
     want = Reference(with_rounded_weights(model, precision, "w"))(feed)["y"]
     got = run_module(tmp_path / "m.eyr", feed, tmp_path, "--parameters", tmp_path / "m.eyp")["y"]
     assert np.abs(got - want).max() <= 1e-5 * np.abs(want).max()

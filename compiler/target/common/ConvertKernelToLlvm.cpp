@@ -211,9 +211,12 @@ Type withoutBf16(Type type) {
 }
 
 /// Arithmetic on bf16 has been expanded; what is left moves it, and moves its bits as well. Where bf16 is no type of
-/// the processor, LLVM would compute even a select in f32, and call a function to round the result.
+/// the processor, LLVM would compute even a select in f32, and call a function to round the result. What is LLVM's
+/// already, as the operands of an instruction are, stays.
 void moveBf16AsBits(ModuleOp module) {
   module.walk([](Operation *op) {
+    if (isa_and_nonnull<LLVM::LLVMDialect>(op->getDialect()))
+      return;
     for (Value result : op->getResults())
       result.setType(withoutBf16(result.getType()));
     for (Region &region : op->getRegions())

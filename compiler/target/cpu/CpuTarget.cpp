@@ -88,8 +88,14 @@ public:
 
   std::optional<graph::WeightPacking> choosePacking(linalg::GenericOp op,
                                                     ArrayRef<TargetOptions> processors) const override {
-    SmallVector<CpuTargetModel> models = llvm::map_to_vector(processors, modelOf);
+    auto mapped = llvm::map_range(processors, modelOf);
+    std::vector<CpuTargetModel> models(mapped.begin(), mapped.end());
     return chooseContractionPacking(op, models);
+  }
+
+  bool choosesNarrowFactors(linalg::GenericOp op, unsigned weight, unsigned other,
+                            const TargetOptions &options) const override {
+    return areNarrowFactorsFaster(op, weight, other, modelOf(options));
   }
 
   bool choosesWinograd(const graph::WinogradCandidate &candidate, const TargetOptions &options) const override {
@@ -108,7 +114,8 @@ public:
          {int64_t(model.registerBits), int64_t(model.vectorBits), int64_t(model.vectorRegisters),
           int64_t(model.broadcastRegisters), int64_t(model.spareRegisters), int64_t(model.memoryOperands),
           int64_t(model.fastMasks), int64_t(model.fma), int64_t(model.round), int64_t(model.f16Conversions),
-          int64_t(model.dot), model.l1Bytes, model.l2Bytes, model.l1Ways, model.l1WayBytes, int64_t(options.optLevel)})
+          int64_t(model.dot), int64_t(model.bf16Dot), model.l1Bytes, model.l2Bytes, model.l1Ways, model.l1WayBytes,
+          int64_t(options.optLevel)})
       text += " " + std::to_string(number);
     return text + " " + options.alternative;
   }

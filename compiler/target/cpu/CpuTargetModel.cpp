@@ -125,6 +125,9 @@ CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string 
     model.dot = model.has("i8mm") ? DotUnit::NeonMixed : DotUnit::Neon;
   model.amxInt8 = model.has("amx-int8");
   model.amxBf16 = model.has("amx-bf16");
+  // Processors that have avx512fp16 as well start vdpbf16ps a quarter as often as multiply-adds, others as often.
+  if (model.avx512 && model.avx512bf16 && (!model.avx512fp16 || model.amxBf16))
+    model.bf16Dot = DotUnit::Bf16;
   if (cpu.split(',').first == "native")
     readCaches(model);
   return model;

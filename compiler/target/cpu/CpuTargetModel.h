@@ -10,7 +10,7 @@
 
 namespace eyrie::target::cpu {
 
-/// What multiplies vectors of bytes and adds four neighbouring products to each 32-bit lane.
+/// What multiplies vectors of bytes, or of bf16, and adds neighbouring products to each 32-bit lane.
 enum class DotUnit {
   None,
   Pairs,     // x86 without VNNI: bytes widened to 16 bits, vpmaddwd
@@ -18,6 +18,8 @@ enum class DotUnit {
   Neon,      // sdot, udot: bytes of one sign
   NeonMixed, // and usdot: any two signs
   VnniModel, // the arithmetic of vpdpbusd in plain operations: tests run with it what surrounds the instruction
+  Bf16,      // vdpbf16ps: pairs of bf16
+  Bf16Model, // likewise of vdpbf16ps
 };
 
 /// What a kernel is to choose otherwise than by the model's arithmetic.
@@ -54,7 +56,8 @@ struct CpuTargetModel {
   bool round = false, f16Conversions = false; // floor, ceil, trunc, roundeven; f16 from and to f32
   bool avx2 = false, avx512 = false, avx512vnni = false, avx512bf16 = false, avx512fp16 = false, avxvnni = false;
   bool amxInt8 = false, amxBf16 = false;
-  DotUnit dot = DotUnit::None;
+  DotUnit dot = DotUnit::None;     // of bytes
+  DotUnit bf16Dot = DotUnit::None; // of bf16, where that takes more products a cycle than f32's multiply-adds
 
   int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20;
   /// Lines of the first-level cache that fall into one set, and the distance of addresses that do.

@@ -94,16 +94,18 @@ Value Access::emitLoad(Value memory, const LinearFunction &function, Value addre
 }
 
 Value Access::emitGroup(Value memory, Value address) {
-  auto part = [&](int64_t offset, int64_t bytes) -> Value {
-    Value loaded = vector::LoadOp::create(b, loc, VectorType::get({bytes}, b.getI8Type()), memory,
+  const DotProduct &product = contraction.dot->product;
+  auto part = [&](int64_t offset, int64_t steps) -> Value {
+    Value loaded = vector::LoadOp::create(b, loc, VectorType::get({steps}, product.elementType()), memory,
                                           s.add(address, constant(offset)));
-    Type integer = b.getIntegerType(8 * bytes);
+    Type integer = b.getIntegerType(32 / product.group() * steps);
     Value single = vector::BitCastOp::create(b, loc, VectorType::get({1}, integer), loaded);
     Value scalar = vector::ExtractOp::create(b, loc, single, int64_t(0));
-    return bytes == 4 ? scalar : arith::ExtUIOp::create(b, loc, b.getI32Type(), scalar);
+    return integer.isInteger(32) ? scalar : arith::ExtUIOp::create(b, loc, b.getI32Type(), scalar);
   };
-  Value scalar = part(0, groupBytes == 3 ? 2 : groupBytes);
-  if (groupBytes == 3) {
+  int64_t steps = groupSteps ? groupSteps : product.group();
+  Value scalar = part(0, steps == 3 ? 2 : steps);
+  if (steps == 3) {
     Value shift = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(16));
     scalar = arith::OrIOp::create(b, loc, scalar, arith::ShLIOp::create(b, loc, part(2, 1), shift));
   }

@@ -69,7 +69,7 @@ struct Access {
   /// Likewise the first column, and the first step of the reduction, where local memory holds a part of them.
   Value firstColumn, firstStep;
   bool inReduction = false;
-  int64_t groupBytes = dotGroup; // steps that the current dot product takes
+  int64_t groupSteps = 0; // that the current dot product takes; 0: all
 
   /// The address of each load at the current point of the reduction loops, as a value and a constant to add to it.
   struct Address {
@@ -90,7 +90,10 @@ struct Access {
     return mlir::cast<mlir::MemRefType>(values.bindings[binding].getType()).getElementType();
   }
   mlir::VectorType vectorType(mlir::Type element) { return mlir::VectorType::get({plan.lanes}, element); }
-  mlir::VectorType groupType() { return mlir::VectorType::get({plan.lanes * dotGroup}, b.getI8Type()); }
+  mlir::VectorType groupType() {
+    const DotProduct &product = contraction.dot->product;
+    return mlir::VectorType::get({plan.lanes * product.group()}, product.elementType());
+  }
   Value constant(int64_t value) { return s.constant(value); }
 
   /// Makes `flat`.
@@ -122,7 +125,7 @@ private:
   Value lanesIndex(const Monomial &stride);
   Value maskOrAll(Value mask);
   Value emitLoad(Value memory, const LinearFunction &function, Value address, Value mask, bool padded);
-  /// The current group of bytes of a row, zeros behind them, in every lane.
+  /// The current group of a row, zeros behind it, in every lane.
   Value emitGroup(Value memory, Value address);
   void emitStore(Value memory, const LinearFunction &function, Value address, Value value, Value mask);
   /// Vectors that few rows share come from far: they are prefetched. (With 2 to 4 rows the processor's own prefetcher

@@ -758,16 +758,17 @@ void eyrie::target::cpu::collapseLoops(func::FuncOp func, Contraction &contracti
 }
 
 void eyrie::target::cpu::formDotProducts(Contraction &contraction, const CpuTargetModel &model) {
-  std::optional<ByteProduct> product = matchByteProduct(contraction.root);
-  if (!product || model.dot == DotUnit::None)
+  std::optional<NarrowProduct> product = matchNarrowProduct(contraction.root, model);
+  if (!product)
     return;
+  const int64_t group = dotGroup(product->element);
   for (unsigned side : {0u, 1u}) {
     Expression *vectors = contraction.inputs[product->operands[side]];
     Expression *scalars = contraction.inputs[product->operands[1 - side]];
     if (!vectors || !scalars || vectors->kind != Expression::Kind::Load || scalars->kind != Expression::Kind::Load)
       continue;
     LinearFunction &packed = vectors->function, &plain = scalars->function;
-    if (packed.group != dotGroup || !packed.tile || plain.tile || plain.dependsOn(packed.tiledLoop))
+    if (packed.group != group || !packed.tile || plain.tile || plain.dependsOn(packed.tiledLoop))
       continue;
     unsigned loop = packed.groupedLoop;
     Loop &reduction = contraction.loops[loop];
@@ -777,11 +778,11 @@ void eyrie::target::cpu::formDotProducts(Contraction &contraction, const CpuTarg
       continue;
     int64_t size = reduction.size.factor;
     auto largest = contraction.root->getAttrOfType<IntegerAttr>(eyrie::graph::kLargestWeight);
-    DotProduct dot(model, product->isSigned[1 - side], product->isSigned[side], largest ? largest.getInt() : 255);
-    contraction.dot = Dot{dot, scalars, vectors, loop, size / dotGroup, size % dotGroup};
-    reduction.size = Monomial(llvm::divideCeil(size, dotGroup));
+    DotProduct dot(model, *product, 1 - side, largest ? largest.getInt() : 255);
+    contraction.dot = Dot{dot, scalars, vectors, loop, size / group, size % group};
+    reduction.size = Monomial(llvm::divideCeil(size, group));
     reduction.facts = eyrie::graph::SizeFacts::number(reduction.size.factor);
-    plain.strides[loop] = Monomial(dotGroup);
+    plain.strides[loop] = Monomial(group);
     packed.strides[loop] = packed.groupStride;
     packed.group = 0;
     return;

@@ -147,8 +147,8 @@ mlir::FailureOr<AttentionKernel> analyseAttention(mlir::func::FuncOp func,
 /// Drops loops of size 1 and merges neighbours that every address walks as one. `func` is what was analysed.
 void collapseLoops(mlir::func::FuncOp func, Contraction &contraction);
 
-/// Lets the innermost reduction count groups of steps if its operands are bytes, one of them packed in groups, and the
-/// processor has dot products. Runs after collapseLoops.
+/// Lets the innermost reduction count groups of steps if its operands are bytes or bf16, one of them packed in groups,
+/// and the processor has dot products of them. Runs after collapseLoops.
 void formDotProducts(Contraction &contraction, const CpuTargetModel &model);
 
 } // namespace eyrie::target::cpu

@@ -51,13 +51,9 @@ LogicalResult eyrie::target::cpu::lowerContraction(Kernel &kernel, const CpuTarg
   return success();
 }
 
-/// The dimension of operand `number` along which it should be packed in groups of steps, for dot products: its other
-/// factor then has four bytes of a row side by side.
-static std::optional<int64_t> chooseGroupedDim(linalg::GenericOp op, unsigned number, const CpuTargetModel &model) {
-  std::optional<ByteProduct> product = matchByteProduct(op);
-  if (!product || model.dot == DotUnit::None)
-    return std::nullopt;
-  unsigned other = product->operands[0] == number ? product->operands[1] : product->operands[0];
+/// The dimension of operand `number` along which it could be packed in groups of steps, for dot products: its factor
+/// `other` has the elements of a group side by side.
+static std::optional<int64_t> groupedDim(linalg::GenericOp op, unsigned number, unsigned other) {
   AffineMap map = op.getMatchingIndexingMap(op.getDpsInputOperand(number)),
             otherMap = op.getMatchingIndexingMap(op.getDpsInputOperand(other));
   SmallVector<unsigned> reductions;
@@ -66,7 +62,9 @@ static std::optional<int64_t> chooseGroupedDim(linalg::GenericOp op, unsigned nu
   if (op.getStaticLoopRanges()[reductions.back()] < 2 || otherMap.getNumResults() == 0 ||
       otherMap.getResults().back() != innermost)
     return std::nullopt;
-  return map.getResultPosition(innermost);
+  if (auto dim = map.getResultPosition(innermost))
+    return *dim;
+  return std::nullopt;
 }
 
 /// For one processor; `lanes`: of its vectors.
@@ -131,14 +129,34 @@ static std::optional<eyrie::graph::WeightPacking> choosePacking(linalg::GenericO
           }
     packing->outerDimsPerm.push_back(columnPos);
     packing->outerDimsPerm.append(reductions);
-    if (auto grouped = chooseGroupedDim(op, packing->operand, model)) {
-      packing->innerDimsPos.push_back(*grouped);
-      packing->innerTiles.push_back(dotGroup);
+    if (auto product = matchNarrowProduct(op, model)) {
+      unsigned other = product->operands[product->operands[0] == packing->operand];
+      if (auto grouped = groupedDim(op, packing->operand, other)) {
+        packing->innerDimsPos.push_back(*grouped);
+        packing->innerTiles.push_back(dotGroup(product->element));
+      }
     }
   }
   if (!packing || !hasBroadcast)
     return std::nullopt;
   return packing;
+}
+
+bool eyrie::target::cpu::areNarrowFactorsFaster(linalg::GenericOp op, unsigned weight, unsigned other,
+                                                const CpuTargetModel &model) {
+  int64_t lanes = 0;
+  if (model.bf16Dot == DotUnit::None || !groupedDim(op, weight, other))
+    return false;
+  auto packing = choosePacking(op, model, lanes);
+  if (!packing || packing->operand != weight)
+    return false;
+  // One row takes as long as its weights take to come from memory.
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  AffineMap map = op.getMatchingIndexingMap(op.getDpsInputOperand(weight));
+  return llvm::any_of(llvm::seq(op.getNumLoops()), [&](unsigned loop) {
+    return !map.isFunctionOfDim(loop) && op.getIteratorTypesArray()[loop] == utils::IteratorType::parallel &&
+           sizes[loop] != 1;
+  });
 }
 
 std::optional<eyrie::graph::WeightPacking>

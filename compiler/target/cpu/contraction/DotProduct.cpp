@@ -5,30 +5,40 @@
 using namespace mlir;
 using namespace eyrie::target::cpu;
 
-std::optional<ByteProduct> eyrie::target::cpu::matchByteProduct(linalg::GenericOp root) {
+static DotUnit unitOf(const CpuTargetModel &model, Type element) {
+  return element.isBF16() ? model.bf16Dot : element.isInteger(8) ? model.dot : DotUnit::None;
+}
+
+std::optional<NarrowProduct> eyrie::target::cpu::matchNarrowProduct(linalg::GenericOp root,
+                                                                    const CpuTargetModel &model) {
   if (root.getNumDpsInits() != 1)
     return std::nullopt;
   Block *body = root.getBlock();
   Value accumulator = body->getArguments().back();
-  auto sum = body->getTerminator()->getOperand(0).getDefiningOp<arith::AddIOp>();
-  if (!sum || !sum.getType().isInteger(32))
+  Operation *sum = body->getTerminator()->getOperand(0).getDefiningOp();
+  if (!isa_and_nonnull<arith::AddIOp, arith::AddFOp>(sum) ||
+      !(accumulator.getType().isInteger(32) || accumulator.getType().isF32()) ||
+      !llvm::is_contained(sum->getOperands(), accumulator))
     return std::nullopt;
-  Value other = sum.getLhs() == accumulator ? sum.getRhs() : sum.getLhs();
-  auto product = other.getDefiningOp<arith::MulIOp>();
-  if (!product || (sum.getLhs() != accumulator && sum.getRhs() != accumulator))
+  Operation *product = sum->getOperand(sum->getOperand(0) == accumulator ? 1 : 0).getDefiningOp();
+  if (!isa_and_nonnull<arith::MulIOp, arith::MulFOp>(product))
     return std::nullopt;
-  ByteProduct result;
+  NarrowProduct result;
   for (unsigned side : {0u, 1u}) {
     Operation *extension = product->getOperand(side).getDefiningOp();
-    if (!isa_and_nonnull<arith::ExtSIOp, arith::ExtUIOp>(extension))
+    if (!isa_and_nonnull<arith::ExtSIOp, arith::ExtUIOp, arith::ExtFOp>(extension))
       return std::nullopt;
     auto argument = dyn_cast<BlockArgument>(extension->getOperand(0));
-    if (!argument || argument.getOwner() != body || argument == accumulator || !argument.getType().isInteger(8))
+    if (!argument || argument.getOwner() != body || argument == accumulator ||
+        (side && argument.getType() != result.element))
       return std::nullopt;
     result.operands[side] = argument.getArgNumber();
-    result.isSigned[side] = isa<arith::ExtSIOp>(extension);
+    result.isSigned[side] = !isa<arith::ExtUIOp>(extension);
+    result.element = argument.getType();
   }
-  return result.operands[0] == result.operands[1] ? std::nullopt : std::optional(result);
+  if (result.operands[0] == result.operands[1] || unitOf(model, result.element) == DotUnit::None)
+    return std::nullopt;
+  return result;
 }
 
 static Value bytesOf(OpBuilder &b, Location loc, int64_t count, int8_t value) {
@@ -47,8 +57,10 @@ static Value intrinsic(OpBuilder &b, Location loc, Type type, StringRef name, Va
   return LLVM::CallIntrinsicOp::create(b, loc, type, b.getStringAttr(name), arguments)->getResult(0);
 }
 
-DotProduct::DotProduct(const CpuTargetModel &model, bool scalarsAreSigned, bool vectorsAreSigned, int64_t largestVector)
-    : unit(model.dot), scalarsAreSigned(scalarsAreSigned), vectorsAreSigned(vectorsAreSigned) {
+DotProduct::DotProduct(const CpuTargetModel &model, const NarrowProduct &product, unsigned scalarSide,
+                       int64_t largestVector)
+    : element(product.element), unit(unitOf(model, element)), scalarsAreSigned(product.isSigned[scalarSide]),
+      vectorsAreSigned(product.isSigned[1 - scalarSide]) {
   constexpr int64_t largestScalar = 255, largestSum = 32767;
   sumsFit = unit == DotUnit::Pairs && model.has("ssse3") && !scalarsAreSigned && vectorsAreSigned &&
             2 * largestScalar * largestVector <= largestSum;
@@ -93,21 +105,29 @@ Value DotProduct::prepareVectors(OpBuilder &b, Location loc, Value bytes, int64_
   return parts() == 2 ? widen(b, loc, bytes, vectorsAreSigned, part) : bytes;
 }
 
-Value DotProduct::ones(OpBuilder &b, Location loc, int64_t lanes) const { return bytesOf(b, loc, lanes * dotGroup, 1); }
+Value DotProduct::ones(OpBuilder &b, Location loc, int64_t lanes) const { return bytesOf(b, loc, lanes * group(), 1); }
 
-/// The arithmetic of vpdpbusd, product by product.
-static Value modelOfVnni(OpBuilder &b, Location loc, Value accumulator, Value unsignedBytes, Value signedBytes) {
+/// The arithmetic of an instruction, product by product: of unsigned by signed bytes, or of bf16.
+static Value modelOf(OpBuilder &b, Location loc, Value accumulator, Value first, Value second) {
   auto type = cast<VectorType>(accumulator.getType());
-  int64_t lanes = type.getNumElements();
-  auto wide = VectorType::get({lanes * dotGroup}, type.getElementType());
-  Value products = arith::MulIOp::create(b, loc, arith::ExtUIOp::create(b, loc, wide, unsignedBytes),
-                                         arith::ExtSIOp::create(b, loc, wide, signedBytes));
-  for (int64_t i = 0; i < dotGroup; ++i) {
+  auto narrow = cast<VectorType>(first.getType());
+  bool areFloats = isa<FloatType>(type.getElementType());
+  int64_t lanes = type.getNumElements(), group = narrow.getNumElements() / lanes;
+  auto wide = VectorType::get(narrow.getShape(), type.getElementType());
+  Value products;
+  if (areFloats)
+    products = arith::MulFOp::create(b, loc, arith::ExtFOp::create(b, loc, wide, first),
+                                     arith::ExtFOp::create(b, loc, wide, second));
+  else
+    products = arith::MulIOp::create(b, loc, arith::ExtUIOp::create(b, loc, wide, first),
+                                     arith::ExtSIOp::create(b, loc, wide, second));
+  for (int64_t i = 0; i < group; ++i) {
     SmallVector<int64_t> positions;
     for (int64_t lane = 0; lane < lanes; ++lane)
-      positions.push_back(lane * dotGroup + i);
+      positions.push_back(lane * group + i);
     Value part = vector::ShuffleOp::create(b, loc, products, products, positions);
-    accumulator = arith::AddIOp::create(b, loc, accumulator, part);
+    accumulator = areFloats ? Value(arith::AddFOp::create(b, loc, accumulator, part))
+                            : Value(arith::AddIOp::create(b, loc, accumulator, part));
   }
   return accumulator;
 }
@@ -140,7 +160,17 @@ Value DotProduct::accumulate(OpBuilder &b, Location loc, Value accumulator, Valu
     return intrinsic(b, loc, type, name, {accumulator, first, second});
   }
   case DotUnit::VnniModel:
-    return modelOfVnni(b, loc, accumulator, first, second);
+  case DotUnit::Bf16Model:
+    return modelOf(b, loc, accumulator, first, second);
+  case DotUnit::Bf16: {
+    // bf16 moves as bits; only the instruction has the type.
+    auto bf16 = VectorType::get({2 * lanes}, b.getBF16Type());
+    auto typed = [&](Value pairs) -> Value {
+      return LLVM::BitcastOp::create(b, loc, bf16, bitcast(b, loc, pairs, b.getI32Type()));
+    };
+    std::string name = "llvm.x86.avx512bf16.dpbf16ps." + std::to_string(lanes * 32);
+    return intrinsic(b, loc, type, name, {accumulator, typed(first), typed(second)});
+  }
   case DotUnit::Neon:
   case DotUnit::NeonMixed: {
     StringRef name = seesSignedScalars() != vectorsAreSigned ? "llvm.aarch64.neon.usdot.v4i32.v16i8"

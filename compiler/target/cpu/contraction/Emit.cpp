@@ -2,6 +2,7 @@
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
 #include "compiler/target/cpu/contraction/Moves.h"
 #include "compiler/target/cpu/contraction/Symbols.h"
+#include "compiler/target/cpu/contraction/TileUnit.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -25,9 +26,19 @@ int64_t stagedBytes(const Plan &plan) {
   return plan.staged ? plan.tileRows * plan.tileBands * stagedPitch(plan) * 8 : 0;
 }
 
+/// A tile unit has rows that do not exist.
+int64_t rowsOfTile(const Plan &plan) {
+  return plan.usesTileUnit ? llvm::alignTo(plan.tileRows, TileUnit::rows) : plan.tileRows;
+}
+
 /// Accumulators of one tile, kept for its epilogue.
 int64_t keptBytes(const Plan &plan) {
-  return plan.loopsOverEpilogue ? plan.tileRows * plan.tileBands * plan.panel() * 8 : 0;
+  return plan.loopsOverEpilogue ? rowsOfTile(plan) * plan.tileBands * plan.panel() * 8 : 0;
+}
+
+/// Copies of what a tile unit cannot read where it lies: rows, and columns.
+int64_t unitBytes(const Plan &plan) {
+  return plan.usesTileUnit ? rowsOfTile(plan) * TileUnit::rowBytes + TileUnit::groups * plan.panel() * 4 : 0;
 }
 
 struct Emitter : Access {
@@ -35,6 +46,7 @@ struct Emitter : Access {
 
   Value existingRows; // of a tile some of whose rows may not exist
   Value stagedMemory, keptMemory;
+  Value rowsMemory, columnsMemory;    // what a tile unit cannot read where it lies
   Value blockStart;                   // the block's first row or band
   const RowBlock *rowBlock = nullptr; // all that is wanted, if there is one
 
@@ -136,7 +148,10 @@ struct Emitter : Access {
       return;
     }
     if (depth + 1 == plan.reductions.size() && contraction.dot) {
-      emitGroups();
+      if (plan.usesTileUnit)
+        emitUnitGroups();
+      else
+        emitGroups();
       return;
     }
     emitReductionLoop(depth, contraction.loops[plan.reductions[depth]].size);
@@ -152,11 +167,122 @@ struct Emitter : Access {
     auto outside = addresses;
     emitted.clear(); // the same place may have been read as a whole group
     advance(addresses, reduction, Value(), groups);
-    groupBytes = rest;
+    groupSteps = rest;
     emitStep();
-    groupBytes = dotGroup;
+    groupSteps = 0;
     emitted.clear();
     addresses = outside;
+  }
+
+  // ---- sums by a tile unit ----------------------------------------------------------------------------------------
+
+  int64_t unitTiles() { return llvm::divideCeil(tileRows, TileUnit::rows); }
+
+  /// The sums of the tile, from zero, into the memory of kept accumulators.
+  void emitUnitSums() {
+    TileUnit unit(b, loc);
+    accumulators.clear();
+    for (int64_t number = 0; number < unitTiles() * columns.vectors; ++number)
+      accumulators.push_back(unit.zero());
+    emitReductions(0);
+    Value pitch = constant(columns.vectors * plan.lanes);
+    for (auto [number, sums] : llvm::enumerate(accumulators)) {
+      int64_t tile = number / columns.vectors, vector = number % columns.vectors;
+      Value first = constant((tile * TileUnit::rows * columns.vectors + vector) * plan.lanes);
+      unit.store(keptMemory, first, pitch, sums);
+    }
+  }
+
+  /// Products of 64 bytes of each row, then of the groups that are left.
+  void emitUnitGroups() {
+    const auto &[product, scalars, vectors, reduction, groups, rest] = *contraction.dot;
+    int64_t whole = groups / TileUnit::groups * TileUnit::groups;
+    int64_t elements = TileUnit::groups * product.group();
+    auto outside = addresses;
+    if (whole)
+      carryAccumulators(constant(0), constant(whole), TileUnit::groups, [&](Value group) {
+        advance(addresses, reduction, group, 0);
+        emitUnitStep(elements);
+        addresses = outside;
+      });
+    if (int64_t left = (groups - whole) * product.group() + rest) {
+      advance(addresses, reduction, Value(), whole);
+      emitUnitStep(left);
+      addresses = outside;
+    }
+  }
+
+  /// The products of so many elements of each row. Where they do not fill the registers, or rows may not exist, they
+  /// are copied first; what is in the place of rows that do not exist does not matter.
+  void emitUnitStep(int64_t elements) {
+    const DotProduct &product = contraction.dot->product;
+    const Expression *ofRows = contraction.dot->scalars, *ofColumns = contraction.dot->vectors;
+    const int64_t group = product.group(), all = TileUnit::groups * group;
+    bool isWhole = elements == all;
+    TileUnit unit(b, loc);
+    SmallVector<Value> rows, cols;
+    for (int64_t tile = 0; tile < unitTiles(); ++tile) {
+      int64_t first = tile * TileUnit::rows, end = std::min(first + TileUnit::rows, tileRows);
+      bool copiesRows = !isWhole || end - first < TileUnit::rows || !repeated.empty();
+      if (copiesRows)
+        copyRows(ofRows, first, end, elements);
+      Value memory = copiesRows ? rowsMemory : memoryOf(ofRows);
+      Value place = copiesRows ? constant(first * all) : shifted(addresses[ofRows], functionOf(ofRows), 0, first, 0);
+      Value pitch = copiesRows ? constant(all) : s.value(functionOf(ofRows).strides[*plan.row]);
+      rows.push_back(unit.load(memory, place, pitch));
+    }
+    if (!isWhole)
+      copyColumns(ofColumns, llvm::divideCeil(elements, group));
+    for (int64_t vector = 0; vector < columns.vectors; ++vector) {
+      Value memory = isWhole ? memoryOf(ofColumns) : columnsMemory;
+      Value place = isWhole ? shifted(addresses[ofColumns], functionOf(ofColumns), 0, 0, vector)
+                            : constant(vector * plan.lanes * group);
+      Value pitch =
+          isWhole ? s.value(functionOf(ofColumns).strides[contraction.dot->loop]) : constant(plan.panel() * group);
+      cols.push_back(unit.load(memory, place, pitch));
+    }
+    for (int64_t tile = 0; tile < unitTiles(); ++tile)
+      for (int64_t vector = 0; vector < columns.vectors; ++vector) {
+        Value &sums = accumulators[tile * columns.vectors + vector];
+        sums = unit.multiply(product, sums, rows[tile], cols[vector]);
+      }
+  }
+
+  /// Copies `elements` elements of each of these rows, zeros behind them.
+  void copyRows(const Expression *operand, int64_t firstRow, int64_t endRow, int64_t elements) {
+    const DotProduct &product = contraction.dot->product;
+    const int64_t all = TileUnit::groups * product.group();
+    auto type = VectorType::get({all}, product.elementType());
+    Value zeros = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+    SmallVector<bool> exists(all, false);
+    std::fill_n(exists.begin(), elements, true);
+    Value mask = arith::ConstantOp::create(
+        b, loc, DenseElementsAttr::get(VectorType::get({all}, b.getI1Type()), ArrayRef<bool>(exists)));
+    for (int64_t row = firstRow; row < endRow; ++row) {
+      Value address = shifted(addresses[operand], functionOf(operand), 0, row, 0), memory = memoryOf(operand);
+      Value part = elements == all
+                       ? Value(vector::LoadOp::create(b, loc, type, memory, address))
+                       : Value(vector::MaskedLoadOp::create(b, loc, type, memory, ValueRange{address}, mask, zeros));
+      vector::StoreOp::create(b, loc, part, rowsMemory, constant(row * all));
+    }
+  }
+
+  /// Copies the columns' part of so many groups, zeros behind them.
+  void copyColumns(const Expression *operand, int64_t groups) {
+    auto type = groupType();
+    Value zeros = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+    for (int64_t group = 0; group < TileUnit::groups; ++group)
+      for (int64_t vector = 0; vector < columns.vectors; ++vector) {
+        Value part = zeros;
+        if (group < groups) {
+          Address address = addresses[operand];
+          address.constant += group * functionOf(operand).strides[contraction.dot->loop].factor;
+          part = vector::LoadOp::create(b, loc, type, memoryOf(operand),
+                                        shifted(address, functionOf(operand), 0, 0, vector));
+        }
+        int64_t place = (group * plan.columnVectors + vector) * type.getNumElements();
+        vector::StoreOp::create(b, loc, part, columnsMemory, constant(place));
+      }
   }
 
   void emitReductionLoop(size_t depth, const Monomial &size) {
@@ -296,7 +422,7 @@ struct Emitter : Access {
     forgetValues();
     if (keepsSums()) {
       loadSums();
-    } else {
+    } else if (!plan.usesTileUnit) {
       SmallVector<Value> initial;
       forEachVector([&](int64_t band, int64_t row, int64_t vector) {
         initial.push_back(broadcastTo(b, evaluate(contraction.init, band, row, vector), plan.lanes));
@@ -307,7 +433,7 @@ struct Emitter : Access {
       emitSums();
     if (keepsSums() && !rowBlock->finishes)
       storeSums();
-    else if (plan.loopsOverEpilogue && tileBands * tileRows > 1)
+    else if (plan.usesTileUnit || (plan.loopsOverEpilogue && tileBands * tileRows > 1))
       emitResultsInLoop();
     else
       emitResults();
@@ -320,7 +446,9 @@ struct Emitter : Access {
     if (plan.streamed)
       choosePrefetched();
     inReduction = true;
-    if (contraction.dot)
+    if (plan.usesTileUnit)
+      emitUnitSums();
+    else if (contraction.dot)
       emitDotReduction();
     else
       emitReductions(0);
@@ -329,23 +457,21 @@ struct Emitter : Access {
 
   /// This tile's part of the next panel.
   void choosePrefetched() {
-    auto number = [&](Value place, Value first, int64_t size) { return s.div(s.sub(place, first), constant(size)); };
-    Value rows = s.value(contraction.loops[*plan.row].size);
-    Value tile = number(at[*plan.row], plan.band ? constant(0) : blockStart, plan.tileRows);
-    Value tiles = s.ceilDiv(rows, constant(plan.tileRows));
+    // As large a part as the tile is of the block: a tile of few rows has no time for more.
+    Value rows = s.value(contraction.loops[*plan.row].size), before, inBlock;
     if (plan.band) {
-      Value band = number(at[*plan.band], blockStart, plan.tileBands);
-      tile = s.add(s.mul(band, tiles), tile);
-      int64_t bands = llvm::divideCeil(contraction.loops[*plan.band].size.factor, plan.tileBands);
-      tiles = s.mul(tiles, constant(std::min(bands, plan.blockTiles)));
+      int64_t bands = contraction.loops[*plan.band].size.factor;
+      Value ofBands = s.mul(s.sub(at[*plan.band], blockStart), rows);
+      before = s.add(ofBands, s.mul(at[*plan.row], constant(tileBands)));
+      inBlock = s.mul(rows, constant(std::min(bands, plan.blockTiles * plan.tileBands)));
     } else {
-      tiles = s.min(tiles, constant(plan.blockTiles));
+      before = s.sub(at[*plan.row], blockStart);
+      inBlock = s.min(rows, constant(plan.blockTiles * plan.tileRows));
     }
     Value size = s.value(plan.streamed->function.tileStride), read = addresses[plan.streamed].value;
     Value start = redirections.contains(plan.streamed) ? startOf(plan.streamed->function) : read;
-    Value share = s.ceilDiv(constant(plan.panel()), tiles);
-    Value part = s.div(s.mul(size, share), constant(plan.panel()));
-    Value from = s.add(s.add(start, size), s.mul(tile, part));
+    Value share = s.ceilDiv(constant(plan.panel() * tileRows * tileBands), inBlock);
+    Value from = s.add(s.add(start, size), s.div(s.mul(size, before), inBlock));
     if (!plan.band && contraction.loops[*plan.row].facts.least < Plan::fewStreamedRows) {
       Value isFew = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, rows, constant(Plan::fewStreamedRows));
       Value ahead = s.mul(s.value(plan.streamed->function.strides[plan.reductions.back()]), constant(prefetchDistance));
@@ -359,9 +485,10 @@ struct Emitter : Access {
   /// processor's cache of instructions.
   void emitResultsInLoop() {
     auto place = [&](int64_t number) { return constant(number * plan.lanes); };
-    for (auto [number, accumulator] : llvm::enumerate(accumulators))
-      vector::StoreOp::create(b, loc, accumulator, keptMemory, place(number));
-    VectorType type = cast<VectorType>(accumulators.front().getType());
+    if (!plan.usesTileUnit)
+      for (auto [number, accumulator] : llvm::enumerate(accumulators))
+        vector::StoreOp::create(b, loc, accumulator, keptMemory, place(number));
+    VectorType type = vectorType(cast<MemRefType>(keptMemory.getType()).getElementType());
     int64_t bands = std::exchange(tileBands, 1), rows = std::exchange(tileRows, 1);
     SmallVector<Value> uncertain = std::exchange(repeated, {});
     auto rowLoop = [&](Value firstKept) {
@@ -406,8 +533,8 @@ struct Emitter : Access {
       });
       return end;
     };
-    if (plan.hasEvenEnd) {
-      emitEvenEnd(lower, upper, bands);
+    if (int64_t most = mostOfPair(); most > plan.tileRows) {
+      emitPairAtEnd(lower, upper, bands, most);
       at[row] = Value();
       return;
     }
@@ -419,19 +546,33 @@ struct Emitter : Access {
     at[row] = Value();
   }
 
-  /// Full tiles, but for the last two, which are alike.
-  void emitEvenEnd(Value lower, Value upper, int64_t bands) {
-    Value tileRows = constant(plan.tileRows);
-    Value tiles = s.ceilDiv(s.sub(upper, lower), tileRows);
-    Value full = s.mul(s.max(s.sub(tiles, constant(2)), constant(0)), tileRows), from = s.add(lower, full);
+  /// The most rows that two tails take which are alike: more than a full tile's they take in less time than a full tile
+  /// and one of a few rows, which waits for its sums.
+  int64_t mostOfPair() {
+    if (plan.hasEvenEnd)
+      return 2 * plan.tileRows;
+    bool isOpen = !contraction.loops[*plan.row].size.isConstant();
+    return isOpen && !plan.usesTileUnit && plan.rowTails.size() > 1 ? 2 * plan.rowTails[plan.rowTails.size() - 2] : 0;
+  }
+
+  /// Full tiles, and behind them a pair of tails or one.
+  void emitPairAtEnd(Value lower, Value upper, int64_t bands, int64_t most) {
+    Value one = constant(1), tile = constant(plan.tileRows);
+    Value full = s.div(s.sub(upper, lower), tile), left = s.rem(s.sub(upper, lower), tile);
+    auto is = [&](arith::CmpIPredicate predicate, Value a, int64_t number) -> Value {
+      return arith::CmpIOp::create(b, loc, predicate, a, constant(number));
+    };
+    Value isPair =
+        arith::AndIOp::create(b, loc, is(arith::CmpIPredicate::sgt, full, 0),
+                              arith::AndIOp::create(b, loc, is(arith::CmpIPredicate::sgt, left, 0),
+                                                    is(arith::CmpIPredicate::sle, left, most - plan.tileRows)));
+    full = arith::SelectOp::create(b, loc, isPair, s.sub(full, one), full);
+    Value from = s.add(lower, s.mul(full, tile)), half = s.div(s.add(s.add(left, tile), one), constant(2));
     loop(lower, from, plan.tileRows, [&](Value first) {
       at[*plan.row] = first;
       emitTile(bands, plan.tileRows);
     });
-    Value left = s.sub(upper, from);
-    Value half = s.div(s.add(left, constant(1)), constant(2));
-    Value isOne = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, left, tileRows);
-    Value step = arith::SelectOp::create(b, loc, isOne, s.max(left, constant(1)), half);
+    Value step = arith::SelectOp::create(b, loc, isPair, half, s.max(left, one));
     emitLoop(b, loc, from, upper, step, [&](Value part) { emitTail(part, s.min(step, s.sub(upper, part)), bands); });
   }
 
@@ -674,6 +815,13 @@ struct Emitter : Access {
       stagedMemory = view(elementType(plan.staged->binding), ofPanel, staged / 8);
     if (plan.loopsOverEpilogue)
       keptMemory = view(sum, ofPanel + staged, keptBytes(plan) / 8);
+    if (plan.usesTileUnit) {
+      Type element = contraction.dot->product.elementType();
+      int64_t bytes = element.getIntOrFloatBitWidth() / 8, first = ofPanel + staged + keptBytes(plan);
+      int64_t rowsBytes = rowsOfTile(plan) * TileUnit::rowBytes, columnsBytes = TileUnit::groups * plan.panel() * 4;
+      rowsMemory = view(element, first, rowsBytes / bytes);
+      columnsMemory = view(element, first + rowsBytes, columnsBytes / bytes);
+    }
     const Expression *operand = plan.localPanel();
     if (!operand)
       return;
@@ -758,7 +906,7 @@ struct Emitter : Access {
 } // namespace
 
 int64_t eyrie::target::cpu::localBytes(const Contraction &contraction, const Plan &plan) {
-  return panelBytes(contraction, plan) + stagedBytes(plan) + keptBytes(plan);
+  return panelBytes(contraction, plan) + stagedBytes(plan) + keptBytes(plan) + unitBytes(plan);
 }
 
 void eyrie::target::cpu::emitKernel(OpBuilder &b, func::FuncOp func, const Contraction &contraction, const Plan &plan,

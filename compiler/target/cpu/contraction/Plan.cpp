@@ -1,4 +1,5 @@
 #include "compiler/target/cpu/contraction/Plan.h"
+#include "compiler/target/cpu/contraction/TileUnit.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/Support/MathExtras.h"
@@ -69,6 +70,8 @@ struct Planner {
   LogicalResult chooseRows();
   bool hasWindows() const;
   void chooseTile();
+  bool takesTileUnit() const;
+  void chooseTileUnit();
   void chooseBlock();
   void chooseStaging();
   bool isWidened(unsigned number) const;
@@ -240,6 +243,41 @@ void Planner::chooseTile() {
   }
 }
 
+static bool isZero(TypedAttr number) {
+  if (auto real = dyn_cast_or_null<FloatAttr>(number))
+    return real.getValue().isZero();
+  auto integer = dyn_cast_or_null<IntegerAttr>(number);
+  return integer && integer.getValue().isZero();
+}
+
+/// Does a TileUnit compute the sums? Its rows lie at one distance from each other, and it begins with zeros.
+bool Planner::takesTileUnit() const {
+  if (!contraction.dot || !TileUnit::has(machine, contraction.dot->product.elementType()) || !plan.row || plan.band ||
+      plan.lanes != TileUnit::rowBytes / 4 || plan.columnVectors > 2 || contraction.dot->groups < TileUnit::groups)
+    return false;
+  if (contraction.init->kind != Expression::Kind::Constant || !isZero(contraction.init->constant))
+    return false;
+  constexpr int64_t leastRows = 4; // with fewer it waits for the columns
+  return likelySize(loop(*plan.row), 1024) >= leastRows;
+}
+
+void Planner::chooseTileUnit() {
+  plan.usesTileUnit = true;
+  plan.loopsOverEpilogue = true;
+  plan.hasEvenEnd = false;
+  plan.rowStep = 1;
+  plan.rowTails.clear();
+  constexpr int64_t most = 2 * TileUnit::rows;
+  if (const Monomial &rows = size(*plan.row); rows.isConstant()) {
+    plan.tileRows = std::min(rows.factor, most);
+    if (rows.factor % plan.tileRows)
+      plan.rowTails.push_back(rows.factor % plan.tileRows);
+    return;
+  }
+  plan.tileRows = most;
+  plan.rowTails = {TileUnit::rows, most};
+}
+
 /// A block of rows keeps its part of the broadcast operand in half of L2 while panels of columns pass; blocks are made
 /// smaller where there would be too few workgroups for many threads.
 void Planner::chooseBlock() {
@@ -298,7 +336,7 @@ void Planner::chooseStaging() {
 Expression *Planner::farOperand() const {
   if (!plan.row || plan.transposed || !llvm::isPowerOf2_64(plan.panel()))
     return nullptr;
-  int64_t elements = likelySize(loop(plan.column), 1024) * (contraction.dot ? dotGroup : 1);
+  int64_t elements = likelySize(loop(plan.column), 1024) * (contraction.dot ? contraction.dot->product.group() : 1);
   for (unsigned reduction : plan.reductions)
     elements *= likelySize(loop(reduction), 1024);
   for (Expression *load : loads)
@@ -360,7 +398,7 @@ void Planner::chooseWidening() {
 /// Panels that several tiles of rows read one after the other.
 void Planner::chooseStreaming() {
   Expression *far = farOperand();
-  if (!far || !machine.prefetch || !machine.choices.prefetches)
+  if (!far || plan.usesTileUnit || !machine.prefetch || !machine.choices.prefetches)
     return;
   int64_t likelyRows = likelySize(loop(*plan.row), 1024), tiles = tilesOfBlock(likelyRows);
   if (tiles < 2 || (!plan.band && likelyRows < Plan::fewStreamedRows))
@@ -422,6 +460,8 @@ FailureOr<Plan> eyrie::target::cpu::makePlan(const Contraction &contraction, con
   if (failed(planner.chooseColumn()) || failed(planner.chooseRows()))
     return failure();
   planner.chooseTile();
+  if (planner.takesTileUnit())
+    planner.chooseTileUnit();
   planner.chooseBlock();
   planner.chooseStaging();
   planner.chooseWidening();
@@ -430,7 +470,7 @@ FailureOr<Plan> eyrie::target::cpu::makePlan(const Contraction &contraction, con
   int64_t epilogue = 0;
   for (const Output &output : contraction.outputs)
     epilogue += costOf(output.value, seen);
-  planner.plan.loopsOverEpilogue = epilogue >= longEpilogue;
+  planner.plan.loopsOverEpilogue |= epilogue >= longEpilogue;
   if (planner.plan.transposed) {
     int64_t bytes = planner.plan.panel() * 8;
     for (unsigned loop : planner.plan.reductions)

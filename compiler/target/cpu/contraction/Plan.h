@@ -53,6 +53,10 @@ struct Plan {
   /// local memory meanwhile?
   bool loopsOverEpilogue = false;
 
+  /// Are sums those of a TileUnit? The rows of a tile are then those of one or two of its registers, which they leave
+  /// through local memory.
+  bool usesTileUnit = false;
+
   int64_t panel() const { return lanes * columnVectors; }
 };
 

@@ -451,6 +451,19 @@ Case byteDepthwise(int64_t OH, int64_t OW, int64_t C, int64_t K, int64_t stride,
   return c;
 }
 
+/// The case of signed bytes in bf16, and its sums in f32.
+Case inBf16(Case c) {
+  const std::pair<const char *, const char *> words[] = {{"i8", "bf16"},    {"i32", "f32"},
+                                                         {"extsi", "extf"}, {"muli", "mulf"},
+                                                         {"addi", "addf"},  {"constant 0", "constant 0.0"},
+                                                         {"bytes", "bf16"}, {" ss", ""}};
+  for (std::string *text : {&c.source, &c.name})
+    for (auto [from, to] : words)
+      for (size_t at = 0; (at = text->find(from, at)) != std::string::npos; at += strlen(to))
+        text->replace(at, strlen(from), to);
+  return c;
+}
+
 } // namespace
 
 Case eyrie::target::cpu::test::withSizes(Case c, const std::string &sizes) {
@@ -587,8 +600,62 @@ std::vector<Case> eyrie::target::cpu::test::byteCases() {
   return cases;
 }
 
+std::vector<Case> eyrie::target::cpu::test::bf16Cases() {
+  std::vector<Case> cases;
+  for (auto [M, N, K] : std::vector<std::array<int64_t, 3>>{{1, 7, 3},
+                                                            {13, 37, 31},
+                                                            {14, 64, 64},
+                                                            {3, 100, 129},
+                                                            {1, 40, 16},
+                                                            {5, 16, 2},
+                                                            {29, 67, 5},
+                                                            {31, 16, 1},
+                                                            {17, 33, 1021},
+                                                            {5, 33, 0}})
+    cases.push_back(inBf16(byteMatmul(M, N, K, "ss")));
+  cases.push_back(inBf16(byteMatmul(13, 37, 30, "ss", /*packed=*/false)));
+  for (int64_t M : {0, 1, 6, 19})
+    cases.push_back(inBf16(byteMatmul(M, 40, 23, "ss", true, false, /*dynamic=*/true)));
+  cases.push_back(inBf16(byteConv(2, 5, 9, 3, 20, 3, 2, "ss", false)));
+  cases.push_back(inBf16(byteConv(1, 7, 7, 8, 32, 3, 1, "ss", false)));
+  cases.push_back(inBf16(byteConv(2, 5, 6, 7, 37, 2, 1, "ss", false, true)));
+  cases.push_back(inBf16(byteConv(1, 6, 5, 16, 48, 1, 1, "ss", false)));
+  return cases;
+}
+
+std::vector<Case> eyrie::target::cpu::test::tileCases() {
+  std::vector<Case> cases;
+  for (bool isBf16 : {false, true}) {
+    auto add = [&](const Case &bytes) { cases.push_back(isBf16 ? inBf16(bytes) : bytes); };
+    const int64_t whole = isBf16 ? 32 : 64; // steps that fill a register
+    for (std::string signs : {"ss", "us", "su", "uu"}) {
+      if (isBf16 && signs != "ss")
+        continue;
+      add(byteMatmul(32, 64, 40 * whole, signs));
+      add(byteMatmul(50, 40, whole + 3, signs));
+      add(byteMatmul(5, 100, 2 * whole + 1, signs));
+    }
+    for (int64_t M : {4, 15, 16, 17, 31, 33, 100})
+      add(byteMatmul(M, 33, 2 * whole, "ss"));
+    for (int64_t N : {1, 7, 16, 24, 32, 48})
+      add(byteMatmul(20, N, 3 * whole, "ss"));
+    for (int64_t K : {whole - 1, whole, whole + 1, whole + 2, 2 * whole - 4, 10 * whole + 5})
+      add(byteMatmul(19, 40, K, "ss"));
+    for (int64_t M : {0, 1, 15, 16, 17, 32, 33, 70})
+      add(byteMatmul(M, 40, 2 * whole + 6, "ss", true, !isBf16, /*dynamic=*/true));
+    add(byteConv(2, 5, 18, whole, 40, 3, 1, "ss", !isBf16));
+    add(byteConv(1, 6, 33, whole + 6, 32, 3, 2, "ss", !isBf16, /*dynamic=*/true));
+    add(byteConv(1, 7, 7, 2 * whole, 64, 1, 1, "ss", !isBf16));
+  }
+  return cases;
+}
+
 std::vector<Case> eyrie::target::cpu::test::benchmarkCases() {
   std::vector<Case> cases;
+  cases.push_back(inBf16(byteMatmul(512, 512, 512, "ss")));
+  cases.push_back(inBf16(byteMatmul(128, 768, 3072, "ss")));
+  cases.push_back(inBf16(byteMatmul(16, 4096, 4096, "ss")));
+  cases.push_back(inBf16(byteConv(1, 56, 56, 64, 256, 1, 1, "ss", false)));
   for (std::string signs : {"us", "ss"}) {
     cases.push_back(byteMatmul(512, 512, 512, signs));
     cases.push_back(byteMatmul(128, 768, 3072, signs, true, true));

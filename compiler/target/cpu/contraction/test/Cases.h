@@ -27,6 +27,10 @@ Case openMatmul(int64_t m, int64_t n, bool openColumns);
 std::vector<Case> correctnessCases();
 /// Products of bytes in all pairs of signs.
 std::vector<Case> byteCases();
+/// Products of bf16 summed in f32.
+std::vector<Case> bf16Cases();
+/// Both, with enough of both rows and steps for registers of two dimensions.
+std::vector<Case> tileCases();
 std::vector<Case> benchmarkCases();
 
 /// The case as the text of an executable; if it says so, with the operand packed that `target` (null: the one that the

@@ -1,5 +1,6 @@
 // Contractions of odd shapes for several processors, against the reference target.
 #include "compiler/target/cpu/LowerKernel.h"
+#include "compiler/target/cpu/contraction/test/AmxModel.h"
 #include "compiler/target/cpu/contraction/test/Cases.h"
 #include "compiler/target/test/Emulator.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -261,25 +262,47 @@ INSTANTIATE_TEST_SUITE_P(Emulated, EmulatedContractionTest,
                          testing::Combine(testing::ValuesIn(emulatedArchs), testing::ValuesIn(correctnessCases())),
                          emulatedName);
 
-/// A processor with the instructions of `cpu` on which plain operations stand for VNNI's: packing, changes of sign and
-/// corrections are those of VNNI.
-std::unique_ptr<Target> vnniModelOf(const std::string &cpu) {
+/// A processor with the instructions of `cpu` on which plain operations stand for those of dot products: packing,
+/// changes of sign and corrections are those of VNNI.
+std::unique_ptr<Target> dotModelOf(const std::string &cpu) {
   return eyrie::target::cpu::createCpuTarget([cpu](const TargetOptions &) {
     std::string error;
     auto model = eyrie::target::cpu::getCpuTargetModel(cpu, error);
     model.dot = eyrie::target::cpu::DotUnit::VnniModel;
+    model.bf16Dot = eyrie::target::cpu::DotUnit::Bf16Model;
     return model;
   });
 }
 
-class ByteProductTest : public testing::TestWithParam<Case> {};
+class NarrowProductTest : public testing::TestWithParam<Case> {};
 
-TEST_P(ByteProductTest, AgreesWithReference) {
+TEST_P(NarrowProductTest, AgreesWithReference) {
   expectAgreement(GetParam(), processorsHere());
-  expectAgreement(GetParam(), {"x86-64-v3"}, "", vnniModelOf("x86-64-v3").get());
+  expectAgreement(GetParam(), {"x86-64-v3"}, "", dotModelOf("x86-64-v3").get());
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, ByteProductTest, testing::ValuesIn(byteCases()), caseName);
+/// A processor with AMX, whose other dot products are modelled.
+std::unique_ptr<Target> amxTarget() {
+  return eyrie::target::cpu::createCpuTarget([](const TargetOptions &options) {
+    std::string error;
+    auto model = eyrie::target::cpu::getCpuTargetModel(options.cpu, error);
+    model.dot = eyrie::target::cpu::DotUnit::VnniModel;
+    model.bf16Dot = eyrie::target::cpu::DotUnit::Bf16Model;
+    return model;
+  });
+}
+
+class AmxTest : public testing::TestWithParam<Case> {};
+TEST_P(AmxTest, AgreesWithReference) {
+  AmxModel amx;
+  if (!amx.isReady())
+    GTEST_SKIP() << "AMX is modelled on processors with AVX-512 alone";
+  expectAgreement(GetParam(), {"x86-64-v4,+amx-tile,+amx-int8,+amx-bf16"}, "", amxTarget().get());
+}
+INSTANTIATE_TEST_SUITE_P(Cases, AmxTest, testing::ValuesIn(tileCases()), caseName);
+
+INSTANTIATE_TEST_SUITE_P(Bytes, NarrowProductTest, testing::ValuesIn(byteCases()), caseName);
+INSTANTIATE_TEST_SUITE_P(Bf16, NarrowProductTest, testing::ValuesIn(bf16Cases()), caseName);
 INSTANTIATE_TEST_SUITE_P(EmulatedBytes, EmulatedContractionTest,
                          testing::Combine(testing::Values("aarch64"), testing::ValuesIn(byteCases())), emulatedName);
 

@@ -128,13 +128,43 @@ INSTANTIATE_TEST_SUITE_P(Cpus, InnerLoopTest, testing::ValuesIn(expectations), [
   return name;
 });
 
-TEST(ByteProducts, UseTheInstructionsOfTheProcessor) {
+TEST(Tiles, StayInTheirRegisters) {
+  const std::pair<const char *, const char *> expected[] = {{"bytes 32x64x2560 us packed", "tdpbusd"},
+                                                            {"bytes 32x64x2560 ss packed", "tdpbssd"},
+                                                            {"bf16 32x64x1280 packed", "tdpbf16ps"}};
+  for (auto [name, product] : expected) {
+    SCOPED_TRACE(name);
+    TargetOptions options;
+    options.cpu = "x86-64-v4,+avx512vnni,+avx512bf16,+amx-tile,+amx-int8,+amx-bf16";
+    std::vector<Case> cases = tileCases();
+    auto tile = llvm::find_if(cases, [&](const Case &c) { return c.name == name; });
+    ASSERT_NE(tile, cases.end());
+    std::string error;
+    auto program = Program::compileForAnother(executableText(*tile, options), options, error);
+    ASSERT_TRUE(program) << error;
+    auto loop = hottestLoop(disassemble(program->kernels[0]->object, cpu::getCpuTargetModel(options.cpu, error)),
+                            product, true);
+    auto count = [&](llvm::StringRef what) {
+      return llvm::count_if(loop, [&](const std::string &text) { return llvm::StringRef(text).contains(what); });
+    };
+    EXPECT_EQ(count(product), 4);
+    EXPECT_EQ(count("tileloadd"), 4);
+    EXPECT_EQ(count("tilestored"), 0);
+    EXPECT_LE(loop.size(), 24u);
+  }
+}
+
+TEST(NarrowProducts, UseTheInstructionsOfTheProcessor) {
   auto count = [](const std::string &processor, const std::string &signs, const std::string &name,
                   int64_t largest = 128) {
     TargetOptions options;
     options.cpu = processor;
-    std::vector<Case> cases = byteCases();
-    auto tile = llvm::find_if(cases, [&](const Case &c) { return c.name == "bytes 14x64x64 " + signs + " packed"; });
+    bool isBf16 = signs.empty();
+    std::vector<Case> cases = isBf16 ? bf16Cases() : byteCases();
+    std::string wanted = isBf16 ? "bf16 14x64x64 packed" : "bytes 14x64x64 " + signs + " packed";
+    auto tile = llvm::find_if(cases, [&](const Case &c) { return c.name == wanted; });
+    if (tile == cases.end())
+      return 0u;
     std::string error;
     auto program =
         Program::compileForAnother(executableText(withLargestWeight(*tile, largest), options), options, error);
@@ -157,5 +187,7 @@ TEST(ByteProducts, UseTheInstructionsOfTheProcessor) {
   EXPECT_EQ(count("x86-64-v3", "us", "vpmaddubsw"), 0u); // it saturates
   EXPECT_GE(count("x86-64-v3", "us", "vpmaddubsw", 64), 8u);
   EXPECT_EQ(count("x86-64-v3", "us", "vpmaddubsw", 65), 0u);
+  EXPECT_GE(count("x86-64-v4,+avx512bf16", "", "vdpbf16ps"), 28u);
+  EXPECT_EQ(count("x86-64-v4,+avx512bf16,+avx512fp16", "", "vdpbf16ps"), 0u); // slower than multiply-adds there
 }
 } // namespace
