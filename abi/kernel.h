@@ -17,8 +17,8 @@ extern "C" {
 #define EYRIE_KERNEL_ABI_VERSION 1
 
 /* On a 64-bit machine: bindings at byte 0, constants at 8, workgroup_count at 16, 20, 24, binding_count at 28,
- * constant_count at 32; 40 bytes in all. Everything is read-only to the kernel except the bytes that the bindings of
- * its results point to. */
+ * constant_count at 32; 40 bytes in all. With pointers of 4 bytes: 0, 4, 8, 12, 16, 20, 24; 32 bytes in all. Everything
+ * is read-only to the kernel except the bytes that the bindings of its results point to. */
 typedef struct eyrie_kernel_dispatch {
   /* First byte of every tensor: the arguments first, then the results. Row-major, dense, little-endian.
    * Guaranteed alignment: that of the element type (64 bytes for everything in the arena and for weights; the

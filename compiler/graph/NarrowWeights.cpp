@@ -161,12 +161,13 @@ private:
       return narrowed[value] = tensor::PadOp::create(b, pad.getLoc(), RankedTensorType::get(type.getShape(), narrow),
                                                      source, pad.getMixedLowPad(), pad.getMixedHighPad(), fill);
     }
+    bool isConstant = isConstantExpression(value);
     Value init = tensor::EmptyOp::create(b, value.getLoc(), tensor::getMixedSizes(b, value.getLoc(), value), narrow);
     AffineMap map = b.getMultiDimIdentityMap(type.getRank());
     SmallVector<utils::IteratorType> loops(type.getRank(), utils::IteratorType::parallel);
     Value result = linalg::GenericOp::create(b, value.getLoc(), init.getType(), value, init, {map, map}, loops,
                                              [&](OpBuilder &body, Location loc, ValueRange args) {
-                                               Value element = clamped(body, loc, args[0]);
+                                               Value element = isConstant ? clamped(body, loc, args[0]) : args[0];
                                                element = arith::TruncFOp::create(body, loc, narrow, element);
                                                linalg::YieldOp::create(body, loc, element);
                                              })

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what building and testing need, from Debian's packages and PyPI. Quick when all is there.
 #   tools/dev/setup.sh [--runtime-only | --cross]
-# --cross: also what it takes to build for other processors (the presets aarch64 and riscv64) and to run that here.
+# --cross: also what it takes to build for other processors (the presets aarch64 and riscv64) and to run that here, and
+# code of WebAssembly.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -10,7 +11,7 @@ common=(ccache cmake flatbuffers-compiler g++ git libflatbuffers-dev libgtest-de
 compiler=(clang-22 clang-format-22 libclang-rt-22-dev libcli11-dev liblld-22-dev libmlir-22-dev libprotozero-dev
           libzstd-dev lld-22 llvm-22-dev llvm-22-tools mlir-22-tools nlohmann-json3-dev zlib1g-dev)
 cross=(libc6-dev-arm64-cross libc6-dev-riscv64-cross libstdc++-12-dev-arm64-cross libstdc++-12-dev-riscv64-cross
-       qemu-user)
+       nodejs qemu-user)
 llvm_version=1:22.1.8-1~deb12u1 # the version that was tested; a later 22 is taken where this one is gone
 
 packages=("${common[@]}" "${compiler[@]}")

@@ -80,7 +80,7 @@ Value makeMemRef(OpBuilder &b, Location loc, const LLVMTypeConverter &converter,
 }
 
 /// Replaces the kernel's signature by pointers and integers and adds the entry point.
-LogicalResult makeEntryPoint(func::FuncOp kernel, const LLVMTypeConverter &converter) {
+LogicalResult makeEntryPoint(func::FuncOp kernel, const LLVMTypeConverter &converter, unsigned pointerBytes) {
   MLIRContext *context = kernel.getContext();
   Location loc = kernel.getLoc();
   std::string name = kernel.getSymName().str();
@@ -166,9 +166,9 @@ LogicalResult makeEntryPoint(func::FuncOp kernel, const LLVMTypeConverter &conve
   SmallVector<Value> args;
   Value dispatch = block->getArgument(0);
   Value bindings = numBindings ? field(dispatch, 0, pointer) : Value();
-  Value constants = numIndices ? field(dispatch, 8, pointer) : Value();
+  Value constants = numIndices ? field(dispatch, pointerBytes, pointer) : Value();
   for (unsigned i = 0; i < numBindings; ++i)
-    args.push_back(field(bindings, 8 * i, pointer));
+    args.push_back(field(bindings, pointerBytes * i, pointer));
   for (unsigned i = 0; i < numIndices; ++i)
     args.push_back(field(constants, 8 * i, i64));
   for (unsigned i = 0; i < 3; ++i)
@@ -242,6 +242,7 @@ void moveBf16AsBits(ModuleOp module) {
 
 struct ConvertKernelToLlvmPass : PassWrapper<ConvertKernelToLlvmPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertKernelToLlvmPass)
+  explicit ConvertKernelToLlvmPass(unsigned pointerBytes) : pointerBytes(pointerBytes) {}
   StringRef getArgument() const override { return "target-convert-kernel-to-llvm"; }
   StringRef getDescription() const override { return "Lower kernel functions to the LLVM dialect"; }
   void getDependentDialects(DialectRegistry &registry) const override {
@@ -262,7 +263,7 @@ struct ConvertKernelToLlvmPass : PassWrapper<ConvertKernelToLlvmPass, OperationP
     for (auto func : module.getOps<func::FuncOp>())
       (func->hasAttr(kKernel) ? kernels : others).push_back(func);
     for (func::FuncOp kernel : kernels)
-      if (failed(makeEntryPoint(kernel, converter)))
+      if (failed(makeEntryPoint(kernel, converter, pointerBytes)))
         return signalPassFailure();
 
     RewritePatternSet patterns(context);
@@ -290,21 +291,25 @@ struct ConvertKernelToLlvmPass : PassWrapper<ConvertKernelToLlvmPass, OperationP
       op->walk([&](UnrealizedConversionCastOp cast) { casts.push_back(cast); });
     reconcileUnrealizedCasts(casts);
   }
+
+private:
+  unsigned pointerBytes;
 };
 } // namespace
 
-std::unique_ptr<Pass> eyrie::target::createConvertKernelToLlvmPass() {
-  return std::make_unique<ConvertKernelToLlvmPass>();
+std::unique_ptr<Pass> eyrie::target::createConvertKernelToLlvmPass(unsigned pointerBytes) {
+  return std::make_unique<ConvertKernelToLlvmPass>(pointerBytes);
 }
 
-void eyrie::target::buildKernelToLlvmPipeline(OpPassManager &module, const ArithmeticModel &model) {
+void eyrie::target::buildKernelToLlvmPipeline(OpPassManager &module, const ArithmeticModel &model,
+                                              unsigned pointerBytes) {
   if (model.shorten)
     module.addPass(createShortenQuantizationPass(model));
   module.addPass(createExpandMathPass(model));
   module.addPass(createBoolsToBytesPass());
   module.addPass(createCanonicalizerPass());
   module.addPass(createCSEPass());
-  module.addPass(createConvertKernelToLlvmPass());
+  module.addPass(createConvertKernelToLlvmPass(pointerBytes));
 }
 
 void eyrie::target::registerKernelDialects(DialectRegistry &registry) {

@@ -44,6 +44,11 @@ public:
             choose(lessThan(rest * copySign(rest.like(1), a[0]), 0.0), rest + copySign(absolute(a[1]), a[0]), rest);
         return choose(both(equals(absolute(a[1]), kInf), lessThan(absolute(a[0]), kInf)), a[0], fixed);
       }));
+    if (isa<arith::MaxNumFOp, arith::MinNumFOp>(op) && !model.maxNum) {
+      Expr a = arg(0), b = arg(1);
+      Expr isBetter = isa<arith::MaxNumFOp>(op) ? lessThan(b, a) : lessThan(a, b);
+      return replace(choose(unordered(b, b), a, choose(isBetter, a, b)));
+    }
     if (isa<arith::FloorDivSIOp, arith::CeilDivSIOp>(op) && !getElementTypeOrSelf(type).isIndex())
       return roundDivision();
     if (isa<arith::DivSIOp, arith::RemSIOp, arith::DivUIOp, arith::RemUIOp>(op) &&

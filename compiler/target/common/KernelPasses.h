@@ -15,6 +15,7 @@ struct ArithmeticModel {
   bool fma = false;      // fused multiply-add is one instruction
   bool round = false;    // so are floor, ceil, trunc and roundeven
   bool f16 = false;      // so are conversions between f16 and f32
+  bool maxNum = false;   // LLVM has code for the maximum and the minimum that ignore NaN, other than a call
   bool contract = false; // products and sums may be fused
   bool shorten = false;  // quantised values may be computed in another way that gives the same
 };
@@ -37,8 +38,8 @@ std::unique_ptr<mlir::Pass> createExpandMathPass(ArithmeticModel model);
 /// Booleans in memory become bytes.
 std::unique_ptr<mlir::Pass> createBoolsToBytesPass();
 
-/// Everything else to the LLVM dialect, with the entry point of abi/kernel.h.
-std::unique_ptr<mlir::Pass> createConvertKernelToLlvmPass();
+/// Everything else to the LLVM dialect, with the entry point of abi/kernel.h on a machine with such pointers.
+std::unique_ptr<mlir::Pass> createConvertKernelToLlvmPass(unsigned pointerBytes = 8);
 
 /// Creates the kernel's functions for a tensor function (see compiler/target/cpu/Kernel.h).
 struct KernelFunctions {
@@ -47,6 +48,6 @@ struct KernelFunctions {
 KernelFunctions createKernelFunctions(mlir::func::FuncOp tensorFunc);
 
 /// The passes above, from kernel functions to the LLVM dialect.
-void buildKernelToLlvmPipeline(mlir::OpPassManager &module, const ArithmeticModel &model);
+void buildKernelToLlvmPipeline(mlir::OpPassManager &module, const ArithmeticModel &model, unsigned pointerBytes = 8);
 
 } // namespace eyrie::target

@@ -6,8 +6,9 @@
 #include <mutex>
 
 LLD_HAS_DRIVER(elf)
+LLD_HAS_DRIVER(wasm)
 
-std::string eyrie::target::linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef name,
+std::string eyrie::target::linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef name, bool isWasm,
                                             llvm::SmallVectorImpl<char> &result) {
   // The linker takes files. Both names are unique to this call and both files go with it.
   llvm::SmallString<128> inputPath, outputPath;
@@ -29,29 +30,22 @@ std::string eyrie::target::linkSharedObject(llvm::ArrayRef<char> object, llvm::S
     return "cannot create a temporary file: " + error.message();
   llvm::FileRemover removeOutput(outputPath);
 
-  const char *args[] = {"ld.lld",
-                        "-shared",
-                        "-nostdlib",
-                        "--hash-style=sysv",
-                        "-z",
-                        "noexecstack",
-                        "-z",
-                        "undefs",
-                        "-z",
-                        "norelro",
-                        "-s",
-                        "--build-id=none",
-                        "--threads=1",
-                        "-o",
-                        outputPath.c_str(),
-                        inputPath.c_str()};
+  std::string exported = ("--export=" + name).str();
+  llvm::SmallVector<const char *> args = {
+      "ld.lld", "-shared", "-nostdlib", "--hash-style=sysv", "-z",         "noexecstack", "-z", "undefs",
+      "-z",     "norelro", "-s",        "--build-id=none",   "--threads=1"};
+  if (isWasm)
+    args = {"wasm-ld", "-shared",     "--experimental-pic", "--no-entry", "--unresolved-symbols=import-dynamic",
+            "-s",      "--threads=1", exported.c_str()};
+  args.append({"-o", outputPath.c_str(), inputPath.c_str()});
   std::string talk;
   {
     // One link at a time: the linker keeps its state in globals.
     static std::mutex mutex;
     std::lock_guard lock(mutex);
     llvm::raw_string_ostream stream(talk);
-    lld::Result linked = lld::lldMain(args, stream, stream, {{lld::Gnu, &lld::elf::link}});
+    lld::Result linked =
+        lld::lldMain(args, stream, stream, {{lld::Gnu, &lld::elf::link}, {lld::Wasm, &lld::wasm::link}});
     if (linked.retCode != 0)
       return "the linker failed on '" + name.str() + "': " + talk;
   }

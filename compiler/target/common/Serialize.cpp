@@ -99,6 +99,13 @@ FailureOr<SmallVector<char, 0>> eyrie::target::emitObject(ModuleOp module, Strin
   return object;
 }
 
+/// What a loader supplies: functions, and places in memory that code of WebAssembly is linked against.
+static bool isSupplied(StringRef symbol) {
+  return llvm::is_contained({"memcpy", "memmove", "memset", "__stack_pointer", "__memory_base", "__table_base",
+                             "__indirect_function_table", "__linear_memory"},
+                            symbol);
+}
+
 /// Names of the symbols that the object does not define, other than those that the loader supplies.
 static std::string findImports(ArrayRef<char> object) {
   auto file = llvm::object::ObjectFile::createObjectFile(
@@ -116,8 +123,7 @@ static std::string findImports(ArrayRef<char> object) {
       llvm::consumeError(name.takeError());
       continue;
     }
-    if ((*flags & llvm::object::SymbolRef::SF_Undefined) && !name->empty() && *name != "memcpy" && *name != "memmove" &&
-        *name != "memset")
+    if ((*flags & llvm::object::SymbolRef::SF_Undefined) && !name->empty() && !isSupplied(*name))
       names += (names.empty() ? "" : ", ") + name->str();
   }
   return names;
@@ -132,7 +138,8 @@ FailureOr<CompiledKernel> eyrie::target::serializeKernel(ModuleOp module, String
                               << "; compile for a newer processor, or report this as a bug of Eyrie",
            failure();
   CompiledKernel kernel;
-  if (std::string error = linkSharedObject(*object, name, kernel.object); !error.empty())
+  bool isWasm = llvm::Triple(options.triple).isWasm();
+  if (std::string error = linkSharedObject(*object, name, isWasm, kernel.object); !error.empty())
     return module.emitError() << error, failure();
   return kernel;
 }

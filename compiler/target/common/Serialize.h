@@ -21,7 +21,9 @@ mlir::FailureOr<CompiledKernel> serializeKernel(mlir::ModuleOp module, llvm::Str
 mlir::FailureOr<llvm::SmallVector<char, 0>> emitObject(mlir::ModuleOp module, llvm::StringRef name,
                                                        const CodeOptions &options, bool assembly = false);
 
-/// Links an object file to a freestanding ELF shared object that exports `name`; an empty string, or what went wrong.
-std::string linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef name, llvm::SmallVectorImpl<char> &result);
+/// Links an object file to a freestanding shared object (of ELF; of WebAssembly as its convention for dynamic linking
+/// has it) that exports `name`; an empty string, or what went wrong.
+std::string linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef name, bool isWasm,
+                             llvm::SmallVectorImpl<char> &result);
 
 } // namespace eyrie::target

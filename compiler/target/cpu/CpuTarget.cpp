@@ -69,9 +69,10 @@ public:
     arithmetic.fma = model.fma;
     arithmetic.round = model.round;
     arithmetic.f16 = model.f16Conversions;
+    arithmetic.maxNum = model.arch != "wasm32";
     arithmetic.contract = arithmetic.shorten = true;
     module.addPass(std::make_unique<LowerKernelPass>(model));
-    buildKernelToLlvmPipeline(module, arithmetic);
+    buildKernelToLlvmPipeline(module, arithmetic, model.pointerBytes);
   }
 
   FailureOr<CompiledKernel> serialize(ModuleOp module, StringRef name, const TargetOptions &options) const override {
@@ -122,7 +123,10 @@ public:
 
   ArrayRef<llvm::StringLiteral> alternatives() const override { return namesOfChoices(); }
 
-  std::string format(const TargetOptions &options) const override { return "elf-" + modelOf(options).arch; }
+  std::string format(const TargetOptions &options) const override {
+    std::string arch = modelOf(options).arch;
+    return arch == "wasm32" ? arch : "elf-" + arch;
+  }
 
   uint64_t requiredFeatures(const TargetOptions &options) const override {
     CpuTargetModel model = modelOf(options);

@@ -32,6 +32,7 @@ const Level levels[] = {
     {"aarch64", "neon",   "",                                          128, 32, 1,  1,       false, false,     kAlways, kAlways,  kAlways,     64, 4, 512},
     {"riscv64", "v",      "v,zvfhmin",                                 128, 32, 4,  0,       false, true,      kAlways, kAlways,  "zfhmin",    32, 4, 512},
     {"riscv64", "v",      "v",                                         128, 32, 4,  0,       false, true,      kAlways, kAlways,  kNever,      32, 4, 512},
+    {"wasm32",  "simd128", "",                                         128, 16, 1,  1,       false, false,     kNever,  kAlways,  kNever,      32, 8, 512},
     {"riscv64", "scalar", "",                                            0, 32, 1,  1,       false, false,     kAlways, kAlways,  "zfhmin",    32, 4, 512},
 };
 // clang-format on
@@ -56,7 +57,11 @@ static const Level &levelOf(const Processor &processor) {
 /// Features as LLVM takes them: those that all processors have that Eyrie runs on, then those of the table in the
 /// order of their bits.
 static std::string featureText(const Processor &processor) {
-  std::string text = processor.arch == "riscv64" ? "+m,+a,+f,+d,+c" : "";
+  std::string text;
+  if (processor.arch == "riscv64")
+    text = "+m,+a,+f,+d,+c";
+  else if (processor.arch == "wasm32")
+    text = "+simd128,+bulk-memory,+bulk-memory-opt,+nontrapping-fptoint,+sign-ext,+mutable-globals";
 #define EYRIE_CPU_FEATURE(forArch, Id, bit, name)                                                                      \
   if (processor.arch == #forArch && processor.features.contains(name))                                                 \
     text += (text.empty() ? "+" : ",+") + std::string(name);
@@ -91,7 +96,9 @@ CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string 
     return feature && (!*feature || processor.features.contains(StringRef(feature)));
   };
   model.arch = processor.arch;
-  model.triple = processor.arch + "-unknown-linux-gnu";
+  bool isWasm = processor.arch == "wasm32";
+  model.triple = processor.arch + (isWasm ? "-unknown-unknown" : "-unknown-linux-gnu");
+  model.pointerBytes = isWasm ? 4 : 8;
   model.abi = processor.arch == "riscv64" ? "lp64d" : "";
   model.features = featureText(processor);
   model.level = level.name.str();
@@ -101,7 +108,7 @@ CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string 
   model.broadcastRegisters = level.broadcast;
   model.memoryOperands = level.memoryOperands;
   model.fastMasks = level.fastMasks;
-  model.prefetch = model.arch != "riscv64" || model.has("zicbop");
+  model.prefetch = !isWasm && (model.arch != "riscv64" || model.has("zicbop"));
   model.fma = holds(level.fma);
   model.round = holds(level.round);
   model.f16Conversions = holds(level.f16);
@@ -121,6 +128,8 @@ CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string 
   model.avxvnni = model.has("avxvnni");
   if (model.arch == "x86_64")
     model.dot = (model.avx512 ? model.avx512vnni : model.avxvnni) ? DotUnit::Vnni : DotUnit::Pairs;
+  else if (isWasm)
+    model.dot = DotUnit::Pairs;
   else if (model.arch == "aarch64" && model.has("dotprod"))
     model.dot = model.has("i8mm") ? DotUnit::NeonMixed : DotUnit::Neon;
   model.amxInt8 = model.has("amx-int8");

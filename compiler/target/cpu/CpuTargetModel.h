@@ -13,7 +13,7 @@ namespace eyrie::target::cpu {
 /// What multiplies vectors of bytes, or of bf16, and adds neighbouring products to each 32-bit lane.
 enum class DotUnit {
   None,
-  Pairs,     // x86 without VNNI: bytes widened to 16 bits, vpmaddwd
+  Pairs,     // x86 without VNNI, and WebAssembly: bytes widened to 16 bits, vpmaddwd
   Vnni,      // vpdpbusd: unsigned by signed bytes
   Neon,      // sdot, udot: bytes of one sign
   NeonMixed, // and usdot: any two signs
@@ -38,6 +38,7 @@ struct CpuTargetModel {
   /// All features as LLVM takes them: "+avx2,+fma,...".
   std::string features;
   std::string level; // "avx512", "neon", ...
+  unsigned pointerBytes = 8;
 
   /// Bits of a register, and of the vectors that code is made of: one register, or a group that one instruction takes
   /// (RISC-V's LMUL). Vectors of 0 bits are scalars.

@@ -158,7 +158,18 @@ private:
   std::unique_ptr<llvm::RISCVISAInfo> isa;
 };
 
-using FeatureSets = std::array<std::unique_ptr<FeatureSet>, 3>;
+/// WebAssembly with vectors of 128 bits (and what else its version 2.0 has), which all engines of today run. There is
+/// nothing to choose.
+class Wasm32Features final : public FeatureSet {
+public:
+  StringRef arch() const override { return "wasm32"; }
+  bool select(StringRef name) override { return name == "wasm32"; }
+  void selectBaseline() override {}
+  void change(StringRef, bool) override {}
+  bool has(StringRef) const override { return false; }
+};
+
+using FeatureSets = std::array<std::unique_ptr<FeatureSet>, 4>;
 
 /// The set in which `base` is a name, with the features of that name; null if there is none.
 FeatureSet *select(FeatureSets &sets, StringRef base) {
@@ -193,8 +204,8 @@ std::string applyChanges(FeatureSet &set, StringRef cpu, StringRef changes) {
     if (!on && !change.consume_front("-"))
       return ("feature '" + change + "' of processor '" + cpu + "' must begin with + or -").str();
     if (llvm::none_of(knownFeatures, [&](const Feature &f) { return f.arch == set.arch() && f.name == change; }))
-      return ("processor '" + cpu + "': code for " + set.arch() + " makes no use of a feature '" + change +
-              "'; the features are " + known)
+      return ("processor '" + cpu + "': code for " + set.arch() + " makes no use of a feature '" + change + "'; " +
+              (known.empty() ? "there are none to choose" : "the features are " + known))
           .str();
     set.change(change, on);
   }
@@ -204,14 +215,15 @@ std::string applyChanges(FeatureSet &set, StringRef cpu, StringRef changes) {
 
 Processor eyrie::target::cpu::parseProcessor(StringRef cpu, std::string &error) {
   FeatureSets sets{std::make_unique<X86Features>(), std::make_unique<AArch64Features>(),
-                   std::make_unique<Riscv64Features>()};
+                   std::make_unique<Riscv64Features>(), std::make_unique<Wasm32Features>()};
   auto [base, changes] = cpu.split(',');
   FeatureSet *set = select(sets, base);
   if (!set) {
-    error = ("unknown processor '" + base +
-             "': expected native, x86-64, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, armv8.2-a, riscv64, rv64gcv or a "
-             "name that LLVM knows")
-                .str();
+    error =
+        ("unknown processor '" + base +
+         "': expected native, x86-64, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, armv8.2-a, riscv64, rv64gcv, wasm32 or "
+         "a name that LLVM knows")
+            .str();
     return {};
   }
   error = applyChanges(*set, cpu, changes);

@@ -24,6 +24,7 @@ const Model models[] = {
     {"aarch64", "armv8.6-a,+sve2", "max,sve256=on"},
     {"riscv64", "rv64gc", "rv64"},
     {"riscv64", "rv64gcv", "rv64,v=true,vext_spec=v1.0,vlen=128"},
+    {"wasm32", "wasm32", ""},
     {"riscv64", "rv64gcv_zvl256b", "rv64,v=true,vext_spec=v1.0,vlen=256"},
 };
 } // namespace
@@ -105,24 +106,40 @@ std::string Emulator::weaknessAt(const Kernel &kernel) const {
   return {};
 }
 
-bool Emulator::start(llvm::StringRef arch, llvm::StringRef model, std::string &reason) {
+/// The program and its arguments that run kernels for such processors; empty, and why in `reason`, if something is
+/// missing.
+static std::vector<std::string> runnerFor(llvm::StringRef arch, llvm::StringRef model, std::string &reason) {
   std::string name = arch.str();
+  if (arch == "wasm32") {
+    auto node = llvm::sys::findProgramByName("node");
+    if (node)
+      return {*node, WASM_RUNNER};
+    reason = "there is no node: tools/dev/setup.sh --cross installs it";
+    return {};
+  }
   auto qemu = llvm::sys::findProgramByName("qemu-" + name);
   if (!qemu) {
     reason = "there is no qemu-" + name + ": tools/dev/setup.sh --cross installs it";
-    return false;
+    return {};
   }
   bool isHost = arch == llvm::Triple(llvm::sys::getProcessTriple()).getArchName();
   std::string runner = isHost ? RUNNER : BUILD "/../" + name + "/bin/eyrie_kernel_runner";
   if (!llvm::sys::fs::can_execute(runner)) {
     reason = "there is no " + runner + ": tools/dev/build.sh " + name + " builds it";
-    return false;
+    return {};
   }
-  convertsTowardsZero = arch != "riscv64" || hasRtzConversions(*qemu);
   std::vector<std::string> words = {*qemu, "-cpu", model.str()};
   if (!isHost)
     words.insert(words.end(), {"-L", "/usr/" + name + "-linux-gnu"});
   words.push_back(runner);
+  return words;
+}
+
+bool Emulator::start(llvm::StringRef arch, llvm::StringRef model, std::string &reason) {
+  std::vector<std::string> words = runnerFor(arch, model, reason);
+  if (words.empty())
+    return false;
+  convertsTowardsZero = arch != "riscv64" || hasRtzConversions(words[0]);
   std::vector<char *> arguments;
   for (std::string &word : words)
     arguments.push_back(word.data());
@@ -138,7 +155,7 @@ bool Emulator::start(llvm::StringRef arch, llvm::StringRef model, std::string &r
   if (pid == 0) {
     dup2(ends[1], 0);
     dup2(ends[1], 1);
-    execv(qemu->c_str(), arguments.data());
+    execv(arguments[0], arguments.data());
     _exit(127);
   }
   close(ends[1]);

@@ -1,5 +1,5 @@
 // Runs kernels of other kinds of processors: a runner (runtime/testing/kernel_runner.cpp) of the preset of that kind,
-// under qemu. One process runs all kernels of a test program.
+// under qemu; for WebAssembly, one for Node (kernel_runner.mjs). One process runs all kernels of a test program.
 #pragma once
 #include "compiler/target/test/Harness.h"
 
@@ -25,7 +25,7 @@ struct TestProcessor {
 /// What runs in this process: "native", and what else of its architecture this machine can run.
 llvm::ArrayRef<TestProcessor> processorsHere();
 /// Architectures that are emulated, as in abi/cpu_features.def.
-inline const char *const emulatedArchs[] = {"x86_64", "aarch64", "riscv64"};
+inline const char *const emulatedArchs[] = {"x86_64", "aarch64", "riscv64", "wasm32"};
 /// Processors of an architecture under emulators, the plainest first; none, and why in `reason`, where they cannot be
 /// started.
 std::vector<TestProcessor> emulatedProcessors(llvm::StringRef arch, std::string &reason);

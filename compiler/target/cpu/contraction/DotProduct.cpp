@@ -60,7 +60,7 @@ static Value intrinsic(OpBuilder &b, Location loc, Type type, StringRef name, Va
 DotProduct::DotProduct(const CpuTargetModel &model, const NarrowProduct &product, unsigned scalarSide,
                        int64_t largestVector)
     : element(product.element), unit(unitOf(model, element)), scalarsAreSigned(product.isSigned[scalarSide]),
-      vectorsAreSigned(product.isSigned[1 - scalarSide]) {
+      vectorsAreSigned(product.isSigned[1 - scalarSide]), isWasm(model.arch == "wasm32") {
   constexpr int64_t largestScalar = 255, largestSum = 32767;
   sumsFit = unit == DotUnit::Pairs && model.has("ssse3") && !scalarsAreSigned && vectorsAreSigned &&
             2 * largestScalar * largestVector <= largestSum;
@@ -141,9 +141,10 @@ Value DotProduct::accumulate(OpBuilder &b, Location loc, Value accumulator, Valu
     std::swap(first, second);
   switch (unit) {
   case DotUnit::Pairs: {
-    StringRef name = lanes == 16  ? "llvm.x86.avx512.pmaddw.d.512"
-                     : lanes == 8 ? "llvm.x86.avx2.pmadd.wd"
-                                  : "llvm.x86.sse2.pmadd.wd";
+    StringRef name = isWasm        ? "llvm.wasm.dot"
+                     : lanes == 16 ? "llvm.x86.avx512.pmaddw.d.512"
+                     : lanes == 8  ? "llvm.x86.avx2.pmadd.wd"
+                                   : "llvm.x86.sse2.pmadd.wd";
     if (sumsFit) {
       StringRef ofBytes = lanes == 16  ? "llvm.x86.avx512.pmaddubs.w.512"
                           : lanes == 8 ? "llvm.x86.avx2.pmadd.ub.sw"

@@ -54,6 +54,7 @@ private:
   mlir::Type element;
   DotUnit unit;
   bool scalarsAreSigned, vectorsAreSigned;
+  bool isWasm;
   bool sumsFit; // vpmaddubsw multiplies unsigned by signed bytes, and adds two in 16 bits: it must not saturate
 };
 

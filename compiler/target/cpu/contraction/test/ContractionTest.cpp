@@ -304,6 +304,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, AmxTest, testing::ValuesIn(tileCases()), caseNam
 INSTANTIATE_TEST_SUITE_P(Bytes, NarrowProductTest, testing::ValuesIn(byteCases()), caseName);
 INSTANTIATE_TEST_SUITE_P(Bf16, NarrowProductTest, testing::ValuesIn(bf16Cases()), caseName);
 INSTANTIATE_TEST_SUITE_P(EmulatedBytes, EmulatedContractionTest,
-                         testing::Combine(testing::Values("aarch64"), testing::ValuesIn(byteCases())), emulatedName);
+                         testing::Combine(testing::Values("aarch64", "wasm32"), testing::ValuesIn(byteCases())),
+                         emulatedName);
 
 } // namespace

@@ -1,0 +1,62 @@
+// RUN: eyrie-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(graph-fuse-elementwise))' | FileCheck %s
+
+// A narrower copy of what others read too is a second result of the operation that computes it.
+// CHECK-LABEL: func.func @narrow_copy
+// CHECK: %[[BOTH:.*]]:2 = linalg.generic
+// CHECK-SAME: ins(%{{.*}}, %{{.*}} : tensor<?x8xf32>, tensor<?x8xf32>) outs(%{{.*}}, %{{.*}} : tensor<?x8xf32>, tensor<?x8xbf16>)
+// CHECK: %[[SUM:.*]] = arith.addf
+// CHECK: %[[NARROW:.*]] = arith.truncf %[[SUM]] : f32 to bf16
+// CHECK: linalg.yield %[[SUM]], %[[NARROW]] : f32, bf16
+// CHECK: return %[[BOTH]]#0, %[[BOTH]]#1
+#id = affine_map<(m, n) -> (m, n)>
+func.func @narrow_copy(%x: tensor<?x8xf32>, %y: tensor<?x8xf32>) -> (tensor<?x8xf32>, tensor<?x8xbf16>) {
+  %zero = arith.constant 0 : index
+  %rows = tensor.dim %x, %zero : tensor<?x8xf32>
+  %empty = tensor.empty(%rows) : tensor<?x8xf32>
+  %s = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %y : tensor<?x8xf32>, tensor<?x8xf32>) outs(%empty : tensor<?x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> tensor<?x8xf32>
+  %narrow = tensor.empty(%rows) : tensor<?x8xbf16>
+  %t = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%s : tensor<?x8xf32>) outs(%narrow : tensor<?x8xbf16>) {
+  ^bb0(%a: f32, %o: bf16):
+    %c = arith.truncf %a : f32 to bf16
+    linalg.yield %c : bf16
+  } -> tensor<?x8xbf16>
+  return %s, %t : tensor<?x8xf32>, tensor<?x8xbf16>
+}
+
+// -----
+
+// A copy in another order, or one that is no narrower, stays an operation of its own.
+// CHECK-LABEL: func.func @no_copies
+// CHECK-COUNT-3: linalg.generic
+#id = affine_map<(m, n) -> (m, n)>
+#turned = affine_map<(m, n) -> (n, m)>
+func.func @no_copies(%x: tensor<8x8xf32>, %y: tensor<8x8xf32>) -> (tensor<8x8xf32>, tensor<8x8xbf16>, tensor<8x8xi32>) {
+  %empty = tensor.empty() : tensor<8x8xf32>
+  %s = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %y : tensor<8x8xf32>, tensor<8x8xf32>) outs(%empty : tensor<8x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %c = arith.divf %a, %b : f32
+    linalg.yield %c : f32
+  } -> tensor<8x8xf32>
+  %narrow = tensor.empty() : tensor<8x8xbf16>
+  %t = linalg.generic {indexing_maps = [#turned, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%s : tensor<8x8xf32>) outs(%narrow : tensor<8x8xbf16>) {
+  ^bb0(%a: f32, %o: bf16):
+    %c = arith.truncf %a : f32 to bf16
+    linalg.yield %c : bf16
+  } -> tensor<8x8xbf16>
+  %wide = tensor.empty() : tensor<8x8xi32>
+  %u = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%s : tensor<8x8xf32>) outs(%wide : tensor<8x8xi32>) {
+  ^bb0(%a: f32, %o: i32):
+    %c = arith.fptosi %a : f32 to i32
+    linalg.yield %c : i32
+  } -> tensor<8x8xi32>
+  return %s, %t, %u : tensor<8x8xf32>, tensor<8x8xbf16>, tensor<8x8xi32>
+}
