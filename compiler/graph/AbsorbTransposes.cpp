@@ -3,8 +3,12 @@
 //   %c = linalg.generic {(b, h, s, d)} …              %t = linalg.generic {(b, h, s, d) -> (b, s, h, d)} …
 //   %t = linalg.transpose %c [0, 2, 1, 3]     ──►
 //
-// Only where the last dimension stays the last, so that rows are still written as vectors. Runs after
-// graph-propagate-layout: the transposes that are left then are wanted by something (a reshape, a result).
+// Only where rows are still written as vectors: where the last dimension stays the last, or where an operand has the
+// new one for its own last (a 1 x 1 convolution between two images with channels first). An operation on the elements
+// in between does not hinder it. Runs after graph-propagate-layout: the transposes that are left then are wanted by
+// something (a reshape, a result).
+#include "compiler/graph/Constants.h"
+#include "compiler/graph/Forms.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
@@ -13,18 +17,104 @@ using namespace mlir;
 using namespace eyrie::graph;
 
 namespace {
+/// Does an operand that is not constant have the loop for its last dimension?
+bool isLastOfOperand(linalg::GenericOp op, AffineExpr loop) {
+  SmallVector<AffineExpr> loops;
+  for (auto [number, size] : llvm::enumerate(op.getStaticLoopRanges()))
+    loops.push_back(size == 1 ? getAffineConstantExpr(0, op.getContext()) : getAffineDimExpr(number, op.getContext()));
+  return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    return map.getNumResults() && !isConstantExpression(operand->get()) &&
+           simplifyAffineExpr(map.getResults().back().replaceDims(loops), map.getNumDims(), 0) == loop;
+  });
+}
+
+/// Can the operation, a contraction that is used once, write its result in this order?
+bool canWrite(linalg::GenericOp op, ArrayRef<int64_t> permutation) {
+  if (!op || op->getNumResults() != 1 || op.getNumReductionLoops() == 0 || !op->getResult(0).hasOneUse() ||
+      permutation.empty() || !op.getDpsInits()[0].getDefiningOp<linalg::FillOp>())
+    return false;
+  if (permutation.back() == static_cast<int64_t>(permutation.size()) - 1)
+    return true;
+  // The kernel reads such an operand as it comes, not in panels: with many steps that costs more than the transpose.
+  constexpr int64_t mostSteps = 128;
+  int64_t steps = 1;
+  for (auto [size, type] : llvm::zip(op.getStaticLoopRanges(), op.getIteratorTypesArray()))
+    if (type == utils::IteratorType::reduction)
+      steps = ShapedType::isDynamic(size) || steps > mostSteps ? INT64_MAX : steps * size;
+  AffineMap written = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  return steps <= mostSteps && op.getNumDpsInputs() == 2 && isLastOfOperand(op, written.getResult(permutation.back()));
+}
+
+/// The operand of an operation on elements that is such a contraction, or one with more such operations in between;
+/// null if there is none, or if another operand is no constant.
+OpOperand *findSum(linalg::GenericOp op, ArrayRef<int64_t> permutation) {
+  if (!eyrie::graph::isElementwise(op) || op->getNumResults() != 1 || !op->getResult(0).hasOneUse() ||
+      !op.getMatchingIndexingMap(op.getDpsInitOperand(0)).isIdentity() || op->hasAttr(kInKernel) ||
+      !op.getBlock()->getOps<linalg::IndexOp>().empty())
+    return nullptr;
+  OpOperand *sum = nullptr;
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
+    bool isSum = producer && producer->getBlock() == op->getBlock() &&
+                 op.getMatchingIndexingMap(operand).isIdentity() &&
+                 (canWrite(producer, permutation) || findSum(producer, permutation));
+    if (isSum && !sum)
+      sum = operand;
+    else if (isa<RankedTensorType>(operand->get().getType()) && !isConstantExpression(operand->get()))
+      return nullptr;
+  }
+  return sum;
+}
+
+/// transpose(f(contraction, constants)) becomes f(transpose(contraction), constants), if that is absorbed then.
+struct LiftOverElementwise : OpRewritePattern<linalg::TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(linalg::TransposeOp op, PatternRewriter &rewriter) const override {
+    ArrayRef<int64_t> permutation = op.getPermutation();
+    auto between = op.getInput().getDefiningOp<linalg::GenericOp>();
+    OpOperand *sum = between && between->getBlock() == op->getBlock() ? findSum(between, permutation) : nullptr;
+    if (!sum)
+      return failure();
+    Location loc = between.getLoc();
+    auto sizesOf = [&](Value value) {
+      SmallVector<OpFoldResult> sizes;
+      for (int64_t dim : permutation)
+        sizes.push_back(tensor::getMixedSize(rewriter, loc, value, dim));
+      return sizes;
+    };
+    auto empty = [&](Value like) -> Value {
+      return tensor::EmptyOp::create(rewriter, loc, sizesOf(like), getElementTypeOrSelf(like.getType()));
+    };
+    rewriter.setInsertionPoint(op);
+    SmallVector<Value> inputs(between.getInputs());
+    inputs[sum->getOperandNumber()] =
+        linalg::TransposeOp::create(rewriter, op.getLoc(), sum->get(), empty(sum->get()), permutation)->getResult(0);
+    SmallVector<AffineExpr> renumbered(permutation.size());
+    for (auto [to, from] : llvm::enumerate(permutation))
+      renumbered[from] = rewriter.getAffineDimExpr(to);
+    auto maps = between.getIndexingMapsArray();
+    for (AffineMap &map : maps)
+      map = map.replaceDimsAndSymbols(renumbered, {}, map.getNumDims(), 0);
+    maps[sum->getOperandNumber()] = maps.back() = rewriter.getMultiDimIdentityMap(permutation.size());
+    Value init = empty(between.getDpsInits()[0]);
+    auto moved =
+        linalg::GenericOp::create(rewriter, loc, init.getType(), inputs, init, maps, between.getIteratorTypesArray());
+    rewriter.inlineRegionBefore(between.getRegion(), moved.getRegion(), moved.getRegion().begin());
+    rewriter.replaceOp(op, moved.getResults());
+    rewriter.eraseOp(between);
+    return success();
+  }
+};
+
 struct AbsorbTranspose : OpRewritePattern<linalg::TransposeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(linalg::TransposeOp op, PatternRewriter &rewriter) const override {
     ArrayRef<int64_t> permutation = op.getPermutation();
     auto producer = op.getInput().getDefiningOp<linalg::GenericOp>();
-    if (!producer || producer->getNumResults() != 1 || producer.getNumReductionLoops() == 0 ||
-        !producer->getResult(0).hasOneUse() || permutation.empty() ||
-        permutation.back() != static_cast<int64_t>(permutation.size()) - 1)
+    if (!canWrite(producer, permutation))
       return rewriter.notifyMatchFailure(op, "not the only use of a contraction, or moves the last dimension");
     auto fill = producer.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
-    if (!fill)
-      return rewriter.notifyMatchFailure(op, "the accumulator does not start as one number");
     rewriter.setInsertionPoint(producer);
     SmallVector<OpFoldResult> sizes, from = tensor::getMixedSizes(rewriter, op.getLoc(), fill.getOutputs()[0]);
     auto maps = producer.getIndexingMapsArray();
@@ -54,7 +144,7 @@ struct AbsorbTransposesPass : PassWrapper<AbsorbTransposesPass, OperationPass<fu
   }
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<AbsorbTranspose>(&getContext());
+    patterns.add<AbsorbTranspose, LiftOverElementwise>(&getContext());
     memref::populateResolveRankedShapedTypeResultDimsPatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

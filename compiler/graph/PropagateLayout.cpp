@@ -84,10 +84,32 @@ struct SimplifyTranspose : OpRewritePattern<linalg::TransposeOp> {
 };
 
 /// Products of bytes read several steps of their reduction at once, which must lie side by side: to transpose bytes
-/// costs less than to read them one by one.
-bool mustLieAsRead(linalg::GenericOp op, OpOperand *operand) {
-  return op.getNumReductionLoops() > 0 && op.getNumDpsInputs() > 1 &&
-         getElementTypeOrSelf(operand->get().getType()).isInteger(8);
+/// costs less than to read them one by one. Channels must be neighbours where vectors run along them: in convolutions
+/// of each channel by itself, and by Winograd's method.
+bool mustLieAsRead(linalg::GenericOp op, OpOperand *operand, linalg::TransposeOp source) {
+  if (op.getNumReductionLoops() == 0 || op.getNumDpsInputs() < 2)
+    return false;
+  auto type = cast<RankedTensorType>(operand->get().getType());
+  if (type.getElementType().isInteger(8))
+    return true;
+  int64_t last = type.getRank() - 1;
+  ArrayRef<AffineExpr> read = op.getMatchingIndexingMap(operand).getResults();
+  auto channel = dyn_cast<AffineDimExpr>(read.back());
+  constexpr int64_t enough = 16;
+  if (!channel || source.getPermutation().back() == last ||
+      (type.getShape().back() < enough && !type.isDynamicDim(last)))
+    return false;
+  // Two sums of a loop of the result and one of the filter, each of three steps.
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  unsigned windows = 0, windowsOfThree = 0;
+  for (AffineExpr expr : read)
+    if (auto sum = dyn_cast<AffineBinaryOpExpr>(expr); sum && sum.getKind() == AffineExprKind::Add) {
+      auto kernel = dyn_cast<AffineDimExpr>(sum.getRHS());
+      ++windows;
+      windowsOfThree += isa<AffineDimExpr>(sum.getLHS()) && kernel && sizes[kernel.getPosition()] == 3;
+    }
+  bool isDepthwise = op.getIteratorTypesArray()[channel.getPosition()] == utils::IteratorType::parallel;
+  return windows && (isDepthwise || windowsOfThree == 2);
 }
 
 /// Reads the source of a transpose through a permuted map.
@@ -98,7 +120,7 @@ struct FoldIntoOperand : OpRewritePattern<linalg::GenericOp> {
     SmallVector<std::pair<OpOperand *, Value>> folded;
     for (OpOperand *operand : op.getDpsInputOperands()) {
       auto source = movableTranspose(operand->get());
-      if (!source || mustLieAsRead(op, operand))
+      if (!source || mustLieAsRead(op, operand, source))
         continue;
       AffineMap &map = maps[operand->getOperandNumber()];
       map = AffineMap::get(map.getNumDims(), 0,

@@ -35,9 +35,9 @@ def tuning(path, kernels):
 
 def products():
     """A product that is widened, one that is streamed and staged, a convolution by Winograd's method."""
-    weights = [("q", ints(128, 16, 16, low=0, high=256, dtype=np.uint8)), ("s", f32(128 * 16, low=0.1, high=1)), ("v", f32(128, 1024) / 8),
+    weights = [("q", ints(1024, 16, 16, low=0, high=256, dtype=np.uint8)), ("s", f32(1024 * 16, low=0.1, high=1)), ("v", f32(1024, 1024) / 8),
                ("w", f32(64, 64, 3, 3) / 24)]
-    nodes = [helper.make_node("MatMulNBits", ["x", "q", "s"], ["a"], domain="com.microsoft", K=512, N=128, bits=4, block_size=32),
+    nodes = [helper.make_node("MatMulNBits", ["x", "q", "s"], ["a"], domain="com.microsoft", K=512, N=1024, bits=4, block_size=32),
              node("MatMul", ["a", "v"], ["b"]), node("Reshape", ["b", "image"], ["i"]), node("Transpose", ["i"], ["t"], perm=[0, 3, 1, 2]),
              node("Conv", ["t", "w"], ["y"], kernel_shape=[3, 3])]
     return model_of(nodes, [("x", FLOAT, [100, 512])], [("y", FLOAT, None)], [*weights, ("image", np.array([10, 16, 10, 64]))],

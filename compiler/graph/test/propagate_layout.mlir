@@ -43,3 +43,43 @@ func.func @sinks_through_concat(%x: tensor<1x8x8x3xf32>, %y: tensor<1x8x8x5xf32>
   %r = tensor.concat dim(1) %t, %u : (tensor<1x3x8x8xf32>, tensor<1x5x8x8xf32>) -> tensor<1x8x8x8xf32>
   return %r : tensor<1x8x8x8xf32>
 }
+
+// A convolution of each channel by itself reads its vectors along the channels: its input is transposed.
+// CHECK-LABEL: func.func @channels_that_are_vectors_are_neighbours
+// CHECK: %[[T:.*]] = linalg.transpose
+// CHECK: linalg.generic {{.*}} ins(%[[T]], %{{.*}} : tensor<1x10x10x32xf32>, tensor<3x3x32xf32>)
+// The first convolution of a model has few: it reads the image as it comes.
+// CHECK-LABEL: func.func @few_channels
+// CHECK-NOT: linalg.transpose
+// CHECK: return
+func.func @channels_that_are_vectors_are_neighbours(%x: tensor<1x32x10x10xf32>, %w: tensor<3x3x32xf32>,
+                                                    %init: tensor<1x8x8x32xf32>) -> tensor<1x8x8x32xf32> {
+  %e = tensor.empty() : tensor<1x10x10x32xf32>
+  %t = linalg.transpose ins(%x : tensor<1x32x10x10xf32>) outs(%e : tensor<1x10x10x32xf32>) permutation = [0, 2, 3, 1]
+  %r = linalg.generic {indexing_maps = [affine_map<(n, y, x, c, i, j) -> (n, y + i, x + j, c)>,
+                                        affine_map<(n, y, x, c, i, j) -> (i, j, c)>,
+                                        affine_map<(n, y, x, c, i, j) -> (n, y, x, c)>],
+                       iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%t, %w : tensor<1x10x10x32xf32>, tensor<3x3x32xf32>) outs(%init : tensor<1x8x8x32xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<1x8x8x32xf32>
+  return %r : tensor<1x8x8x32xf32>
+}
+func.func @few_channels(%x: tensor<1x3x10x10xf32>, %w: tensor<3x3x3x16xf32>, %init: tensor<1x8x8x16xf32>) -> tensor<1x8x8x16xf32> {
+  %e = tensor.empty() : tensor<1x10x10x3xf32>
+  %t = linalg.transpose ins(%x : tensor<1x3x10x10xf32>) outs(%e : tensor<1x10x10x3xf32>) permutation = [0, 2, 3, 1]
+  %r = linalg.generic {indexing_maps = [affine_map<(n, y, x, o, i, j, c) -> (n, y + i, x + j, c)>,
+                                        affine_map<(n, y, x, o, i, j, c) -> (i, j, c, o)>,
+                                        affine_map<(n, y, x, o, i, j, c) -> (n, y, x, o)>],
+                       iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction", "reduction", "reduction"]}
+      ins(%t, %w : tensor<1x10x10x3xf32>, tensor<3x3x3x16xf32>) outs(%init : tensor<1x8x8x16xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<1x8x8x16xf32>
+  return %r : tensor<1x8x8x16xf32>
+}

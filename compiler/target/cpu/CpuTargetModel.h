@@ -26,7 +26,7 @@ enum class DotUnit {
 struct KernelChoices {
   int64_t mostTileRows = std::numeric_limits<int64_t>::max();
   int64_t blockPercent = 100; // rows of a block, of what they would be
-  bool prefetches = true, stages = true, widens = true;
+  bool prefetches = true, stages = false, widens = true;
 };
 /// The texts that readChoices knows, but the empty one.
 llvm::ArrayRef<llvm::StringLiteral> namesOfChoices();

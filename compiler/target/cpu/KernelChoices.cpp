@@ -18,7 +18,7 @@ constexpr Named kAll[] = {
     {"blocks=50%", [](KernelChoices &choices) { choices.blockPercent = 50; }},
     {"blocks=200%", [](KernelChoices &choices) { choices.blockPercent = 200; }},
     {"prefetch=off", [](KernelChoices &choices) { choices.prefetches = false; }},
-    {"staging=off", [](KernelChoices &choices) { choices.stages = false; }},
+    {"staging=on", [](KernelChoices &choices) { choices.stages = true; }},
     {"widening=off", [](KernelChoices &choices) { choices.widens = false; }},
 };
 } // namespace

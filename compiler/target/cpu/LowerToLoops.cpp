@@ -8,6 +8,7 @@
 // Neighbouring loops that every access walks as one are merged, so that inner loops are long; inner loops are then
 // left to LLVM's vectoriser. The outermost two loops are shared out among workgroups of about kWorkgroupCost elements.
 #include "compiler/target/cpu/LowerKernel.h"
+#include "compiler/target/cpu/contraction/Moves.h"
 #include "compiler/target/cpu/loops/Values.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "llvm/ADT/DenseSet.h"
@@ -27,8 +28,8 @@ using LoopGroup = SmallVector<unsigned, 2>;
 
 class Emitter {
 public:
-  Emitter(Program &program)
-      : program(program), kernel(program.kernel), b(kernel.bodyBuilder()), loc(kernel.func.getLoc()) {}
+  Emitter(Program &program, const CpuTargetModel &model)
+      : program(program), model(model), kernel(program.kernel), b(kernel.bodyBuilder()), loc(kernel.func.getLoc()) {}
 
   void emit() {
     // What all loops use comes before this anchor, the loops after it.
@@ -454,6 +455,96 @@ private:
     return found;
   }
 
+  /// What a body that only yields an operand copies.
+  static NodeResult copied(NodeResult result) {
+    while (result.node->kind == Node::Kind::Body) {
+      auto yielded =
+          dyn_cast<BlockArgument>(result.node->generic.getBody()->getTerminator()->getOperand(result.number));
+      if (!yielded || yielded.getOwner() != result.node->generic.getBody())
+        break;
+      result = result.node->operands[yielded.getArgNumber()];
+    }
+    return result;
+  }
+
+  /// Lanes of the vectors, as many as a block has rows, by which a statement copies that does nothing but transpose; 0
+  /// for any other.
+  int64_t lanesOfBlock(const Plan &plan, unsigned tiled) {
+    const Statement::Store &store = plan.statement->stores.front();
+    Node *node = copied(store.value).node;
+    auto isLast = [](const Point &point, unsigned v) {
+      auto dim = point.empty() ? AffineExpr() : point.back();
+      return dim && isa<AffineDimExpr>(dim) && dim.isFunctionOfDim(v);
+    };
+    unsigned inner = plan.groups.back().back(), outer = plan.groups[tiled].back();
+    if (plan.statement->stores.size() > 1 || node->kind != Node::Kind::Load || !isLast(store.point, inner) ||
+        !isLast(node->point, outer))
+      return 0;
+    Type element = typeOf(store.value);
+    bool moves = (isa<FloatType>(element) || isa<IntegerType>(element)) && element.getIntOrFloatBitWidth() >= 8;
+    // Where a vector is several registers, they shuffle slowly.
+    if (!moves || !model.vectorBits || model.vectorBits != model.registerBits)
+      return 0;
+    constexpr int64_t most = 16;
+    int64_t lanes = std::min(model.lanes(element.getIntOrFloatBitWidth()), most);
+    return lanes >= 4 ? lanes : 0;
+  }
+
+  /// A tile of two loops, of which the first walks what is read and the second what is written: whole blocks by
+  /// vectors. Tiles: variable, begin, end of what is left, size.
+  void emitTransposedTile(int64_t lanes, ArrayRef<std::tuple<unsigned, Value, Value, Value>> tiles) {
+    const Statement::Store &store = current->stores.front();
+    const Node *source = copied(store.value).node;
+    auto constant = [&](int64_t value) -> Value { return arith::ConstantIndexOp::create(entry, loc, value); };
+    Value step = constant(lanes), one = constant(1);
+    SmallVector<std::pair<unsigned, Value>> starts; // of the block
+    SmallVector<Value> ends;
+    for (auto [v, begin, end, tile] : tiles) {
+      Value tileEnd = arith::MinSIOp::create(b, loc, arith::AddIOp::create(b, loc, begin, tile), end);
+      auto loop = scf::ForOp::create(b, loc, begin, tileEnd, step);
+      starts.push_back({v, loop.getInductionVar()});
+      ends.push_back(tileEnd);
+      b.setInsertionPointToStart(loop.getBody());
+    }
+    auto fits = [&](unsigned i) -> Value {
+      Value blockEnd = arith::AddIOp::create(b, loc, starts[i].second, step);
+      return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, blockEnd, ends[i]);
+    };
+    Value isWhole = arith::AndIOp::create(b, loc, fits(0), fits(1));
+    auto branch = scf::IfOp::create(b, loc, isWhole, /*withElseRegion=*/true);
+    auto at = [&](unsigned i, int64_t offset) -> Value {
+      return arith::AddIOp::create(b, loc, starts[i].second, constant(offset));
+    };
+
+    b.setInsertionPointToStart(branch.thenBlock());
+    auto type = VectorType::get({lanes}, typeOf(store.value));
+    SmallVector<Value> rows;
+    vars[starts[0].first] = starts[0].second;
+    for (int64_t i = 0; i < lanes; ++i) {
+      vars[starts[1].first] = at(1, i);
+      auto [memory, indices] = address(source->binding, source->point);
+      rows.push_back(vector::LoadOp::create(b, loc, type, memory, indices));
+    }
+    rows = transposeVectors(b, loc, rows);
+    vars[starts[1].first] = starts[1].second;
+    for (int64_t i = 0; i < lanes; ++i) {
+      vars[starts[0].first] = at(0, i);
+      auto [memory, indices] = address(kernel.numArguments() + store.result, store.point);
+      vector::StoreOp::create(b, loc, rows[i], memory, indices);
+    }
+
+    b.setInsertionPointToStart(branch.elseBlock());
+    for (unsigned i : {0, 1}) {
+      Value blockEnd = arith::MinSIOp::create(b, loc, arith::AddIOp::create(b, loc, starts[i].second, step), ends[i]);
+      auto loop = scf::ForOp::create(b, loc, starts[i].second, blockEnd, one);
+      vars[starts[i].first] = loop.getInductionVar();
+      b.setInsertionPointToStart(loop.getBody());
+    }
+    Value value = evaluate(store.value);
+    auto [memory, indices] = address(kernel.numArguments() + store.result, store.point);
+    memref::StoreOp::create(b, loc, value, memory, indices);
+  }
+
   void emitStatement(Plan &plan) {
     current = plan.statement;
     groupOf.clear();
@@ -468,8 +559,16 @@ private:
         b.setInsertionPointToStart(scf::IfOp::create(b, loc, first, /*withElseRegion=*/false).thenBlock());
       }
     std::optional<unsigned> tiled = findTransposedLoop(plan);
+    int64_t blockLanes = tiled ? lanesOfBlock(plan, *tiled) : 0;
+    // Whole lines of the cache are read and written, if by vectors.
+    int64_t tileSize = kTransposeTile;
+    if (blockLanes)
+      tileSize = std::max<int64_t>(blockLanes, 512 / typeOf(current->stores[0].value).getIntOrFloatBitWidth());
     SmallVector<std::tuple<unsigned, Value, Value, Value>> tiles; // variable, begin, end of what is left, size
-    for (unsigned level = 0; level <= plan.groups.size(); ++level) {
+    SmallVector<unsigned> levels = llvm::to_vector(llvm::seq<unsigned>(0, plan.groups.size() + 1));
+    if (blockLanes && *tiled + 2 == plan.groups.size())
+      std::swap(levels[*tiled], levels[*tiled + 1]);
+    for (unsigned level : levels) {
       for (auto [node, at] : plan.reductions)
         if (at == level)
           reduced[node] = reduce(node);
@@ -480,12 +579,19 @@ private:
       if (level < plan.shared.size())
         std::tie(begin, end) = shareOf(size, level);
       bool isTiled = tiled && (level == *tiled || level + 1 == plan.groups.size());
-      Value step = isTiled ? arith::ConstantIndexOp::create(entry, loc, kTransposeTile).getResult() : one;
+      Value step = isTiled ? arith::ConstantIndexOp::create(entry, loc, tileSize).getResult() : one;
       auto loop = scf::ForOp::create(b, loc, begin, end, step);
       vars[group.front()] = loop.getInductionVar();
       b.setInsertionPointToStart(loop.getBody());
       if (isTiled)
         tiles.push_back({group.front(), loop.getInductionVar(), end, step});
+    }
+    if (blockLanes) {
+      if (std::get<0>(tiles[0]) == plan.groups.back().front())
+        std::swap(tiles[0], tiles[1]);
+      emitTransposedTile(blockLanes, tiles);
+      b = saved;
+      return;
     }
     for (auto [v, begin, end, tile] : tiles) {
       Value tileEnd = arith::AddIOp::create(b, loc, begin, tile);
@@ -536,6 +642,7 @@ private:
   }
 
   Program &program;
+  const CpuTargetModel &model;
   Kernel &kernel;
   OpBuilder b, entry{b}, workgroups{kernel.workgroupsBuilder()};
   Location loc;
@@ -592,7 +699,7 @@ LogicalResult eyrie::target::cpu::lowerToLoops(Kernel &kernel, const CpuTargetMo
   Program program(kernel);
   if (failed(program.read(reason)))
     return failure();
-  Emitter(program).emit();
+  Emitter(program, model).emit();
   divideOncePerRow(kernel.func);
   return success();
 }

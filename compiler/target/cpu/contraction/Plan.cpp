@@ -73,6 +73,7 @@ struct Planner {
   bool takesTileUnit() const;
   void chooseTileUnit();
   void chooseBlock();
+  Expression *conflictingRows() const;
   void chooseStaging();
   bool isWidened(unsigned number) const;
   void chooseWidening();
@@ -203,6 +204,8 @@ void Planner::chooseTile() {
   }
   int64_t most = std::min(mostTileRows(machine, plan.columnVectors, plan.lanes, elementBits, operands),
                           machine.choices.mostTileRows);
+  if (!machine.choices.stages && conflictingRows())
+    most = std::min(most, machine.l1Ways);
   if (!hasBroadcast)
     most = plan.columnVectors == 2 ? 7 : std::max<int64_t>(machine.vectorsInRegisters(plan.lanes, elementBits) / 4, 1);
   if (!plan.row)
@@ -303,33 +306,40 @@ void Planner::chooseBlock() {
   plan.blockTiles = std::max<int64_t>(plan.blockTiles * machine.choices.blockPercent / 100, 1);
 }
 
-/// Rows a way of the first-level cache apart fall into one set, which may have fewer lines than a tile has rows.
-void Planner::chooseStaging() {
-  plan.leastStagedRows = machine.l1Ways + 1;
-  if (!machine.choices.stages || !plan.row || plan.tileRows * plan.tileBands < plan.leastStagedRows ||
-      plan.reductions.empty())
-    return;
+/// An input whose rows fall into one set of the first-level cache, as those do that are a multiple of a way apart: more
+/// of them than the set has lines evict each other. Null if there is none.
+Expression *Planner::conflictingRows() const {
+  if (!plan.row || plan.reductions.empty())
+    return nullptr;
   unsigned innermost = plan.reductions.back();
   const Monomial &depth = size(innermost);
   for (Expression *load : loads) {
     const LinearFunction &function = load->function;
+    if (function.isInBlock)
+      continue;
     const Monomial &stride = function.strides[*plan.row];
-    if (!llvm::is_contained(contraction.inputs, load) || function.isInBlock || function.dependsOn(plan.column) ||
-        stride.isZero() || !stride.isConstant() || !function.strides[innermost].isOne() || !depth.isConstant())
-      continue;
+    int64_t step = contraction.dot && load == contraction.dot->scalars ? contraction.dot->product.group() : 1;
     int64_t bytes = bitsOf(elementTypeOf(load)) / 8;
-    if (bytes == 0)
-      continue;
-    if (stride.factor * bytes % machine.l1WayBytes || depth.factor % 64 || depth.factor < 256)
-      continue;
-    int64_t chunk = depth.factor % 128 ? 64 : 128;
-    if (chunk % plan.lanes)
-      continue;
-    plan.staged = load;
-    plan.stagedElementBytes = bytes;
-    plan.stagedDepth = chunk;
-    return;
+    if (llvm::is_contained(contraction.inputs, load) && !function.dependsOn(plan.column) && !stride.isZero() &&
+        stride.isConstant() && function.strides[innermost] == Monomial(step) && bytes && depth.isConstant() &&
+        depth.factor * step * bytes >= 1024 && stride.factor * bytes % machine.l1WayBytes == 0)
+      return load;
   }
+  return nullptr;
+}
+
+/// Not the default: smaller tiles are faster (docs/decisions/2026-11-27-conflicting-rows.md).
+void Planner::chooseStaging() {
+  plan.leastStagedRows = machine.l1Ways + 1;
+  Expression *load = machine.choices.stages && !contraction.dot ? conflictingRows() : nullptr;
+  if (!load || plan.tileRows * plan.tileBands < plan.leastStagedRows)
+    return;
+  int64_t depth = size(plan.reductions.back()).factor, chunk = depth % 128 ? 64 : 128;
+  if (depth % 64 || chunk % plan.lanes)
+    return;
+  plan.staged = load;
+  plan.stagedElementBytes = bitsOf(elementTypeOf(load)) / 8;
+  plan.stagedDepth = chunk;
 }
 
 /// A packed operand that does not stay in the cache until the next block of rows reads it again; null if none.

@@ -133,3 +133,114 @@ func.func @choose_and_pad_bf16(%a: tensor<100xbf16>, %b: tensor<100xbf16>) -> te
   } : tensor<100xbf16> to tensor<104xbf16>
   return %p : tensor<104xbf16>
 }
+// -----
+func.func @transpose_image_f32(%a: tensor<2x37x9x11xf32>) -> tensor<2x9x11x37xf32> attributes {graph.arg_dims = [[]], graph.result_dims = [[]]} {
+  %e = tensor.empty() : tensor<2x9x11x37xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j, k, l) -> (i, l, j, k)>, affine_map<(i, j, k, l) -> (i, j, k, l)>], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+    ins(%a : tensor<2x37x9x11xf32>) outs(%e : tensor<2x9x11x37xf32>) {
+  ^bb0(%x: f32, %o: f32):
+    linalg.yield %x : f32
+  } -> tensor<2x9x11x37xf32>
+  return %r : tensor<2x9x11x37xf32>
+}
+// -----
+func.func @transpose_image_back_f32(%a: tensor<2x9x11x37xf32>) -> tensor<2x37x9x11xf32> attributes {graph.arg_dims = [[]], graph.result_dims = [[]]} {
+  %e = tensor.empty() : tensor<2x37x9x11xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j, k, l) -> (i, k, l, j)>, affine_map<(i, j, k, l) -> (i, j, k, l)>], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+    ins(%a : tensor<2x9x11x37xf32>) outs(%e : tensor<2x37x9x11xf32>) {
+  ^bb0(%x: f32, %o: f32):
+    linalg.yield %x : f32
+  } -> tensor<2x37x9x11xf32>
+  return %r : tensor<2x37x9x11xf32>
+}
+// -----
+func.func @transpose_bytes(%a: tensor<70x131xi8>) -> tensor<131x70xi8> attributes {graph.arg_dims = [[]], graph.result_dims = [[]]} {
+  %e = tensor.empty() : tensor<131x70xi8>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+    ins(%a : tensor<70x131xi8>) outs(%e : tensor<131x70xi8>) {
+  ^bb0(%x: i8, %o: i8):
+    linalg.yield %x : i8
+  } -> tensor<131x70xi8>
+  return %r : tensor<131x70xi8>
+}
+// -----
+func.func @transpose_halves(%a: tensor<33x64xf16>) -> tensor<64x33xf16> attributes {graph.arg_dims = [[]], graph.result_dims = [[]]} {
+  %e = tensor.empty() : tensor<64x33xf16>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+    ins(%a : tensor<33x64xf16>) outs(%e : tensor<64x33xf16>) {
+  ^bb0(%x: f16, %o: f16):
+    linalg.yield %x : f16
+  } -> tensor<64x33xf16>
+  return %r : tensor<64x33xf16>
+}
+// -----
+func.func @transpose_bf16(%a: tensor<16x50xbf16>) -> tensor<50x16xbf16> attributes {graph.arg_dims = [[]], graph.result_dims = [[]]} {
+  %e = tensor.empty() : tensor<50x16xbf16>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+    ins(%a : tensor<16x50xbf16>) outs(%e : tensor<50x16xbf16>) {
+  ^bb0(%x: bf16, %o: bf16):
+    linalg.yield %x : bf16
+  } -> tensor<50x16xbf16>
+  return %r : tensor<50x16xbf16>
+}
+// -----
+func.func @transpose_f64(%a: tensor<19x40xf64>) -> tensor<40x19xf64> attributes {graph.arg_dims = [[]], graph.result_dims = [[]]} {
+  %e = tensor.empty() : tensor<40x19xf64>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+    ins(%a : tensor<19x40xf64>) outs(%e : tensor<40x19xf64>) {
+  ^bb0(%x: f64, %o: f64):
+    linalg.yield %x : f64
+  } -> tensor<40x19xf64>
+  return %r : tensor<40x19xf64>
+}
+// -----
+func.func @transpose_i64(%a: tensor<5x8xi64>) -> tensor<8x5xi64> attributes {graph.arg_dims = [[]], graph.result_dims = [[]]} {
+  %e = tensor.empty() : tensor<8x5xi64>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+    ins(%a : tensor<5x8xi64>) outs(%e : tensor<8x5xi64>) {
+  ^bb0(%x: i64, %o: i64):
+    linalg.yield %x : i64
+  } -> tensor<8x5xi64>
+  return %r : tensor<8x5xi64>
+}
+// -----
+func.func @transpose_booleans(%a: tensor<40x33xi1>) -> tensor<33x40xi1> attributes {graph.arg_dims = [[]], graph.result_dims = [[]]} {
+  %e = tensor.empty() : tensor<33x40xi1>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+    ins(%a : tensor<40x33xi1>) outs(%e : tensor<33x40xi1>) {
+  ^bb0(%x: i1, %o: i1):
+    linalg.yield %x : i1
+  } -> tensor<33x40xi1>
+  return %r : tensor<33x40xi1>
+}
+// -----
+func.func @transpose_middle(%a: tensor<5x17x3x20xf32>) -> tensor<20x17x3x5xf32> attributes {graph.arg_dims = [[]], graph.result_dims = [[]]} {
+  %e = tensor.empty() : tensor<20x17x3x5xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j, k, l) -> (l, j, k, i)>, affine_map<(i, j, k, l) -> (i, j, k, l)>], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+    ins(%a : tensor<5x17x3x20xf32>) outs(%e : tensor<20x17x3x5xf32>) {
+  ^bb0(%x: f32, %o: f32):
+    linalg.yield %x : f32
+  } -> tensor<20x17x3x5xf32>
+  return %r : tensor<20x17x3x5xf32>
+}
+// -----
+func.func @transpose_nothing(%a: tensor<0x20xf32>) -> tensor<20x0xf32> attributes {graph.arg_dims = [[]], graph.result_dims = [[]]} {
+  %e = tensor.empty() : tensor<20x0xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+    ins(%a : tensor<0x20xf32>) outs(%e : tensor<20x0xf32>) {
+  ^bb0(%x: f32, %o: f32):
+    linalg.yield %x : f32
+  } -> tensor<20x0xf32>
+  return %r : tensor<20x0xf32>
+}
+// -----
+func.func @transpose_open(%a: tensor<?x?xf32>, %n: index, %m: index) -> tensor<?x?xf32>
+   attributes {graph.arg_dims = [[0, 1]], graph.result_dims = [[1, 0]], test.constants = [[16, 16], [40, 17], [1, 50], [0, 3], [5, 7]]} {
+  %e = tensor.empty(%m, %n) : tensor<?x?xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+    ins(%a : tensor<?x?xf32>) outs(%e : tensor<?x?xf32>) {
+  ^bb0(%x: f32, %o: f32):
+    linalg.yield %x : f32
+  } -> tensor<?x?xf32>
+  return %r : tensor<?x?xf32>
+}
