@@ -33,7 +33,7 @@ from quantization import FORMS, quantized  # noqa: E402
 
 
 PACKAGES = {"openvino": ["openvino==2026.4.1", "numpy==2.2.6"],
-            "xla": ["jax==0.4.38", "jaxonnxruntime==0.3.0", "onnx==1.16.2", "numpy==1.26.4"]}
+            "xla": ["jax==0.4.38", "jaxonnxruntime==0.3.0", "absl-py==2.1.0", "onnx==1.16.2", "numpy==1.26.4"]}
 PRECISIONS = {form: f"Eyrie's --precision {form}, the peers as they are" for form in ("bf16", "f16")}
 TITLES = {"ort": "ONNX Runtime", "openvino": "OpenVINO", "openvino-bf16": "OpenVINO bf16", "xla": "XLA"}
 

@@ -72,6 +72,65 @@ TypedAttr initOf(linalg::GenericOp statistic) {
   return isNeutral ? init : TypedAttr();
 }
 
+/// Do values of two functions of the rows compute the same of the same?
+bool computeTheSame(Value a, linalg::GenericOp of, Value b, linalg::GenericOp other) {
+  auto argument = dyn_cast<BlockArgument>(a), otherArgument = dyn_cast<BlockArgument>(b);
+  if (argument || otherArgument) {
+    if (!argument || !otherArgument || argument.getOwner() != of.getBlock() ||
+        otherArgument.getOwner() != other.getBlock() || argument.getArgNumber() >= of.getNumDpsInputs() ||
+        otherArgument.getArgNumber() >= other.getNumDpsInputs())
+      return false;
+    OpOperand *operand = of.getDpsInputOperand(argument.getArgNumber()),
+              *otherOperand = other.getDpsInputOperand(otherArgument.getArgNumber());
+    return operand->get() == otherOperand->get() &&
+           of.getMatchingIndexingMap(operand) == other.getMatchingIndexingMap(otherOperand);
+  }
+  Operation *op = a.getDefiningOp(), *otherOp = b.getDefiningOp();
+  return op->getName() == otherOp->getName() && op->getAttrs() == otherOp->getAttrs() && op->getNumResults() == 1 &&
+         op->getNumRegions() == 0 && op->getNumOperands() == otherOp->getNumOperands() && a.getType() == b.getType() &&
+         llvm::all_of(llvm::zip(op->getOperands(), otherOp->getOperands()),
+                      [&](auto pair) { return computeTheSame(std::get<0>(pair), of, std::get<1>(pair), other); });
+}
+
+/// The numerators of softmax: what the last statistic adds up, and the same value in the body of the weights, if these
+/// look at an element of the row only through it.
+struct Numerator {
+  Value inStatistic, inWeights;
+};
+std::optional<Numerator> findNumerator(const AttentionKernel &kernel) {
+  if (kernel.parts.statistics.empty())
+    return std::nullopt;
+  linalg::GenericOp statistic = kernel.parts.statistics.back(), weights = kernel.parts.weights;
+  Operation *combiner = combinerOf(statistic);
+  Value total = statistic.getBlock()->getArguments().back();
+  if (!isa<arith::AddFOp>(combiner))
+    return std::nullopt;
+  Value added = combiner->getOperand(combiner->getOperand(0) == total ? 1 : 0);
+  if (!added.getDefiningOp())
+    return std::nullopt;
+  Numerator numerator{added, {}};
+  for (Operation &op : weights.getBlock()->without_terminator())
+    if (op.getNumResults() == 1 && computeTheSame(added, statistic, op.getResult(0), weights))
+      numerator.inWeights = op.getResult(0);
+  if (!numerator.inWeights)
+    return std::nullopt;
+  // All else must come from statistics, and from outside of the row.
+  SmallVector<Value> open(weights.getBlock()->getTerminator()->getOperands());
+  while (!open.empty()) {
+    Value value = open.pop_back_val();
+    if (value == numerator.inWeights)
+      continue;
+    if (auto argument = dyn_cast<BlockArgument>(value)) {
+      if (argument.getOwner() == weights.getBlock() && argument.getArgNumber() < weights.getNumDpsInputs() &&
+          weights.getDpsInputOperand(argument.getArgNumber())->get() == kernel.parts.rows())
+        return std::nullopt;
+      continue;
+    }
+    llvm::append_range(open, value.getDefiningOp()->getOperands());
+  }
+  return numerator;
+}
+
 /// What the rows become.
 struct RowsEmitter {
   OpBuilder &b;
@@ -95,8 +154,10 @@ struct RowsEmitter {
   VectorType vectorOf(Type element) { return VectorType::get({lanes}, element); }
   Type memoryType() { return cast<MemRefType>(memory.getType()).getElementType(); }
 
-  /// The body's value for the elements from `key` on; those behind a mask, if there is one, are anything.
-  Value evaluate(linalg::GenericOp op, Value key, Value mask, Value total) {
+  /// The body's value for the elements from `key` on; those behind a mask, if there is one, are anything. `known`: see
+  /// evaluateBody.
+  Value evaluate(linalg::GenericOp op, Value key, Value mask, Value total,
+                 llvm::SmallDenseMap<Value, Value, 1> *known = nullptr) {
     point[*kernel.column] = s.add(firstKey, key);
     outside.moveTo(point, mask);
     SmallVector<Value> arguments;
@@ -107,33 +168,58 @@ struct RowsEmitter {
       else if (const Expression *load = kernel.operands.lookup(input))
         argument = outside.read(load, 0, 0);
       else if (op.payloadUsesValueFromOperand(input))
-        argument = narrow(b, vector::LoadOp::create(b, loc, vectorOf(memoryType()), memory, s.add(row, key)),
-                          getElementTypeOrSelf(input->get().getType()), lanes);
+        argument = loadElements(key, getElementTypeOrSelf(input->get().getType()));
     }
     arguments.push_back(total);
-    return broadcastTo(b, evaluateBody(b, op, arguments, lanes, machine.fma, nullptr, nullptr)[0], lanes);
+    return broadcastTo(b, evaluateBody(b, op, arguments, lanes, machine.fma, nullptr, nullptr, known)[0], lanes);
   }
 
-  /// Loops over whole vectors of the row, and over what they leave, which has a mask.
-  void forEachVector(SmallVector<Value> &carried, llvm::function_ref<Value(Value key, Value mask)> step) {
-    auto over = [&](Value lower, Value upper, bool isMasked) {
-      auto loop = scf::ForOp::create(b, loc, lower, upper, constant(lanes), carried);
+  Value loadElements(Value key, Type element) {
+    Value elements = vector::LoadOp::create(b, loc, vectorOf(memoryType()), memory, s.add(row, key));
+    return narrow(b, elements, element, lanes);
+  }
+  /// A row has room for whole vectors.
+  void storeElements(Value key, Value elements) {
+    vector::StoreOp::create(b, loc, widen(b, broadcastTo(b, elements, lanes), memoryType()), memory, s.add(row, key));
+  }
+
+  /// Loops over whole vectors of the row, several at once, then over those that are left, and over what they leave,
+  /// which has a mask. `totals`, if there are any, go from step to step, one for each of the vectors that are at once.
+  void forEachVector(SmallVector<Value> &totals, llvm::function_ref<Value(Value key, Value mask, Value total)> step) {
+    auto over = [&](Value lower, Value upper, int64_t atOnce, bool isMasked) {
+      auto loop = scf::ForOp::create(b, loc, lower, upper, constant(lanes * atOnce), totals);
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(loop.getBody());
-      Value key = loop.getInductionVar(), mask;
-      if (isMasked)
-        mask = vector::CreateMaskOp::create(b, loc, vectorOf(b.getI1Type()), ValueRange{s.sub(keys, key)});
-      carried.assign(loop.getRegionIterArgs().begin(), loop.getRegionIterArgs().end());
-      Value next = step(key, mask);
-      if (!carried.empty())
-        scf::YieldOp::create(b, loc, next);
+      totals.assign(loop.getRegionIterArgs().begin(), loop.getRegionIterArgs().end());
+      for (int64_t i = 0; i < atOnce; ++i) {
+        Value key = s.add(loop.getInductionVar(), constant(i * lanes)), mask;
+        if (isMasked)
+          mask = vector::CreateMaskOp::create(b, loc, vectorOf(b.getI1Type()), ValueRange{s.sub(keys, key)});
+        Value next = step(key, mask, totals.empty() ? Value() : totals[i]);
+        if (!totals.empty())
+          totals[i] = next;
+      }
+      if (!totals.empty())
+        scf::YieldOp::create(b, loc, totals);
       divideOnce(loop);
-      carried.assign(loop.getResults().begin(), loop.getResults().end());
+      totals.assign(loop.getResults().begin(), loop.getResults().end());
     };
-    Value whole = s.mul(s.div(keys, constant(lanes)), constant(lanes));
-    over(constant(0), whole, false);
+    auto wholeOf = [&](int64_t size) { return s.mul(s.div(keys, constant(size)), constant(size)); };
+    auto streams = static_cast<int64_t>(totals.size());
+    Value many = constant(0), whole = wholeOf(lanes);
+    if (streams > 1) {
+      many = wholeOf(streams * lanes);
+      over(constant(0), many, streams, false);
+    }
+    if (many != whole)
+      over(many, whole, 1, false);
     if (whole != keys)
-      over(whole, keys, true);
+      over(whole, keys, 1, true);
+  }
+
+  Value emitCombiner(Operation *combiner, Value first, Value second) {
+    OperationState state(loc, combiner->getName(), {first, second}, {first.getType()}, combiner->getAttrs());
+    return b.create(state)->getResult(0);
   }
 
   /// All lanes combined.
@@ -143,8 +229,7 @@ struct RowsEmitter {
       for (int64_t lane = 0; lane < lanes; ++lane)
         order.push_back((lane + half) % lanes);
       Value other = vector::ShuffleOp::create(b, loc, total, total, order);
-      OperationState state(loc, combiner->getName(), {total, other}, {total.getType()}, combiner->getAttrs());
-      total = b.create(state)->getResult(0);
+      total = emitCombiner(combiner, total, other);
     }
     return vector::ExtractOp::create(b, loc, total, int64_t(0));
   }
@@ -153,22 +238,33 @@ struct RowsEmitter {
     TypedAttr init = initOf(op);
     return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(vectorOf(init.getType()), Attribute(init)));
   }
-  /// `total` with what these keys add.
-  Value accumulate(linalg::GenericOp op, Value total) {
-    SmallVector<Value> carried{total};
-    forEachVector(carried, [&](Value key, Value mask) -> Value {
-      Value before = carried[0], after = evaluate(op, key, mask, before);
+  /// `total` with what these keys add. Elements become `stored`, a value of the body, if there is one.
+  Value accumulate(linalg::GenericOp op, Value total, Value stored = {}) {
+    // Several, so that none waits for another.
+    SmallVector<Value> totals{total, initial(op), initial(op), initial(op)};
+    forEachVector(totals, [&](Value key, Value mask, Value before) -> Value {
+      llvm::SmallDenseMap<Value, Value, 1> known;
+      if (stored)
+        known[stored] = Value();
+      Value after = evaluate(op, key, mask, before, &known);
+      if (stored)
+        storeElements(key, known[stored]);
       return mask ? Value(arith::SelectOp::create(b, loc, mask, after, before)) : after;
     });
-    return carried[0];
+    Operation *combiner = combinerOf(op);
+    for (Value other : ArrayRef(totals).drop_front())
+      totals[0] = emitCombiner(combiner, totals[0], other);
+    return totals[0];
   }
 
-  void emitWeights() {
+  /// The elements are `stored`, a value of the weights' body, or, if it is null, those of the row.
+  void emitWeights(Value stored = {}) {
     SmallVector<Value> none;
-    forEachVector(none, [&](Value key, Value mask) -> Value {
-      // A row has room for whole vectors.
-      Value weights = widen(b, evaluate(kernel.parts.weights, key, mask, Value()), memoryType());
-      vector::StoreOp::create(b, loc, weights, memory, s.add(row, key));
+    forEachVector(none, [&](Value key, Value mask, Value) -> Value {
+      llvm::SmallDenseMap<Value, Value, 1> known;
+      if (stored)
+        known[stored] = loadElements(key, stored.getType());
+      storeElements(key, evaluate(kernel.parts.weights, key, mask, Value(), &known));
       return {};
     });
   }
@@ -202,9 +298,12 @@ struct RowsEmitter {
   }
 
   void emitWholeRow() {
-    for (linalg::GenericOp op : kernel.parts.statistics)
-      scalars[op->getResult(0)] = combine(combinerOf(op), accumulate(op, initial(op)));
-    emitWeights();
+    Numerator numerator = findNumerator(kernel).value_or(Numerator());
+    for (linalg::GenericOp op : kernel.parts.statistics) {
+      Value stored = op == kernel.parts.statistics.back() ? numerator.inStatistic : Value();
+      scalars[op->getResult(0)] = combine(combinerOf(op), accumulate(op, initial(op), stored));
+    }
+    emitWeights(numerator.inWeights);
   }
 
   // ---- rows in chunks: statistics lie in memory meanwhile ----------------------------------------------------------

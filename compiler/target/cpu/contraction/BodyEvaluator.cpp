@@ -59,8 +59,12 @@ Value eyrie::target::cpu::unrounded(Value value) {
 
 SmallVector<Value> eyrie::target::cpu::evaluateBody(OpBuilder &b, linalg::GenericOp generic, ArrayRef<Value> arguments,
                                                     int64_t lanes, bool fma, llvm::function_ref<Value(unsigned)> index,
-                                                    llvm::function_ref<Value(Value)> capture) {
+                                                    llvm::function_ref<Value(Value)> capture,
+                                                    llvm::SmallDenseMap<Value, Value, 1> *known) {
   IRMapping map;
+  auto isKnown = [&](Operation &op) {
+    return known && op.getNumResults() == 1 && known->lookup(op.getResult(0)) != nullptr;
+  };
   Block *block = generic.getBlock();
   for (auto [argument, value] : llvm::zip(block->getArguments(), arguments))
     map.map(argument, value);
@@ -81,6 +85,10 @@ SmallVector<Value> eyrie::target::cpu::evaluateBody(OpBuilder &b, linalg::Generi
     return {};
   };
   for (Operation &op : block->without_terminator()) {
+    if (isKnown(op)) {
+      map.map(op.getResult(0), known->lookup(op.getResult(0)));
+      continue;
+    }
     if (auto indexOp = dyn_cast<linalg::IndexOp>(op)) {
       map.map(indexOp.getResult(), index(indexOp.getDim()));
       continue;
@@ -118,5 +126,8 @@ SmallVector<Value> eyrie::target::cpu::evaluateBody(OpBuilder &b, linalg::Generi
     for (auto [from, to] : llvm::zip(op.getResults(), created->getResults()))
       map.map(from, to);
   }
+  if (known)
+    for (auto &[value, emitted] : *known)
+      emitted = lookup(value);
   return llvm::map_to_vector(block->getTerminator()->getOperands(), lookup);
 }

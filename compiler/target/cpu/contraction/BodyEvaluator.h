@@ -16,10 +16,12 @@ void forEachCapture(mlir::linalg::GenericOp generic, llvm::function_ref<void(mli
 /// Emits the body on `arguments`, each a scalar (the same in all lanes) or a vector of `lanes` elements, and returns
 /// the values yielded, likewise. Operations on scalars only stay scalar. `index(l)` gives the value of `linalg.index
 /// l`, `capture(v)` that of a captured value. With `fma`, an addition of a product is emitted as one vector.fma.
+/// Of `known`, from values of the body to emitted ones, those that are there are taken, and null ones are filled in.
 llvm::SmallVector<mlir::Value> evaluateBody(mlir::OpBuilder &b, mlir::linalg::GenericOp generic,
                                             llvm::ArrayRef<mlir::Value> arguments, int64_t lanes, bool fma,
                                             llvm::function_ref<mlir::Value(unsigned)> index,
-                                            llvm::function_ref<mlir::Value(mlir::Value)> capture);
+                                            llvm::function_ref<mlir::Value(mlir::Value)> capture,
+                                            llvm::SmallDenseMap<mlir::Value, mlir::Value, 1> *known = nullptr);
 
 /// What `value` was before arithmetic within the kernel rounded it to its type (a cast of the model's is no such
 /// rounding); null if it was not.

@@ -148,8 +148,9 @@ TEST(CpuTargetModel, SaysWhatIsWrongWithAName) {
     eyrie::target::cpu::getCpuTargetModel(cpu, error);
     return error;
   };
-  EXPECT_EQ(errorOf("cortex-a5000"), "unknown processor 'cortex-a5000': expected native, x86-64, x86-64-v2, x86-64-v3, "
-                                     "x86-64-v4, aarch64, armv8.2-a, riscv64, rv64gcv, wasm32 or a name that LLVM knows");
+  EXPECT_EQ(errorOf("cortex-a5000"),
+            "unknown processor 'cortex-a5000': expected native, x86-64, x86-64-v2, x86-64-v3, "
+            "x86-64-v4, aarch64, armv8.2-a, riscv64, rv64gcv, wasm32 or a name that LLVM knows");
   EXPECT_EQ(errorOf("wasm32,+simd128"), "processor 'wasm32,+simd128': code for wasm32 makes no use of a feature "
                                         "'simd128'; there are none to choose");
   EXPECT_EQ(errorOf("x86-64,avx2"), "feature 'avx2' of processor 'x86-64,avx2' must begin with + or -");
