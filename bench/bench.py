@@ -2,8 +2,9 @@
 
 Usage: bench.py [--peers LIST] [--rounds N] [--seconds S] [--threads N] [--cpus LIST] [--write FILE] [--json FILE] [NAME...]
 
-Peers besides ONNX Runtime (`openvino`, `openvino-bf16`, `xla`) come from PyPI, each into an environment of its own in
-build/peers, made when it is first wanted. A peer that cannot run a model is left out of that row.
+Peers besides ONNX Runtime (`openvino`, `openvino-bf16`, `iree`, `xla`) come from PyPI, each into an environment of its own
+in build/peers (IREE's: build/iree), made when it is first wanted. A peer that cannot run a model is left out of that row.
+IREE takes one thread only, and its own program measures it: the smallest mean of some calls.
 
 Both run on the same processors (pinned), on the same inputs, in turns: a round of one, a round of the other, so that a
 change in the machine's speed meets both. The figure that counts is the smallest time of all rounds; the median stands
@@ -35,7 +36,7 @@ from quantization import FORMS, quantized  # noqa: E402
 PACKAGES = {"openvino": ["openvino==2026.4.1", "numpy==2.2.6"],
             "xla": ["jax==0.4.38", "jaxonnxruntime==0.3.0", "absl-py==2.1.0", "onnx==1.16.2", "numpy==1.26.4"]}
 PRECISIONS = {form: f"Eyrie's --precision {form}, the peers as they are" for form in ("bf16", "f16")}
-TITLES = {"ort": "ONNX Runtime", "openvino": "OpenVINO", "openvino-bf16": "OpenVINO bf16", "xla": "XLA"}
+TITLES = {"ort": "ONNX Runtime", "openvino": "OpenVINO", "openvino-bf16": "OpenVINO bf16", "iree": "IREE", "xla": "XLA"}
 
 
 class Environment:
@@ -65,7 +66,31 @@ def time_eyrie(module, inputs, flags) -> dict:
     return json.loads(done.stdout)
 
 
+def time_iree(model, inputs, flags) -> dict:
+    """Compiles the model for the sizes of its inputs, once, beside them."""
+    from iree import Iree, with_sizes
+    if flags.threads > 1:
+        raise RuntimeError("it is measured on one thread only")
+    iree, about, module = Iree(), inputs.with_suffix(".iree.json"), inputs.with_suffix(".vmfb")
+    if not about.exists():
+        feed, fixed = load_npz(inputs), inputs.with_suffix(".iree.onnx")
+        about.write_text(json.dumps([None, []]))
+        function, _ = with_sizes(model, feed, fixed)
+        iree.compile(fixed, module)
+        arrays = [inputs.with_suffix(f".{key}.npy") for key in feed]
+        for array, value in zip(arrays, feed.values()):
+            np.save(array, value)
+        about.write_text(json.dumps([function, [f"@{array}" for array in arrays]]))
+    function, arrays = json.loads(about.read_text())
+    if function is None:
+        raise RuntimeError("it does not compile")
+    times = iree.bench(module, function, arrays, flags)
+    return {"min_ms": min(times) / 1e6, "median_ms": statistics.median(times) / 1e6}
+
+
 def time_peer(peer, model, inputs, flags) -> dict:
+    if peer == "iree":
+        return time_iree(model, inputs, flags)
     command = [python_of(peer), ROOT / "bench/peer_process.py", peer, str(model), str(inputs), "--threads", str(flags.threads),
                "--seconds", str(flags.seconds)]
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=pinned(flags.cpus), timeout=900)
