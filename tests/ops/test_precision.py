@@ -63,6 +63,7 @@ def test_open_rows(tmp_path, precision):
     (dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1]), 64, 64, (14, 14)),  # by Winograd's method
     (dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]), 16, 24, (15, 13)),
     (dict(kernel_shape=[1, 1]), 32, 48, (9, 9)),
+    (dict(kernel_shape=[1, 1]), 17, 8, (5, 5)),  # a vector of one column is left
     (dict(kernel_shape=[3, 3], group=32), 32, 32, (11, 12)),
     (dict(kernel_shape=[5, 3], group=2, dilations=[1, 2]), 8, 6, (12, 12))])
 def test_convolutions(tmp_path, precision, attributes, channels, outputs, size):

@@ -134,11 +134,19 @@ Value eyrie::target::cpu::widen(OpBuilder &b, Value value, Type element) {
   return arith::ExtFOp::create(b, value.getLoc(), type.clone(element), value);
 }
 
+/// Does the mask, one of those for columns, hold for the first lane alone?
+static bool isOneLane(Value mask) {
+  auto created = mask ? mask.getDefiningOp<vector::CreateMaskOp>() : vector::CreateMaskOp();
+  return created && getConstantIntValue(created.getOperands()[0]) == 1;
+}
+
 void Access::emitStore(Value memory, const LinearFunction &function, Value address, Value value, Value mask) {
   const Monomial &stride = function.strides[plan.column];
   value = widen(b, broadcastTo(b, value, plan.lanes), cast<MemRefType>(memory.getType()).getElementType());
   if (!stride.isOne())
     vector::ScatterOp::create(b, loc, Type(), memory, ValueRange{address}, lanesIndex(stride), maskOrAll(mask), value);
+  else if (isOneLane(mask)) // LLVM 22 stores 32 bits of an element that was truncated to fewer
+    memref::StoreOp::create(b, loc, vector::ExtractOp::create(b, loc, value, int64_t(0)), memory, address);
   else if (mask)
     vector::MaskedStoreOp::create(b, loc, memory, ValueRange{address}, mask, value);
   else

@@ -582,7 +582,8 @@ std::vector<Case> eyrie::target::cpu::test::byteCases() {
       if (isUsual)
         cases.push_back(byteMatmul(M, N, K, signs));
     cases.push_back(byteMatmul(13, 37, 30, signs, /*packed=*/false));
-    cases.push_back(byteMatmul(13, 37, 30, signs, true, /*requantised=*/true));
+    for (int64_t N : {37, 33, 17, 1})
+      cases.push_back(byteMatmul(13, N, 30, signs, true, /*requantised=*/true));
     for (int64_t M : {0, 1, 6, 19})
       if (isUsual || M == 6)
         cases.push_back(byteMatmul(M, 40, 22, signs, true, true, /*dynamic=*/true));
