@@ -77,7 +77,7 @@ def time_iree(model, inputs, flags) -> dict:
         about.write_text(json.dumps([None, []]))
         function, _ = with_sizes(model, feed, fixed)
         iree.compile(fixed, module)
-        arrays = [inputs.with_suffix(f".{key}.npy") for key in feed]
+        arrays = [inputs.with_suffix(f".{number}.npy") for number in range(len(feed))]
         for array, value in zip(arrays, feed.values()):
             np.save(array, value)
         about.write_text(json.dumps([function, [f"@{array}" for array in arrays]]))

@@ -100,6 +100,7 @@ struct LiftOverElementwise : OpRewritePattern<linalg::TransposeOp> {
     Value init = empty(between.getDpsInits()[0]);
     auto moved =
         linalg::GenericOp::create(rewriter, loc, init.getType(), inputs, init, maps, between.getIteratorTypesArray());
+    moved->setDiscardableAttrs(between->getDiscardableAttrDictionary());
     rewriter.inlineRegionBefore(between.getRegion(), moved.getRegion(), moved.getRegion().begin());
     rewriter.replaceOp(op, moved.getResults());
     rewriter.eraseOp(between);

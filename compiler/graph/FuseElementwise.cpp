@@ -3,7 +3,7 @@
 // A producer with one use always fuses, except into a contraction (which reads each element many times). A producer
 // with several uses is computed again in each of them only where that is cheap and reads no more than it saves: at
 // most two cheap operations, and at most one input as large as the result. A narrower copy of a result that has other
-// uses becomes a second result of the operation.
+// uses, made by operations on the element alone, becomes a second result of the operation.
 //
 // Invariant left: between two elementwise operations there is no single-use edge.
 #include "compiler/graph/Forms.h"
@@ -99,7 +99,8 @@ struct NarrowWhereComputed : OpRewritePattern<linalg::GenericOp> {
       return failure();
     auto producer = copy.getInputs()[0].getDefiningOp<linalg::GenericOp>();
     Type narrow = getElementTypeOrSelf(copy.getResultTypes()[0]);
-    if (!isPlain(producer) || producer.getNumDpsInits() != 1 || producer->getBlock() != copy->getBlock() ||
+    if (!isPlain(producer) || producer.getNumDpsInits() != 1 || producer->hasOneUse() ||
+        producer->getBlock() != copy->getBlock() || capturesValues(copy) ||
         narrow.getIntOrFloatBitWidth() >= getElementTypeOrSelf(producer.getResultTypes()[0]).getIntOrFloatBitWidth())
       return failure();
 
@@ -112,6 +113,7 @@ struct NarrowWhereComputed : OpRewritePattern<linalg::GenericOp> {
     auto both =
         linalg::GenericOp::create(rewriter, loc, {producer.getResultTypes()[0], copy.getResultTypes()[0]},
                                   producer.getInputs(), {init, narrowInit}, maps, producer.getIteratorTypesArray());
+    both->setDiscardableAttrs(producer->getDiscardableAttrDictionary());
     both.getRegion().takeBody(producer.getRegion());
     Block *body = both.getBlock();
     body->addArgument(narrow, loc);
@@ -126,6 +128,18 @@ struct NarrowWhereComputed : OpRewritePattern<linalg::GenericOp> {
     rewriter.replaceOp(copy, both.getResult(1));
     rewriter.replaceOp(producer, both.getResult(0));
     return success();
+  }
+
+  /// Does the body use values from outside? They need not be there where the producer is.
+  static bool capturesValues(linalg::GenericOp op) {
+    return op.getRegion()
+        .walk([&](Operation *inner) {
+          bool captures = llvm::any_of(inner->getOperands(), [&](Value operand) {
+            return !op.getRegion().isAncestor(operand.getParentRegion());
+          });
+          return captures ? WalkResult::interrupt() : WalkResult::advance();
+        })
+        .wasInterrupted();
   }
 
   /// Elementwise, with a result in the order of the loops.

@@ -60,3 +60,37 @@ func.func @no_copies(%x: tensor<8x8xf32>, %y: tensor<8x8xf32>) -> (tensor<8x8xf3
   } -> tensor<8x8xi32>
   return %s, %t, %u : tensor<8x8xf32>, tensor<8x8xbf16>, tensor<8x8xi32>
 }
+
+// -----
+
+// So does one that looks at something else, which need not be there where the element is computed.
+// CHECK-LABEL: func.func @looks_at_a_later_tensor
+// CHECK: %[[INDEX:.*]] = linalg.generic
+// CHECK: %[[TABLE:.*]] = linalg.generic
+// CHECK: linalg.generic {{.*}} ins(%[[INDEX]]
+// CHECK: tensor.extract %[[TABLE]]
+#id = affine_map<(n) -> (n)>
+func.func @looks_at_a_later_tensor(%x: tensor<8xf32>, %d: tensor<8xf32>) -> (tensor<8xi64>, tensor<8xf32>) {
+  %e = tensor.empty() : tensor<8xi64>
+  %f = tensor.empty() : tensor<8xf32>
+  %index = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%x : tensor<8xf32>) outs(%e : tensor<8xi64>) {
+  ^bb0(%a: f32, %o: i64):
+    %c = arith.fptosi %a : f32 to i64
+    linalg.yield %c : i64
+  } -> tensor<8xi64>
+  %table = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%d : tensor<8xf32>) outs(%f : tensor<8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %c = math.exp %a : f32
+    linalg.yield %c : f32
+  } -> tensor<8xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%index : tensor<8xi64>) outs(%f : tensor<8xf32>) {
+  ^bb0(%a: i64, %o: f32):
+    %i = arith.index_cast %a : i64 to index
+    %c = tensor.extract %table[%i] : tensor<8xf32>
+    linalg.yield %c : f32
+  } -> tensor<8xf32>
+  return %index, %y : tensor<8xi64>, tensor<8xf32>
+}

@@ -32,8 +32,8 @@ const Level levels[] = {
     {"aarch64", "neon",   "",                                          128, 32, 1,  1,       false, false,     kAlways, kAlways,  kAlways,     64, 4, 512},
     {"riscv64", "v",      "v,zvfhmin",                                 128, 32, 4,  0,       false, true,      kAlways, kAlways,  "zfhmin",    32, 4, 512},
     {"riscv64", "v",      "v",                                         128, 32, 4,  0,       false, true,      kAlways, kAlways,  kNever,      32, 4, 512},
-    {"wasm32",  "simd128", "",                                         128, 16, 1,  1,       false, false,     kNever,  kAlways,  kNever,      32, 8, 512},
     {"riscv64", "scalar", "",                                            0, 32, 1,  1,       false, false,     kAlways, kAlways,  "zfhmin",    32, 4, 512},
+    {"wasm32",  "simd128", "",                                         128, 16, 1,  1,       false, false,     kNever,  kAlways,  kNever,      32, 8, 512},
 };
 // clang-format on
 } // namespace
@@ -137,6 +137,7 @@ CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string 
   // Processors that have avx512fp16 as well start vdpbf16ps a quarter as often as multiply-adds, others as often.
   if (model.avx512 && model.avx512bf16 && (!model.avx512fp16 || model.amxBf16))
     model.bf16Dot = DotUnit::Bf16;
+  model.onlyTilesAreFast = model.bf16Dot == DotUnit::Bf16 && model.avx512fp16;
   if (cpu.split(',').first == "native")
     readCaches(model);
   return model;

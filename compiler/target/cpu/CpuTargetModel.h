@@ -59,6 +59,7 @@ struct CpuTargetModel {
   bool amxInt8 = false, amxBf16 = false;
   DotUnit dot = DotUnit::None;     // of bytes
   DotUnit bf16Dot = DotUnit::None; // of bf16, where that takes more products a cycle than f32's multiply-adds
+  bool onlyTilesAreFast = false;   // which it does with registers of two dimensions alone
 
   int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20;
   /// Lines of the first-level cache that fall into one set, and the distance of addresses that do.

@@ -472,9 +472,10 @@ private:
   int64_t lanesOfBlock(const Plan &plan, unsigned tiled) {
     const Statement::Store &store = plan.statement->stores.front();
     Node *node = copied(store.value).node;
+    // The last coordinate, and no other.
     auto isLast = [](const Point &point, unsigned v) {
-      auto dim = point.empty() ? AffineExpr() : point.back();
-      return dim && isa<AffineDimExpr>(dim) && dim.isFunctionOfDim(v);
+      return !point.empty() && isa<AffineDimExpr>(point.back()) && point.back().isFunctionOfDim(v) &&
+             llvm::none_of(ArrayRef(point).drop_back(), [&](AffineExpr expr) { return expr.isFunctionOfDim(v); });
     };
     unsigned inner = plan.groups.back().back(), outer = plan.groups[tiled].back();
     if (plan.statement->stores.size() > 1 || node->kind != Node::Kind::Load || !isLast(store.point, inner) ||
@@ -590,9 +591,17 @@ private:
       if (std::get<0>(tiles[0]) == plan.groups.back().front())
         std::swap(tiles[0], tiles[1]);
       emitTransposedTile(blockLanes, tiles);
-      b = saved;
-      return;
+    } else {
+      emitElements(tiles);
     }
+    reduced.clear();
+    bodies.clear();
+    b = saved;
+  }
+
+  /// What is stored at each point, within tiles if there are any (as emitTransposedTile has them).
+  void emitElements(ArrayRef<std::tuple<unsigned, Value, Value, Value>> tiles) {
+    Value one = arith::ConstantIndexOp::create(entry, loc, 1);
     for (auto [v, begin, end, tile] : tiles) {
       Value tileEnd = arith::AddIOp::create(b, loc, begin, tile);
       auto loop = scf::ForOp::create(b, loc, begin, arith::MinSIOp::create(b, loc, tileEnd, end), one);
@@ -604,9 +613,6 @@ private:
       auto [memory, indices] = address(kernel.numArguments() + store.result, store.point);
       memref::StoreOp::create(b, loc, value, memory, indices);
     }
-    reduced.clear();
-    bodies.clear();
-    b = saved;
   }
 
   /// The workgroup's part of `size` iterations: [id * chunk, (id + 1) * chunk), chunk = ceil(size / count).

@@ -24,8 +24,8 @@ const Model models[] = {
     {"aarch64", "armv8.6-a,+sve2", "max,sve256=on"},
     {"riscv64", "rv64gc", "rv64"},
     {"riscv64", "rv64gcv", "rv64,v=true,vext_spec=v1.0,vlen=128"},
-    {"wasm32", "wasm32", ""},
     {"riscv64", "rv64gcv_zvl256b", "rv64,v=true,vext_spec=v1.0,vlen=256"},
+    {"wasm32", "wasm32", ""},
 };
 } // namespace
 

@@ -134,7 +134,7 @@ Value eyrie::target::cpu::widen(OpBuilder &b, Value value, Type element) {
   return arith::ExtFOp::create(b, value.getLoc(), type.clone(element), value);
 }
 
-/// Does the mask, one of those for columns, hold for the first lane alone?
+/// Is it known that the mask, one of those for columns, holds for the first lane alone?
 static bool isOneLane(Value mask) {
   auto created = mask ? mask.getDefiningOp<vector::CreateMaskOp>() : vector::CreateMaskOp();
   return created && getConstantIntValue(created.getOperands()[0]) == 1;

@@ -4,8 +4,7 @@
 //
 // Where rows may be too long for that, they come in chunks of kChunk elements, once for each statistic and once for the
 // sums: for statistic s: for each chunk: scores, what they add to s. Then for each chunk: scores, weights, what they
-// add to the sums. A row that is one chunk has its scores computed once. Nothing is rescaled: the numbers are the same
-// either way.
+// add to the sums. A row that is one chunk has its scores computed once. Nothing is rescaled.
 #include "compiler/target/cpu/contraction/Attention.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
@@ -72,8 +71,11 @@ TypedAttr initOf(linalg::GenericOp statistic) {
   return isNeutral ? init : TypedAttr();
 }
 
-/// Do values of two functions of the rows compute the same of the same?
-bool computeTheSame(Value a, linalg::GenericOp of, Value b, linalg::GenericOp other) {
+/// Do values of two functions of the rows compute the same of the same? `same`: pairs of which that is known.
+bool computeTheSame(Value a, linalg::GenericOp of, Value b, linalg::GenericOp other,
+                    llvm::DenseSet<std::pair<Value, Value>> &same) {
+  if (same.contains({a, b}))
+    return true;
   auto argument = dyn_cast<BlockArgument>(a), otherArgument = dyn_cast<BlockArgument>(b);
   if (argument || otherArgument) {
     if (!argument || !otherArgument || argument.getOwner() != of.getBlock() ||
@@ -86,10 +88,14 @@ bool computeTheSame(Value a, linalg::GenericOp of, Value b, linalg::GenericOp ot
            of.getMatchingIndexingMap(operand) == other.getMatchingIndexingMap(otherOperand);
   }
   Operation *op = a.getDefiningOp(), *otherOp = b.getDefiningOp();
-  return op->getName() == otherOp->getName() && op->getAttrs() == otherOp->getAttrs() && op->getNumResults() == 1 &&
-         op->getNumRegions() == 0 && op->getNumOperands() == otherOp->getNumOperands() && a.getType() == b.getType() &&
-         llvm::all_of(llvm::zip(op->getOperands(), otherOp->getOperands()),
-                      [&](auto pair) { return computeTheSame(std::get<0>(pair), of, std::get<1>(pair), other); });
+  bool areEqual =
+      op->getName() == otherOp->getName() && op->getAttrs() == otherOp->getAttrs() && op->getNumResults() == 1 &&
+      op->getNumRegions() == 0 && op->getNumOperands() == otherOp->getNumOperands() && a.getType() == b.getType() &&
+      llvm::all_of(llvm::zip(op->getOperands(), otherOp->getOperands()),
+                   [&](auto pair) { return computeTheSame(std::get<0>(pair), of, std::get<1>(pair), other, same); });
+  if (areEqual)
+    same.insert({a, b});
+  return areEqual;
 }
 
 /// The numerators of softmax: what the last statistic adds up, and the same value in the body of the weights, if these
@@ -109,8 +115,9 @@ std::optional<Numerator> findNumerator(const AttentionKernel &kernel) {
   if (!added.getDefiningOp())
     return std::nullopt;
   Numerator numerator{added, {}};
+  llvm::DenseSet<std::pair<Value, Value>> same;
   for (Operation &op : weights.getBlock()->without_terminator())
-    if (op.getNumResults() == 1 && computeTheSame(added, statistic, op.getResult(0), weights))
+    if (op.getNumResults() == 1 && computeTheSame(added, statistic, op.getResult(0), weights, same))
       numerator.inWeights = op.getResult(0);
   if (!numerator.inWeights)
     return std::nullopt;

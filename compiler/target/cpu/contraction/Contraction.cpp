@@ -4,6 +4,7 @@
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
 #include "compiler/target/cpu/contraction/DotProduct.h"
 #include "compiler/target/cpu/contraction/Emit.h"
+#include "compiler/target/cpu/contraction/TileUnit.h"
 
 using namespace mlir;
 using namespace eyrie::target::cpu;
@@ -142,6 +143,26 @@ static std::optional<eyrie::graph::WeightPacking> choosePacking(linalg::GenericO
   return packing;
 }
 
+/// Will the plan take a TileUnit: for rows at one distance from each other, and whole groups of steps and columns?
+static bool fitsTiles(linalg::GenericOp op, unsigned weight, unsigned other, ArrayRef<int64_t> sizes) {
+  SmallVector<AffineExpr> loops;
+  for (auto [number, size] : llvm::enumerate(sizes))
+    loops.push_back(size == 1 ? getAffineConstantExpr(0, op.getContext()) : getAffineDimExpr(number, op.getContext()));
+  AffineMap rows = op.getMatchingIndexingMap(op.getDpsInputOperand(other)),
+            columns = op.getMatchingIndexingMap(op.getDpsInputOperand(weight));
+  bool hasWindows = llvm::any_of(rows.getResults(), [&](AffineExpr expr) {
+    return isa<AffineBinaryOpExpr>(simplifyAffineExpr(expr.replaceDims(loops), rows.getNumDims(), 0));
+  });
+  int64_t numRows = 1, steps = sizes[cast<AffineDimExpr>(rows.getResults().back()).getPosition()], numColumns = 1;
+  for (auto [loop, type] : llvm::enumerate(op.getIteratorTypesArray())) {
+    if (type != utils::IteratorType::parallel || sizes[loop] == 1)
+      continue;
+    int64_t &count = columns.isFunctionOfDim(loop) ? numColumns : numRows;
+    count = ShapedType::isDynamic(sizes[loop]) ? 1024 : count * sizes[loop];
+  }
+  return !hasWindows && steps >= TileUnit::rowBytes / 2 && numRows >= 4 && numColumns > 8;
+}
+
 bool eyrie::target::cpu::areNarrowFactorsFaster(linalg::GenericOp op, unsigned weight, unsigned other,
                                                 const CpuTargetModel &model) {
   int64_t lanes = 0;
@@ -150,8 +171,10 @@ bool eyrie::target::cpu::areNarrowFactorsFaster(linalg::GenericOp op, unsigned w
   auto packing = choosePacking(op, model, lanes);
   if (!packing || packing->operand != weight)
     return false;
-  // One row takes as long as its weights take to come from memory.
   SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  if (model.onlyTilesAreFast && !fitsTiles(op, weight, other, sizes))
+    return false;
+  // One row takes as long as its weights take to come from memory.
   AffineMap map = op.getMatchingIndexingMap(op.getDpsInputOperand(weight));
   return llvm::any_of(llvm::seq(op.getNumLoops()), [&](unsigned loop) {
     return !map.isFunctionOfDim(loop) && op.getIteratorTypesArray()[loop] == utils::IteratorType::parallel &&

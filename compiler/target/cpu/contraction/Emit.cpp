@@ -533,8 +533,8 @@ struct Emitter : Access {
       });
       return end;
     };
-    if (int64_t most = mostOfPair(); most > plan.tileRows) {
-      emitPairAtEnd(lower, upper, bands, most);
+    if (plan.pairRows) {
+      emitPairAtEnd(lower, upper, bands);
       at[row] = Value();
       return;
     }
@@ -546,26 +546,17 @@ struct Emitter : Access {
     at[row] = Value();
   }
 
-  /// The most rows that two tails take which are alike: more than a full tile's they take in less time than a full tile
-  /// and one of a few rows, which waits for its sums.
-  int64_t mostOfPair() {
-    if (plan.hasEvenEnd)
-      return 2 * plan.tileRows;
-    bool isOpen = !contraction.loops[*plan.row].size.isConstant();
-    return isOpen && !plan.usesTileUnit && plan.rowTails.size() > 1 ? 2 * plan.rowTails[plan.rowTails.size() - 2] : 0;
-  }
-
   /// Full tiles, and behind them a pair of tails or one.
-  void emitPairAtEnd(Value lower, Value upper, int64_t bands, int64_t most) {
+  void emitPairAtEnd(Value lower, Value upper, int64_t bands) {
     Value one = constant(1), tile = constant(plan.tileRows);
     Value full = s.div(s.sub(upper, lower), tile), left = s.rem(s.sub(upper, lower), tile);
     auto is = [&](arith::CmpIPredicate predicate, Value a, int64_t number) -> Value {
       return arith::CmpIOp::create(b, loc, predicate, a, constant(number));
     };
-    Value isPair =
-        arith::AndIOp::create(b, loc, is(arith::CmpIPredicate::sgt, full, 0),
-                              arith::AndIOp::create(b, loc, is(arith::CmpIPredicate::sgt, left, 0),
-                                                    is(arith::CmpIPredicate::sle, left, most - plan.tileRows)));
+    Value isPair = arith::AndIOp::create(
+        b, loc, is(arith::CmpIPredicate::sgt, full, 0),
+        arith::AndIOp::create(b, loc, is(arith::CmpIPredicate::sgt, left, 0),
+                              is(arith::CmpIPredicate::sle, left, plan.pairRows - plan.tileRows)));
     full = arith::SelectOp::create(b, loc, isPair, s.sub(full, one), full);
     Value from = s.add(lower, s.mul(full, tile)), half = s.div(s.add(s.add(left, tile), one), constant(2));
     loop(lower, from, plan.tileRows, [&](Value first) {

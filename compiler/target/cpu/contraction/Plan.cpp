@@ -231,9 +231,14 @@ void Planner::chooseTile() {
         plan.rowTails.push_back(tail);
     if (last > 0)
       plan.rowTails.push_back(last);
-    plan.hasEvenEnd = plan.rowStep == 1 && static_cast<int64_t>(plan.rowTails.size()) == plan.tileRows - 1;
-    if (plan.hasEvenEnd)
+    if (plan.rowStep > 1 || plan.rowTails.empty())
+      return;                                                            // half of the rows need not be a multiple
+    if (static_cast<int64_t>(plan.rowTails.size()) == plan.tileRows - 1) // any number of rows
       plan.rowTails.push_back(plan.tileRows);
+    if (plan.rowTails.back() == plan.tileRows)
+      plan.pairRows = 2 * plan.tileRows;
+    else if (plan.rowTails.size() > 1 && 2 * plan.rowTails[plan.rowTails.size() - 2] > plan.tileRows)
+      plan.pairRows = 2 * plan.rowTails[plan.rowTails.size() - 2];
     return;
   }
   int64_t row = std::max<int64_t>(size(*plan.row).factor, 1);
@@ -267,7 +272,7 @@ bool Planner::takesTileUnit() const {
 void Planner::chooseTileUnit() {
   plan.usesTileUnit = true;
   plan.loopsOverEpilogue = true;
-  plan.hasEvenEnd = false;
+  plan.pairRows = 0;
   plan.rowStep = 1;
   plan.rowTails.clear();
   constexpr int64_t most = 2 * TileUnit::rows;

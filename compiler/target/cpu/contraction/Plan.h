@@ -20,9 +20,10 @@ struct Plan {
   llvm::SmallVector<int64_t> rowTails;
   /// A number that divides what full tiles leave.
   int64_t rowStep = 1;
-  /// May the last rows be shared out to two tiles alike? There is a tile of any number of rows then: of 8 rows two
-  /// tiles of 4 read the columns twice as a tile of 6 and one of 2 do, but hide the latency of their sums.
-  bool hasEvenEnd = false;
+  /// The most rows that two of these tiles take which are alike, if more than a full tile. They take more than a full
+  /// tile's in less time than that and a tile of few rows: of 8 rows two tiles of 4 read the columns twice as a tile of
+  /// 6 and one of 2 do, but hide the latency of their sums. 0: no rows are shared out so.
+  int64_t pairRows = 0;
   /// How many full tiles of rows (or bands) one workgroup takes.
   int64_t blockTiles = 1;
   /// A column-strided input that every workgroup first transposes into local memory; null if none.

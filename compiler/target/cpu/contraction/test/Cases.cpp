@@ -537,6 +537,9 @@ std::vector<Case> eyrie::target::cpu::test::correctnessCases() {
                                                                       {20, "4, 9223372036854775807, 4"}})
     for (bool packed : {false, true})
       cases.push_back(withSizes(matmul(0, m, 40, 11, packed, BiasRelu, true), "array<i64: " + sizes + ">"));
+  // Rows that come in twos, with tiles of 12 and tails that do not share them alike.
+  for (int64_t m : {2, 12, 14, 26, 28})
+    cases.push_back(withSizes(openMatmul(m, 40, false), "array<i64: 2, 9223372036854775807, 2>"));
   for (int64_t n : {0, 16, 32, 48, 64})
     for (std::string divisor : {"16", "8"})
       cases.push_back(withSizes(openMatmul(21, n, true),
