@@ -109,7 +109,9 @@ bool mustLieAsRead(linalg::GenericOp op, OpOperand *operand, linalg::TransposeOp
       windowsOfThree += isa<AffineDimExpr>(sum.getLHS()) && kernel && sizes[kernel.getPosition()] == 3;
     }
   bool isDepthwise = op.getIteratorTypesArray()[channel.getPosition()] == utils::IteratorType::parallel;
-  return windows && (isDepthwise || windowsOfThree == 2);
+  auto output = dyn_cast<AffineDimExpr>(op.getMatchingIndexingMap(op.getDpsInitOperand(0)).getResults().back());
+  bool hasOutputs = output && sizes[output.getPosition()] >= enough; // fewer do not pay for Winograd's method
+  return windows && (isDepthwise || (windowsOfThree == 2 && hasOutputs));
 }
 
 /// Reads the source of a transpose through a permuted map.
