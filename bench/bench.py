@@ -113,14 +113,8 @@ def plan_of(module) -> dict:
     return plan if plan["arena_bytes"] is not None else {}
 
 
-def measure(name, folder, flags) -> dict:
-    name, _, form = name.partition(":")
-    model = quantized(name, form, folder) if form in FORMS else path_of(name)
-    module, inputs = folder / f"{name}.eyr", folder / f"{name}.npz"
-    precision = ["--precision", form] if form in PRECISIONS else []
-    told = compile_model(model, module, "--cache", "none", *precision, timeout=900)
-    feed = inputs_of(name)[0]
-    save_npz(inputs, feed)
+def time_in_turns(name, model, module, inputs, flags) -> dict:
+    """What each side told of its rounds; a peer that cannot run the model is left out."""
     rounds = {side: [] for side in ("eyrie", "ort", *flags.peers)}
     for _ in range(flags.rounds):
         for side in list(rounds):
@@ -131,6 +125,18 @@ def measure(name, folder, flags) -> dict:
                     raise
                 del rounds[side]
                 print(f"{name}: {side}: {str(error)[-300:]}", file=sys.stderr)
+    return rounds
+
+
+def measure(name, folder, flags) -> dict:
+    name, _, form = name.partition(":")
+    model = quantized(name, form, folder) if form in FORMS else path_of(name)
+    module, inputs = folder / f"{name}.eyr", folder / f"{name}.npz"
+    precision = ["--precision", form] if form in PRECISIONS else []
+    told = compile_model(model, module, "--cache", "none", *precision, timeout=900)
+    feed = inputs_of(name)[0]
+    save_npz(inputs, feed)
+    rounds = time_in_turns(name, model, module, inputs, flags)
     row = {"name": name + (f" {form}" if form else ""), "compile_s": told["compile_ms"] / 1000}
     for side, results in rounds.items():
         row[side + "_min_ms"] = min(result["min_ms"] for result in results)
@@ -200,6 +206,15 @@ def add_flags(parser, rounds, seconds=None) -> None:
     parser.add_argument("--write", type=Path, help="also writes the table as a page")
 
 
+def add_peers(parser) -> None:
+    def peers(text):
+        if unknown := [peer for peer in text.split(",") if peer not in TITLES or peer == "ort"]:
+            raise argparse.ArgumentTypeError(f"no such peer: {', '.join(unknown)}")
+        return text.split(",")
+    parser.add_argument("--peers", type=peers, default=[],
+                        help="peers besides ONNX Runtime: " + ", ".join(peer for peer in TITLES if peer != "ort"))
+
+
 def choose_cpus(flags) -> None:
     flags.cpus = [int(cpu) for cpu in flags.cpus.split(",")] if flags.cpus else sorted(os.sched_getaffinity(0))[-flags.threads:]
 
@@ -209,15 +224,12 @@ def main() -> None:
     add_flags(parser, rounds=5, seconds=1.0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="also writes the figures")
-    parser.add_argument("--peers", type=lambda text: text.split(","), default=[],
-                        help="peers besides ONNX Runtime: " + ", ".join(peer for peer in TITLES if peer != "ort"))
+    add_peers(parser)
     parser.add_argument("names", nargs="*", metavar="NAME[:FORM]",
                         help="models (default: all); FORM: " + "; ".join(f"{form}: {text}" for form, text in {**FORMS, **PRECISIONS}.items()))
     flags = parser.parse_args()
     if unknown := [name for name in flags.names if ":" in name and name.partition(":")[2] not in {**FORMS, **PRECISIONS}]:
         parser.error(f"no such form: {', '.join(unknown)}")
-    if unknown := [peer for peer in flags.peers if peer not in TITLES or peer == "ort"]:
-        parser.error(f"no such peer: {', '.join(unknown)}")
     choose_cpus(flags)
     rows, failures = [], []
     print(HEADER, flush=True)

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
-from bench import TITLES, add_flags, choose_cpus, processor, time_eyrie, time_peer  # noqa: E402
+from bench import TITLES, add_flags, add_peers, choose_cpus, processor, summary_of, time_in_turns  # noqa: E402
 from command import check_equal, compile_model, run_module, save_npz  # noqa: E402
 
 
@@ -101,18 +101,10 @@ def measure(kernel, folder, flags) -> dict:
     onnx.save(kernel.model, model)
     save_npz(inputs, kernel.inputs)
     compile_model(model, module, "--cache", "none")
-    sides = {"eyrie": lambda: time_eyrie(module, inputs, flags),
-             **{peer: lambda peer=peer: time_peer(peer, model, inputs, flags) for peer in ("ort", *flags.peers)}}
     row = {"name": kernel.name, "operations": kernel.operations}
-    for _ in range(flags.rounds):
-        for side, call in list(sides.items()):
-            try:
-                row[side] = min(row.get(side, math.inf), call()["min_ms"])
-            except RuntimeError as error:
-                if side not in flags.peers:
-                    raise
-                del sides[side]
-                print(f"{kernel.name}: {side}: {str(error)[-300:]}", file=sys.stderr)
+    for side, results in time_in_turns(kernel.name, model, module, inputs, flags).items():
+        row[side] = min(result["min_ms"] for result in results)
+        row[side + "_ratio"] = row["eyrie"] / row[side]
     from reference import Reference
     row["error"] = check_equal(run_module(module, kernel.inputs, folder), Reference(model)(kernel.inputs), 1e-4)
     return row
@@ -121,19 +113,17 @@ def measure(kernel, folder, flags) -> dict:
 def line(row, peers) -> str:
     cells = [f"{row['eyrie']:.3f}", f"{row['operations'] / row['eyrie'] / 1e6:.0f}"]
     for peer in ("ort", *peers):
-        cells += [f"{row[peer]:.3f}", f"{row['eyrie'] / row[peer]:.2f}"] if peer in row else ["does not run", "-"]
+        cells += [f"{row[peer]:.3f}", f"{row[peer + '_ratio']:.2f}"] if peer in row else ["does not run", "-"]
     return f"| {row['name']} | " + " | ".join(cells) + f" | {row['error']:.1e} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add_flags(parser, rounds=3, seconds=0.3)
-    parser.add_argument("--peers", type=lambda text: text.split(","), default=[], help="as in bench.py")
+    add_peers(parser)
     parser.add_argument("names", nargs="*", metavar="NAME", help="rows that begin with it (default: all)")
     parser.set_defaults(threads=1)
     flags = parser.parse_args()
-    if unknown := [peer for peer in flags.peers if peer not in TITLES or peer == "ort"]:
-        parser.error(f"no such peer: {', '.join(unknown)}")
     choose_cpus(flags)
     titles = "".join(f" {TITLES[peer]} ms | ratio |" for peer in ("ort", *flags.peers))
     header = f"| operator | Eyrie ms | GFLOPS |{titles} error |\n|---|--:|--:|" + "--:|--:|" * (1 + len(flags.peers)) + "--:|"
@@ -146,10 +136,7 @@ def main() -> None:
                 print(line(rows[-1], flags.peers), flush=True)
     if not rows:
         parser.error("no operator begins so")
-    worst = max(rows, key=lambda row: row["eyrie"] / row["ort"])
-    mean = math.exp(np.mean([math.log(row["eyrie"] / row["ort"]) for row in rows]))
-    summary = (f"Geometric mean of the ratios to ONNX Runtime: {mean:.2f}; the worst is {worst['name']} with "
-               f"{worst['eyrie'] / worst['ort']:.2f}.")
+    summary = "\n".join(summary_of(rows, side, TITLES[side]) for side in ("ort", *flags.peers))
     print("\n" + summary)
     if flags.write:
         flags.write.write_text(

@@ -19,13 +19,9 @@ using namespace eyrie::graph;
 namespace {
 /// Does an operand that is not constant have the loop for its last dimension?
 bool isLastOfOperand(linalg::GenericOp op, AffineExpr loop) {
-  SmallVector<AffineExpr> loops;
-  for (auto [number, size] : llvm::enumerate(op.getStaticLoopRanges()))
-    loops.push_back(size == 1 ? getAffineConstantExpr(0, op.getContext()) : getAffineDimExpr(number, op.getContext()));
   return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
-    AffineMap map = op.getMatchingIndexingMap(operand);
-    return map.getNumResults() && !isConstantExpression(operand->get()) &&
-           simplifyAffineExpr(map.getResults().back().replaceDims(loops), map.getNumDims(), 0) == loop;
+    AffineMap map = readingMap(op, operand);
+    return map.getNumResults() && !isConstantExpression(operand->get()) && map.getResults().back() == loop;
   });
 }
 

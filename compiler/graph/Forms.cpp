@@ -19,6 +19,14 @@ std::array<linalg::GenericOp, 3> eyrie::graph::getWinogradParts(Operation *last)
           products.getInputs()[1].getDefiningOp<linalg::GenericOp>()};
 }
 
+AffineMap eyrie::graph::readingMap(linalg::GenericOp op, OpOperand *operand) {
+  AffineMap map = op.getMatchingIndexingMap(operand);
+  SmallVector<AffineExpr> loops;
+  for (auto [number, size] : llvm::enumerate(op.getStaticLoopRanges()))
+    loops.push_back(size == 1 ? getAffineConstantExpr(0, op.getContext()) : getAffineDimExpr(number, op.getContext()));
+  return simplifyAffineMap(map.replaceDimsAndSymbols(loops, {}, map.getNumDims(), 0));
+}
+
 bool eyrie::graph::isConstantPadding(tensor::PadOp pad) {
   Value value = pad.getConstantPaddingValue();
   return value && matchPattern(value, m_Constant()) && !ShapedType::isDynamicShape(pad.getStaticLow()) &&

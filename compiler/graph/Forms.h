@@ -29,6 +29,9 @@ bool isRowReduction(mlir::Operation *op);
 /// Does `consumer` read the operand element by element, dimensions of size one aside that it has more?
 bool readsAlike(mlir::linalg::GenericOp consumer, mlir::OpOperand &use);
 
+/// What the operand is read at, loops of one iteration left out.
+mlir::AffineMap readingMap(mlir::linalg::GenericOp op, mlir::OpOperand *operand);
+
 /// Sums weighted by what is computed from the rows of a contraction's result:
 ///
 ///   %s = scores (%q, %k)      a contraction; its result's last dimension is the row

@@ -10,6 +10,7 @@
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+#include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
 using namespace eyrie::graph;
@@ -132,14 +133,9 @@ struct NarrowWhereComputed : OpRewritePattern<linalg::GenericOp> {
 
   /// Does the body use values from outside? They need not be there where the producer is.
   static bool capturesValues(linalg::GenericOp op) {
-    return op.getRegion()
-        .walk([&](Operation *inner) {
-          bool captures = llvm::any_of(inner->getOperands(), [&](Value operand) {
-            return !op.getRegion().isAncestor(operand.getParentRegion());
-          });
-          return captures ? WalkResult::interrupt() : WalkResult::advance();
-        })
-        .wasInterrupted();
+    SetVector<Value> captured;
+    getUsedValuesDefinedAbove(op.getRegion(), captured);
+    return !captured.empty();
   }
 
   /// Elementwise, with a result in the order of the loops.

@@ -41,31 +41,31 @@ eyrie::graph::ChoosePacking eyrie::target::packingOf(std::vector<TargetOptions> 
   };
 }
 
-eyrie::graph::ChooseNarrowFactors eyrie::target::narrowFactorsOf(std::vector<TargetOptions> options) {
+/// What all processors must want: `wants` is asked about each.
+template <typename Wants> static auto byAll(std::vector<TargetOptions> options, Wants wants) {
   const Target *target = findTarget(options.front().target);
-  return [target, options = std::move(options)](mlir::linalg::GenericOp op, unsigned weight, unsigned other) {
-    return target && llvm::all_of(options, [&](const TargetOptions &each) {
-             return target->choosesNarrowFactors(op, weight, other, each);
-           });
+  return [target, wants, options = std::move(options)](const auto &...what) {
+    return target && llvm::all_of(options, [&](const TargetOptions &each) { return wants(*target, each, what...); });
   };
+}
+
+eyrie::graph::ChooseNarrowFactors eyrie::target::narrowFactorsOf(std::vector<TargetOptions> options) {
+  return byAll(std::move(options),
+               [](const Target &target, const TargetOptions &each, mlir::linalg::GenericOp op, unsigned weight,
+                  unsigned other) { return target.choosesNarrowFactors(op, weight, other, each); });
 }
 
 eyrie::graph::ChooseWinograd eyrie::target::winogradOf(std::vector<TargetOptions> options) {
-  const Target *target = findTarget(options.front().target);
-  return [target, options = std::move(options)](const graph::WinogradCandidate &candidate) {
-    return target && llvm::all_of(options, [&](const TargetOptions &each) {
-             return each.winograd && target->choosesWinograd(candidate, each);
-           });
-  };
+  return byAll(std::move(options),
+               [](const Target &target, const TargetOptions &each, const graph::WinogradCandidate &candidate) {
+                 return each.winograd && target.choosesWinograd(candidate, each);
+               });
 }
 
 eyrie::graph::ChooseAttention eyrie::target::attentionOf(std::vector<TargetOptions> options) {
-  const Target *target = findTarget(options.front().target);
-  return [target, options = std::move(options)](const graph::Attention &attention, int64_t mostKeys) {
-    return target && llvm::all_of(options, [&](const TargetOptions &each) {
-             return target->choosesAttention(attention, mostKeys, each);
-           });
-  };
+  return byAll(std::move(options),
+               [](const Target &target, const TargetOptions &each, const graph::Attention &attention,
+                  int64_t mostKeys) { return target.choosesAttention(attention, mostKeys, each); });
 }
 
 std::vector<TargetOptions> eyrie::target::optionsOfProcessors(const Target &target, const TargetOptions &common,

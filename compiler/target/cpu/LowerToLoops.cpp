@@ -491,59 +491,57 @@ private:
     return lanes >= 4 ? lanes : 0;
   }
 
+  /// A part of a loop of elements: from `begin` on `size` of them, but not beyond `end`.
+  struct Part {
+    unsigned variable;
+    Value begin, end, size;
+  };
+  Value endOf(const Part &part) {
+    return arith::MinSIOp::create(b, loc, arith::AddIOp::create(b, loc, part.begin, part.size), part.end);
+  }
+
   /// A tile of two loops, of which the first walks what is read and the second what is written: whole blocks by
-  /// vectors. Tiles: variable, begin, end of what is left, size.
-  void emitTransposedTile(int64_t lanes, ArrayRef<std::tuple<unsigned, Value, Value, Value>> tiles) {
+  /// vectors.
+  void emitTransposedTile(int64_t lanes, ArrayRef<Part> tile) {
     const Statement::Store &store = current->stores.front();
     const Node *source = copied(store.value).node;
     auto constant = [&](int64_t value) -> Value { return arith::ConstantIndexOp::create(entry, loc, value); };
-    Value step = constant(lanes), one = constant(1);
-    SmallVector<std::pair<unsigned, Value>> starts; // of the block
-    SmallVector<Value> ends;
-    for (auto [v, begin, end, tile] : tiles) {
-      Value tileEnd = arith::MinSIOp::create(b, loc, arith::AddIOp::create(b, loc, begin, tile), end);
-      auto loop = scf::ForOp::create(b, loc, begin, tileEnd, step);
-      starts.push_back({v, loop.getInductionVar()});
-      ends.push_back(tileEnd);
+    SmallVector<Part> blocks;
+    for (const Part &part : tile) {
+      Value step = constant(lanes), end = endOf(part);
+      auto loop = scf::ForOp::create(b, loc, part.begin, end, step);
+      blocks.push_back({part.variable, loop.getInductionVar(), end, step});
       b.setInsertionPointToStart(loop.getBody());
     }
-    auto fits = [&](unsigned i) -> Value {
-      Value blockEnd = arith::AddIOp::create(b, loc, starts[i].second, step);
-      return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, blockEnd, ends[i]);
+    auto fits = [&](const Part &block) -> Value {
+      Value blockEnd = arith::AddIOp::create(b, loc, block.begin, block.size);
+      return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, blockEnd, block.end);
     };
-    Value isWhole = arith::AndIOp::create(b, loc, fits(0), fits(1));
+    Value isWhole = arith::AndIOp::create(b, loc, fits(blocks[0]), fits(blocks[1]));
     auto branch = scf::IfOp::create(b, loc, isWhole, /*withElseRegion=*/true);
-    auto at = [&](unsigned i, int64_t offset) -> Value {
-      return arith::AddIOp::create(b, loc, starts[i].second, constant(offset));
+    auto moveTo = [&](const Part &block, int64_t offset) {
+      vars[block.variable] = arith::AddIOp::create(b, loc, block.begin, constant(offset));
     };
 
     b.setInsertionPointToStart(branch.thenBlock());
     auto type = VectorType::get({lanes}, typeOf(store.value));
     SmallVector<Value> rows;
-    vars[starts[0].first] = starts[0].second;
+    moveTo(blocks[0], 0);
     for (int64_t i = 0; i < lanes; ++i) {
-      vars[starts[1].first] = at(1, i);
+      moveTo(blocks[1], i);
       auto [memory, indices] = address(source->binding, source->point);
       rows.push_back(vector::LoadOp::create(b, loc, type, memory, indices));
     }
     rows = transposeVectors(b, loc, rows);
-    vars[starts[1].first] = starts[1].second;
+    moveTo(blocks[1], 0);
     for (int64_t i = 0; i < lanes; ++i) {
-      vars[starts[0].first] = at(0, i);
+      moveTo(blocks[0], i);
       auto [memory, indices] = address(kernel.numArguments() + store.result, store.point);
       vector::StoreOp::create(b, loc, rows[i], memory, indices);
     }
 
     b.setInsertionPointToStart(branch.elseBlock());
-    for (unsigned i : {0, 1}) {
-      Value blockEnd = arith::MinSIOp::create(b, loc, arith::AddIOp::create(b, loc, starts[i].second, step), ends[i]);
-      auto loop = scf::ForOp::create(b, loc, starts[i].second, blockEnd, one);
-      vars[starts[i].first] = loop.getInductionVar();
-      b.setInsertionPointToStart(loop.getBody());
-    }
-    Value value = evaluate(store.value);
-    auto [memory, indices] = address(kernel.numArguments() + store.result, store.point);
-    memref::StoreOp::create(b, loc, value, memory, indices);
+    emitElements(blocks);
   }
 
   void emitStatement(Plan &plan) {
@@ -565,7 +563,7 @@ private:
     int64_t tileSize = kTransposeTile;
     if (blockLanes)
       tileSize = std::max<int64_t>(blockLanes, 512 / typeOf(current->stores[0].value).getIntOrFloatBitWidth());
-    SmallVector<std::tuple<unsigned, Value, Value, Value>> tiles; // variable, begin, end of what is left, size
+    SmallVector<Part> tile;
     SmallVector<unsigned> levels = llvm::to_vector(llvm::seq<unsigned>(0, plan.groups.size() + 1));
     if (blockLanes && *tiled + 2 == plan.groups.size())
       std::swap(levels[*tiled], levels[*tiled + 1]);
@@ -585,27 +583,26 @@ private:
       vars[group.front()] = loop.getInductionVar();
       b.setInsertionPointToStart(loop.getBody());
       if (isTiled)
-        tiles.push_back({group.front(), loop.getInductionVar(), end, step});
+        tile.push_back({group.front(), loop.getInductionVar(), end, step});
     }
     if (blockLanes) {
-      if (std::get<0>(tiles[0]) == plan.groups.back().front())
-        std::swap(tiles[0], tiles[1]);
-      emitTransposedTile(blockLanes, tiles);
+      if (tile[0].variable == plan.groups.back().front())
+        std::swap(tile[0], tile[1]);
+      emitTransposedTile(blockLanes, tile);
     } else {
-      emitElements(tiles);
+      emitElements(tile);
     }
     reduced.clear();
     bodies.clear();
     b = saved;
   }
 
-  /// What is stored at each point, within tiles if there are any (as emitTransposedTile has them).
-  void emitElements(ArrayRef<std::tuple<unsigned, Value, Value, Value>> tiles) {
+  /// What is stored at each point; `parts`: of the loops that come in parts.
+  void emitElements(ArrayRef<Part> parts) {
     Value one = arith::ConstantIndexOp::create(entry, loc, 1);
-    for (auto [v, begin, end, tile] : tiles) {
-      Value tileEnd = arith::AddIOp::create(b, loc, begin, tile);
-      auto loop = scf::ForOp::create(b, loc, begin, arith::MinSIOp::create(b, loc, tileEnd, end), one);
-      vars[v] = loop.getInductionVar();
+    for (const Part &part : parts) {
+      auto loop = scf::ForOp::create(b, loc, part.begin, endOf(part), one);
+      vars[part.variable] = loop.getInductionVar();
       b.setInsertionPointToStart(loop.getBody());
     }
     for (const Statement::Store &store : current->stores) {

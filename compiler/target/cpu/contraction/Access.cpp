@@ -2,6 +2,7 @@
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
 #include "compiler/target/cpu/contraction/Moves.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -283,6 +284,32 @@ void Access::forEachVector(llvm::function_ref<void(int64_t, int64_t, int64_t)> c
     for (int64_t row = 0; row < tileRows; ++row)
       for (int64_t vector = 0; vector < columns.vectors; ++vector)
         callback(band, row, vector);
+}
+
+void Access::advance(unsigned reduction, Value iterations, int64_t more) {
+  for (auto &[expression, address] : addresses) {
+    const Monomial &stride = functionOf(expression).strides[reduction];
+    if (iterations)
+      address.value = s.add(address.value, s.mul(iterations, s.value(stride)));
+    if (more && stride.isConstant())
+      address.constant += more * stride.factor;
+    else if (more)
+      address.value = s.add(address.value, s.mul(constant(more), s.value(stride)));
+  }
+}
+
+void Access::carryAccumulators(Value lower, Value upper, int64_t step, llvm::function_ref<void(Value)> body) {
+  auto forOp = scf::ForOp::create(b, loc, lower, upper, constant(step), accumulators);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(forOp.getBody());
+    accumulators.assign(forOp.getRegionIterArgs().begin(), forOp.getRegionIterArgs().end());
+    emitted.clear();
+    body(forOp.getInductionVar());
+    scf::YieldOp::create(b, loc, accumulators);
+  }
+  accumulators.assign(forOp.getResults().begin(), forOp.getResults().end());
+  emitted.clear();
 }
 
 void Access::forgetValues() {

@@ -96,6 +96,11 @@ struct Access {
   }
   Value constant(int64_t value) { return s.constant(value); }
 
+  /// Moves all addresses on by so many iterations of a reduction.
+  void advance(unsigned reduction, Value iterations, int64_t more);
+  /// A loop through which the accumulators travel in registers.
+  void carryAccumulators(Value lower, Value upper, int64_t step, llvm::function_ref<void(Value)> body);
+
   /// Makes `flat`.
   void flatten();
   void forgetValues();

@@ -1,4 +1,5 @@
 #include "compiler/target/cpu/contraction/Contraction.h"
+#include "compiler/graph/Forms.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/target/cpu/Kernel.h"
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
@@ -145,14 +146,10 @@ static std::optional<eyrie::graph::WeightPacking> choosePacking(linalg::GenericO
 
 /// Will the plan take a TileUnit: for rows at one distance from each other, and whole groups of steps and columns?
 static bool fitsTiles(linalg::GenericOp op, unsigned weight, unsigned other, ArrayRef<int64_t> sizes) {
-  SmallVector<AffineExpr> loops;
-  for (auto [number, size] : llvm::enumerate(sizes))
-    loops.push_back(size == 1 ? getAffineConstantExpr(0, op.getContext()) : getAffineDimExpr(number, op.getContext()));
-  AffineMap rows = op.getMatchingIndexingMap(op.getDpsInputOperand(other)),
+  OpOperand *ofRows = op.getDpsInputOperand(other);
+  AffineMap rows = op.getMatchingIndexingMap(ofRows),
             columns = op.getMatchingIndexingMap(op.getDpsInputOperand(weight));
-  bool hasWindows = llvm::any_of(rows.getResults(), [&](AffineExpr expr) {
-    return isa<AffineBinaryOpExpr>(simplifyAffineExpr(expr.replaceDims(loops), rows.getNumDims(), 0));
-  });
+  bool hasWindows = llvm::any_of(eyrie::graph::readingMap(op, ofRows).getResults(), llvm::IsaPred<AffineBinaryOpExpr>);
   int64_t numRows = 1, steps = sizes[cast<AffineDimExpr>(rows.getResults().back()).getPosition()], numColumns = 1;
   for (auto [loop, type] : llvm::enumerate(op.getIteratorTypesArray())) {
     if (type != utils::IteratorType::parallel || sizes[loop] == 1)

@@ -6,7 +6,6 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace eyrie::target::cpu;
@@ -46,7 +45,7 @@ struct Emitter : Access {
 
   Value existingRows; // of a tile some of whose rows may not exist
   Value stagedMemory, keptMemory;
-  Value rowsMemory, columnsMemory;    // what a tile unit cannot read where it lies
+  UnitMemory unitMemory;
   Value blockStart;                   // the block's first row or band
   const RowBlock *rowBlock = nullptr; // all that is wanted, if there is one
 
@@ -128,19 +127,6 @@ struct Emitter : Access {
         }
   }
 
-  void advance(llvm::MapVector<const Expression *, Address> &table, unsigned reduction, Value iteration,
-               int64_t unrolled) {
-    for (auto &[expression, address] : table) {
-      const Monomial &stride = functionOf(expression).strides[reduction];
-      if (iteration)
-        address.value = s.add(address.value, s.mul(iteration, s.value(stride)));
-      if (unrolled && stride.isConstant())
-        address.constant += unrolled * stride.factor;
-      else if (unrolled)
-        address.value = s.add(address.value, s.mul(constant(unrolled), s.value(stride)));
-    }
-  }
-
   /// Reduction loops from `depth` inwards; the accumulators travel through them in registers.
   void emitReductions(size_t depth) {
     if (depth == plan.reductions.size()) {
@@ -149,7 +135,7 @@ struct Emitter : Access {
     }
     if (depth + 1 == plan.reductions.size() && contraction.dot) {
       if (plan.usesTileUnit)
-        emitUnitGroups();
+        emitUnitGroups(*this, unitMemory);
       else
         emitGroups();
       return;
@@ -166,7 +152,7 @@ struct Emitter : Access {
       return;
     auto outside = addresses;
     emitted.clear(); // the same place may have been read as a whole group
-    advance(addresses, reduction, Value(), groups);
+    advance(reduction, Value(), groups);
     groupSteps = rest;
     emitStep();
     groupSteps = 0;
@@ -174,15 +160,11 @@ struct Emitter : Access {
     addresses = outside;
   }
 
-  // ---- sums by a tile unit ----------------------------------------------------------------------------------------
-
-  int64_t unitTiles() { return llvm::divideCeil(tileRows, TileUnit::rows); }
-
-  /// The sums of the tile, from zero, into the memory of kept accumulators.
+  /// The sums of the tile by a tile unit, from zero, into the memory of kept accumulators.
   void emitUnitSums() {
     TileUnit unit(b, loc);
     accumulators.clear();
-    for (int64_t number = 0; number < unitTiles() * columns.vectors; ++number)
+    for (int64_t number = 0; number < TileUnit::tilesOf(tileRows) * columns.vectors; ++number)
       accumulators.push_back(unit.zero());
     emitReductions(0);
     Value pitch = constant(columns.vectors * plan.lanes);
@@ -193,98 +175,6 @@ struct Emitter : Access {
     }
   }
 
-  /// Products of 64 bytes of each row, then of the groups that are left.
-  void emitUnitGroups() {
-    const auto &[product, scalars, vectors, reduction, groups, rest] = *contraction.dot;
-    int64_t whole = groups / TileUnit::groups * TileUnit::groups;
-    int64_t elements = TileUnit::groups * product.group();
-    auto outside = addresses;
-    if (whole)
-      carryAccumulators(constant(0), constant(whole), TileUnit::groups, [&](Value group) {
-        advance(addresses, reduction, group, 0);
-        emitUnitStep(elements);
-        addresses = outside;
-      });
-    if (int64_t left = (groups - whole) * product.group() + rest) {
-      advance(addresses, reduction, Value(), whole);
-      emitUnitStep(left);
-      addresses = outside;
-    }
-  }
-
-  /// The products of so many elements of each row. Where they do not fill the registers, or rows may not exist, they
-  /// are copied first; what is in the place of rows that do not exist does not matter.
-  void emitUnitStep(int64_t elements) {
-    const DotProduct &product = contraction.dot->product;
-    const Expression *ofRows = contraction.dot->scalars, *ofColumns = contraction.dot->vectors;
-    const int64_t group = product.group(), all = TileUnit::groups * group;
-    bool isWhole = elements == all;
-    TileUnit unit(b, loc);
-    SmallVector<Value> rows, cols;
-    for (int64_t tile = 0; tile < unitTiles(); ++tile) {
-      int64_t first = tile * TileUnit::rows, end = std::min(first + TileUnit::rows, tileRows);
-      bool copiesRows = !isWhole || end - first < TileUnit::rows || !repeated.empty();
-      if (copiesRows)
-        copyRows(ofRows, first, end, elements);
-      Value memory = copiesRows ? rowsMemory : memoryOf(ofRows);
-      Value place = copiesRows ? constant(first * all) : shifted(addresses[ofRows], functionOf(ofRows), 0, first, 0);
-      Value pitch = copiesRows ? constant(all) : s.value(functionOf(ofRows).strides[*plan.row]);
-      rows.push_back(unit.load(memory, place, pitch));
-    }
-    if (!isWhole)
-      copyColumns(ofColumns, llvm::divideCeil(elements, group));
-    for (int64_t vector = 0; vector < columns.vectors; ++vector) {
-      Value memory = isWhole ? memoryOf(ofColumns) : columnsMemory;
-      Value place = isWhole ? shifted(addresses[ofColumns], functionOf(ofColumns), 0, 0, vector)
-                            : constant(vector * plan.lanes * group);
-      Value pitch =
-          isWhole ? s.value(functionOf(ofColumns).strides[contraction.dot->loop]) : constant(plan.panel() * group);
-      cols.push_back(unit.load(memory, place, pitch));
-    }
-    for (int64_t tile = 0; tile < unitTiles(); ++tile)
-      for (int64_t vector = 0; vector < columns.vectors; ++vector) {
-        Value &sums = accumulators[tile * columns.vectors + vector];
-        sums = unit.multiply(product, sums, rows[tile], cols[vector]);
-      }
-  }
-
-  /// Copies `elements` elements of each of these rows, zeros behind them.
-  void copyRows(const Expression *operand, int64_t firstRow, int64_t endRow, int64_t elements) {
-    const DotProduct &product = contraction.dot->product;
-    const int64_t all = TileUnit::groups * product.group();
-    auto type = VectorType::get({all}, product.elementType());
-    Value zeros = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
-    SmallVector<bool> exists(all, false);
-    std::fill_n(exists.begin(), elements, true);
-    Value mask = arith::ConstantOp::create(
-        b, loc, DenseElementsAttr::get(VectorType::get({all}, b.getI1Type()), ArrayRef<bool>(exists)));
-    for (int64_t row = firstRow; row < endRow; ++row) {
-      Value address = shifted(addresses[operand], functionOf(operand), 0, row, 0), memory = memoryOf(operand);
-      Value part = elements == all
-                       ? Value(vector::LoadOp::create(b, loc, type, memory, address))
-                       : Value(vector::MaskedLoadOp::create(b, loc, type, memory, ValueRange{address}, mask, zeros));
-      vector::StoreOp::create(b, loc, part, rowsMemory, constant(row * all));
-    }
-  }
-
-  /// Copies the columns' part of so many groups, zeros behind them.
-  void copyColumns(const Expression *operand, int64_t groups) {
-    auto type = groupType();
-    Value zeros = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
-    for (int64_t group = 0; group < TileUnit::groups; ++group)
-      for (int64_t vector = 0; vector < columns.vectors; ++vector) {
-        Value part = zeros;
-        if (group < groups) {
-          Address address = addresses[operand];
-          address.constant += group * functionOf(operand).strides[contraction.dot->loop].factor;
-          part = vector::LoadOp::create(b, loc, type, memoryOf(operand),
-                                        shifted(address, functionOf(operand), 0, 0, vector));
-        }
-        int64_t place = (group * plan.columnVectors + vector) * type.getNumElements();
-        vector::StoreOp::create(b, loc, part, columnsMemory, constant(place));
-      }
-  }
-
   void emitReductionLoop(size_t depth, const Monomial &size) {
     unsigned reduction = plan.reductions[depth];
     bool innermost = depth + 1 == plan.reductions.size();
@@ -292,7 +182,7 @@ struct Emitter : Access {
     if (innermost && size.isConstant() && size.factor <= 4 && size.factor * accumulatorCount() <= 96) {
       for (int64_t i = 0; i < size.factor; ++i) {
         addresses = outside;
-        advance(addresses, reduction, Value(), i);
+        advance(reduction, Value(), i);
         steps[reduction] = constant(i);
         // What was loaded may serve again (overlapping windows) only while addresses differ by constants; what was
         // computed from it may not.
@@ -321,32 +211,18 @@ struct Emitter : Access {
     int64_t step = innermost && isEven && hasRoom ? 2 : 1;
     Value lower = firstStep ? firstStep : constant(0), upper = firstStep ? rowBlock->endStep : s.value(size);
     carryAccumulators(lower, upper, step, [&](Value iteration) {
-      advance(addresses, reduction, iteration, 0);
+      advance(reduction, iteration, 0);
       auto first = addresses;
       for (int64_t i = 0; i < step; ++i) {
         addresses = first;
         emitted.clear();
-        advance(addresses, reduction, Value(), i);
+        advance(reduction, Value(), i);
         steps[reduction] = s.add(iteration, constant(i));
         emitReductions(depth + 1);
       }
     });
     addresses = outside;
     steps[reduction] = Value();
-  }
-
-  void carryAccumulators(Value lower, Value upper, int64_t step, llvm::function_ref<void(Value)> body) {
-    auto forOp = scf::ForOp::create(b, loc, lower, upper, constant(step), accumulators);
-    {
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(forOp.getBody());
-      accumulators.assign(forOp.getRegionIterArgs().begin(), forOp.getRegionIterArgs().end());
-      emitted.clear();
-      body(forOp.getInductionVar());
-      scf::YieldOp::create(b, loc, accumulators);
-    }
-    accumulators.assign(forOp.getResults().begin(), forOp.getResults().end());
-    emitted.clear();
   }
 
   /// The innermost reduction in chunks, whose part of the staged input is copied to local memory first.
@@ -360,7 +236,7 @@ struct Emitter : Access {
     if (plan.band)
       function.strides[*plan.band] = Monomial(stagedPitch(plan) * tileRows);
     carryAccumulators(constant(0), s.value(size), plan.stagedDepth, [&](Value chunk) {
-      advance(addresses, reduction, chunk, 0);
+      advance(reduction, chunk, 0);
       Address source = addresses[staged];
       loop(constant(0), constant(plan.stagedDepth), plan.lanes, [&](Value i) {
         for (int64_t band = 0; band < tileBands; ++band)
@@ -377,7 +253,7 @@ struct Emitter : Access {
       auto outside = addresses;
       int64_t step = accumulatorCount() <= 32 ? 2 : 1, line = 64 / plan.stagedElementBytes;
       carryAccumulators(constant(0), constant(plan.stagedDepth), line, [&](Value start) {
-        advance(addresses, reduction, start, 0);
+        advance(reduction, start, 0);
         // The next chunk, a line of every row at a time.
         for (int64_t band = 0; band < tileBands; ++band)
           for (int64_t row = 0; row < tileRows; ++row) {
@@ -387,12 +263,12 @@ struct Emitter : Access {
           }
         auto outside = addresses;
         carryAccumulators(constant(0), constant(line), step, [&](Value iteration) {
-          advance(addresses, reduction, iteration, 0);
+          advance(reduction, iteration, 0);
           auto first = addresses;
           for (int64_t i = 0; i < step; ++i) {
             addresses = first;
             emitted.clear();
-            advance(addresses, reduction, Value(), i);
+            advance(reduction, Value(), i);
             steps[reduction] = s.add(s.add(chunk, start), s.add(iteration, constant(i)));
             emitStep();
           }
@@ -810,8 +686,7 @@ struct Emitter : Access {
       Type element = contraction.dot->product.elementType();
       int64_t bytes = element.getIntOrFloatBitWidth() / 8, first = ofPanel + staged + keptBytes(plan);
       int64_t rowsBytes = rowsOfTile(plan) * TileUnit::rowBytes, columnsBytes = TileUnit::groups * plan.panel() * 4;
-      rowsMemory = view(element, first, rowsBytes / bytes);
-      columnsMemory = view(element, first + rowsBytes, columnsBytes / bytes);
+      unitMemory = {view(element, first, rowsBytes / bytes), view(element, first + rowsBytes, columnsBytes / bytes)};
     }
     const Expression *operand = plan.localPanel();
     if (!operand)

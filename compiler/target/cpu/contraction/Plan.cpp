@@ -197,6 +197,8 @@ void Planner::chooseTile() {
     bool hasRoom = machine.vectorsInRegisters(plan.lanes, elementBits) >= 32;
     plan.columnVectors = hasRoom && loop(plan.column).facts.isMultipleOf(2 * plan.lanes) ? 2 : 1;
   }
+  if (takesTileUnit())
+    return chooseTileUnit();
   int64_t operands = 0; // vectors that a dot product takes beside a row of columns and a broadcast
   if (contraction.dot) {
     operands = (plan.columnVectors + 1) * (contraction.dot->product.parts() - 1);
@@ -231,9 +233,11 @@ void Planner::chooseTile() {
         plan.rowTails.push_back(tail);
     if (last > 0)
       plan.rowTails.push_back(last);
+    // Half of rows that come in steps need not be a multiple of them.
     if (plan.rowStep > 1 || plan.rowTails.empty())
-      return;                                                            // half of the rows need not be a multiple
-    if (static_cast<int64_t>(plan.rowTails.size()) == plan.tileRows - 1) // any number of rows
+      return;
+    // There is a tile of any number of rows.
+    if (static_cast<int64_t>(plan.rowTails.size()) == plan.tileRows - 1)
       plan.rowTails.push_back(plan.tileRows);
     if (plan.rowTails.back() == plan.tileRows)
       plan.pairRows = 2 * plan.tileRows;
@@ -272,9 +276,6 @@ bool Planner::takesTileUnit() const {
 void Planner::chooseTileUnit() {
   plan.usesTileUnit = true;
   plan.loopsOverEpilogue = true;
-  plan.pairRows = 0;
-  plan.rowStep = 1;
-  plan.rowTails.clear();
   constexpr int64_t most = 2 * TileUnit::rows;
   if (const Monomial &rows = size(*plan.row); rows.isConstant()) {
     plan.tileRows = std::min(rows.factor, most);
@@ -475,8 +476,6 @@ FailureOr<Plan> eyrie::target::cpu::makePlan(const Contraction &contraction, con
   if (failed(planner.chooseColumn()) || failed(planner.chooseRows()))
     return failure();
   planner.chooseTile();
-  if (planner.takesTileUnit())
-    planner.chooseTileUnit();
   planner.chooseBlock();
   planner.chooseStaging();
   planner.chooseWidening();

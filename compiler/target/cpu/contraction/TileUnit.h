@@ -3,8 +3,10 @@
 // as many bytes of each column as a group has (DotProduct.h packs them so).
 #pragma once
 #include "compiler/target/cpu/contraction/DotProduct.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace eyrie::target::cpu {
+struct Access;
 
 class TileUnit {
 public:
@@ -15,6 +17,9 @@ public:
   static bool has(const CpuTargetModel &model, mlir::Type element) {
     return element.isBF16() ? model.amxBf16 : element.isInteger(8) && model.amxInt8;
   }
+
+  /// How many of its registers so many rows take.
+  static int64_t tilesOf(int64_t numRows) { return llvm::divideCeil(numRows, rows); }
 
   TileUnit(mlir::OpBuilder &b, mlir::Location loc) : b(b), loc(loc) {}
 
@@ -32,10 +37,18 @@ private:
   mlir::Value bytesOf(mlir::Value memory, mlir::Value elements);
   mlir::Value number(int64_t value);
   mlir::Value asI64(mlir::Value index);
-  mlir::Type tileType();
+  mlir::Value makeTile(llvm::StringRef instruction, mlir::ValueRange arguments);
 
   mlir::OpBuilder &b;
   mlir::Location loc;
 };
+
+/// Local memory for rows and columns that a unit cannot read where they lie.
+struct UnitMemory {
+  mlir::Value rows, columns;
+};
+
+/// Emits the innermost reduction of a tile, whose accumulators are a unit's.
+void emitUnitGroups(Access &access, const UnitMemory &memory);
 
 } // namespace eyrie::target::cpu

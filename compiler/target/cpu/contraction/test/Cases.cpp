@@ -574,16 +574,17 @@ Case eyrie::target::cpu::test::withLargestWeight(Case c, int64_t magnitude) {
   return c;
 }
 
+/// Rows, columns and steps of products of narrow factors; the first ones for every pair of signs.
+static const std::array<int64_t, 3> narrowShapes[] = {{1, 7, 3},      {13, 37, 31}, {14, 64, 64}, {3, 100, 129},
+                                                      {1, 40, 16},    {5, 16, 2},   {29, 67, 5},  {31, 16, 1},
+                                                      {17, 33, 1021}, {5, 33, 0}};
+
 std::vector<Case> eyrie::target::cpu::test::byteCases() {
   std::vector<Case> cases;
   for (std::string signs : {"us", "su", "ss", "uu"}) {
     bool isUsual = signs == "us";
-    for (auto [M, N, K] : std::vector<std::array<int64_t, 3>>{{1, 7, 3}, {13, 37, 31}, {14, 64, 64}, {3, 100, 129}})
+    for (auto [M, N, K] : isUsual ? llvm::ArrayRef(narrowShapes) : llvm::ArrayRef(narrowShapes).take_front(4))
       cases.push_back(byteMatmul(M, N, K, signs));
-    for (auto [M, N, K] : std::vector<std::array<int64_t, 3>>{
-             {1, 40, 16}, {5, 16, 2}, {29, 67, 5}, {31, 16, 1}, {17, 33, 1021}, {5, 33, 0}})
-      if (isUsual)
-        cases.push_back(byteMatmul(M, N, K, signs));
     cases.push_back(byteMatmul(13, 37, 30, signs, /*packed=*/false));
     for (int64_t N : {37, 33, 17, 1})
       cases.push_back(byteMatmul(13, N, 30, signs, true, /*requantised=*/true));
@@ -606,16 +607,7 @@ std::vector<Case> eyrie::target::cpu::test::byteCases() {
 
 std::vector<Case> eyrie::target::cpu::test::bf16Cases() {
   std::vector<Case> cases;
-  for (auto [M, N, K] : std::vector<std::array<int64_t, 3>>{{1, 7, 3},
-                                                            {13, 37, 31},
-                                                            {14, 64, 64},
-                                                            {3, 100, 129},
-                                                            {1, 40, 16},
-                                                            {5, 16, 2},
-                                                            {29, 67, 5},
-                                                            {31, 16, 1},
-                                                            {17, 33, 1021},
-                                                            {5, 33, 0}})
+  for (auto [M, N, K] : narrowShapes)
     cases.push_back(inBf16(byteMatmul(M, N, K, "ss")));
   cases.push_back(inBf16(byteMatmul(13, 37, 30, "ss", /*packed=*/false)));
   for (int64_t M : {0, 1, 6, 19})
