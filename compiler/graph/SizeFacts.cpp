@@ -104,6 +104,10 @@ SizeFacts SizeAnalysis::compute(Value size) {
         SizeFacts a = operand(0), b = operand(1);
         return SizeFacts{std::max(a.least, b.least), std::max(a.most, b.most), std::gcd(a.divisor, b.divisor)};
       })
+      .Case<arith::SelectOp>([&](auto) {
+        SizeFacts a = operand(1), b = operand(2);
+        return SizeFacts{std::min(a.least, b.least), std::max(a.most, b.most), std::gcd(a.divisor, b.divisor)};
+      })
       .Case<arith::IndexCastOp>([&](auto) { return operand(0); })
       .Default([&](Operation *) { return leaf(size); });
 }

@@ -166,6 +166,12 @@ Dim max(Dim a, Dim b) {
   return contextOf(a, b)->atom(DimAtom::Kind::Max, a, b);
 }
 
+Dim broadcastSize(Dim a, Dim b) {
+  if (a == b || b.is(1))
+    return a;
+  return a.is(1) ? b : contextOf(a, b)->atom(DimAtom::Kind::Broadcast, a, b);
+}
+
 Dim product(llvm::ArrayRef<Dim> dims) {
   Dim result = 1;
   for (Dim d : dims)
@@ -185,6 +191,7 @@ static std::optional<int64_t> lowerBoundOfAtom(DimAtom::Kind kind, Dim x, Dim y)
       return y.constant() > 0 ? std::optional(floorDivide(*a, y.constant())) : std::nullopt;
     return *a >= 0 && b && *b >= 0 ? std::optional<int64_t>(0) : std::nullopt;
   case DimAtom::Kind::Min:
+  case DimAtom::Kind::Broadcast:
     return a && b ? std::optional(std::min(*a, *b)) : std::nullopt;
   case DimAtom::Kind::Max:
     return a && b ? std::optional(std::max(*a, *b)) : a ? a : b;
@@ -252,7 +259,7 @@ static const DimAtom *singleAtom(Dim a) {
 bool isOpenSize(Dim a) {
   const DimAtom *atom = singleAtom(a);
   return atom && (atom->kind == DimAtom::Kind::Symbol ||
-                  (atom->kind == DimAtom::Kind::Max && isOpenSize(atom->a) && isOpenSize(atom->b)));
+                  (atom->kind == DimAtom::Kind::Broadcast && isOpenSize(atom->a) && isOpenSize(atom->b)));
 }
 
 bool mayBeRepeated(Dim size, Dim out) {
@@ -261,7 +268,7 @@ bool mayBeRepeated(Dim size, Dim out) {
   if (out.isConstant())
     return true;
   const DimAtom *atom = singleAtom(out);
-  return atom && atom->kind == DimAtom::Kind::Max &&
+  return atom && atom->kind == DimAtom::Kind::Broadcast &&
          (atom->a == size || atom->b == size || mayBeRepeated(size, atom->a) || mayBeRepeated(size, atom->b));
 }
 
@@ -318,7 +325,7 @@ private:
   }
 
   void write(const DimAtom &atom) {
-    static constexpr llvm::StringLiteral names[] = {"", "floordiv(", "min(", "max("};
+    static constexpr llvm::StringLiteral names[] = {"", "floordiv(", "min(", "max(", "broadcast("};
     if (atom.kind == DimAtom::Kind::Symbol) {
       text += atom.name;
       return;
@@ -475,6 +482,11 @@ private:
       return arith::MinSIOp::create(b, loc, x, y);
     if (atom.kind == DimAtom::Kind::Max)
       return arith::MaxSIOp::create(b, loc, x, y);
+    if (atom.kind == DimAtom::Kind::Broadcast) {
+      Value one = arith::ConstantIndexOp::create(b, loc, 1);
+      Value isOne = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, x, one);
+      return arith::SelectOp::create(b, loc, isOne, y, x);
+    }
     if (lowerBound(atom.a).value_or(-1) >= 0 && lowerBound(atom.b).value_or(-1) >= 0)
       return arith::DivSIOp::create(b, loc, x, y);
     return arith::FloorDivSIOp::create(b, loc, x, y);

@@ -20,7 +20,7 @@ class DimContext;
 struct DimNode;
 
 /// An integer: a constant, or a hash-consed polynomial with integer coefficients over atoms (symbols, floor divisions,
-/// minima, maxima) that a DimContext owns. A handle: copy it freely; valid as long as its context.
+/// minima, maxima, sizes of broadcasts) that a DimContext owns. A handle: copy it freely; valid as long as its context.
 /// Arithmetic is exact where the normal form allows it; overflow of constants wraps (dims are checked by their users).
 class Dim {
 public:
@@ -66,6 +66,8 @@ Dim ceilDiv(Dim a, Dim b);
 Dim floorMod(Dim a, Dim b);
 Dim min(Dim a, Dim b);
 Dim max(Dim a, Dim b);
+/// What two sizes that are equal, or of which one is 1, become together: the other one then (0 beside 1 is 0).
+Dim broadcastSize(Dim a, Dim b);
 Dim product(llvm::ArrayRef<Dim> dims);
 
 /// The largest number that `a` is known never to be below (from the bounds of its symbols), if there is one.
@@ -74,14 +76,14 @@ std::optional<int64_t> lowerBound(Dim a);
 std::optional<bool> isEqual(Dim a, Dim b);
 /// The dimensions of one size in numpy's broadcasting: `size` may turn out to be 1 while `out` is not.
 bool mayBeRepeated(Dim size, Dim out);
-/// A size that may as well be 1 at run time: a symbol, or the larger of such sizes (of a broadcast before).
+/// A size that may as well be 1 at run time: a symbol, or what such sizes became in a broadcast before.
 bool isOpenSize(Dim a);
 /// Surely a < b, surely not, or unknown.
 std::optional<bool> isLess(Dim a, Dim b);
 
 /// One factor of a polynomial.
 struct DimAtom {
-  enum class Kind { Symbol, FloorDiv, Min, Max };
+  enum class Kind { Symbol, FloorDiv, Min, Max, Broadcast };
   Kind kind;
   unsigned id;
   std::string name;             // Symbol

@@ -22,15 +22,15 @@ static Tensor settleBroadcast(Builder &b, const Tensor &x, ArrayRef<Dim> shape) 
     isOpen |= mayBeRepeated(size, out);
   if (!isOpen)
     return x;
-  SmallVector<Count> sizes;
-  for (Dim size : x.shape)
-    sizes.emplace_back(b, size);
+  // 0 where it repeats, else 1. A product is linear in the index: kernels see a stride.
+  SmallVector<std::optional<Count>> steps;
+  for (auto [size, out] : llvm::zip_equal(x.shape, aligned))
+    steps.push_back(size.is(1) || mayBeRepeated(size, out) ? std::optional(Count(b, min(size - 1, 1))) : std::nullopt);
   return gatherMap(b, x, aligned, {}, {}, [&](const Scalar &s, ValueRange indices, ValueRange) {
     SmallVector<Value> from(indices);
-    for (auto [i, index] : llvm::enumerate(from)) {
-      Value last = s.op<arith::SubIOp>(sizes[i].get(s, s.b.getIndexType()), s.index(1));
-      index = s.op<arith::MinSIOp>(index, last);
-    }
+    for (auto [index, step] : llvm::zip_equal(from, steps))
+      if (step)
+        index = s.op<arith::MulIOp>(index, step->get(s, s.b.getIndexType()));
     return from;
   });
 }

@@ -114,6 +114,16 @@ TEST_F(OpsTest, DimsHaveANormalForm) {
   EXPECT_EQ((n * 2 - m).str(), "2*n - m");
 }
 
+TEST_F(OpsTest, SizesThatAreBroadcastTogether) {
+  Dim m = dims.symbol("m"), both = broadcastSize(n, m);
+  EXPECT_EQ(broadcastSize(n, 1), n);
+  EXPECT_EQ(broadcastSize(1, m), m);
+  EXPECT_EQ(broadcastSize(m, n), both);
+  EXPECT_EQ(both.str(), "broadcast(n, m)");
+  EXPECT_EQ(lowerBound(both), std::optional<int64_t>(0)); // 0 beside 1 is 0
+  EXPECT_TRUE(mayBeRepeated(n, both) && mayBeRepeated(m, both) && isOpenSize(both));
+}
+
 TEST_F(OpsTest, DimensionsAreNeverNegative) {
   Dim v = dims.symbol("v", std::nullopt), size = v - 3;
   EXPECT_EQ(lowerBound(size), std::nullopt);

@@ -560,7 +560,7 @@ FailureOr<Dims> broadcastShapes(Builder &b, ArrayRef<Dim> x, ArrayRef<Dim> y) {
     } else if ((isOpenSize(p) || p.isConstant()) && (isOpenSize(q) || q.isConstant())) {
       // Either may be 1 at run time; otherwise they are equal.
       b.dims.assumeBroadcast(p, q);
-      result[i] = q.isConstant() ? q : p.isConstant() ? p : max(p, q);
+      result[i] = q.isConstant() ? q : p.isConstant() ? p : broadcastSize(p, q);
     } else {
       // Equal at run time, or the model is wrong there. The known size is the better one.
       b.dims.assumeEqual(p, q);

@@ -75,6 +75,10 @@ for op in ["Add", "Sub", "Mul", "Div"]:
 add("Div", ints(40, low=-50, high=50, dtype=np.int32), Weight(np.array([-7], np.int32)), name="truncates")
 add("Add", f32(4, 5), f32(4, 5), name="several_sizes", dims=[["n", 5], ["n", 5]],
     also=[[f32(n, 5), f32(n, 5)] for n in (1, 9, 0)])
+add("Add", f32(4, 5), f32(4, 5), name="either_repeats", dims=[["a", 5], ["b", 5]],
+    also=[[f32(a, 5), f32(b, 5)] for a, b in ((3, 1), (1, 3), (1, 1), (0, 1), (1, 0), (0, 0))])
+add("Sum", f32(4, 5), f32(4, 5), f32(4, 5), name="any_repeats", dims=[["a", 5], ["b", "n"], ["c", "m"]],
+    also=[[f32(1, 5), f32(3, 1), f32(1, 5)], [f32(1, 5), f32(1, 5), f32(2, 1)], [f32(1, 5), f32(1, 1), f32(0, 5)]])
 add("Mul", f32(4, 5), f32(5), name="several_sizes", dims=[["n", "m"], ["m"]], also=[[f32(2, 11), f32(11)], [f32(1, 1), f32(1)]])
 
 for a, b in PAIRS[:5]:

@@ -17,6 +17,15 @@ def test_products(tmp_path, depth, columns):
     check(tmp_path, model, *({"x": f32(n, depth), "r": f32(n, columns)} for n in ROWS), threads=(1, 2))
 
 
+def test_rows_that_may_be_one(tmp_path):
+    nodes = [node("MatMul", ["x", "w"], ["p"]), node("Add", ["p", "r"], ["s"]), node("Mul", ["s", "t"], ["y"])]
+    model = model_of(nodes, [("x", FLOAT, ["n", 33]), ("r", FLOAT, ["m", 70]), ("t", FLOAT, ["k", 1])], [("y", FLOAT, None)],
+                     [("w", f32(33, 70))])
+    sizes = [(n, m, k) for n in (1, 2, 13, 14, 33) for m in (1, n) for k in (1, n)]
+    sizes += [(1, 7, 1), (1, 1, 9), (1, 5, 5), (0, 1, 1), (1, 0, 0), (1, 1, 0), (0, 0, 1)]
+    check(tmp_path, model, *({"x": f32(n, 33), "r": f32(m, 70), "t": f32(k, 1)} for n, m, k in sizes), threads=(1, 2))
+
+
 def test_batches_of_products(tmp_path):
     model = model_of([node("MatMul", ["x", "w"], ["y"])], [("x", FLOAT, ["b", "n", 48])], [("y", FLOAT, None)], [("w", f32(48, 24))])
     check(tmp_path, model, *({"x": f32(b, n, 48)} for b in (1, 2, 5) for n in (1, 3, 7, 13, 14, 15)))

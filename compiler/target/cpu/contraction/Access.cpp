@@ -218,8 +218,8 @@ bool Access::prefetches(const LinearFunction &function) {
     return false;
   const Monomial &rows = contraction.loops[*plan.row].size;
   if (!rows.isConstant())
-    return tileRows > 4 && tileRows < plan.tileRows;
-  return !plan.band && rows.factor > 4 && rows.factor <= 2 * plan.tileRows;
+    return tileRows > mostUnprefetchedRows && tileRows < plan.tileRows;
+  return !plan.band && rows.factor > mostUnprefetchedRows && rows.factor <= 2 * plan.tileRows;
 }
 
 void Access::emitPrefetch(Value memory, const LinearFunction &function, Value address) {
@@ -273,7 +273,8 @@ Value Access::load(const Expression *expression, int64_t band, int64_t row, int6
       value = narrow(b, value, elementType(expression->binding), plan.lanes);
     if (prefetches(function) && !redirections.contains(expression))
       emitPrefetch(memory, function, address);
-    if (inReduction && expression == plan.streamed && (plan.streamsFast || (vector == 0 && start.constant == 0)))
+    if (inReduction && nextPanel.panel && expression == plan.streamed &&
+        (plan.streamsFast || (vector == 0 && start.constant == 0)))
       emitPrefetchOfNextPanel(flat[expression->binding], address);
   }
   return value;

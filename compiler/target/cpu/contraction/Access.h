@@ -9,6 +9,8 @@ namespace eyrie::target::cpu {
 
 /// Steps of a reduction ahead of which vectors are prefetched.
 inline constexpr int64_t prefetchDistance = 64;
+/// Of so few rows the processor's own prefetcher brings the vectors sooner: they are not prefetched.
+inline constexpr int64_t mostUnprefetchedRows = 4;
 
 /// The values that a kernel's code reads: `bindings` are memrefs of any dense shape, one per tensor argument and
 /// result; `indices` the index arguments; `local` a memref<?xi8> of at least localBytes().
@@ -78,7 +80,7 @@ struct Access {
   };
   llvm::MapVector<const Expression *, Address> addresses;
   /// Of the streamed operand: where the current panel is read from, where the tile's part of the next one does, and how
-  /// much it prefetches of it for each `plan.panel()` that it reads.
+  /// much it prefetches of it for each `plan.panel()` that it reads; null where it prefetches none.
   struct NextPanel {
     Value panel, from, share;
   } nextPanel;
@@ -133,8 +135,7 @@ private:
   /// The current group of a row, zeros behind it, in every lane.
   Value emitGroup(Value memory, Value address);
   void emitStore(Value memory, const LinearFunction &function, Value address, Value value, Value mask);
-  /// Vectors that few rows share come from far: they are prefetched. (With 2 to 4 rows the processor's own prefetcher
-  /// does better.)
+  /// Vectors that few rows share come from far: they are prefetched.
   bool prefetches(const LinearFunction &function);
   void emitPrefetch(Value memory, const LinearFunction &function, Value address);
   void emitPrefetchOfNextPanel(Value memory, Value address);

@@ -54,7 +54,7 @@ void Contraction::forEachFunction(llvm::function_ref<void(LinearFunction &)> cal
 
 bool eyrie::target::cpu::canEvaluateBodies(const Contraction &contraction, std::string &reason) {
   return llvm::all_of(contraction.expressions, [&](const std::unique_ptr<Expression> &expression) {
-    return !expression->generic || canEvaluateBody(expression->generic, reason);
+    return !expression->generic || canEvaluateBody(expression->generic, reason, /*areElementsGiven=*/true);
   });
 }
 
@@ -384,6 +384,50 @@ struct Analyser {
     return body(generic, value.getResultNumber(), dims);
   }
 
+  /// An index that a body computes: a linear function of `dims`, or none.
+  std::optional<LinearFunction> indexAt(Value index, const std::vector<LinearFunction> &dims) {
+    if (auto number = getConstantIntValue(index)) {
+      LinearFunction function = zero();
+      if (*number != 0)
+        function.base.push_back(Monomial(*number));
+      return function;
+    }
+    if (auto position = index.getDefiningOp<linalg::IndexOp>())
+      return dims[position.getDim()];
+    Operation *op = index.getDefiningOp();
+    if (!isa_and_nonnull<arith::AddIOp, arith::MulIOp>(op))
+      return std::nullopt;
+    Value x = op->getOperand(0), y = op->getOperand(1);
+    if (isa<arith::AddIOp>(op)) {
+      std::optional<LinearFunction> a = indexAt(x, dims), c = indexAt(y, dims);
+      if (!a || !c)
+        return std::nullopt;
+      add(*a, *c, Monomial(1));
+      return a;
+    }
+    auto isOutside = [&](Value value) { return value.getParentBlock() == &func.front(); };
+    if (isOutside(x))
+      std::swap(x, y);
+    std::optional<LinearFunction> function = indexAt(x, dims);
+    if (!function || !(isOutside(y) || getConstantIntValue(y)))
+      return std::nullopt;
+    LinearFunction product = zero();
+    add(product, *function, monomial(y));
+    return product;
+  }
+
+  /// The element that a body takes, if its place is linear in the loops: an operand like others.
+  Expression *readElement(tensor::ExtractOp extract, const std::vector<LinearFunction> &dims) {
+    std::vector<LinearFunction> point;
+    for (Value index : extract.getIndices()) {
+      std::optional<LinearFunction> coordinate = indexAt(index, dims);
+      if (!coordinate)
+        return fail("the body takes an element at a place that is not linear");
+      point.push_back(*coordinate);
+    }
+    return read(extract.getTensor(), point);
+  }
+
   Expression *body(linalg::GenericOp generic, unsigned number, const std::vector<LinearFunction> &dims) {
     SmallVector<Expression *, 4> operands;
     for (OpOperand &operand : generic->getOpOperands()) {
@@ -394,6 +438,11 @@ struct Analyser {
       if (!point)
         return fail("an indexing map is not linear");
       operands.back() = read(operand.get(), *point);
+      if (!operands.back())
+        return nullptr;
+    }
+    for (auto extract : generic.getBlock()->getOps<tensor::ExtractOp>()) {
+      operands.push_back(readElement(extract, dims));
       if (!operands.back())
         return nullptr;
     }

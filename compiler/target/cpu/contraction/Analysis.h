@@ -67,8 +67,9 @@ struct Expression {
   // Body
   mlir::linalg::GenericOp generic;
   unsigned result = 0;
-  llvm::SmallVector<Expression *, 4> operands; // one per block argument; null if the body does not use it
-  std::vector<LinearFunction> indices;         // one per loop of `generic`: the value of linalg.index
+  // One per block argument, null if the body does not use it; then one per tensor.extract.
+  llvm::SmallVector<Expression *, 4> operands;
+  std::vector<LinearFunction> indices; // one per loop of `generic`: the value of linalg.index
 };
 
 /// Elements around a result that the loops do not reach, in each dimension `low` at the beginning and `high` at the

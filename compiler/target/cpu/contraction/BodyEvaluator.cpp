@@ -1,4 +1,5 @@
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -17,12 +18,14 @@ bool eyrie::target::cpu::computesFromIndices(Value value) {
 void eyrie::target::cpu::forEachCapture(linalg::GenericOp generic, llvm::function_ref<void(Value)> callback) {
   for (Operation &op : *generic.getBlock())
     for (Value operand : op.getOperands())
-      if (operand.getParentBlock() != generic.getBlock() && !isConstant(operand))
+      if (operand.getParentBlock() != generic.getBlock() && !isConstant(operand) && !isa<TensorType>(operand.getType()))
         callback(operand);
 }
 
-bool eyrie::target::cpu::canEvaluateBody(linalg::GenericOp generic, std::string &reason) {
+bool eyrie::target::cpu::canEvaluateBody(linalg::GenericOp generic, std::string &reason, bool areElementsGiven) {
   for (Operation &op : generic.getBlock()->without_terminator()) {
+    if (areElementsGiven && isa<tensor::ExtractOp>(op))
+      continue;
     bool plain = OpTrait::hasElementwiseMappableTraits(&op) || isa<arith::ConstantOp, linalg::IndexOp>(op);
     for (Type type : op.getResultTypes())
       plain &= type.isIntOrIndexOrFloat();
@@ -68,6 +71,9 @@ SmallVector<Value> eyrie::target::cpu::evaluateBody(OpBuilder &b, linalg::Generi
   Block *block = generic.getBlock();
   for (auto [argument, value] : llvm::zip(block->getArguments(), arguments))
     map.map(argument, value);
+  auto elements = block->getOps<tensor::ExtractOp>();
+  for (auto [extract, value] : llvm::zip(elements, arguments.drop_front(block->getNumArguments())))
+    map.map(extract.getResult(), value);
   auto lookup = [&](Value value) {
     if (!map.contains(value))
       map.map(value, isConstant(value) ? b.clone(*value.getDefiningOp())->getResult(0) : capture(value));
@@ -85,6 +91,8 @@ SmallVector<Value> eyrie::target::cpu::evaluateBody(OpBuilder &b, linalg::Generi
     return {};
   };
   for (Operation &op : block->without_terminator()) {
+    if (isa<tensor::ExtractOp>(op))
+      continue;
     if (isKnown(op)) {
       map.map(op.getResult(0), known->lookup(op.getResult(0)));
       continue;

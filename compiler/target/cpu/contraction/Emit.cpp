@@ -319,16 +319,48 @@ struct Emitter : Access {
     addresses.clear();
     for (const Expression *input : contraction.inputs)
       collectLoads(input);
-    if (plan.streamed)
-      choosePrefetched();
     inReduction = true;
     if (plan.usesTileUnit)
       emitUnitSums();
-    else if (contraction.dot)
+    else if (plan.streamed)
+      emitStreamedSums();
+    else
+      emitRegisterSums();
+    inReduction = false;
+  }
+
+  void emitRegisterSums() {
+    if (contraction.dot)
       emitDotReduction();
     else
       emitReductions(0);
-    inReduction = false;
+  }
+
+  /// Where a tile may be all rows, there are two ways: of so few, the processor's own prefetcher serves best.
+  void emitStreamedSums() {
+    auto withPrefetches = [&] {
+      choosePrefetched();
+      emitRegisterSums();
+      nextPanel = {};
+    };
+    const auto &[size, isReduction, facts] = contraction.loops[*plan.row];
+    if (plan.band || tileRows > mostUnprefetchedRows || facts.least > mostUnprefetchedRows)
+      return withPrefetches();
+    Value isFew =
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, s.value(size), constant(mostUnprefetchedRows));
+    auto branch = scf::IfOp::create(b, loc, ValueRange(accumulators).getTypes(), isFew, /*withElseRegion=*/true);
+    SmallVector<Value> initial = accumulators;
+    auto emitIn = [&](Block *block, llvm::function_ref<void()> sums) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(block);
+      accumulators = initial;
+      sums();
+      scf::YieldOp::create(b, loc, accumulators);
+      emitted.clear();
+    };
+    emitIn(branch.thenBlock(), [&] { emitRegisterSums(); });
+    emitIn(branch.elseBlock(), withPrefetches);
+    accumulators.assign(branch.result_begin(), branch.result_end());
   }
 
   /// This tile's part of the next panel.

@@ -464,6 +464,44 @@ Case inBf16(Case c) {
   return c;
 }
 
+/// A product and a residual of as many rows or of one, whose elements the body takes.
+Case repeatedResidual(int64_t M, bool isRepeated) {
+  Case c;
+  c.name = llvm::formatv("matmul {0}x40x11 with elements of {1} rows", M, isRepeated ? 1 : M);
+  c.indices = {M, isRepeated ? 1 : M, isRepeated ? 0 : 1};
+  c.source = R"mlir(
+func.func @kernel(%a: tensor<?x11xf32>, %b: tensor<11x40xf32>, %res: tensor<?x41xf32>, %m: index, %rows: index,
+    %step: index) -> tensor<?x40xf32> attributes {graph.arg_dims = [[0], [], [1]], graph.result_dims = [[0]]} {
+  %one = arith.constant 1 : index
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty(%m) : tensor<?x40xf32>
+  %fill = linalg.fill ins(%zero : f32) outs(%empty : tensor<?x40xf32>) -> tensor<?x40xf32>
+  %mm = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>,
+      affine_map<(m, n, k) -> (m, n)>], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : tensor<?x11xf32>, tensor<11x40xf32>) outs(%fill : tensor<?x40xf32>) {
+  ^bb0(%x: f32, %y: f32, %acc: f32):
+    %p = arith.mulf %x, %y : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<?x40xf32>
+  %e = tensor.empty(%m) : tensor<?x40xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(m, n) -> (m, n)>, affine_map<(m, n) -> (m, n)>],
+      iterator_types = ["parallel", "parallel"]} ins(%mm : tensor<?x40xf32>) outs(%e : tensor<?x40xf32>) {
+  ^bb0(%x: f32, %o: f32):
+    %i = linalg.index 0 : index
+    %j = linalg.index 1 : index
+    %row = arith.muli %i, %step : index
+    %column = arith.addi %j, %one : index
+    %r = tensor.extract %res[%row, %column] : tensor<?x41xf32>
+    %s = arith.addf %x, %r : f32
+    linalg.yield %s : f32
+  } -> tensor<?x40xf32>
+  return %sum : tensor<?x40xf32>
+}
+)mlir";
+  return c;
+}
+
 } // namespace
 
 Case eyrie::target::cpu::test::withSizes(Case c, const std::string &sizes) {
@@ -544,6 +582,9 @@ std::vector<Case> eyrie::target::cpu::test::correctnessCases() {
     for (std::string divisor : {"16", "8"})
       cases.push_back(withSizes(openMatmul(21, n, true),
                                 "array<i64: 0, 9223372036854775807, 1>, array<i64: 0, 64, " + divisor + ">"));
+  for (int64_t m : {0, 1, 13, 33})
+    for (bool isRepeated : {false, true})
+      cases.push_back(repeatedResidual(m, isRepeated));
   cases.push_back(depthwise(7, 9, 37, 3, 1));
   cases.push_back(depthwise(5, 14, 64, 3, 2));
   cases.push_back(depthwise(5, 5, 8, 5, 1));
