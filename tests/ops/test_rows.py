@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 from cases import f32
-from graphs import FLOAT, check, node
+from graphs import FLOAT, INT64, check, node
 from small import model_of
 
 ROWS = [*range(0, 35), 57, 100]
@@ -29,6 +29,27 @@ def test_rows_that_may_be_one(tmp_path):
 def test_batches_of_products(tmp_path):
     model = model_of([node("MatMul", ["x", "w"], ["y"])], [("x", FLOAT, ["b", "n", 48])], [("y", FLOAT, None)], [("w", f32(48, 24))])
     check(tmp_path, model, *({"x": f32(b, n, 48)} for b in (1, 2, 5) for n in (1, 3, 7, 13, 14, 15)))
+
+
+@pytest.mark.parametrize("channels, kernel", [(3, 3), (32, 7), (9, 1)])
+def test_convolutions_with_one_output_channel(tmp_path, channels, kernel):
+    pads = [kernel // 2] * 4
+    nodes = [node("Conv", ["x", "v"], ["s"], pads=[1] * 4), node("Relu", ["s"], ["t"]), node("Conv", ["t", "w"], ["u"], pads=pads),
+             node("Clip", ["u"], ["y"])]
+    model = model_of(nodes, [("x", FLOAT, ["n", 4, "h", "w_"])], [("y", FLOAT, None)],
+                     [("v", f32(channels, 4, 3, 3)), ("w", f32(1, channels, kernel, kernel))])
+    check(tmp_path, model, *({"x": f32(n, 4, h, w)} for n, h, w in [(1, 1, 1), (2, 5, 15), (1, 9, 16), (1, 8, 33), (0, 8, 8)]))
+
+
+def test_reductions_of_rows(tmp_path):
+    nodes = [node("ReduceMax", ["x"], ["m"], axes=[1], keepdims=0), node("ReduceSumSquare", ["x"], ["s"], axes=[1], keepdims=0),
+             node("ReduceMean", ["x"], ["a"], axes=[1], keepdims=0), node("ReduceMin", ["i"], ["l"], axes=[1], keepdims=0)]
+    model = model_of(nodes, [("x", FLOAT, ["n", "k"]), ("i", INT64, ["n", "k"])],
+                     [("m", FLOAT, None), ("s", FLOAT, None), ("a", FLOAT, None), ("l", INT64, None)])
+    rng = np.random.default_rng(5)
+    rows = [(x, rng.integers(-2**40, 2**40, x.shape)) for x in (f32(n, k) for n in (1, 8, 17, 64) for k in (1, 9, 16, 45, 1024))]
+    rows[8][0][2, 1], rows[9][0][0, 0] = np.inf, -np.inf
+    check(tmp_path, model, *({"x": x, "i": i} for x, i in rows))
 
 
 def test_rows_of_an_operand_that_is_not_constant(tmp_path):

@@ -48,17 +48,6 @@ int64_t rowPitch(int64_t mostKeys, Type element, const CpuTargetModel &machine) 
   return pitchOf(areRowsWhole(mostKeys, element, machine) ? mostKeys : kChunk, element, machine);
 }
 
-/// The operation that adds an element to a statistic, or null.
-Operation *combinerOf(linalg::GenericOp statistic) {
-  Block *body = statistic.getBlock();
-  Value total = body->getArguments().back();
-  Operation *op = body->getTerminator()->getOperand(0).getDefiningOp();
-  bool combines =
-      op && total.hasOneUse() && *total.user_begin() == op &&
-      isa<arith::AddFOp, arith::MulFOp, arith::MaximumFOp, arith::MinimumFOp, arith::MaxNumFOp, arith::MinNumFOp>(op);
-  return combines ? op : nullptr;
-}
-
 /// The value that a statistic begins with, if every lane may begin with it.
 TypedAttr initOf(linalg::GenericOp statistic) {
   auto fill = statistic.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
@@ -224,11 +213,6 @@ struct RowsEmitter {
       over(whole, keys, 1, true);
   }
 
-  Value emitCombiner(Operation *combiner, Value first, Value second) {
-    OperationState state(loc, combiner->getName(), {first, second}, {first.getType()}, combiner->getAttrs());
-    return b.create(state)->getResult(0);
-  }
-
   /// All lanes combined.
   Value combine(Operation *combiner, Value total) {
     for (int64_t half = lanes / 2; half > 0; half /= 2) {
@@ -236,7 +220,7 @@ struct RowsEmitter {
       for (int64_t lane = 0; lane < lanes; ++lane)
         order.push_back((lane + half) % lanes);
       Value other = vector::ShuffleOp::create(b, loc, total, total, order);
-      total = emitCombiner(combiner, total, other);
+      total = emitCombiner(b, combiner, total, other);
     }
     return vector::ExtractOp::create(b, loc, total, int64_t(0));
   }
@@ -260,7 +244,7 @@ struct RowsEmitter {
     });
     Operation *combiner = combinerOf(op);
     for (Value other : ArrayRef(totals).drop_front())
-      totals[0] = emitCombiner(combiner, totals[0], other);
+      totals[0] = emitCombiner(b, combiner, totals[0], other);
     return totals[0];
   }
 

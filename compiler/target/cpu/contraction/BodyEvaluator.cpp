@@ -41,6 +41,22 @@ bool eyrie::target::cpu::canEvaluateBody(linalg::GenericOp generic, std::string 
   return captures;
 }
 
+Operation *eyrie::target::cpu::combinerOf(linalg::GenericOp generic) {
+  Block *body = generic.getBlock();
+  Value total = body->getArguments().back();
+  Operation *op = body->getTerminator()->getOperand(0).getDefiningOp();
+  bool combines = op && total.hasOneUse() && *total.user_begin() == op &&
+                  isa<arith::AddFOp, arith::MulFOp, arith::MaximumFOp, arith::MinimumFOp, arith::MaxNumFOp,
+                      arith::MinNumFOp, arith::AddIOp, arith::MulIOp, arith::MaxSIOp, arith::MinSIOp, arith::MaxUIOp,
+                      arith::MinUIOp, arith::AndIOp, arith::OrIOp>(op);
+  return combines ? op : nullptr;
+}
+
+Value eyrie::target::cpu::emitCombiner(OpBuilder &b, Operation *combiner, Value first, Value second) {
+  OperationState state(first.getLoc(), combiner->getName(), {first, second}, {first.getType()}, combiner->getAttrs());
+  return b.create(state)->getResult(0);
+}
+
 Value eyrie::target::cpu::broadcastTo(OpBuilder &b, Value value, int64_t lanes) {
   if (isa<VectorType>(value.getType()))
     return value;

@@ -25,6 +25,11 @@ llvm::SmallVector<mlir::Value> evaluateBody(mlir::OpBuilder &b, mlir::linalg::Ge
                                             llvm::function_ref<mlir::Value(mlir::Value)> capture,
                                             llvm::SmallDenseMap<mlir::Value, mlir::Value, 1> *known = nullptr);
 
+/// The operation that takes an element into a reduction's value, in any order, or null. `generic` has one result.
+mlir::Operation *combinerOf(mlir::linalg::GenericOp generic);
+/// The same of two values of the reduction, scalars or vectors.
+mlir::Value emitCombiner(mlir::OpBuilder &b, mlir::Operation *combiner, mlir::Value first, mlir::Value second);
+
 /// What `value` was before arithmetic within the kernel rounded it to its type (a cast of the model's is no such
 /// rounding); null if it was not.
 mlir::Value unrounded(mlir::Value value);

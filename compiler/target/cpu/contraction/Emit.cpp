@@ -40,6 +40,29 @@ int64_t unitBytes(const Plan &plan) {
   return plan.usesTileUnit ? rowsOfTile(plan) * TileUnit::rowBytes + TileUnit::groups * plan.panel() * 4 : 0;
 }
 
+/// A vector whose element n combines the elements of vector n, of as many vectors as each has elements. Two vectors
+/// become one that has half as many elements of each, until each element is of another.
+Value combineLanes(OpBuilder &b, Operation *combiner, ArrayRef<Value> all) {
+  SmallVector<Value> vectors(all);
+  Location loc = vectors.front().getLoc();
+  for (int64_t lanes = vectors.size(), part = lanes; part > 1; part /= 2) {
+    // Element e of either half of every part of both.
+    SmallVector<int64_t> halves[2];
+    for (int64_t first = 0; first < 2 * lanes; first += part)
+      for (int64_t half : {0, 1})
+        for (int64_t e = 0; e < part / 2; ++e)
+          halves[half].push_back(first + half * part / 2 + e);
+    SmallVector<Value> fewer;
+    for (size_t i = 0; i < vectors.size(); i += 2) {
+      Value first = vector::ShuffleOp::create(b, loc, vectors[i], vectors[i + 1], halves[0]);
+      Value second = vector::ShuffleOp::create(b, loc, vectors[i], vectors[i + 1], halves[1]);
+      fewer.push_back(emitCombiner(b, combiner, first, second));
+    }
+    vectors = fewer;
+  }
+  return vectors.front();
+}
+
 struct Emitter : Access {
   using Access::Access;
 
@@ -133,6 +156,10 @@ struct Emitter : Access {
       emitStep();
       return;
     }
+    if (plan.reductions[depth] == plan.column) {
+      emitVectorReduction();
+      return;
+    }
     if (depth + 1 == plan.reductions.size() && contraction.dot) {
       if (plan.usesTileUnit)
         emitUnitGroups(*this, unitMemory);
@@ -141,6 +168,79 @@ struct Emitter : Access {
       return;
     }
     emitReductionLoop(depth, contraction.loops[plan.reductions[depth]].size);
+  }
+
+  /// The innermost reduction, along which vectors run: whole vectors, then what they leave.
+  void emitVectorReduction() {
+    const auto &[size, isReduction, facts] = contraction.loops[plan.column];
+    Value whole = s.sub(s.value(size), s.rem(s.value(size), constant(plan.lanes)));
+    auto outside = addresses;
+    auto vectors = [&](Value lower, Value upper, bool isTail) {
+      carryAccumulators(lower, upper, plan.lanes, [&](Value from) {
+        advance(plan.column, from, 0);
+        steps[plan.column] = from;
+        if (!isTail)
+          return emitStep();
+        auto type = VectorType::get({plan.lanes}, b.getI1Type());
+        Value mask = vector::CreateMaskOp::create(b, loc, type, ValueRange{s.sub(s.value(size), from)});
+        columns.masks = {mask};
+        SmallVector<Value> before = accumulators;
+        emitStep();
+        for (auto [after, kept] : llvm::zip_equal(accumulators, before))
+          after = arith::SelectOp::create(b, loc, mask, after, kept);
+        columns.masks.clear();
+      });
+      addresses = outside;
+    };
+    vectors(constant(0), whole, false);
+    if (!facts.isMultipleOf(plan.lanes))
+      vectors(whole, s.value(size), true);
+    steps[plan.column] = Value();
+  }
+
+  /// Sums by vectors along a reduction: columns become rows of an emitter of its own, each with a vector of sums, whose
+  /// elements then are one element of the accumulators.
+  void emitSumsAlongReduction() {
+    Operation *combiner = combinerOf(contraction.root);
+    Plan across;
+    across.column = *plan.along;
+    across.row = plan.column;
+    across.lanes = plan.lanes;
+    int64_t count = columns.vectors * plan.lanes;
+    across.tileRows = std::min(count, plan.columnsAtOnce);
+    across.reductions = plan.reductions;
+    auto func = linalg::GenericOp(contraction.root)->getParentOfType<func::FuncOp>();
+    Emitter sums(b, func, contraction, across, machine, values, s);
+    sums.flat = flat;
+    sums.at = at;
+    sums.steps = steps;
+    sums.columns = {1, {}};
+    sums.tileRows = across.tileRows;
+    const Monomial &size = contraction.loops[plan.column].size;
+    Value left; // columns that do not exist repeat the last
+    if (!columns.masks.empty())
+      left = size.isConstant() ? constant((size.factor - 1) % plan.panel() + 1) : s.sub(s.value(size), at[plan.column]);
+    TypedAttr neutral = *arith::getNeutralElement(combiner);
+    auto type = VectorType::get({plan.lanes}, neutral.getType());
+    Value none = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, Attribute(neutral)));
+    SmallVector<Value> all;
+    for (int64_t first = 0; first < count; first += sums.tileRows) {
+      sums.forgetValues();
+      sums.certainRows = left ? 0 : 1;
+      sums.repeated.clear();
+      for (int64_t row = 0; left && row < sums.tileRows; ++row)
+        sums.repeated.push_back(s.sub(s.min(constant(first + row), s.sub(left, constant(1))), constant(first)));
+      sums.at[plan.column] = s.add(at[plan.column], constant(first));
+      sums.accumulators.assign(sums.tileRows, none);
+      for (const Expression *input : contraction.inputs)
+        sums.collectLoads(input);
+      sums.emitReductions(0);
+      all.append(sums.accumulators);
+    }
+    for (auto [vector, accumulator] : llvm::enumerate(accumulators)) {
+      auto ofVector = ArrayRef(all).slice(vector * plan.lanes, plan.lanes);
+      accumulator = emitCombiner(b, combiner, accumulator, combineLanes(b, combiner, ofVector));
+    }
   }
 
   /// The innermost reduction by dot products: whole groups, then the steps behind them.
@@ -322,6 +422,8 @@ struct Emitter : Access {
     inReduction = true;
     if (plan.usesTileUnit)
       emitUnitSums();
+    else if (plan.along)
+      emitSumsAlongReduction();
     else if (plan.streamed)
       emitStreamedSums();
     else

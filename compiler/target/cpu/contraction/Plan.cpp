@@ -1,4 +1,5 @@
 #include "compiler/target/cpu/contraction/Plan.h"
+#include "compiler/target/cpu/contraction/BodyEvaluator.h"
 #include "compiler/target/cpu/contraction/TileUnit.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -66,8 +67,10 @@ struct Planner {
     });
   }
 
+  std::optional<unsigned> unitStrideLoop() const;
   LogicalResult chooseColumn();
   LogicalResult chooseRows();
+  bool runAlongReduction();
   bool hasWindows() const;
   void chooseTile();
   bool takesTileUnit() const;
@@ -82,11 +85,16 @@ struct Planner {
   Expression *farOperand() const;
 };
 
-LogicalResult Planner::chooseColumn() {
-  std::optional<unsigned> column;
+std::optional<unsigned> Planner::unitStrideLoop() const {
+  std::optional<unsigned> found;
   for (unsigned loop = 0; loop < contraction.loops.size(); ++loop)
     if (!contraction.loops[loop].isReduction && contraction.outputs[0].function.strides[loop].isOne())
-      column = loop;
+      found = loop;
+  return found;
+}
+
+LogicalResult Planner::chooseColumn() {
+  std::optional<unsigned> column = unitStrideLoop();
   if (!column)
     return fail("no parallel loop walks the result with unit stride");
   plan.column = *column;
@@ -161,6 +169,55 @@ LogicalResult Planner::chooseRows() {
         return fail("an operand without unit stride has a reduction of unbounded size");
   }
   return success();
+}
+
+/// Makes a plan whose vectors run along the innermost reduction, if operands allow it.
+bool Planner::runAlongReduction() {
+  std::optional<unsigned> column = unitStrideLoop(), along;
+  linalg::GenericOp root = contraction.root;
+  for (unsigned number = 0; number < contraction.loops.size(); ++number)
+    if (contraction.loops[number].isReduction)
+      along = number;
+  Type element = getElementTypeOrSelf(root->getResultTypes()[0]);
+  Operation *combiner = combinerOf(root);
+  if (rows || contraction.dot || !column || !along || !combiner || !arith::getNeutralElement(combiner) ||
+      !(element.isF32() || element.isF64() || element.isInteger(32) || element.isInteger(64)))
+    return false;
+  bool hasVectors = false, conflicts = false;
+  for (Expression *load : loads) {
+    const Monomial &stride = load->function.strides[*along], &distance = load->function.strides[*column];
+    if (load->function.tile || load->function.group || !(stride.isZero() || stride.isOne()))
+      return false;
+    hasVectors |= stride.isOne();
+    conflicts |= stride.isOne() && distance.isConstant() && !distance.isZero() &&
+                 distance.factor * bitsOf(elementTypeOf(load)) / 8 % machine.l1WayBytes == 0;
+  }
+  // LLVM's vectoriser does well by sums of few: it takes their columns for lanes.
+  constexpr int64_t few = 8;
+  if (!hasVectors || mostOr(loop(*along), few + 1) <= few)
+    return false;
+  plan = Plan();
+  plan.column = *column;
+  plan.along = along;
+  elementBits = bitsOf(element);
+  plan.lanes = machine.lanes(elementBits);
+  auto halve = [&] { plan.lanes /= 2; };
+  // Each column of a vector of results has a register.
+  while (plan.lanes > machine.vectorsInRegisters(plan.lanes, elementBits) - machine.spareRegisters - 2)
+    halve();
+  while (plan.lanes / 2 >= std::max<int64_t>(mostOr(loop(*along), plan.lanes), 4))
+    halve();
+  if (mostOr(loop(*column), plan.lanes) < plan.lanes)
+    return false;
+  // Enough to hide the latency of an addition, fewer if their lines evict each other.
+  plan.columnsAtOnce = conflicts ? 4 : 8;
+  plan.columnVectors = std::max<int64_t>(8 / plan.lanes, 1);
+  for (unsigned number = 0; number < contraction.loops.size(); ++number)
+    if (contraction.loops[number].isReduction)
+      plan.reductions.push_back(number);
+    else if (number != plan.column)
+      plan.outer.push_back(number);
+  return true;
 }
 
 /// Does an operand move with loops of the result and with reductions at once, as a convolution's does?
@@ -473,8 +530,11 @@ FailureOr<Plan> eyrie::target::cpu::makePlan(const Contraction &contraction, con
     reason = "the reduction reads no tensor";
     return failure();
   }
-  if (failed(planner.chooseColumn()) || failed(planner.chooseRows()))
-    return failure();
+  if (failed(planner.chooseColumn()) || failed(planner.chooseRows())) {
+    if (!planner.runAlongReduction())
+      return failure();
+    return std::move(planner.plan);
+  }
   planner.chooseTile();
   planner.chooseBlock();
   planner.chooseStaging();

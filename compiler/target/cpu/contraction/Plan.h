@@ -35,6 +35,12 @@ struct Plan {
   /// Whose panel lies in local memory, if any.
   Expression *localPanel() const { return transposed ? transposed : widened; }
 
+  /// The reduction along which vectors run, where operands have their unit stride there and not along `column`: a tile
+  /// has a vector of sums for each of its columns, which are added up at the end. None if vectors run along `column`.
+  std::optional<unsigned> along;
+  /// How many columns of a tile are then summed at once.
+  int64_t columnsAtOnce = 0;
+
   /// An input whose rows, a multiple of the cache's way size apart, would evict each other: a tile's rows are copied to
   /// local memory, `stagedDepth` elements of the innermost reduction at a time; null if none.
   Expression *staged = nullptr;

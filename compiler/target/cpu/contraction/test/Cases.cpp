@@ -220,6 +220,29 @@ Case reduceMiddle(int64_t A, int64_t R, int64_t B) {
   return c;
 }
 
+/// A reduction of the last dimension of [a, b, r], whose sizes may be open, by `combine` from `init` on; b columns of
+/// it are of the same rows, where vectors run along r.
+Case reduceLast(int64_t A, int64_t B, int64_t R, const std::string &combine, const std::string &type,
+                const std::string &init, bool dynamic) {
+  Case c;
+  c.name = llvm::formatv("{0} {1}x{2}x{3} {4} over 2{5}", combine, A, B, R, type, dynamic ? " dyn" : "");
+  std::string sizes = dynamic ? "%b" : "", dims = dynamic ? "0" : "", inDims = dynamic ? "0, 1" : "";
+  int64_t columns = dynamic ? -1 : B, steps = dynamic ? -1 : R;
+  std::string it = join({A, columns, steps}, type), ot = join({A, columns}, type);
+  if (dynamic)
+    c.indices = {B, R};
+  c.source = "func.func @kernel(%a: " + it + (dynamic ? ", %b: index, %r: index" : "") + ") -> " + ot +
+             " attributes {graph.arg_dims = [[" + inDims + "]], graph.result_dims = [[" + dims +
+             "]]} {\n  %init = arith.constant " + init + " : " + type + "\n  %empty = tensor.empty(" + sizes +
+             ") : " + ot + "\n  %fill = linalg.fill ins(%init : " + type + ") outs(%empty : " + ot + ") -> " + ot +
+             "\n  %mm = linalg.generic {indexing_maps = [affine_map<(a, b, r) -> (a, b, r)>, affine_map<(a, b, r) -> "
+             "(a, b)>], iterator_types = [\"parallel\", \"parallel\", \"reduction\"]} ins(%a : " +
+             it + ") outs(%fill : " + ot + ") {\n  ^bb0(%x: " + type + ", %acc: " + type + "):\n    %s = arith." +
+             combine + " %acc, %x : " + type + "\n    linalg.yield %s : " + type + "\n  } -> " + ot +
+             "\n  return %mm : " + ot + "\n}\n";
+  return c;
+}
+
 /// Probabilities [h, m, s] times values [h, s, d], both sequence lengths dynamic.
 Case attentionValues(int64_t H, int64_t M, int64_t S, int64_t D) {
   Case c;
@@ -546,7 +569,15 @@ std::vector<Case> eyrie::target::cpu::test::correctnessCases() {
     cases.push_back(conv(3, 5, 5, 3, 20, 3, 2, 2, packed, BiasRelu, true));
     cases.push_back(conv(1, 9, 17, 3, 11, 3, 3, 1, packed, None, false, 2));
     cases.push_back(conv(2, 1, 33, 3, 16, 1, 5, 1, packed));
-    cases.push_back(conv(2, 5, 5, 3, 1, 3, 3, 1, packed));
+    cases.push_back(conv(2, 5, 3, 3, 1, 3, 3, 1, packed));
+    cases.push_back(conv(2, 5, 33, 3, 1, 3, 3, 1, packed, BiasRelu));
+    cases.push_back(conv(1, 7, 40, 32, 1, 7, 3, 1, packed));
+    cases.push_back(conv(3, 4, 70, 8, 1, 5, 5, 2, packed, Residual, true));
+    cases.push_back(conv(1, 3, 19, 11, 1, 3, 3, 1, packed, None, false, 2));
+    for (int64_t K : {9, 16, 100})
+      cases.push_back(matmul(0, 37, 1, K, packed, BiasRelu));
+    for (int64_t M : {0, 1, 15, 16, 33})
+      cases.push_back(matmul(0, M, 1, 50, packed, Residual, true));
     cases.push_back(
         bordered(conv(1, 7, 7, 5, 37, 3, 3, 1, packed, BiasRelu), {1, 7, 7, 37}, {0, 1, 2, 0}, {0, 3, 1, 0}));
     cases.push_back(
@@ -597,10 +628,19 @@ std::vector<Case> eyrie::target::cpu::test::correctnessCases() {
   cases.push_back(reduceMiddle(3, 17, 70));
   cases.push_back(reduceMiddle(1, 49, 130));
   cases.push_back(reduceMiddle(5, 0, 9));
+  for (int64_t R : {9, 17, 64, 129, 1024})
+    cases.push_back(reduceLast(3, 37, R, "addf", "f32", "0.5", false));
+  cases.push_back(reduceLast(3, 64, 40, "maximumf", "f32", "0xFF800000", false));
+  cases.push_back(reduceLast(3, 21, 40, "mulf", "f64", "1.5", false));
+  cases.push_back(reduceLast(3, 37, 41, "addi", "i32", "-7", false));
+  cases.push_back(reduceLast(3, 37, 41, "minsi", "i64", "9", false));
+  for (int64_t B : {0, 1, 16, 37})
+    for (int64_t R : {0, 1, 16, 50})
+      cases.push_back(reduceLast(2, B, R, "addf", "f32", "0.0", true));
   for (Case &c : cases) {
     if (c.name.rfind("matmul 1x1x1 ", 0) == 0)
       c.refusal = "no parallel loop walks the result with unit stride";
-    if (c.name.rfind("conv 2x5x5 3->1 ", 0) == 0)
+    if (c.name.rfind("conv 2x5x3 3->1 ", 0) == 0)
       c.refusal = "an operand without unit stride is read once";
   }
   return cases;
