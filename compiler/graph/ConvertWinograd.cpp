@@ -85,12 +85,15 @@ std::optional<Convolution> matchConvolution(linalg::GenericOp op) {
     conv.filter.push_back(*position);
   }
   SmallVector<int64_t> sizes = op.getStaticLoopRanges();
-  for (unsigned loop : {conv.y, conv.x, conv.o, conv.c})
-    if (ShapedType::isDynamic(sizes[loop]) || sizes[loop] == 0)
-      return std::nullopt;
+  if (llvm::any_of(ArrayRef{conv.o, conv.c}, [&](unsigned loop) { return ShapedType::isDynamic(sizes[loop]); }) ||
+      llvm::any_of(ArrayRef{conv.y, conv.x, conv.o, conv.c}, [&](unsigned loop) { return sizes[loop] == 0; }))
+    return std::nullopt;
   auto input = cast<RankedTensorType>(op.getInputs()[0].getType());
-  if (sizes[conv.ky] != 3 || sizes[conv.kx] != 3 || input.getDimSize(1) != sizes[conv.y] + 2 ||
-      input.getDimSize(2) != sizes[conv.x] + 2)
+  auto isRead = [&](unsigned dim, unsigned loop) {
+    bool isOpen = ShapedType::isDynamic(sizes[loop]);
+    return input.isDynamicDim(dim) == isOpen && (isOpen || input.getDimSize(dim) == sizes[loop] + 2);
+  };
+  if (sizes[conv.ky] != 3 || sizes[conv.kx] != 3 || !isRead(1, conv.y) || !isRead(2, conv.x))
     return std::nullopt;
   return conv;
 }
@@ -130,13 +133,19 @@ struct Builder {
   }
 };
 
-/// The input with room for whole tiles: 4 t + 2 rows and columns.
-Value padToTiles(OpBuilder &b, Location loc, Value input, int64_t rows, int64_t columns) {
+/// The input with room for whole tiles: 4 t + 2 rows and columns; of an open size at least, so that the padding is
+/// known.
+Value padToTiles(OpBuilder &b, Location loc, Value input) {
   auto type = cast<RankedTensorType>(input.getType());
-  if (type.getDimSize(1) == rows && type.getDimSize(2) == columns)
+  SmallVector<int64_t> sizes(type.getShape()), more(4, 0);
+  for (unsigned dim : {1, 2}) {
+    bool isOpen = type.isDynamicDim(dim);
+    more[dim] = isOpen ? kTile - 1 : llvm::alignTo(sizes[dim] - 2, kTile) + 2 - sizes[dim];
+    sizes[dim] += isOpen ? 0 : more[dim];
+  }
+  if (more[1] == 0 && more[2] == 0)
     return input;
-  SmallVector<OpFoldResult> low(4, b.getIndexAttr(0)), high(4, b.getIndexAttr(0));
-  high[1] = b.getIndexAttr(rows - type.getDimSize(1)), high[2] = b.getIndexAttr(columns - type.getDimSize(2));
+  SmallVector<OpFoldResult> low(4, b.getIndexAttr(0)), high = getAsIndexOpFoldResult(b.getContext(), more);
   Value source = input, zero;
   auto pad = input.getDefiningOp<tensor::PadOp>();
   if (pad && isConstantPadding(pad) && matchPattern(pad.getConstantPaddingValue(), m_AnyZeroFloat())) {
@@ -144,13 +153,23 @@ Value padToTiles(OpBuilder &b, Location loc, Value input, int64_t rows, int64_t 
     zero = pad.getConstantPaddingValue();
     for (unsigned dim = 0; dim < 4; ++dim) {
       low[dim] = b.getIndexAttr(pad.getStaticLow()[dim]);
-      high[dim] = b.getIndexAttr(pad.getStaticHigh()[dim] + cast<IntegerAttr>(cast<Attribute>(high[dim])).getInt());
+      high[dim] = b.getIndexAttr(pad.getStaticHigh()[dim] + more[dim]);
     }
   }
   if (!zero)
     zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
-  auto padded = RankedTensorType::get({type.getDimSize(0), rows, columns, type.getDimSize(3)}, type.getElementType());
+  auto padded = RankedTensorType::get(sizes, type.getElementType());
   return tensor::PadOp::create(b, loc, padded, source, low, high, zero, /*nofold=*/false);
+}
+
+/// How many tiles cover dimension `dim` of the result.
+OpFoldResult tilesOf(OpBuilder &b, Location loc, Value result, unsigned dim) {
+  OpFoldResult size = tensor::getMixedSize(b, loc, result, dim);
+  if (auto known = getConstantIntValue(size))
+    return b.getIndexAttr(llvm::divideCeil(*known, kTile));
+  Value last = arith::ConstantIndexOp::create(b, loc, kTile - 1), tile = arith::ConstantIndexOp::create(b, loc, kTile);
+  Value up = arith::AddIOp::create(b, loc, cast<Value>(size), last);
+  return arith::DivSIOp::create(b, loc, up, tile).getResult();
 }
 
 void convert(linalg::GenericOp op, const Convolution &conv) {
@@ -158,14 +177,12 @@ void convert(linalg::GenericOp op, const Convolution &conv) {
   Builder builder{b, op.getLoc()};
   Type element = getElementTypeOrSelf(op.getResultTypes()[0]);
   SmallVector<int64_t> sizes = op.getStaticLoopRanges();
-  int64_t tileRows = llvm::divideCeil(sizes[conv.y], kTile), tileColumns = llvm::divideCeil(sizes[conv.x], kTile);
-  Value input = padToTiles(b, op.getLoc(), op.getInputs()[0], tileRows * kTile + 2, tileColumns * kTile + 2);
-  OpFoldResult batch = tensor::getMixedSize(b, op.getLoc(), input, 0);
+  Value input = padToTiles(b, op.getLoc(), op.getInputs()[0]), init = op.getDpsInits()[0];
+  OpFoldResult batch = tensor::getMixedSize(b, op.getLoc(), init, 0);
+  OpFoldResult tileRows = tilesOf(b, op.getLoc(), init, 1), tileColumns = tilesOf(b, op.getLoc(), init, 2);
   auto sizesWith = [&](int64_t last) {
-    SmallVector<OpFoldResult> all =
-        getAsIndexOpFoldResult(b.getContext(), ArrayRef<int64_t>{kPoints, kPoints, 0, tileRows, tileColumns, last});
-    all[2] = batch;
-    return all;
+    OpFoldResult points = b.getIndexAttr(kPoints);
+    return SmallVector<OpFoldResult>{points, points, batch, tileRows, tileColumns, b.getIndexAttr(last)};
   };
   SmallVector<AffineExpr> d;
   for (unsigned i = 0; i < 8; ++i)
@@ -202,7 +219,7 @@ void convert(linalg::GenericOp op, const Convolution &conv) {
   // (n, y, x, o | i, j)
   matrix = builder.matrix(kOutput, kTile, element);
   linalg::GenericOp result =
-      builder.sum({matrix, matrix, products}, op.getDpsInits()[0],
+      builder.sum({matrix, matrix, products}, init,
                   {builder.map(6, {d[1] % kTile, d[4]}), builder.map(6, {d[2] % kTile, d[5]}),
                    builder.map(6, {d[4], d[5], d[0], d[1].floorDiv(kTile), d[2].floorDiv(kTile), d[3]}),
                    builder.map(6, {d[0], d[1], d[2], d[3]})},

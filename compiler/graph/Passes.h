@@ -21,7 +21,7 @@ using ChoosePacking = std::function<std::optional<WeightPacking>(mlir::linalg::G
 /// A convolution with 3 x 3 filters and stride 1, of `rows` x `width` results for each of a batch (kDynamic if open).
 struct WinogradCandidate {
   mlir::Type element;
-  int64_t batch, rows, width, channels, outputs;
+  int64_t batch, rows, width, channels, outputs; // the first three may be dynamic
 };
 /// Should it be computed by Winograd's method?
 using ChooseWinograd = std::function<bool(const WinogradCandidate &)>;

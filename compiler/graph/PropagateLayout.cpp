@@ -247,6 +247,96 @@ struct SinkThroughElementwise : OpRewritePattern<linalg::GenericOp> {
   }
 };
 
+/// Repeats elements side by side, as nearest-neighbour enlargement does, in the order in which it reads them:
+///
+///   %r = linalg.generic {(n, y, x, c) -> (n, c, y, 2, x, 2)}            %r = {(n, y, x, c) -> (n, y, 2, x, 2, c)}
+///   %0 = graph.reshape %r : n x c x y x 2 x x x 2 -> n x c x 2y x 2x    %s = graph.reshape %r : ... -> n x 2y x 2x x c
+///                                                                       %0 = linalg.transpose %s [0, 3, 1, 2]
+struct SinkThroughRepeat : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
+    auto copy = op.getSource().getDefiningOp<linalg::GenericOp>();
+    if (!copy || copy.getNumDpsInputs() != 1 || copy.getNumDpsInits() != 1 || copy.getNumReductionLoops() ||
+        copy.getBlock()->getOperations().size() != 1 || !copy->hasOneUse())
+      return failure();
+    auto empty = copy.getDpsInits()[0].getDefiningOp<tensor::EmptyOp>();
+    if (!empty)
+      return failure();
+    AffineMap in = copy.getIndexingMapsArray()[0];
+    if (!in.isProjectedPermutation() || !copy.getIndexingMapsArray()[1].isIdentity())
+      return failure();
+    // Each loop that is read begins a dimension of the result; those after it, which repeat, belong to it.
+    SmallVector<SmallVector<int64_t>> groups;
+    SmallVector<int64_t> groupOf(copy.getNumLoops());
+    for (unsigned loop = 0; loop < copy.getNumLoops(); ++loop) {
+      if (in.isFunctionOfDim(loop))
+        groups.emplace_back();
+      if (groups.empty())
+        return failure();
+      groups.back().push_back(loop);
+      groupOf[loop] = groups.size() - 1;
+    }
+    Permutation order, loops;
+    for (AffineExpr read : in.getResults()) {
+      order.push_back(groupOf[cast<AffineDimExpr>(read).getPosition()]);
+      llvm::append_range(loops, groups[order.back()]);
+    }
+    auto type = cast<RankedTensorType>(op.getType());
+    if (isIdentityPermutation(order) || type.getRank() != int64_t(groups.size()) ||
+        type.getElementType() != getElementTypeOrSelf(copy.getResultTypes()[0]) ||
+        isConstantExpression(copy.getDpsInputs()[0]))
+      return failure();
+    Location loc = op.getLoc();
+    SmallVector<OpFoldResult> sizes = empty.getMixedSizes();
+    SmallVector<Value> dims(type.getRank());
+    for (auto [dim, size] : llvm::zip_equal(llvm::make_filter_range(llvm::seq<int64_t>(0, type.getRank()),
+                                                                    [&](int64_t d) { return type.isDynamicDim(d); }),
+                                            op.getDims()))
+      dims[dim] = size;
+    for (auto [dim, group] : llvm::enumerate(groups))
+      if (!isProduct(group, sizes, type.getDimSize(dim), dims[dim]))
+        return failure();
+
+    SmallVector<AffineExpr> renumbered(loops.size());
+    for (auto [newLoop, oldLoop] : llvm::enumerate(loops))
+      renumbered[oldLoop] = rewriter.getAffineDimExpr(newLoop);
+    AffineMap maps[] = {in.replaceDimsAndSymbols(renumbered, {}, loops.size(), 0),
+                        rewriter.getMultiDimIdentityMap(loops.size())};
+    Value init = tensor::EmptyOp::create(rewriter, loc, permuted<OpFoldResult>(sizes, loops), type.getElementType());
+    auto moved = linalg::GenericOp::create(rewriter, loc, init.getType(), copy.getInputs(), init, maps,
+                                           copy.getIteratorTypesArray());
+    rewriter.cloneRegionBefore(copy.getRegion(), moved.getRegion(), moved.getRegion().begin());
+    SmallVector<Value> newDims = permuted<Value>(dims, order);
+    llvm::erase(newDims, Value());
+    auto newType = type.clone(permuted<int64_t>(type.getShape(), order));
+    Value merged = ReshapeOp::create(rewriter, loc, newType, moved->getResult(0), newDims);
+    rewriter.replaceOp(op, transpose(rewriter, loc, merged, inverse(order)));
+    return success();
+  }
+
+  /// Is a dimension, of a size that is known or `value`, surely the product of these?
+  static bool isProduct(ArrayRef<int64_t> group, ArrayRef<OpFoldResult> sizes, int64_t size, Value value) {
+    int64_t known = 1;
+    Value open;
+    for (int64_t loop : group) {
+      auto constant = getConstantIntValue(sizes[loop]);
+      if (!constant && open)
+        return false;
+      if (constant)
+        known *= *constant;
+      else
+        open = cast<Value>(sizes[loop]);
+    }
+    if (!open)
+      return known == (value ? getConstantIntValue(value).value_or(-1) : size);
+    if (known == 1)
+      return value == open;
+    auto product = value ? value.getDefiningOp<arith::MulIOp>() : arith::MulIOp();
+    return product && ((product.getLhs() == open && getConstantIntValue(product.getRhs()) == known) ||
+                       (product.getRhs() == open && getConstantIntValue(product.getLhs()) == known));
+  }
+};
+
 struct SinkThroughPad : OpRewritePattern<tensor::PadOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(tensor::PadOp op, PatternRewriter &rewriter) const override {
@@ -319,8 +409,8 @@ struct PropagateLayoutPass : PassWrapper<PropagateLayoutPass, OperationPass<func
   }
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<SimplifyTranspose, FoldIntoOperand, FoldIntoExtract, SinkThroughElementwise, SinkThroughPad,
-                 SinkThroughSlice, SinkThroughConcat>(&getContext());
+    patterns.add<SimplifyTranspose, FoldIntoOperand, FoldIntoExtract, SinkThroughElementwise, SinkThroughRepeat,
+                 SinkThroughPad, SinkThroughSlice, SinkThroughConcat>(&getContext());
     memref::populateResolveRankedShapedTypeResultDimsPatterns(patterns);
     tensor::EmptyOp::getCanonicalizationPatterns(patterns, &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))

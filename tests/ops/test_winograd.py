@@ -54,6 +54,51 @@ def test_open_batches(tmp_path):
     assert run_module(tmp_path / "m.eyr", {"x": f32(0, 8, 9, 10)}, tmp_path)["y"].shape == (0, 64, 9, 10)
 
 
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("outputs", [9, 17, 24, 33, 40])
+def test_outputs_that_fill_no_panel(tmp_path, outputs, cpu):
+    stages = tmp_path / "stages"
+    after = [node("Mul", ["c", "scale"], ["s"]), node("Relu", ["s"], ["y"])]
+    model = convolution(96, outputs, (14, 15), 2, after=after, weights=[("scale", f32(outputs, 1, 1))])
+    agree(tmp_path, model, [{"x": f32(2, 8, 14, 15)}], "--cpu", cpu, "--dump-dir", stages, tolerance=2e-5)
+    assert uses_winograd(stages) or cpu != "native"
+
+
+@pytest.mark.parametrize("height, width", [("h", "w_"), ("h", 13), (6, "w_")])
+@pytest.mark.parametrize("pads", [(1, 1, 1, 1), (0, 0, 0, 0), (2, 0, 1, 3)])
+def test_open_images(tmp_path, height, width, pads):
+    model = convolution(32, 64, (height, width), "n", pads, after=[node("Relu", ["c"], ["y"])])
+    sizes = [size for size in SIZES + [(5, 4), (6, 6), (70, 3)] if min(size) > 2 or pads[0]]
+    feeds = [{"x": f32(n, 8, h if height == "h" else height, w if width == "w_" else width)} for n, (h, w) in enumerate(sizes, 1)]
+    feeds = [feed for feed in feeds if feed["x"].shape[2] + pads[0] + pads[2] > 2 and feed["x"].shape[3] + pads[1] + pads[3] > 2]
+    stages = tmp_path / "stages"
+    agree(tmp_path, model, feeds, "--dump-dir", stages)
+    assert uses_winograd(stages)
+
+
+def test_open_images_whose_results_are_padded_and_added(tmp_path):
+    after = [node("Conv", ["c", "u"], ["d"], kernel_shape=[3, 3], pads=[1] * 4), node("Add", ["d", "i"], ["y"])]
+    model = convolution(64, 64, ("h", "w_"), after=after, weights=[("u", f32(64, 64, 3, 3))])
+    agree(tmp_path, model, [{"x": f32(1, 8, *size)} for size in SIZES], tolerance=2e-5)
+
+
+@pytest.mark.parametrize("size", [(7, 9), ("h", "w_")])
+@pytest.mark.parametrize("scale", [(1, 1, 2, 2), (1, 1, 3, 1)])
+def test_enlarged_between_convolutions(tmp_path, size, scale):
+    """As in a feature pyramid: what is enlarged stays as the convolutions want it, one transpose is left, at the end."""
+    nodes = [node("Conv", ["x", "v"], ["a"], kernel_shape=[1, 1]), node("Resize", ["a", "", "s"], ["b"], mode="nearest"),
+             node("Conv", ["z", "v"], ["c"], kernel_shape=[1, 1]), node("Add", ["b", "c"], ["d"]),
+             node("Conv", ["d", "w"], ["y"], kernel_shape=[3, 3], pads=[1] * 4)]
+    enlarged = [2 * n if isinstance(n, int) else n.upper() for n in size] if scale[3] == 2 else \
+        [3 * size[0] if isinstance(size[0], int) else "H", size[1]]
+    model = model_of(nodes, [("x", FLOAT, [1, 8, *size]), ("z", FLOAT, [1, 8, *enlarged])], [("y", FLOAT, None)],
+                     [("v", f32(32, 8, 1, 1)), ("s", np.array(scale, np.float32)), ("w", f32(16, 32, 3, 3))])
+    feeds = [{"x": f32(1, 8, h, w), "z": f32(1, 8, h * scale[2], w * scale[3])} for h, w in ((7, 9), (1, 5), (12, 4))]
+    stages = tmp_path / "stages"
+    agree(tmp_path, model, feeds[:1 if isinstance(size[0], int) else None], "--dump-dir", stages)
+    assert "32x?x" not in (stages / "3-stream.mlir").read_text() and "x32x7x" not in (stages / "3-stream.mlir").read_text()
+
+
 def test_what_follows(tmp_path):
     after = [node("Relu", ["c"], ["r"]), node("Mul", ["r", "scale"], ["s"]), node("Sigmoid", ["s"], ["t"]), node("Add", ["t", "i"], ["y"])]
     agree(tmp_path, convolution(64, 64, (14, 14), 2, after=after, weights=[("scale", f32(64, 1, 1))]), [{"x": f32(2, 8, 14, 14)}],

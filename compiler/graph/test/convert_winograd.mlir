@@ -34,6 +34,39 @@ func.func @odd_size(%x: tensor<2x7x9x8xf32>) -> tensor<2x7x9x16xf32> {
 
 // -----
 
+// Images of open sizes: as many tiles as cover them, and padding that suffices for any.
+// CHECK-LABEL: func.func @open_size
+// CHECK: tensor.pad %{{.*}} low[0, 1, 1, 0] high[0, 4, 3, 0]
+// CHECK: %[[UP:.*]] = arith.addi %{{.*}}, %c3
+// CHECK: %[[TILES:.*]] = arith.divsi %[[UP]], %c4
+// CHECK: tensor.empty(%[[TILES]]) : tensor<6x6x2x?x3x8xf32>
+// CHECK: attrs = {graph.operations = {{.*}}, graph.winograd}
+graph.global @w : tensor<3x3x8x16xf32>
+func.func @open_size(%x: tensor<2x?x10x8xf32>, %height: index) -> tensor<2x?x10x16xf32> {
+  %zero = arith.constant 0.0 : f32
+  %w = graph.load_global @w : tensor<3x3x8x16xf32>
+  %p = tensor.pad %x low[0, 1, 1, 0] high[0, 1, 1, 0] {
+  ^bb0(%i: index, %j: index, %k: index, %l: index):
+    tensor.yield %zero : f32
+  } : tensor<2x?x10x8xf32> to tensor<2x?x12x8xf32>
+  %e = tensor.empty(%height) : tensor<2x?x10x16xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<2x?x10x16xf32>) -> tensor<2x?x10x16xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(n, y, x, o, a, b, c) -> (n, y + a, x + b, c)>,
+                                        affine_map<(n, y, x, o, a, b, c) -> (a, b, c, o)>,
+                                        affine_map<(n, y, x, o, a, b, c) -> (n, y, x, o)>],
+                       iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction", "reduction",
+                                         "reduction"]}
+      ins(%p, %w : tensor<2x?x12x8xf32>, tensor<3x3x8x16xf32>) outs(%f : tensor<2x?x10x16xf32>) {
+  ^bb0(%a: f32, %c: f32, %o: f32):
+    %m = arith.mulf %a, %c : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<2x?x10x16xf32>
+  return %y : tensor<2x?x10x16xf32>
+}
+
+// -----
+
 // A filter that is not a constant, or a stride of 2, stays as it is.
 // CHECK-LABEL: func.func @open_filter
 // CHECK-NOT: graph.winograd

@@ -83,3 +83,42 @@ func.func @few_channels(%x: tensor<1x3x10x10xf32>, %w: tensor<3x3x3x16xf32>, %in
   } -> tensor<1x8x8x16xf32>
   return %r : tensor<1x8x8x16xf32>
 }
+
+// Elements repeated side by side (nearest-neighbour enlargement) stay in the order of the convolution before; where an
+// open size is not surely that of the elements, nothing is moved.
+// CHECK-LABEL: func.func @repeated
+// CHECK: tensor.empty({{.*}}) : tensor<1x?x2x?x2x32xf32>
+// CHECK: %[[R:.*]] = graph.reshape %{{.*}}[%[[H:.*]], %[[W:.*]]] : tensor<1x?x2x?x2x32xf32> -> tensor<1x?x?x32xf32>
+// CHECK: linalg.transpose ins(%[[R]] : {{.*}} permutation = [0, 3, 1, 2]
+// CHECK-LABEL: func.func @repeated_of_unknown_size
+// CHECK: graph.reshape %{{.*}} : tensor<1x32x?x2x?x2xf32> -> tensor<1x32x?x?xf32>
+// CHECK-NOT: linalg.transpose
+#read = affine_map<(n, c, y, a, x, b) -> (n, y, x, c)>
+#all = affine_map<(n, c, y, a, x, b) -> (n, c, y, a, x, b)>
+func.func @repeated(%x: tensor<1x?x?x32xf32>, %h: index, %w: index) -> tensor<1x32x?x?xf32> {
+  %c2 = arith.constant 2 : index
+  %e = tensor.empty(%h, %w) : tensor<1x32x?x2x?x2xf32>
+  %r = linalg.generic {indexing_maps = [#read, #all],
+      iterator_types = ["parallel", "parallel", "parallel", "parallel", "parallel", "parallel"]}
+      ins(%x : tensor<1x?x?x32xf32>) outs(%e : tensor<1x32x?x2x?x2xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    linalg.yield %in : f32
+  } -> tensor<1x32x?x2x?x2xf32>
+  %hh = arith.muli %h, %c2 : index
+  %ww = arith.muli %w, %c2 : index
+  %s = graph.reshape %r[%hh, %ww] : tensor<1x32x?x2x?x2xf32> -> tensor<1x32x?x?xf32>
+  return %s : tensor<1x32x?x?xf32>
+}
+func.func @repeated_of_unknown_size(%x: tensor<1x?x?x32xf32>, %h: index, %w: index, %hh: index) -> tensor<1x32x?x?xf32> {
+  %c2 = arith.constant 2 : index
+  %e = tensor.empty(%h, %w) : tensor<1x32x?x2x?x2xf32>
+  %r = linalg.generic {indexing_maps = [#read, #all],
+      iterator_types = ["parallel", "parallel", "parallel", "parallel", "parallel", "parallel"]}
+      ins(%x : tensor<1x?x?x32xf32>) outs(%e : tensor<1x32x?x2x?x2xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    linalg.yield %in : f32
+  } -> tensor<1x32x?x2x?x2xf32>
+  %ww = arith.muli %w, %c2 : index
+  %s = graph.reshape %r[%hh, %ww] : tensor<1x32x?x2x?x2xf32> -> tensor<1x32x?x?xf32>
+  return %s : tensor<1x32x?x?xf32>
+}

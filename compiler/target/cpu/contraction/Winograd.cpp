@@ -25,13 +25,11 @@ constexpr int64_t kLine = 64 / sizeof(float); // of the cache
 struct WinogradPlan {
   int64_t lanes, vectors; // a panel of the filter is lanes * vectors columns
   int64_t channels, columns;
-  int64_t rows, width;                               // of the output
+  int64_t rows, width;                               // of the output; may be dynamic
   int64_t tileRows, blockTiles;                      // of the products: rows of a register tile, and tiles of a block
   int64_t groupColumns;                              // of a workgroup
   int64_t chunk;                                     // of channels, a divisor of theirs
   int64_t step() const { return chunk % 2 ? 1 : 2; } // channels of an iteration
-  int64_t tilesDown() const { return llvm::divideCeil(rows, kTile); }
-  int64_t tilesAcross() const { return llvm::divideCeil(width, kTile); }
   int64_t panel() const { return lanes * vectors; }
   // Numbers from one of the 36 matrices in local memory to the next.
   int64_t inputStep() const { return oddLines(blockTiles * channels); }
@@ -72,11 +70,17 @@ int64_t chooseChunk(const WinogradPlan &plan, const CpuTargetModel &machine) {
   return plan.channels / chunks;
 }
 
+/// About how many tiles cover images of these sizes, of which open ones are images of some size and batches of one.
+int64_t likelyTiles(int64_t batch, int64_t rows, int64_t width) {
+  constexpr int64_t usual = 32;
+  auto tiles = [](int64_t size) { return llvm::divideCeil(ShapedType::isDynamic(size) ? usual : size, kTile); };
+  return tiles(rows) * tiles(width) * (ShapedType::isDynamic(batch) ? 1 : std::max<int64_t>(batch, 1));
+}
+
 /// Blocks that fill the second-level cache; if there are few of them, the columns are shared out as well.
 void chooseBlocks(WinogradPlan &plan, int64_t batch, const CpuTargetModel &machine) {
   constexpr int64_t leastGroups = 4, leastColumns = 64;
-  int64_t tiles =
-      plan.tilesDown() * plan.tilesAcross() * (ShapedType::isDynamic(batch) ? 1 : std::max<int64_t>(batch, 1));
+  int64_t tiles = likelyTiles(batch, plan.rows, plan.width);
   int64_t most = std::min(mostTileRows(machine, plan.vectors, plan.lanes, 32), machine.choices.mostTileRows);
   int64_t blocks = llvm::divideCeil(tiles, fittingTiles(plan.channels, plan.panel(), machine));
   int64_t needed = llvm::divideCeil(tiles, blocks);
@@ -99,13 +103,16 @@ struct WinogradEmitter {
   Value filter;                     // flat
   Value transformed, factors, sums; // local memory: of the input, of the filter, their products
   Value firstTile, tileCount;       // of the block
+  Value tilesDown, tilesAcross;     // of an image
 
   WinogradEmitter(OpBuilder &b, func::FuncOp func, const WinogradKernel &kernel, const WinogradPlan &plan,
                   const std::array<Plan, 2> &access, const CpuTargetModel &machine, const KernelValues &values)
       : b(b), loc(func.getLoc()), kernel(kernel), plan(plan), machine(machine), values(values),
         image(b, func, kernel.tiles, access[0], machine, values),
         result(b, func, kernel.outputs, access[1], machine, values), s(result.symbols()),
-        vector(VectorType::get({plan.lanes}, b.getF32Type())) {}
+        vector(VectorType::get({plan.lanes}, b.getF32Type())),
+        tilesDown(image.symbols().value(kernel.tiles.loops[3].size)),
+        tilesAcross(image.symbols().value(kernel.tiles.loops[4].size)) {}
 
   Value constant(int64_t value) { return s.constant(value); }
 
@@ -176,10 +183,9 @@ struct WinogradEmitter {
     Value image, down, across; // of a tile
   };
   Place placeOf(Value tile) {
-    Value number = s.add(firstTile, tile), perImage = constant(plan.tilesDown() * plan.tilesAcross());
+    Value number = s.add(firstTile, tile), perImage = s.mul(tilesDown, tilesAcross);
     Value inImage = s.rem(number, perImage);
-    return {s.div(number, perImage), s.div(inImage, constant(plan.tilesAcross())),
-            s.rem(inImage, constant(plan.tilesAcross()))};
+    return {s.div(number, perImage), s.div(inImage, tilesAcross), s.rem(inImage, tilesAcross)};
   }
 
   void transformTiles() {
@@ -311,29 +317,68 @@ struct WinogradEmitter {
     });
   }
 
+  /// Which columns from `first` on exist; null if all do.
+  Value maskOf(Value first) {
+    if (plan.columns % plan.lanes == 0)
+      return {};
+    auto type = VectorType::get({plan.lanes}, b.getI1Type());
+    return vector::CreateMaskOp::create(b, loc, type, ValueRange{s.sub(constant(plan.columns), first)});
+  }
+
   void storeTile(Value tile, const Place &place, Value column, Value firstColumn, int64_t rows, int64_t width) {
     result.moveTo({place.image,
                    s.mul(place.down, constant(kTile)),
                    s.mul(place.across, constant(kTile)),
                    s.add(firstColumn, column),
                    {},
-                   {}});
-    Value at = s.add(s.mul(tile, constant(plan.panel())), column);
-    auto element = [&](int64_t i, int64_t j) -> Value {
-      int64_t offset = (i * kPoints + j) * plan.sumsStep();
-      return vector::LoadOp::create(b, loc, vector, sums, s.add(at, constant(offset)));
-    };
-    auto all = transformBoth(kPoints, element, [&](ArrayRef<Value> line) { return transformOutput(line); });
+                   {}},
+                  maskOf(s.add(firstColumn, column)));
+    SmallVector<Line> all = transformedSums(tile, column);
     SmallVector<Value> accumulators;
     for (int64_t i = 0; i < rows; ++i)
       accumulators.append(all[i].begin(), all[i].begin() + width);
     result.store(accumulators, rows, width);
   }
 
+  /// Likewise of as many rows and columns as only the run tells: they wait in local memory, in place of their sums.
+  void storePartOfTile(Value tile, const Place &place, Value column, Value firstColumn, Value rows, Value width) {
+    auto at = [&](Value i, Value j) {
+      Value number = s.add(s.mul(i, constant(kTile)), j);
+      return s.add(s.mul(number, constant(plan.sumsStep())), s.add(s.mul(tile, constant(plan.panel())), column));
+    };
+    SmallVector<Line> all = transformedSums(tile, column);
+    for (int64_t i = 0; i < kTile; ++i)
+      for (int64_t j = 0; j < kTile; ++j)
+        vector::StoreOp::create(b, loc, all[i][j], sums, at(constant(i), constant(j)));
+    Value mask = maskOf(s.add(firstColumn, column));
+    loop(constant(0), rows, 1, [&](Value i) {
+      loop(constant(0), width, 1, [&](Value j) {
+        result.moveTo({place.image,
+                       s.add(s.mul(place.down, constant(kTile)), i),
+                       s.add(s.mul(place.across, constant(kTile)), j),
+                       s.add(firstColumn, column),
+                       {},
+                       {}},
+                      mask);
+        result.store(Value(vector::LoadOp::create(b, loc, vector, sums, at(i, j))), 1, 1);
+      });
+    });
+  }
+
+  SmallVector<Line> transformedSums(Value tile, Value column) {
+    Value at = s.add(s.mul(tile, constant(plan.panel())), column);
+    auto element = [&](int64_t i, int64_t j) -> Value {
+      int64_t offset = (i * kPoints + j) * plan.sumsStep();
+      return vector::LoadOp::create(b, loc, vector, sums, s.add(at, constant(offset)));
+    };
+    return transformBoth(kPoints, element, [&](ArrayRef<Value> line) { return transformOutput(line); });
+  }
+
   /// Calls back in a branch for tiles that are whole in a direction, and in another for the last if it is not.
-  void forWhole(Value place, int64_t tiles, int64_t size, llvm::function_ref<void(int64_t)> body) {
+  void forWhole(Value place, int64_t size, llvm::function_ref<void(int64_t)> body) {
     if (size % kTile == 0)
       return body(kTile);
+    int64_t tiles = llvm::divideCeil(size, kTile);
     Value isLast = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, place, constant(tiles - 1));
     auto branch = scf::IfOp::create(b, loc, isLast, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(b);
@@ -344,21 +389,41 @@ struct WinogradEmitter {
       body(kTile);
   }
 
+  /// The vectors of the panel that have columns.
+  void forEachVector(Value firstColumn, llvm::function_ref<void(Value)> body) {
+    Value panel = constant(plan.panel());
+    Value upper = plan.columns % plan.panel() ? s.min(panel, s.sub(constant(plan.columns), firstColumn)) : panel;
+    loop(constant(0), upper, plan.lanes, body);
+  }
+
   void transformSums(Value firstColumn) {
     loop(constant(0), tileCount, 1, [&](Value tile) {
       Place place = placeOf(tile);
-      forWhole(place.down, plan.tilesDown(), plan.rows, [&](int64_t rows) {
-        forWhole(place.across, plan.tilesAcross(), plan.width, [&](int64_t width) {
-          loop(plan.panel(), plan.lanes,
-               [&](Value column) { storeTile(tile, place, column, firstColumn, rows, width); });
+      if (ShapedType::isDynamic(plan.rows) || ShapedType::isDynamic(plan.width))
+        return transformOpenSums(tile, place, firstColumn);
+      forWhole(place.down, plan.rows, [&](int64_t rows) {
+        forWhole(place.across, plan.width, [&](int64_t width) {
+          forEachVector(firstColumn, [&](Value column) { storeTile(tile, place, column, firstColumn, rows, width); });
         });
       });
     });
   }
 
-  Value allTiles() {
-    return s.mul(s.value(kernel.outputs.loops[0].size), constant(plan.tilesDown() * plan.tilesAcross()));
+  void transformOpenSums(Value tile, const Place &place, Value firstColumn) {
+    auto left = [&](Value place, unsigned loop) {
+      return s.min(constant(kTile), s.sub(s.value(kernel.outputs.loops[loop].size), s.mul(place, constant(kTile))));
+    };
+    Value rows = left(place.down, 1), width = left(place.across, 2);
+    Value isWhole = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, s.add(rows, width), constant(2 * kTile));
+    auto branch = scf::IfOp::create(b, loc, isWhole, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    forEachVector(firstColumn, [&](Value column) { storeTile(tile, place, column, firstColumn, kTile, kTile); });
+    b.setInsertionPointToStart(branch.elseBlock());
+    forEachVector(firstColumn, [&](Value column) { storePartOfTile(tile, place, column, firstColumn, rows, width); });
   }
+
+  Value allTiles() { return s.mul(s.value(kernel.outputs.loops[0].size), s.mul(tilesDown, tilesAcross)); }
 
   void emit() {
     int64_t used = 0;
@@ -395,7 +460,7 @@ int64_t lanesOf(const CpuTargetModel &machine) { return std::max<int64_t>(machin
 
 bool canTake(const eyrie::graph::WinogradCandidate &candidate, const CpuTargetModel &machine) {
   return candidate.element.isF32() && candidate.channels % lanesOf(machine) == 0 &&
-         candidate.outputs % panelOf(candidate.outputs, machine) == 0;
+         2 * candidate.outputs > lanesOf(machine); // fewer are packed for shorter vectors
 }
 
 FailureOr<WinogradPlan> planWinograd(const WinogradKernel &kernel, const CpuTargetModel &machine, std::string &reason) {
@@ -428,12 +493,18 @@ bool eyrie::target::cpu::isWinograd(func::FuncOp tensorFunc) {
 bool eyrie::target::cpu::isWinogradFaster(const graph::WinogradCandidate &candidate, const CpuTargetModel &machine) {
   if (!canTake(candidate, machine))
     return false;
-  double lanes = lanesOf(machine), channels = candidate.channels, outputs = candidate.outputs;
-  double images = ShapedType::isDynamic(candidate.batch) ? 1 : std::max<int64_t>(candidate.batch, 1);
-  double tiles = images * llvm::divideCeil(candidate.rows, kTile) * llvm::divideCeil(candidate.width, kTile);
+  // Columns that do not exist fill a panel up.
+  double lanes = lanesOf(machine), channels = candidate.channels,
+         outputs = llvm::alignTo(candidate.outputs, panelOf(candidate.outputs, machine));
+  double tiles = likelyTiles(candidate.batch, candidate.rows, candidate.width);
   double pairs = channels * outputs, stream = kTaps * kTaps * pairs * 4 / 2;
-  double direct = images * candidate.rows * candidate.width * kTaps * kTaps * pairs / lanes;
-  double blocks = std::ceil(tiles / fittingTiles(channels, panelOf(outputs, machine), machine));
+  // An open size counts as whole tiles.
+  auto used = [](int64_t size) {
+    return ShapedType::isDynamic(size) ? 1 : double(size) / llvm::alignTo(std::max<int64_t>(size, 1), kTile);
+  };
+  double pixels = tiles * kTile * kTile * used(candidate.rows) * used(candidate.width);
+  double direct = pixels * kTaps * kTaps * channels * llvm::alignTo(candidate.outputs, lanesOf(machine)) / lanes;
+  double blocks = std::ceil(tiles / fittingTiles(channels, panelOf(candidate.outputs, machine), machine));
   // The filter's transform is bound by its 36 stores: it takes as long as 250 operations, as measured.
   double transforms = (tiles * (channels * 150 + outputs * 130) + blocks * pairs * 250) / lanes;
   double products = tiles * kProducts * pairs / lanes;
@@ -464,8 +535,9 @@ LogicalResult eyrie::target::cpu::lowerWinograd(Kernel &kernel, const CpuTargetM
   WinogradEmitter(body, func, *winograd, *plan, access, machine, values).emit();
 
   OpBuilder workgroups = kernel.workgroupsBuilder();
-  Symbols s(workgroups, func, winograd->outputs, workgroupIndices(kernel));
-  Value tiles = s.mul(s.value(winograd->outputs.loops[0].size), s.constant(plan->tilesDown() * plan->tilesAcross()));
+  Symbols s(workgroups, func, winograd->tiles, workgroupIndices(kernel));
+  auto sizeOf = [&](unsigned loop) { return s.value(winograd->tiles.loops[loop].size); };
+  Value tiles = s.mul(sizeOf(2), s.mul(sizeOf(3), sizeOf(4)));
   Value blocks = s.ceilDiv(tiles, s.constant(plan->blockTiles));
   if (winograd->outputs.hasBorder())
     blocks = s.max(blocks, s.constant(1));
