@@ -148,13 +148,19 @@ public:
     return success();
   }
 
-  LogicalResult estimate(ArrayRef<ModelFile> models, std::string &report) {
+  LogicalResult estimate(ArrayRef<ModelFile> models, ArrayRef<import::onnx::SymbolRange> ranges, std::string &report) {
     if (failed(import(models)))
       return failure();
     auto told = pipeline::estimate(*module);
-    if (succeeded(told))
-      report = llvm::formatv("{0:2}", llvm::json::Value(std::move(*told))).str();
-    return LogicalResult(told);
+    if (failed(told))
+      return failure();
+    llvm::json::Object sizes;
+    for (const auto &[name, size] : options.shapes.fixed)
+      if (llvm::any_of(ranges, [&, of = name](const auto &range) { return range.name == of; }))
+        sizes[llvm::json::fixUTF8(name)] = size.front();
+    (*told)["largest_sizes"] = std::move(sizes);
+    report = llvm::formatv("{0:2}", llvm::json::Value(std::move(*told))).str();
+    return success();
   }
 
   Timing timing;
@@ -360,6 +366,21 @@ llvm::LogicalResult pipeline::compileFiles(ArrayRef<ModelFile> models, StringRef
 
 llvm::LogicalResult pipeline::estimateFiles(ArrayRef<ModelFile> models, const CompileOptions &options,
                                             std::string &diagnostics, std::string &report) {
+  CompileOptions largest = options;
+  llvm::erase_if(largest.shapes.ranges, [&](const import::onnx::SymbolRange &range) {
+    bool hasBound = range.most < std::numeric_limits<int64_t>::max();
+    if (hasBound)
+      largest.shapes.fixed.push_back({range.name, {range.most}});
+    return hasBound;
+  });
   Compilation compilation(options, diagnostics);
-  return compilation.finish(compilation.estimate(models, report));
+  LogicalResult result = compilation.finish(compilation.estimate(models, {}, report));
+  if (failed(result) || largest.shapes.fixed.size() == options.shapes.fixed.size())
+    return result;
+  // A range may reach further than the model does: then there is no estimate for its end.
+  std::string atEnds, unused;
+  Compilation ends(largest, unused);
+  if (succeeded(ends.estimate(models, options.shapes.ranges, atEnds)))
+    report = atEnds;
+  return result;
 }

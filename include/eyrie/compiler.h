@@ -129,7 +129,8 @@ EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_run(eyrie_compile_t* job
                                                             const char* output);
 /* Reads the model or models as eyrie_compile_run does, and says whether they can be compiled and what they will cost,
  * within seconds: the report is then JSON, with `parameters` (tensors, elements, bytes) and `functions` (name, inputs,
- * outputs, operations, input_bytes, output_bytes, transient_bytes, has_open_sizes, has_loops). Open sizes count as 1.
+ * outputs, operations, input_bytes, output_bytes, transient_bytes, has_open_sizes, has_loops). Open sizes count as 1,
+ * those of which a range was given as its end (if the model can have it), which `largest_sizes` tells by their names.
  */
 EYRIE_COMPILER_API eyrie_compile_result_t eyrie_compile_estimate(eyrie_compile_t* job, const char* model);
 /* What went wrong, one error a line; after a good run, warnings; often empty. */

@@ -41,6 +41,11 @@ def test_open_sizes(tmp_path):
     assert function["has_open_sizes"] and function["inputs"][0]["type"] == "nx64xf32"
     (function,) = told(tmp_path / "layer.onnx", "--shape", "n=4")["functions"]
     assert not function["has_open_sizes"] and function["operations"] == 4 * 48 * (2 * 64 + 1)
+    report = told(tmp_path / "layer.onnx", "--shape", "n=1..4")
+    assert report["largest_sizes"] == {"n": 4}
+    (function,) = report["functions"]
+    assert not function["has_open_sizes"] and function["operations"] == 4 * 48 * (2 * 64 + 1)
+    assert "at most n 4" in succeed("check", tmp_path / "layer.onnx", "--shape", "n=1..4").out
     assert "every open size 1" in succeed("check", tmp_path / "layer.onnx").out
 
 

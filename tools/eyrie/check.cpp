@@ -36,6 +36,15 @@ std::string ValuesText(const Json& values, const char* kind) {
   return text;
 }
 
+/// What ranges of open sizes come to: the estimate is for their ends.
+std::string LargestText(const Json& sizes) {
+  std::string text;
+  for (const auto& [name, size] : sizes.items())
+    text +=
+        (text.empty() ? "sizes        at most " : ", ") + Printable(name) + " " + std::to_string(size.get<int64_t>());
+  return text.empty() ? text : text + "; the figures below are for these\n";
+}
+
 std::string FunctionText(const Json& function) {
   std::string text = "\nfunction " + Printable(function["name"].get<std::string>()) + "\n" +
                      ValuesText(function["inputs"], "input      ") + ValuesText(function["outputs"], "output     ");
@@ -53,7 +62,7 @@ std::string Text(const CompileJob& job, const Json& told) {
   const Json& parameters = told["parameters"];
   std::string text = models + ": can be compiled\nparameters   " + CountText(parameters["elements"].get<double>()) +
                      " in " + std::to_string(parameters["tensors"].get<int64_t>()) + " tensors, " +
-                     SizeText(parameters["bytes"]) + "\n";
+                     SizeText(parameters["bytes"]) + "\n" + LargestText(told["largest_sizes"]);
   for (const Json& function : told["functions"]) text += FunctionText(function);
   return text;
 }
