@@ -15,7 +15,7 @@ Written by `python3 tests/exporters/run.py --page` from the results of its last 
 equal. "compile": seconds on a machine of 2 cores while others compute on it; "of CPU": what all threads of the compiler
 took together, which says more. Quantised models (int8) may differ by 0.05, or by twice what
 ONNX Runtime differs from itself with and without its graph optimisations: each step may round the other way, and what
-follows with it. Rows are of several states of the compiler of that day, and were not all run again after the last.
+follows with it.
 """
 
 
@@ -59,7 +59,9 @@ def write(path: Path, rows: list, order: list, outside: set, python: Path) -> No
     present = [known[case] for case in order if case in known]
     inside = [row for row in present if row["status"] not in outside]
     counts = collections.Counter("right" if row["status"] == "passed" else row["status"] for row in present)
+    commits = collections.Counter(row.get("commit", "an unknown one") for row in present)
     lines = [INTRODUCTION, f"Packages: {versions(python)}.", "",
+             "Commits of Eyrie: " + ", ".join(f"{commit} ({count} rows)" for commit, count in commits.most_common()) + ".", "",
              f"{len(present)} cases: " + ", ".join(f"{count} {what}" for what, count in counts.most_common()) + ".", ""]
     lines += table(inside)
     wrong = [row for row in inside if row["status"] != "passed"]

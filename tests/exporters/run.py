@@ -33,6 +33,8 @@ from families import all_cases
 # The stage that a case ended in (export, reference, compile, run, compare) tells whose failure it is.
 OUTSIDE = {"export failed", "reference failed"}
 
+COMMIT = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
+
 running = set()
 
 
@@ -89,7 +91,7 @@ def attempt(python: Path, name: str, variant: str, flags) -> dict:
             os.killpg(worker.pid, signal.SIGKILL)
             code, late = worker.wait(), True
         running.discard(worker)
-    row = {"name": name, "variant": variant, "stage": "export", "day": time.strftime("%Y-%m-%d")}
+    row = {"name": name, "variant": variant, "stage": "export", "day": time.strftime("%Y-%m-%d"), "commit": COMMIT}
     if (folder / "result.json").exists():
         row.update(json.loads((folder / "result.json").read_text()))
     row["status"] = "passed" if row["stage"] == "passed" else f"{row['stage']} failed"
