@@ -214,18 +214,20 @@ bool Access::prefetches(const LinearFunction &function) {
     return false;
   if (isStaged())
     return true;
-  if (!plan.row || plan.streamed)
+  if (!plan.row || (plan.streamed && !hasFewRows))
     return false;
   const Monomial &rows = contraction.loops[*plan.row].size;
   if (!rows.isConstant())
-    return tileRows > mostUnprefetchedRows && tileRows < plan.tileRows;
-  return !plan.band && rows.factor > mostUnprefetchedRows && rows.factor <= 2 * plan.tileRows;
+    return tileRows > 1 && tileRows < plan.tileRows;
+  return !plan.band && rows.factor > 1 && rows.factor <= 2 * plan.tileRows;
 }
 
 void Access::emitPrefetch(Value memory, const LinearFunction &function, Value address) {
   const Monomial &stride = function.strides[plan.reductions.back()];
-  Value ahead = s.add(address, s.mul(s.value(stride), constant(prefetchDistance)));
-  memref::PrefetchOp::create(b, loc, memory, ahead, /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
+  Value ahead =
+      s.add(address,
+            s.mul(s.value(stride), constant(tileRows > Plan::mostSmallRows ? 2 * prefetchDistance : prefetchDistance)));
+  memref::PrefetchOp::create(b, loc, memory, ahead, /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
 }
 
 void Access::emitPrefetchOfNextPanel(Value memory, Value address) {

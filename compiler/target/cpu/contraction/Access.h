@@ -7,10 +7,8 @@
 
 namespace eyrie::target::cpu {
 
-/// Steps of a reduction ahead of which vectors are prefetched.
+/// Steps of a reduction ahead of which vectors are prefetched; twice as many where a step has more rows than few.
 inline constexpr int64_t prefetchDistance = 64;
-/// Of so few rows the processor's own prefetcher brings the vectors sooner: they are not prefetched.
-inline constexpr int64_t mostUnprefetchedRows = 4;
 
 /// The values that a kernel's code reads: `bindings` are memrefs of any dense shape, one per tensor argument and
 /// result; `indices` the index arguments; `local` a memref<?xi8> of at least localBytes().
@@ -71,7 +69,8 @@ struct Access {
   /// Likewise the first column, and the first step of the reduction, where local memory holds a part of them.
   Value firstColumn, firstStep;
   bool inReduction = false;
-  int64_t groupSteps = 0; // that the current dot product takes; 0: all
+  bool hasFewRows = false; // the rows of the tile are all, and no more than Plan::mostSmallRows
+  int64_t groupSteps = 0;  // that the current dot product takes; 0: all
 
   /// The address of each load at the current point of the reduction loops, as a value and a constant to add to it.
   struct Address {
@@ -135,7 +134,8 @@ private:
   /// The current group of a row, zeros behind it, in every lane.
   Value emitGroup(Value memory, Value address);
   void emitStore(Value memory, const LinearFunction &function, Value address, Value value, Value mask);
-  /// Vectors that few rows share come from far: they are prefetched.
+  /// Vectors that few rows share come from far: they are prefetched. (For one row the processor's own prefetcher does
+  /// better.)
   bool prefetches(const LinearFunction &function);
   void emitPrefetch(Value memory, const LinearFunction &function, Value address);
   void emitPrefetchOfNextPanel(Value memory, Value address);

@@ -438,7 +438,7 @@ struct Emitter : Access {
       emitReductions(0);
   }
 
-  /// Where a tile may be all rows, there are two ways: of so few, the processor's own prefetcher serves best.
+  /// A small tile that may be all rows has two ways: all it reads is then prefetched for itself, if at all.
   void emitStreamedSums() {
     auto withPrefetches = [&] {
       choosePrefetched();
@@ -446,10 +446,10 @@ struct Emitter : Access {
       nextPanel = {};
     };
     const auto &[size, isReduction, facts] = contraction.loops[*plan.row];
-    if (plan.band || tileRows > mostUnprefetchedRows || facts.least > mostUnprefetchedRows)
+    if (plan.band || tileRows > Plan::mostSmallRows || facts.least > Plan::mostSmallRows)
       return withPrefetches();
     Value isFew =
-        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, s.value(size), constant(mostUnprefetchedRows));
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, s.value(size), constant(Plan::mostSmallRows));
     auto branch = scf::IfOp::create(b, loc, ValueRange(accumulators).getTypes(), isFew, /*withElseRegion=*/true);
     SmallVector<Value> initial = accumulators;
     auto emitIn = [&](Block *block, llvm::function_ref<void()> sums) {
@@ -460,7 +460,9 @@ struct Emitter : Access {
       scf::YieldOp::create(b, loc, accumulators);
       emitted.clear();
     };
+    hasFewRows = true;
     emitIn(branch.thenBlock(), [&] { emitRegisterSums(); });
+    hasFewRows = false;
     emitIn(branch.elseBlock(), withPrefetches);
     accumulators.assign(branch.result_begin(), branch.result_end());
   }

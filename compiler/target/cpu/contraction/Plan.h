@@ -53,6 +53,8 @@ struct Plan {
   Expression *streamed = nullptr;
   /// Fewer rows take the operand as fast as memory gives it: they prefetch of their own panel what they read next.
   static constexpr int64_t fewStreamedRows = 16;
+  /// Tiles of no more rows have code of their own for the case that there are no others.
+  static constexpr int64_t mostSmallRows = 4;
   /// Are there so few tiles that each prefetches more than a line in two steps of the reduction?
   bool streamsFast = false;
 
