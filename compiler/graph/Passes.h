@@ -18,10 +18,10 @@ struct WeightPacking {
 inline constexpr char kLargestWeight[] = "graph.largest_weight";
 using ChoosePacking = std::function<std::optional<WeightPacking>(mlir::linalg::GenericOp)>;
 
-/// A convolution with 3 x 3 filters and stride 1, of `rows` x `width` results for each of a batch (kDynamic if open).
+/// A convolution with 3 x 3 filters and stride 1, of `rows` x `width` results for each of a batch: kDynamic if open.
 struct WinogradCandidate {
   mlir::Type element;
-  int64_t batch, rows, width, channels, outputs; // the first three may be dynamic
+  int64_t batch, rows, width, channels, outputs;
 };
 /// Should it be computed by Winograd's method?
 using ChooseWinograd = std::function<bool(const WinogradCandidate &)>;

@@ -199,6 +199,14 @@ Permutation readingOrder(linalg::GenericOp op) {
   return order;
 }
 
+/// The map of loops whose order becomes `order`.
+AffineMap reorderLoops(AffineMap map, ArrayRef<int64_t> order) {
+  SmallVector<AffineExpr> renumbered(order.size());
+  for (auto [newLoop, oldLoop] : llvm::enumerate(order))
+    renumbered[oldLoop] = getAffineDimExpr(newLoop, map.getContext());
+  return map.replaceDimsAndSymbols(renumbered, {}, order.size(), 0);
+}
+
 /// Produces the results of an elementwise operation in the order in which it reads its input.
 struct SinkThroughElementwise : OpRewritePattern<linalg::GenericOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -229,11 +237,8 @@ struct SinkThroughElementwise : OpRewritePattern<linalg::GenericOp> {
                          op.getContext());
     }
     // Renumber the loops so that the results' maps are identities again.
-    SmallVector<AffineExpr> renumbered(op.getNumLoops());
-    for (auto [newLoop, oldLoop] : llvm::enumerate(order))
-      renumbered[oldLoop] = rewriter.getAffineDimExpr(newLoop);
     for (AffineMap &map : maps)
-      map = map.replaceDimsAndSymbols(renumbered, {}, op.getNumLoops(), 0);
+      map = reorderLoops(map, order);
     auto moved =
         linalg::GenericOp::create(rewriter, loc, types, op.getInputs(), inits, maps, op.getIteratorTypesArray());
     rewriter.inlineRegionBefore(op.getRegion(), moved.getRegion(), moved.getRegion().begin());
@@ -256,82 +261,85 @@ struct SinkThroughRepeat : OpRewritePattern<ReshapeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
     auto copy = op.getSource().getDefiningOp<linalg::GenericOp>();
-    if (!copy || copy.getNumDpsInputs() != 1 || copy.getNumDpsInits() != 1 || copy.getNumReductionLoops() ||
-        copy.getBlock()->getOperations().size() != 1 || !copy->hasOneUse())
+    auto type = cast<RankedTensorType>(op.getType());
+    if (!copy || !isCopy(copy) || !copy->hasOneUse() ||
+        type.getElementType() != getElementTypeOrSelf(copy.getResultTypes()[0]))
       return failure();
     auto empty = copy.getDpsInits()[0].getDefiningOp<tensor::EmptyOp>();
-    if (!empty)
-      return failure();
     AffineMap in = copy.getIndexingMapsArray()[0];
-    if (!in.isProjectedPermutation() || !copy.getIndexingMapsArray()[1].isIdentity())
+    std::optional<SmallVector<Permutation>> groups = loopsOfDims(in);
+    ReifiedRankedShapedTypeDims result;
+    if (!empty || !groups || int64_t(groups->size()) != type.getRank() ||
+        failed(op.reifyResultShapes(rewriter, result)))
       return failure();
-    // Each loop that is read begins a dimension of the result; those after it, which repeat, belong to it.
-    SmallVector<SmallVector<int64_t>> groups;
-    SmallVector<int64_t> groupOf(copy.getNumLoops());
-    for (unsigned loop = 0; loop < copy.getNumLoops(); ++loop) {
-      if (in.isFunctionOfDim(loop))
-        groups.emplace_back();
-      if (groups.empty())
+    SmallVector<OpFoldResult> sizes = empty.getMixedSizes();
+    for (auto [size, group] : llvm::zip_equal(result[0], *groups))
+      if (!isProduct(size, permuted<OpFoldResult>(sizes, group)))
         return failure();
-      groups.back().push_back(loop);
-      groupOf[loop] = groups.size() - 1;
-    }
     Permutation order, loops;
     for (AffineExpr read : in.getResults()) {
-      order.push_back(groupOf[cast<AffineDimExpr>(read).getPosition()]);
-      llvm::append_range(loops, groups[order.back()]);
+      order.push_back(llvm::find_if(*groups, [&](auto &group) { return group[0] == loopOf(read); }) - groups->begin());
+      llvm::append_range(loops, (*groups)[order.back()]);
     }
-    auto type = cast<RankedTensorType>(op.getType());
-    if (isIdentityPermutation(order) || type.getRank() != int64_t(groups.size()) ||
-        type.getElementType() != getElementTypeOrSelf(copy.getResultTypes()[0]) ||
-        isConstantExpression(copy.getDpsInputs()[0]))
+    if (isIdentityPermutation(order))
       return failure();
-    Location loc = op.getLoc();
-    SmallVector<OpFoldResult> sizes = empty.getMixedSizes();
-    SmallVector<Value> dims(type.getRank());
-    for (auto [dim, size] : llvm::zip_equal(llvm::make_filter_range(llvm::seq<int64_t>(0, type.getRank()),
-                                                                    [&](int64_t d) { return type.isDynamicDim(d); }),
-                                            op.getDims()))
-      dims[dim] = size;
-    for (auto [dim, group] : llvm::enumerate(groups))
-      if (!isProduct(group, sizes, type.getDimSize(dim), dims[dim]))
-        return failure();
 
-    SmallVector<AffineExpr> renumbered(loops.size());
-    for (auto [newLoop, oldLoop] : llvm::enumerate(loops))
-      renumbered[oldLoop] = rewriter.getAffineDimExpr(newLoop);
-    AffineMap maps[] = {in.replaceDimsAndSymbols(renumbered, {}, loops.size(), 0),
-                        rewriter.getMultiDimIdentityMap(loops.size())};
+    Location loc = op.getLoc();
     Value init = tensor::EmptyOp::create(rewriter, loc, permuted<OpFoldResult>(sizes, loops), type.getElementType());
+    AffineMap maps[] = {reorderLoops(in, loops), rewriter.getMultiDimIdentityMap(loops.size())};
     auto moved = linalg::GenericOp::create(rewriter, loc, init.getType(), copy.getInputs(), init, maps,
                                            copy.getIteratorTypesArray());
     rewriter.cloneRegionBefore(copy.getRegion(), moved.getRegion(), moved.getRegion().begin());
-    SmallVector<Value> newDims = permuted<Value>(dims, order);
-    llvm::erase(newDims, Value());
-    auto newType = type.clone(permuted<int64_t>(type.getShape(), order));
-    Value merged = ReshapeOp::create(rewriter, loc, newType, moved->getResult(0), newDims);
+    SmallVector<Value> dims;
+    SmallVector<int64_t> known;
+    dispatchIndexOpFoldResults(permuted<OpFoldResult>(result[0], order), dims, known);
+    Value merged = ReshapeOp::create(rewriter, loc, type.clone(permuted<int64_t>(type.getShape(), order)),
+                                     moved->getResult(0), dims);
     rewriter.replaceOp(op, transpose(rewriter, loc, merged, inverse(order)));
     return success();
   }
 
-  /// Is a dimension, of a size that is known or `value`, surely the product of these?
-  static bool isProduct(ArrayRef<int64_t> group, ArrayRef<OpFoldResult> sizes, int64_t size, Value value) {
+  static int64_t loopOf(AffineExpr expr) { return cast<AffineDimExpr>(expr).getPosition(); }
+
+  /// Of something computed, whose elements may repeat.
+  static bool isCopy(linalg::GenericOp op) {
+    return op.getNumDpsInputs() == 1 && op.getNumDpsInits() == 1 && op.getNumReductionLoops() == 0 &&
+           op.getBlock()->getOperations().size() == 1 && op.getIndexingMapsArray()[0].isProjectedPermutation() &&
+           op.getIndexingMapsArray()[1].isIdentity() && !isConstantExpression(op.getDpsInputs()[0]);
+  }
+
+  /// Each loop that is read begins a dimension of the result; those after it, which repeat, belong to it.
+  static std::optional<SmallVector<Permutation>> loopsOfDims(AffineMap in) {
+    SmallVector<Permutation> groups;
+    for (unsigned loop = 0; loop < in.getNumDims(); ++loop) {
+      if (in.isFunctionOfDim(loop))
+        groups.emplace_back();
+      if (groups.empty())
+        return std::nullopt;
+      groups.back().push_back(loop);
+    }
+    return groups;
+  }
+
+  /// Is `size` surely the product of these?
+  static bool isProduct(OpFoldResult size, ArrayRef<OpFoldResult> factors) {
     int64_t known = 1;
     Value open;
-    for (int64_t loop : group) {
-      auto constant = getConstantIntValue(sizes[loop]);
+    for (OpFoldResult factor : factors) {
+      auto constant = getConstantIntValue(factor);
       if (!constant && open)
         return false;
       if (constant)
         known *= *constant;
       else
-        open = cast<Value>(sizes[loop]);
+        open = cast<Value>(factor);
     }
     if (!open)
-      return known == (value ? getConstantIntValue(value).value_or(-1) : size);
-    if (known == 1)
+      return getConstantIntValue(size) == known;
+    auto value = dyn_cast<Value>(size);
+    if (!value || known == 1)
       return value == open;
-    auto product = value ? value.getDefiningOp<arith::MulIOp>() : arith::MulIOp();
+    auto product = value.getDefiningOp<arith::MulIOp>();
     return product && ((product.getLhs() == open && getConstantIntValue(product.getRhs()) == known) ||
                        (product.getRhs() == open && getConstantIntValue(product.getLhs()) == known));
   }

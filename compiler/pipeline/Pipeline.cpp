@@ -148,17 +148,13 @@ public:
     return success();
   }
 
-  LogicalResult estimate(ArrayRef<ModelFile> models, ArrayRef<import::onnx::SymbolRange> ranges, std::string &report) {
+  LogicalResult estimate(ArrayRef<ModelFile> models, llvm::json::Object largestSizes, std::string &report) {
     if (failed(import(models)))
       return failure();
     auto told = pipeline::estimate(*module);
     if (failed(told))
       return failure();
-    llvm::json::Object sizes;
-    for (const auto &[name, size] : options.shapes.fixed)
-      if (llvm::any_of(ranges, [&, of = name](const auto &range) { return range.name == of; }))
-        sizes[llvm::json::fixUTF8(name)] = size.front();
-    (*told)["largest_sizes"] = std::move(sizes);
+    (*told)["largest_sizes"] = std::move(largestSizes);
     report = llvm::formatv("{0:2}", llvm::json::Value(std::move(*told))).str();
     return success();
   }
@@ -367,20 +363,23 @@ llvm::LogicalResult pipeline::compileFiles(ArrayRef<ModelFile> models, StringRef
 llvm::LogicalResult pipeline::estimateFiles(ArrayRef<ModelFile> models, const CompileOptions &options,
                                             std::string &diagnostics, std::string &report) {
   CompileOptions largest = options;
+  llvm::json::Object sizes;
   llvm::erase_if(largest.shapes.ranges, [&](const import::onnx::SymbolRange &range) {
     bool hasBound = range.most < std::numeric_limits<int64_t>::max();
-    if (hasBound)
+    if (hasBound) {
       largest.shapes.fixed.push_back({range.name, {range.most}});
+      sizes[llvm::json::fixUTF8(range.name)] = range.most;
+    }
     return hasBound;
   });
   Compilation compilation(options, diagnostics);
   LogicalResult result = compilation.finish(compilation.estimate(models, {}, report));
-  if (failed(result) || largest.shapes.fixed.size() == options.shapes.fixed.size())
+  if (failed(result) || sizes.empty())
     return result;
   // A range may reach further than the model does: then there is no estimate for its end.
   std::string atEnds, unused;
   Compilation ends(largest, unused);
-  if (succeeded(ends.estimate(models, options.shapes.ranges, atEnds)))
+  if (succeeded(ends.estimate(models, std::move(sizes), atEnds)))
     report = atEnds;
   return result;
 }

@@ -11,6 +11,7 @@ The packages of requirements.txt are installed into an environment of their own,
 import argparse
 import collections
 import concurrent.futures
+import functools
 import hashlib
 import json
 import os
@@ -32,8 +33,6 @@ from families import all_cases
 
 # The stage that a case ended in (export, reference, compile, run, compare) tells whose failure it is.
 OUTSIDE = {"export failed", "reference failed"}
-
-COMMIT = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
 
 running = set()
 
@@ -57,6 +56,11 @@ def environment() -> Path:
                        check=True)
         stamp.write_text(wanted)
     return python
+
+
+@functools.cache
+def commit() -> str:
+    return subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
 
 
 def reason_of(text: str) -> str:
@@ -91,7 +95,7 @@ def attempt(python: Path, name: str, variant: str, flags) -> dict:
             os.killpg(worker.pid, signal.SIGKILL)
             code, late = worker.wait(), True
         running.discard(worker)
-    row = {"name": name, "variant": variant, "stage": "export", "day": time.strftime("%Y-%m-%d"), "commit": COMMIT}
+    row = {"name": name, "variant": variant, "stage": "export", "day": time.strftime("%Y-%m-%d"), "commit": commit()}
     if (folder / "result.json").exists():
         row.update(json.loads((folder / "result.json").read_text()))
     row["status"] = "passed" if row["stage"] == "passed" else f"{row['stage']} failed"

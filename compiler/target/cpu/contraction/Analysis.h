@@ -145,11 +145,4 @@ mlir::FailureOr<AttentionKernel> analyseAttention(mlir::func::FuncOp func,
                                                   llvm::function_ref<int64_t(int64_t, mlir::Type)> pitchOf,
                                                   std::string &reason);
 
-/// Drops loops of size 1 and merges neighbours that every address walks as one. `func` is what was analysed.
-void collapseLoops(mlir::func::FuncOp func, Contraction &contraction);
-
-/// Lets the innermost reduction count groups of steps if its operands are bytes or bf16, one of them packed in groups,
-/// and the processor has dot products of them. Runs after collapseLoops.
-void formDotProducts(Contraction &contraction, const CpuTargetModel &model);
-
 } // namespace eyrie::target::cpu

@@ -5,6 +5,7 @@
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
 #include "compiler/target/cpu/contraction/DotProduct.h"
 #include "compiler/target/cpu/contraction/Emit.h"
+#include "compiler/target/cpu/contraction/Loops.h"
 #include "compiler/target/cpu/contraction/TileUnit.h"
 
 using namespace mlir;

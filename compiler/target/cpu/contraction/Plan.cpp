@@ -68,6 +68,7 @@ struct Planner {
   }
 
   std::optional<unsigned> unitStrideLoop() const;
+  void shortenVectors(int64_t elements);
   LogicalResult chooseColumn();
   LogicalResult chooseRows();
   bool runAlongReduction();
@@ -91,6 +92,12 @@ std::optional<unsigned> Planner::unitStrideLoop() const {
     if (!contraction.loops[loop].isReduction && contraction.outputs[0].function.strides[loop].isOne())
       found = loop;
   return found;
+}
+
+/// No longer ones than so many elements need.
+void Planner::shortenVectors(int64_t elements) {
+  while (plan.lanes / 2 >= std::max<int64_t>(elements, 4))
+    plan.lanes /= 2;
 }
 
 LogicalResult Planner::chooseColumn() {
@@ -128,9 +135,7 @@ LogicalResult Planner::chooseColumn() {
       plan.lanes /= 2;
     return success();
   }
-  int64_t columns = mostOr(loop(plan.column), ShapedType::kDynamic);
-  while (columns != ShapedType::kDynamic && plan.lanes / 2 >= std::max<int64_t>(columns, 4))
-    plan.lanes /= 2;
+  shortenVectors(mostOr(loop(plan.column), plan.lanes));
   return success();
 }
 
@@ -201,12 +206,10 @@ bool Planner::runAlongReduction() {
   plan.along = along;
   elementBits = bitsOf(element);
   plan.lanes = machine.lanes(elementBits);
-  auto halve = [&] { plan.lanes /= 2; };
   // Each column of a vector of results has a register.
   while (plan.lanes > machine.vectorsInRegisters(plan.lanes, elementBits) - machine.spareRegisters - 2)
-    halve();
-  while (plan.lanes / 2 >= std::max<int64_t>(mostOr(loop(*along), plan.lanes), 4))
-    halve();
+    plan.lanes /= 2;
+  shortenVectors(mostOr(loop(*along), plan.lanes));
   if (mostOr(loop(*column), plan.lanes) < plan.lanes)
     return false;
   // Enough to hide the latency of an addition, fewer if their lines evict each other.

@@ -90,6 +90,12 @@ void chooseBlocks(WinogradPlan &plan, int64_t batch, const CpuTargetModel &machi
   plan.groupColumns = llvm::alignTo(llvm::divideCeil(plan.columns, groups), plan.panel());
 }
 
+/// How many tiles all images have. `s` has the symbols of the input's tiles.
+Value allTiles(Symbols &s, const WinogradKernel &kernel) {
+  auto sizeOf = [&](unsigned loop) { return s.value(kernel.tiles.loops[loop].size); };
+  return s.mul(sizeOf(2), s.mul(sizeOf(3), sizeOf(4)));
+}
+
 struct WinogradEmitter {
   OpBuilder &b;
   Location loc;
@@ -325,14 +331,15 @@ struct WinogradEmitter {
     return vector::CreateMaskOp::create(b, loc, type, ValueRange{s.sub(constant(plan.columns), first)});
   }
 
+  /// To row `i` and column `j` of a tile of the results, from column `first` of the filter on.
+  void moveResult(const Place &place, Value i, Value j, Value first, Value mask) {
+    Value row = s.add(s.mul(place.down, constant(kTile)), i), at = s.add(s.mul(place.across, constant(kTile)), j);
+    result.moveTo({place.image, row, at, first, {}, {}}, mask);
+  }
+
   void storeTile(Value tile, const Place &place, Value column, Value firstColumn, int64_t rows, int64_t width) {
-    result.moveTo({place.image,
-                   s.mul(place.down, constant(kTile)),
-                   s.mul(place.across, constant(kTile)),
-                   s.add(firstColumn, column),
-                   {},
-                   {}},
-                  maskOf(s.add(firstColumn, column)));
+    Value first = s.add(firstColumn, column);
+    moveResult(place, constant(0), constant(0), first, maskOf(first));
     SmallVector<Line> all = transformedSums(tile, column);
     SmallVector<Value> accumulators;
     for (int64_t i = 0; i < rows; ++i)
@@ -350,16 +357,10 @@ struct WinogradEmitter {
     for (int64_t i = 0; i < kTile; ++i)
       for (int64_t j = 0; j < kTile; ++j)
         vector::StoreOp::create(b, loc, all[i][j], sums, at(constant(i), constant(j)));
-    Value mask = maskOf(s.add(firstColumn, column));
+    Value first = s.add(firstColumn, column), mask = maskOf(first);
     loop(constant(0), rows, 1, [&](Value i) {
       loop(constant(0), width, 1, [&](Value j) {
-        result.moveTo({place.image,
-                       s.add(s.mul(place.down, constant(kTile)), i),
-                       s.add(s.mul(place.across, constant(kTile)), j),
-                       s.add(firstColumn, column),
-                       {},
-                       {}},
-                      mask);
+        moveResult(place, i, j, first, mask);
         result.store(Value(vector::LoadOp::create(b, loc, vector, sums, at(i, j))), 1, 1);
       });
     });
@@ -423,8 +424,6 @@ struct WinogradEmitter {
     forEachVector(firstColumn, [&](Value column) { storePartOfTile(tile, place, column, firstColumn, rows, width); });
   }
 
-  Value allTiles() { return s.mul(s.value(kernel.outputs.loops[0].size), s.mul(tilesDown, tilesAcross)); }
-
   void emit() {
     int64_t used = 0;
     auto local = [&](int64_t step) -> Value {
@@ -440,7 +439,8 @@ struct WinogradEmitter {
     result.writeBorders();
     firstTile = s.mul(values.workgroup[1], constant(plan.blockTiles));
     // A workgroup that only writes a border has no tiles.
-    tileCount = s.max(constant(0), s.min(constant(plan.blockTiles), s.sub(allTiles(), firstTile)));
+    tileCount =
+        s.max(constant(0), s.min(constant(plan.blockTiles), s.sub(allTiles(image.symbols(), kernel), firstTile)));
     Value firstColumn = s.mul(values.workgroup[0], constant(plan.groupColumns));
     Value columns = s.min(constant(plan.groupColumns), s.sub(constant(plan.columns), firstColumn));
     transformTiles();
@@ -494,8 +494,8 @@ bool eyrie::target::cpu::isWinogradFaster(const graph::WinogradCandidate &candid
   if (!canTake(candidate, machine))
     return false;
   // Columns that do not exist fill a panel up.
-  double lanes = lanesOf(machine), channels = candidate.channels,
-         outputs = llvm::alignTo(candidate.outputs, panelOf(candidate.outputs, machine));
+  int64_t panel = panelOf(candidate.outputs, machine);
+  double lanes = lanesOf(machine), channels = candidate.channels, outputs = llvm::alignTo(candidate.outputs, panel);
   double tiles = likelyTiles(candidate.batch, candidate.rows, candidate.width);
   double pairs = channels * outputs, stream = kTaps * kTaps * pairs * 4 / 2;
   // An open size counts as whole tiles.
@@ -504,7 +504,7 @@ bool eyrie::target::cpu::isWinogradFaster(const graph::WinogradCandidate &candid
   };
   double pixels = tiles * kTile * kTile * used(candidate.rows) * used(candidate.width);
   double direct = pixels * kTaps * kTaps * channels * llvm::alignTo(candidate.outputs, lanesOf(machine)) / lanes;
-  double blocks = std::ceil(tiles / fittingTiles(channels, panelOf(candidate.outputs, machine), machine));
+  double blocks = std::ceil(tiles / fittingTiles(channels, panel, machine));
   // The filter's transform is bound by its 36 stores: it takes as long as 250 operations, as measured.
   double transforms = (tiles * (channels * 150 + outputs * 130) + blocks * pairs * 250) / lanes;
   double products = tiles * kProducts * pairs / lanes;
@@ -536,9 +536,7 @@ LogicalResult eyrie::target::cpu::lowerWinograd(Kernel &kernel, const CpuTargetM
 
   OpBuilder workgroups = kernel.workgroupsBuilder();
   Symbols s(workgroups, func, winograd->tiles, workgroupIndices(kernel));
-  auto sizeOf = [&](unsigned loop) { return s.value(winograd->tiles.loops[loop].size); };
-  Value tiles = s.mul(sizeOf(2), s.mul(sizeOf(3), sizeOf(4)));
-  Value blocks = s.ceilDiv(tiles, s.constant(plan->blockTiles));
+  Value blocks = s.ceilDiv(allTiles(s, *winograd), s.constant(plan->blockTiles));
   if (winograd->outputs.hasBorder())
     blocks = s.max(blocks, s.constant(1));
   kernel.setWorkgroups({s.constant(llvm::divideCeil(plan->columns, plan->groupColumns)), blocks});
