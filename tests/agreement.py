@@ -16,5 +16,6 @@ def agree(folder, model, feeds, *flags, reference=None, tolerance=1e-5) -> dict:
         for threads in (1, 2):
             got = run_module(folder / "m.eyr", feed, folder, "--threads", threads)["y"]
             assert got.shape == want.shape
-            assert np.abs(got - want).max(initial=0) <= tolerance * np.abs(want).max(initial=1e-30)
+            error = np.abs(got - want).max(initial=0) / np.abs(want).max(initial=1e-30)
+            assert error <= tolerance, f"an error of {error:.2g} with inputs {[value.shape for value in feed.values()]}"
     return told

@@ -7,6 +7,7 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "models"), str(Path(__file__).parent / "ops"),
                 str(Path(__file__).resolve().parents[1] / "bindings/python")]
 
+import cases  # noqa: E402
 from command import EYRIE  # noqa: E402
 
 
@@ -21,6 +22,11 @@ def pytest_sessionstart(session):
 
 def pytest_report_header(config):
     return f"eyrie: {EYRIE}"
+
+
+@pytest.fixture(autouse=True)
+def numbers_of_its_own(request):
+    cases.seed(request.node.nodeid)
 
 
 _lines = []

@@ -1,5 +1,5 @@
 // Computes convolutions with 3 x 3 filters by Winograd's minimal filtering, F(4x4, 3x3): 36 multiplications where the
-// direct way has 144 (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015).
+// direct way has 144, with the numbers of Winograd.h.
 //
 //   %y[n, y, x, o] = sum %x[n, y + ky, x + kx, c] %w[ky, kx, c, o]
 // becomes, for tiles (ty, tx) of 4 x 4 outputs and the points (i, j) of 6 x 6,
@@ -8,12 +8,12 @@
 //   %m[i, j, n, ty, tx, o]  = sum %v[i, j, n, ty, tx, c] %u[i, j, c, o]
 //   %y[n, y, x, o]          = sum A[y mod 4, i] A[x mod 4, j] %m[i, j, n, y / 4, x / 4, o]
 // The last is marked with `graph.winograd`, and the four stay in one dispatch. %u is marked with `graph.in_kernel`: it
-// is constant, but four times as large as the filter. The target chooses the convolutions. G's rows are multiples of
-// those in the paper, without fractions, and A has their inverses: fewer operations, and none rounded before the sums.
+// is constant, but four times as large as the filter. The target chooses the convolutions.
 #include "compiler/graph/Constants.h"
 #include "compiler/graph/Forms.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
+#include "compiler/graph/Winograd.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -21,12 +21,29 @@ using namespace eyrie::graph;
 
 namespace {
 constexpr int64_t kTile = 4, kPoints = 6;
-// Of the points 0, 1, -1, 2, -2 and infinity.
-constexpr double kInput[] = {4, 0,  -5, 0, 1, 0, 0, -4, -4, 1,  1, 0, 0, 4, -4, -1, 1, 0,
-                             0, -2, -1, 2, 1, 0, 0, 2,  -1, -2, 1, 0, 0, 4, 0,  -5, 0, 1};
-constexpr double kFilter[] = {1, 0, 0, 1, 1, 1, 1, -1, 1, 1, 2, 4, 1, -2, 4, 0, 0, 1};
-constexpr double kOutput[] = {1. / 4, -1. / 6, -1. / 6, 1. / 24, 1. / 24, 0, 0, -1. / 6, 1. / 6, 1. / 12, -1. / 12, 0,
-                              0,      -1. / 6, -1. / 6, 1. / 6,  1. / 6,  0, 0, -1. / 6, 1. / 6, 1. / 3,  -1. / 3,  1};
+
+namespace numbers {
+using namespace winograd;
+// clang-format off
+constexpr double kInput[] = {kProduct2, 0, -kSum2, 0, 1, 0,
+                             0, -kNear * kFar2, -kFar2, kNear, 1, 0,
+                             0, kNear * kFar2, -kFar2, -kNear, 1, 0,
+                             0, -kFar * kNear2, -kNear2, kFar, 1, 0,
+                             0, kFar * kNear2, -kNear2, -kFar, 1, 0,
+                             0, kProduct2, 0, -kSum2, 0, 1};
+constexpr double kFilter[] = {1, 0, 0,
+                              1, kNear, kNear2,
+                              1, -kNear, kNear2,
+                              1, kFar, kFar2,
+                              1, -kFar, kFar2,
+                              0, 0, 1};
+constexpr double kNear3 = kNear * kNear2, kFar3 = kFar * kFar2;
+constexpr double kOutput[] = {kAtZero, kAtNear, kAtNear, kAtFar, kAtFar, 0,
+                              0, kAtNear * kNear, -kAtNear * kNear, kAtFar * kFar, -kAtFar * kFar, 0,
+                              0, kAtNear * kNear2, kAtNear * kNear2, kAtFar * kFar2, kAtFar * kFar2, 0,
+                              0, kAtNear * kNear3, -kAtNear * kNear3, kAtFar * kFar3, -kAtFar * kFar3, 1};
+// clang-format on
+} // namespace numbers
 
 /// What a 3 x 3 convolution of stride 1 reads and in which order: (n, y, x, o | ky, kx, c).
 struct Convolution {
@@ -188,7 +205,7 @@ void convert(linalg::GenericOp op, const Convolution &conv) {
   for (unsigned i = 0; i < 8; ++i)
     d.push_back(b.getAffineDimExpr(i));
   // (i, j, c, o | ky, kx)
-  Value matrix = builder.matrix(kFilter, kPoints, element);
+  Value matrix = builder.matrix(numbers::kFilter, kPoints, element);
   SmallVector<AffineExpr> taps(4);
   for (auto [position, index] : llvm::zip_equal(conv.filter, ArrayRef<AffineExpr>{d[4], d[5], d[2], d[3]}))
     taps[position] = index;
@@ -200,7 +217,7 @@ void convert(linalg::GenericOp op, const Convolution &conv) {
                                          2);
   filter->setAttr(kInKernel, b.getUnitAttr());
   // (i, j, n, ty, tx, c | a, b)
-  matrix = builder.matrix(kInput, kPoints, element);
+  matrix = builder.matrix(numbers::kInput, kPoints, element);
   Value tiles = builder
                     .sum({matrix, matrix, input}, builder.zeros(sizesWith(sizes[conv.c]), element),
                          {builder.map(8, {d[0], d[6]}), builder.map(8, {d[1], d[7]}),
@@ -217,7 +234,7 @@ void convert(linalg::GenericOp op, const Convolution &conv) {
                1)
           ->getResult(0);
   // (n, y, x, o | i, j)
-  matrix = builder.matrix(kOutput, kTile, element);
+  matrix = builder.matrix(numbers::kOutput, kTile, element);
   linalg::GenericOp result =
       builder.sum({matrix, matrix, products}, init,
                   {builder.map(6, {d[1] % kTile, d[4]}), builder.map(6, {d[2] % kTile, d[5]}),

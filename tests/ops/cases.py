@@ -89,6 +89,12 @@ class Family:
 _random = np.random.default_rng(zlib.crc32(b"eyrie"))
 
 
+def seed(name):
+    """From here on random tensors are those of `name` (of a test, so that it has the same numbers alone and among others)."""
+    global _random
+    _random = np.random.default_rng(zlib.crc32(name.encode()))
+
+
 def f32(*shape, low=None, high=None):
     """Random floats: standard normal, or uniform between `low` and `high`."""
     if low is None:

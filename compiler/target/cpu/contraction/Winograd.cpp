@@ -6,6 +6,7 @@
 // from memory would cost more than to transform it again in each block.
 #include "compiler/target/cpu/contraction/Winograd.h"
 #include "compiler/graph/Graph.h"
+#include "compiler/graph/Winograd.h"
 #include "compiler/target/cpu/contraction/Access.h"
 #include "compiler/target/cpu/contraction/Analysis.h"
 #include "compiler/target/cpu/contraction/BodyEvaluator.h"
@@ -17,6 +18,7 @@
 
 using namespace mlir;
 using namespace eyrie::target::cpu;
+using namespace eyrie::graph::winograd;
 
 namespace {
 constexpr int64_t kTaps = 3, kTile = 4, kPoints = 6, kProducts = kPoints * kPoints;
@@ -148,21 +150,27 @@ struct WinogradEmitter {
   using Line = SmallVector<Value, 6>;
   /// The rows of B^T times six values.
   Line transformInput(ArrayRef<Value> x) {
-    Value even = fma(-4, x[2], x[4]), odd = fma(-4, x[1], x[3]), e = sub(x[4], x[2]), o = sub(x[3], x[1]);
-    return {fma(4, x[0], fma(-5, x[2], x[4])), add(even, odd), sub(even, odd), fma(2, o, e), fma(-2, o, e),
-            fma(4, x[1], fma(-5, x[3], x[5]))};
+    Value evenNear = fma(-kFar2, x[2], x[4]), oddNear = fma(-kFar2, x[1], x[3]);
+    Value evenFar = fma(-kNear2, x[2], x[4]), oddFar = fma(-kNear2, x[1], x[3]);
+    return {fma(kProduct2, x[0], fma(-kSum2, x[2], x[4])),
+            fma(kNear, oddNear, evenNear),
+            fma(-kNear, oddNear, evenNear),
+            fma(kFar, oddFar, evenFar),
+            fma(-kFar, oddFar, evenFar),
+            fma(kProduct2, x[1], fma(-kSum2, x[3], x[5]))};
   }
   /// The rows of G times three values.
   Line transformFilter(ArrayRef<Value> x) {
-    Value even = add(x[0], x[2]), far = fma(4, x[2], x[0]);
-    return {x[0], add(even, x[1]), sub(even, x[1]), fma(2, x[1], far), fma(-2, x[1], far), x[2]};
+    Value near = fma(kNear2, x[2], x[0]), far = fma(kFar2, x[2], x[0]);
+    return {x[0], fma(kNear, x[1], near), fma(-kNear, x[1], near), fma(kFar, x[1], far), fma(-kFar, x[1], far), x[2]};
   }
   /// The rows of A^T times six values.
   Line transformOutput(ArrayRef<Value> x) {
-    Value ones = scale(-1. / 6, add(x[1], x[2])), minus = scale(1. / 6, sub(x[2], x[1]));
-    Value twos = add(x[3], x[4]), minusTwos = sub(x[3], x[4]);
-    return {fma(1. / 24, twos, fma(1. / 4, x[0], ones)), fma(1. / 12, minusTwos, minus), fma(1. / 6, twos, ones),
-            fma(1. / 3, minusTwos, add(minus, x[5]))};
+    Value evenNear = add(x[1], x[2]), oddNear = scale(kAtNear * kNear, sub(x[1], x[2]));
+    Value evenFar = add(x[3], x[4]), oddFar = scale(kAtFar * kFar, sub(x[3], x[4]));
+    return {fma(kAtZero, x[0], fma(kAtNear, evenNear, scale(kAtFar, evenFar))), add(oddNear, oddFar),
+            fma(kAtNear * kNear2, evenNear, scale(kAtFar * kFar2, evenFar)),
+            fma(kNear2, oddNear, fma(kFar2, oddFar, x[5]))};
   }
   /// A transform of the columns of a square of `size`, then of the rows.
   static SmallVector<Line> transformBoth(int64_t size, llvm::function_ref<Value(int64_t, int64_t)> element,
