@@ -4,24 +4,61 @@
 //   %t = linalg.transpose %c [0, 2, 1, 3]     ──►
 //
 // Only where rows are still written as vectors: where the last dimension stays the last, or where an operand has the
-// new one for its own last (a 1 x 1 convolution between two images with channels first). An operation on the elements
-// in between does not hinder it. Runs after graph-propagate-layout: the transposes that are left then are wanted by
-// something (a reshape, a result).
+// new one along its own last, if need be before it was transposed for the contraction (convolutions of few steps, 1 x 1
+// or each channel by itself, between two images with channels first). An operation on the elements in between does not
+// hinder it. Runs after graph-propagate-layout: the transposes that are left then are wanted by something (a reshape, a
+// result).
 #include "compiler/graph/Constants.h"
 #include "compiler/graph/Forms.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
 
 using namespace mlir;
 using namespace eyrie::graph;
 
 namespace {
-/// Does an operand that is not constant have the loop for its last dimension?
-bool isLastOfOperand(linalg::GenericOp op, AffineExpr loop) {
+/// An operand as it was before a transpose of something computed, and how the contraction reads it then. Bytes stay as
+/// they are: several steps of their products are read at once.
+struct Source {
+  Value value;
+  AffineMap map;
+};
+
+Source sourceOf(linalg::GenericOp op, OpOperand *operand) {
+  AffineMap map = op.getMatchingIndexingMap(operand);
+  auto transpose = operand->get().getDefiningOp<linalg::TransposeOp>();
+  if (!transpose || isConstantExpression(transpose.getInput()) || getElementTypeOrSelf(operand->get()).isInteger(8))
+    return {operand->get(), map};
+  SmallVector<AffineExpr> results(map.getNumResults());
+  for (auto [to, from] : llvm::enumerate(transpose.getPermutation()))
+    results[from] = map.getResult(to);
+  return {transpose.getInput(), AffineMap::get(map.getNumDims(), 0, results, op.getContext())};
+}
+
+/// Are neighbours along a loop of the result, `size` iterations, neighbours in an operand that is not constant? Those
+/// of a window are, too, if they fill a vector in good part and the window is small: its vectors are not aligned, which
+/// costs less where several outputs are made of the same.
+bool isAlongOperand(linalg::GenericOp op, AffineExpr loop, int64_t size, int64_t steps) {
+  constexpr int64_t enough = 8, mostInWindow = 16, mostInSharedWindow = 80;
+  SmallVector<unsigned> parallel;
+  op.getParallelDims(parallel);
   return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
-    AffineMap map = readingMap(op, operand);
-    return map.getNumResults() && !isConstantExpression(operand->get()) && map.getResults().back() == loop;
+    AffineMap map = withoutUnitLoops(op, sourceOf(op, operand).map);
+    ArrayRef<AffineExpr> read = map.getResults();
+    while (!read.empty() && isa<AffineConstantExpr>(read.back()))
+      read = read.drop_back();
+    if (read.empty() || isConstantExpression(operand->get()))
+      return false;
+    if (read.back() == loop)
+      return true;
+    auto window = dyn_cast<AffineBinaryOpExpr>(read.back());
+    if (!window || window.getKind() != AffineExprKind::Add || window.getLHS() != loop)
+      return false;
+    bool isShared = llvm::any_of(
+        parallel, [&](unsigned dim) { return op.getStaticLoopRanges()[dim] != 1 && !map.isFunctionOfDim(dim); });
+    return steps <= (isShared ? mostInSharedWindow : mostInWindow) && (ShapedType::isDynamic(size) || size >= enough);
   });
 }
 
@@ -39,7 +76,9 @@ bool canWrite(linalg::GenericOp op, ArrayRef<int64_t> permutation) {
     if (type == utils::IteratorType::reduction)
       steps = ShapedType::isDynamic(size) || steps > mostSteps ? INT64_MAX : steps * size;
   AffineMap written = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
-  return steps <= mostSteps && op.getNumDpsInputs() == 2 && isLastOfOperand(op, written.getResult(permutation.back()));
+  int64_t size = cast<RankedTensorType>(op.getResultTypes()[0]).getDimSize(permutation.back());
+  return steps <= mostSteps && op.getNumDpsInputs() == 2 &&
+         isAlongOperand(op, written.getResult(permutation.back()), size, steps);
 }
 
 /// The operand of an operation on elements that is such a contraction, or one with more such operations in between;
@@ -123,12 +162,31 @@ struct AbsorbTranspose : OpRewritePattern<linalg::TransposeOp> {
     maps.back() = AffineMap::get(maps.back().getNumDims(), 0, results, op.getContext());
     Value empty = tensor::EmptyOp::create(rewriter, op.getLoc(), sizes, getElementTypeOrSelf(op.getInput().getType()));
     Value init = linalg::FillOp::create(rewriter, fill.getLoc(), fill.getInputs()[0], empty)->getResult(0);
-    auto moved = linalg::GenericOp::create(rewriter, producer.getLoc(), init.getType(), producer.getInputs(), init,
-                                           maps, producer.getIteratorTypesArray());
+    SmallVector<Value> inputs(producer.getInputs());
+    bool movesLast = permutation.back() != static_cast<int64_t>(permutation.size()) - 1;
+    if (movesLast)
+      for (OpOperand *operand : producer.getDpsInputOperands()) {
+        Source source = sourceOf(producer, operand);
+        inputs[operand->getOperandNumber()] = source.value;
+        maps[operand->getOperandNumber()] = source.map;
+      }
+    auto moved = linalg::GenericOp::create(rewriter, producer.getLoc(), init.getType(), inputs, init, maps,
+                                           producer.getIteratorTypesArray());
     rewriter.inlineRegionBefore(producer.getRegion(), moved.getRegion(), moved.getRegion().begin());
+    if (movesLast)
+      moved = *linalg::interchangeGenericOp(rewriter, moved, inOrderOfResult(moved));
     rewriter.replaceOp(op, moved.getResults());
     rewriter.eraseOp(producer);
     return success();
+  }
+
+  /// The loops as the dimensions of the result come, then those of the reduction.
+  static SmallVector<unsigned> inOrderOfResult(linalg::GenericOp op) {
+    SmallVector<unsigned> order;
+    for (AffineExpr expr : op.getMatchingIndexingMap(op.getDpsInitOperand(0)).getResults())
+      order.push_back(cast<AffineDimExpr>(expr).getPosition());
+    op.getReductionDims(order);
+    return order;
   }
 };
 

@@ -19,8 +19,7 @@ std::array<linalg::GenericOp, 3> eyrie::graph::getWinogradParts(Operation *last)
           products.getInputs()[1].getDefiningOp<linalg::GenericOp>()};
 }
 
-AffineMap eyrie::graph::readingMap(linalg::GenericOp op, OpOperand *operand) {
-  AffineMap map = op.getMatchingIndexingMap(operand);
+AffineMap eyrie::graph::withoutUnitLoops(linalg::GenericOp op, AffineMap map) {
   SmallVector<AffineExpr> loops;
   for (auto [number, size] : llvm::enumerate(op.getStaticLoopRanges()))
     loops.push_back(size == 1 ? getAffineConstantExpr(0, op.getContext()) : getAffineDimExpr(number, op.getContext()));

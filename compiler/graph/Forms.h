@@ -29,8 +29,8 @@ bool isRowReduction(mlir::Operation *op);
 /// Does `consumer` read the operand element by element, dimensions of size one aside that it has more?
 bool readsAlike(mlir::linalg::GenericOp consumer, mlir::OpOperand &use);
 
-/// What the operand is read at, loops of one iteration left out.
-mlir::AffineMap readingMap(mlir::linalg::GenericOp op, mlir::OpOperand *operand);
+/// A map of the operation's loops with those of one iteration left out.
+mlir::AffineMap withoutUnitLoops(mlir::linalg::GenericOp op, mlir::AffineMap map);
 
 /// Sums weighted by what is computed from the rows of a contraction's result:
 ///

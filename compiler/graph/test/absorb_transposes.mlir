@@ -81,3 +81,32 @@ func.func @many_steps(%x: tensor<640x49xf32>) -> tensor<32x49xf32> {
   %t = linalg.transpose ins(%c : tensor<49x32xf32>) outs(%g : tensor<32x49xf32>) permutation = [1, 0]
   return %t : tensor<32x49xf32>
 }
+
+// So does a convolution of each channel by itself, which reads the image as it was before it was transposed.
+// CHECK-LABEL: func.func @each_channel
+// CHECK-NOT: linalg.transpose
+// CHECK: linalg.generic {indexing_maps = [#[[IMAGE:.*]], #[[WINDOW:.*]], #[[RESULT:.*]]], {{.*}} ins(%{{.*}}, %{{.*}} : tensor<1x12x9x18xf32>, tensor<3x3x12xf32>) outs(%{{.*}} : tensor<1x12x7x16xf32>)
+// CHECK-NOT: linalg.transpose
+// CHECK: return
+graph.global @k : tensor<3x3x12xf32>
+func.func @each_channel(%x: tensor<1x12x9x18xf32>) -> tensor<1x12x7x16xf32> {
+  %zero = arith.constant 0.0 : f32
+  %k = graph.load_global @k : tensor<3x3x12xf32>
+  %e = tensor.empty() : tensor<1x9x18x12xf32>
+  %last = linalg.transpose ins(%x : tensor<1x12x9x18xf32>) outs(%e : tensor<1x9x18x12xf32>) permutation = [0, 2, 3, 1]
+  %i = tensor.empty() : tensor<1x7x16x12xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%i : tensor<1x7x16x12xf32>) -> tensor<1x7x16x12xf32>
+  %c = linalg.generic {indexing_maps = [affine_map<(n, y, x, c, a, b) -> (n, y + a, x + b, c)>,
+                                        affine_map<(n, y, x, c, a, b) -> (a, b, c)>,
+                                        affine_map<(n, y, x, c, a, b) -> (n, y, x, c)>],
+                       iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%last, %k : tensor<1x9x18x12xf32>, tensor<3x3x12xf32>) outs(%f : tensor<1x7x16x12xf32>) {
+  ^bb0(%a: f32, %v: f32, %o: f32):
+    %m = arith.mulf %a, %v : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<1x7x16x12xf32>
+  %g = tensor.empty() : tensor<1x12x7x16xf32>
+  %t = linalg.transpose ins(%c : tensor<1x7x16x12xf32>) outs(%g : tensor<1x12x7x16xf32>) permutation = [0, 3, 1, 2]
+  return %t : tensor<1x12x7x16xf32>
+}

@@ -150,7 +150,8 @@ static bool fitsTiles(linalg::GenericOp op, unsigned weight, unsigned other, Arr
   OpOperand *ofRows = op.getDpsInputOperand(other);
   AffineMap rows = op.getMatchingIndexingMap(ofRows),
             columns = op.getMatchingIndexingMap(op.getDpsInputOperand(weight));
-  bool hasWindows = llvm::any_of(eyrie::graph::readingMap(op, ofRows).getResults(), llvm::IsaPred<AffineBinaryOpExpr>);
+  bool hasWindows = llvm::any_of(eyrie::graph::withoutUnitLoops(op, op.getMatchingIndexingMap(ofRows)).getResults(),
+                                 llvm::IsaPred<AffineBinaryOpExpr>);
   int64_t numRows = 1, steps = sizes[cast<AffineDimExpr>(rows.getResults().back()).getPosition()], numColumns = 1;
   for (auto [loop, type] : llvm::enumerate(op.getIteratorTypesArray())) {
     if (type != utils::IteratorType::parallel || sizes[loop] == 1)
