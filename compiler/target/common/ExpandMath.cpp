@@ -19,7 +19,7 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 class Expander {
 public:
   Expander(Operation *op, const ArithmeticModel &model)
-      : op(op), model(model), b(op), context{b, op->getLoc(), model.fma} {}
+      : op(op), model(model), b(op), context{b, op->getLoc(), model.fma, model.scale} {}
 
   /// Replaces the operation, if it needs to be, by operations that may have to be expanded in turn.
   bool run() {

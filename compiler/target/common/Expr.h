@@ -11,6 +11,7 @@ struct ExprContext {
   mlir::OpBuilder &b;
   mlir::Location loc;
   bool fma;
+  bool scale; // ArithmeticModel::scale
 };
 
 /// A float, integer or boolean scalar or vector. Constants take the type of the other operand.

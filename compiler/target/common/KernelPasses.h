@@ -16,6 +16,7 @@ struct ArithmeticModel {
   bool round = false;    // so are floor, ceil, trunc and roundeven
   bool f16 = false;      // so are conversions between f16 and f32
   bool maxNum = false;   // LLVM has code for the maximum and the minimum that ignore NaN, other than a call
+  bool scale = false;    // vectors are multiplied by powers of two by AVX-512's instruction
   bool contract = false; // products and sums may be fused
   bool shorten = false;  // quantised values may be computed in another way that gives the same
 };

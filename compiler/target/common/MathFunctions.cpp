@@ -1,4 +1,6 @@
 #include "compiler/target/common/MathFunctions.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "llvm/Support/FormatVariadic.h"
 #include <cmath>
 #include <limits>
 
@@ -20,12 +22,30 @@ static Expr powerOfTwo(Expr n) {
   return shiftLeft(addI(n, n.likeInt(bias)), mantissa).asFloat();
 }
 
+/// x 2^n in one instruction, if there is one.
+static std::optional<Expr> tryScale(Expr x, Expr n) {
+  auto type = dyn_cast<VectorType>(x.type());
+  int64_t width = type && type.getRank() == 1 ? type.getNumElements() * x.bits() : 0;
+  if (!x.ctx().scale || (width != 128 && width != 256 && width != 512))
+    return std::nullopt;
+  auto &[b, loc, fma, scale] = x.ctx();
+  auto constant = [&](unsigned bits, int64_t value) -> Value {
+    return arith::ConstantOp::create(b, loc, b.getIntegerAttr(b.getIntegerType(bits), value));
+  };
+  SmallVector<Value> arguments{x, n, x, constant(std::max<unsigned>(type.getNumElements(), 8), -1)};
+  constexpr int64_t currentRounding = 4;
+  if (width == 512)
+    arguments.push_back(constant(32, currentRounding));
+  std::string name = llvm::formatv("llvm.x86.avx512.mask.scalef.p{0}.{1}", x.bits() == 64 ? 'd' : 's', width);
+  return Expr(x.ctx(), LLVM::CallIntrinsicOp::create(b, loc, type, b.getStringAttr(name), arguments)->getResult(0));
+}
+
 Expr eyrie::target::expOf(Expr x) {
   bool f64 = x.bits() == 64;
   // x = n ln 2 + r. Beyond the clamps the result is 0 or infinity all the same; comparisons let NaN through.
   double low = f64 ? -760.0 : -110.0, high = f64 ? 720.0 : 95.0;
   Expr clamped = choose(lessThan(x, low), low, x);
-  clamped = choose(greaterThan(x, high), high, clamped);
+  clamped = choose(greaterThan(clamped, high), high, clamped);
   Expr shifted = mulAdd(clamped, 1.44269504088896340736, clamped.like(roundingConstant(x)));
   Expr n = shifted - roundingConstant(x);
   Expr r = f64 ? mulAdd(n, -6.93147180369123816490e-01, clamped) : mulAdd(n, -0.693145751953125, clamped);
@@ -42,6 +62,8 @@ Expr eyrie::target::expOf(Expr x) {
                          0.00139516696435624804});
   }
   sum = mulAdd(r * r, sum, r) + 1.0;
+  if (std::optional<Expr> scaled = tryScale(sum, n))
+    return *scaled;
   // Two factors reach subnormal results and overflow.
   Expr bits = subI(shifted.asInt(), shifted.like(roundingConstant(x)).asInt());
   Expr half = shiftRight(bits, 1);

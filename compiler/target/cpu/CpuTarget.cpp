@@ -70,6 +70,7 @@ public:
     arithmetic.round = model.round;
     arithmetic.f16 = model.f16Conversions;
     arithmetic.maxNum = model.arch != "wasm32";
+    arithmetic.scale = model.avx512;
     arithmetic.contract = arithmetic.shorten = true;
     module.addPass(std::make_unique<LowerKernelPass>(model));
     buildKernelToLlvmPipeline(module, arithmetic, model.pointerBytes);

@@ -19,7 +19,9 @@ using namespace eyrie::target::cpu;
 using eyrie::graph::Attention;
 
 namespace {
-constexpr int64_t kMostBlockRows = 64;
+/// Rows of a block: keys are transposed once for all of them. Half as many where there were too few blocks to share
+/// out.
+constexpr int64_t kMostBlockRows = 128, kLeastBlocks = 8;
 /// Rows of the largest register tile, of which a block holds one at least.
 constexpr int64_t kMostTileRows = 14;
 constexpr int64_t kMostDepth = 1024, kMostColumns = 1024;
@@ -278,8 +280,8 @@ struct RowsEmitter {
     }
   }
 
-  void forEachRow(Value firstRow, Value count, llvm::function_ref<void()> body) {
-    emitLoop(b, loc, constant(0), count, constant(1), [&](Value index) {
+  void forEachRow(Value firstRow, Value from, Value to, llvm::function_ref<void()> body) {
+    emitLoop(b, loc, from, to, constant(1), [&](Value index) {
       number = index;
       row = s.mul(index, constant(pitch));
       point[*kernel.dims.back()[0]] = s.add(firstRow, index);
@@ -288,16 +290,27 @@ struct RowsEmitter {
     });
   }
 
-  void emitWholeRow() {
+  /// A statistic of some rows, then the next of the same rows: a processor works on several rows at a time, and does
+  /// not wait until the lanes of one are combined.
+  void emitWholeRows(Value firstRow, Value count) {
+    constexpr int64_t rowsAtOnce = 8;
     Numerator numerator = findNumerator(kernel).value_or(Numerator());
-    for (linalg::GenericOp op : kernel.parts.statistics) {
-      Value stored = op == kernel.parts.statistics.back() ? numerator.inStatistic : Value();
-      scalars[op->getResult(0)] = combine(combinerOf(op), accumulate(op, initial(op), stored));
-    }
-    emitWeights(numerator.inWeights);
+    emitLoop(b, loc, constant(0), count, constant(rowsAtOnce), [&](Value from) {
+      Value to = s.min(s.add(from, constant(rowsAtOnce)), count);
+      for (auto [i, op] : llvm::enumerate(kernel.parts.statistics))
+        forEachRow(firstRow, from, to, [&, i = i, op = op] {
+          loadStatistics(i);
+          Value stored = op == kernel.parts.statistics.back() ? numerator.inStatistic : Value();
+          store(i, combine(combinerOf(op), accumulate(op, initial(op), stored)));
+        });
+      forEachRow(firstRow, from, to, [&] {
+        loadStatistics(kernel.parts.statistics.size());
+        emitWeights(numerator.inWeights);
+      });
+    });
   }
 
-  // ---- rows in chunks: statistics lie in memory meanwhile ----------------------------------------------------------
+  // ---- statistics, in memory ---------------------------------------------------------------------------------------
 
   Value placeOf(size_t statistic) {
     return s.mul(s.add(number, constant(static_cast<int64_t>(statistic) * blockRows)), constant(lanes));
@@ -332,10 +345,10 @@ struct RowsEmitter {
 struct AttentionPlan {
   Plan scores, sums;
   int64_t pitch, blockRows;
-  int64_t rowsBytes, localBytes;
+  int64_t rowsBytes, statisticsBytes, localBytes;
   int64_t outerPerGroup;
-  // Of rows in chunks: elements of a chunk (0: rows are whole), and memory for statistics and sums.
-  int64_t chunk = 0, statisticsBytes = 0, sumsBytes = 0, sumsPitch = 0;
+  // Of rows in chunks: elements of a chunk (0: rows are whole), and memory for sums.
+  int64_t chunk = 0, sumsBytes = 0, sumsPitch = 0;
   int64_t sumsFrom() const { return rowsBytes + statisticsBytes; }
   int64_t othersFrom() const { return sumsFrom() + sumsBytes; }
 };
@@ -370,20 +383,27 @@ FailureOr<AttentionPlan> planAttention(const AttentionKernel &kernel, const CpuT
   }
   int64_t rowBytes = plan.pitch * bytesOf(element), tile = plan.scores.tileRows;
   int64_t needed = likely(kernel.scores.loops[*scoresRow]);
-  int64_t fitting = std::clamp<int64_t>(machine.l2Bytes / 2 / rowBytes, tile, std::max(kMostBlockRows, tile));
+  int64_t outer = 1;
+  for (auto [loop, unused] : ArrayRef(kernel.dims).drop_back())
+    if (loop)
+      outer *= likelySize(kernel.scores.loops[*loop], 1);
+  int64_t mostRows =
+      outer * llvm::divideCeil(needed, kMostBlockRows) < kLeastBlocks ? kMostBlockRows / 2 : kMostBlockRows;
+  int64_t fitting = std::clamp<int64_t>(machine.l2Bytes / 2 / rowBytes, tile, std::max(mostRows, tile));
   int64_t blocks = llvm::divideCeil(std::max<int64_t>(needed, 1), fitting);
   plan.blockRows =
       std::min<int64_t>(llvm::alignTo(llvm::divideCeil(needed, blocks), tile), llvm::alignTo(fitting, tile));
   plan.blockRows = std::max(plan.blockRows, tile);
   plan.rowsBytes = llvm::alignTo(plan.blockRows * rowBytes, 64);
+  plan.statisticsBytes = llvm::alignTo(static_cast<int64_t>(kernel.parts.statistics.size()) * plan.blockRows *
+                                           machine.lanes(bytesOf(element) * 8) * bytesOf(element),
+                                       64);
   if (!isWhole) {
     if (plan.scores.panel() > kChunk || kChunk % plan.scores.panel()) {
       reason = "a chunk of a row is not made of whole panels";
       return failure();
     }
     plan.chunk = kChunk;
-    plan.statisticsBytes = static_cast<int64_t>(kernel.parts.statistics.size()) * plan.blockRows *
-                           machine.lanes(bytesOf(element) * 8) * bytesOf(element);
     plan.sumsPitch = llvm::alignTo(kernel.sums.loops[plan.sums.column].size.factor, plan.sums.panel()) +
                      std::max<int64_t>(plan.sums.lanes, 16);
     plan.sumsBytes = llvm::alignTo(plan.blockRows * plan.sumsPitch * 8, 64);
@@ -444,7 +464,7 @@ struct AttentionEmitter {
 
   void emitWhole(RowsEmitter &rows) {
     emitScores(block(inScores));
-    rows.forEachRow(lower, s.sub(upper, lower), [&] { rows.emitWholeRow(); });
+    rows.emitWholeRows(lower, s.sub(upper, lower));
     emitSums(block(inSums));
   }
 
@@ -452,7 +472,7 @@ struct AttentionEmitter {
   void emitInChunks(RowsEmitter &rows, Value keys, Value sums) {
     Value count = s.sub(upper, lower), chunks = s.ceilDiv(keys, constant(plan.chunk));
     auto last = static_cast<int64_t>(kernel.parts.statistics.size());
-    rows.forEachRow(lower, count, [&] { rows.beginStatistics(); });
+    rows.forEachRow(lower, constant(0), count, [&] { rows.beginStatistics(); });
     fillSums(sums, count);
     RowBlock part = block(inSums);
     part.sums = sums;
@@ -472,9 +492,9 @@ struct AttentionEmitter {
         rows.keys = s.sub(end, first);
         for (int64_t i = 0; i < last; ++i)
           when(compare(arith::CmpIPredicate::eq, phase, i),
-               [&] { rows.forEachRow(lower, count, [&] { rows.addToStatistic(i); }); });
+               [&] { rows.forEachRow(lower, constant(0), count, [&] { rows.addToStatistic(i); }); });
         when(compare(arith::CmpIPredicate::eq, phase, last), [&] {
-          rows.forEachRow(lower, count, [&] {
+          rows.forEachRow(lower, constant(0), count, [&] {
             rows.loadStatistics(last);
             rows.emitWeights();
           });
@@ -485,7 +505,7 @@ struct AttentionEmitter {
       });
       for (int64_t i = 0; i < last; ++i)
         when(compare(arith::CmpIPredicate::eq, phase, i),
-             [&] { rows.forEachRow(lower, count, [&] { rows.endStatistic(i); }); });
+             [&] { rows.forEachRow(lower, constant(0), count, [&] { rows.endStatistic(i); }); });
     });
     part.firstStep = part.endStep = {};
     part.finishes = true;
@@ -500,9 +520,9 @@ struct AttentionEmitter {
   }
 
   void emit() {
-    Value rowsMemory = local(0, plan.blockRows * plan.pitch, element), kept, sums;
+    Value rowsMemory = local(0, plan.blockRows * plan.pitch, element), sums;
+    Value kept = local(plan.rowsBytes, plan.statisticsBytes / (element.getIntOrFloatBitWidth() / 8), element);
     if (plan.chunk) {
-      kept = local(plan.rowsBytes, plan.statisticsBytes / (element.getIntOrFloatBitWidth() / 8), element);
       Type sum = getElementTypeOrSelf(linalg::GenericOp(kernel.parts.sums)->getResult(0).getType());
       sums = local(plan.sumsFrom(), plan.blockRows * plan.sumsPitch, sum);
     }

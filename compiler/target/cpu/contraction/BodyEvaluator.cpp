@@ -52,9 +52,19 @@ Operation *eyrie::target::cpu::combinerOf(linalg::GenericOp generic) {
   return combines ? op : nullptr;
 }
 
+/// To find out which of -0 and 0 is larger takes x86 several instructions; they compare equal.
+static void ignoreSignOfZero(Operation *op) {
+  if (!isa<arith::MaximumFOp, arith::MinimumFOp>(op))
+    return;
+  auto flags = cast<arith::ArithFastMathInterface>(op).getFastMathFlagsAttr().getValue();
+  op->setAttr("fastmath", arith::FastMathFlagsAttr::get(op->getContext(), flags | arith::FastMathFlags::nsz));
+}
+
 Value eyrie::target::cpu::emitCombiner(OpBuilder &b, Operation *combiner, Value first, Value second) {
   OperationState state(first.getLoc(), combiner->getName(), {first, second}, {first.getType()}, combiner->getAttrs());
-  return b.create(state)->getResult(0);
+  Operation *combined = b.create(state);
+  ignoreSignOfZero(combined);
+  return combined->getResult(0);
 }
 
 Value eyrie::target::cpu::broadcastTo(OpBuilder &b, Value value, int64_t lanes) {
@@ -142,11 +152,7 @@ SmallVector<Value> eyrie::target::cpu::evaluateBody(OpBuilder &b, linalg::Generi
       state.addTypes(isVector ? Type(VectorType::get({lanes}, type)) : type);
     state.addAttributes(op.getAttrs());
     Operation *created = b.create(state);
-    // To find out which of -0 and 0 is larger takes x86 several instructions; they compare equal.
-    if (isa<arith::MaximumFOp, arith::MinimumFOp>(created)) {
-      auto flags = cast<arith::ArithFastMathInterface>(created).getFastMathFlagsAttr().getValue();
-      created->setAttr("fastmath", arith::FastMathFlagsAttr::get(b.getContext(), flags | arith::FastMathFlags::nsz));
-    }
+    ignoreSignOfZero(created);
     for (auto [from, to] : llvm::zip(op.getResults(), created->getResults()))
       map.map(from, to);
   }
