@@ -77,7 +77,7 @@ bool canWrite(linalg::GenericOp op, ArrayRef<int64_t> permutation) {
       steps = ShapedType::isDynamic(size) || steps > mostSteps ? INT64_MAX : steps * size;
   AffineMap written = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
   int64_t size = cast<RankedTensorType>(op.getResultTypes()[0]).getDimSize(permutation.back());
-  return steps <= mostSteps && op.getNumDpsInputs() == 2 &&
+  return steps <= mostSteps && op.getNumDpsInputs() == 2 && written.isProjectedPermutation() &&
          isAlongOperand(op, written.getResult(permutation.back()), size, steps);
 }
 
