@@ -186,7 +186,8 @@ def test_bench_json(folder, tmp_path, threads):
 def test_bench_makes_its_inputs(folder):
     text = succeed("bench", folder / "network.eyr", "--shape", "image=3x1x6x6", "--min-time", "0.05").out
     assert "ms" in text
-    fail("bench", folder / "network.eyr", "--min-time", "0.05", says="image")
+    succeed("bench", folder / "network.eyr", "--shape", "batch=3", "--min-time", "0.05")
+    fail("bench", folder / "network.eyr", "--min-time", "0.05", says=["image", "--shape batch=8"])
 
 
 def test_bench_per_dispatch(folder):

@@ -16,6 +16,7 @@ using Json = nlohmann::ordered_json;
 constexpr char kExamples[] =
     "  eyrie bench model.eyr --threads 1\n"
     "  eyrie bench model.eyr --shape x=8x3x224x224 --min-time 5 --json\n"
+    "  eyrie bench model.eyr --shape batch=8 --shape length=128\n"
     "  eyrie bench model.eyr --input ids=@ids.npy --per-dispatch";
 
 struct BenchFlags {
@@ -124,7 +125,8 @@ int BenchMain(const std::vector<std::string>& arguments) {
                   kExamples);
   app.add_option("MODULE", flags.module, "The module file (.eyr)")->required();
   AddRepeated(&app, "--input", &flags.inputs, "INPUT", kInputHelp);
-  AddRepeated(&app, "--shape", &flags.shapes, "NAME=DIMS", "The shape of an input that has open dimensions");
+  AddRepeated(&app, "--shape", &flags.shapes, "NAME=DIMS",
+              "The shape of an input that has open dimensions, or the size of a dimension by its name");
   AddParameterFiles(&app, &flags.parameters);
   AddPlugins(&app, &flags.plugins);
   app.add_option("--load-state", flags.load_state,

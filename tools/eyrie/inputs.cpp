@@ -189,13 +189,35 @@ std::vector<std::optional<Argument>> ReadGiven(const Function& function, const s
   return arguments;
 }
 
-using Shapes = std::vector<std::optional<std::vector<int64_t>>>;
+using Symbols = std::map<std::string, int64_t>;
 
-// What `--shape` says of each input.
+// What `--shape` says of inputs, and of dimensions by their names.
+struct Shapes {
+  std::vector<std::optional<std::vector<int64_t>>> of;
+  Symbols symbols;
+};
+
+bool IsSymbol(const Function& function, const std::string& name) {
+  auto has = [&](const Value& input) {
+    return std::any_of(input.dims.begin(), input.dims.end(), [&](const eyrie_dim_t& dim) {
+      return dim.size < 0 && dim.symbol != nullptr && name == dim.symbol;
+    });
+  };
+  return std::any_of(function.inputs.begin(), function.inputs.end(), has) &&
+         std::none_of(function.inputs.begin(), function.inputs.end(),
+                      [&](const Value& input) { return input.name == name; });
+}
+
 Shapes ReadShapes(const Function& function, const std::vector<std::string>& flags) {
-  Shapes shapes(function.inputs.size());
+  Shapes shapes{std::vector<std::optional<std::vector<int64_t>>>(function.inputs.size()), {}};
   for (const std::string& text : flags) {
     std::string rest;
+    if (size_t end = text.rfind('='); end != std::string::npos && IsSymbol(function, text.substr(0, end))) {
+      rest = text.substr(end + 1);
+      if (!ReadDim(rest, &shapes.symbols[text.substr(0, end)]))
+        FailUsage("--shape " + text + ": '" + rest + "' is not a size");
+      continue;
+    }
     Part part = SplitName(function.inputs, text, &rest, "--shape");
     if (part.kind != Part::kWhole)
       FailUsage("--shape " + text + ": expected the name of an input, '" + function.inputs[part.value].name + "'");
@@ -204,16 +226,15 @@ Shapes ReadShapes(const Function& function, const std::vector<std::string>& flag
       shape.push_back(0);
       if (!ReadDim(dim, &shape.back())) FailUsage("--shape " + text + ": '" + dim + "' is not a dimension");
     }
-    shapes[part.value] = shape;
+    shapes.of[part.value] = shape;
   }
   return shapes;
 }
 
-using Symbols = std::map<std::string, int64_t>;
-
 // The static shape, with the symbols that are settled and `open_size` for what is open.
 std::vector<int64_t> ShapeFor(const Value& input, const Symbols& symbols, std::optional<int64_t> open_size) {
   std::vector<int64_t> shape;
+  std::string named;
   bool known = !input.any_rank;
   for (const eyrie_dim_t& dim : input.dims) {
     std::optional<int64_t> size = open_size;
@@ -225,11 +246,12 @@ std::vector<int64_t> ShapeFor(const Value& input, const Symbols& symbols, std::o
     }
     known = known && size;
     if (known) shape.push_back(*size);
+    if (!size && dim.symbol != nullptr && named.empty()) named = std::string(", --shape ") + dim.symbol + "=8";
   }
   if (!known)
     Fail("input '" + input.name + "' is " + (input.is_sequence ? "a " : "") + TypeText(input) + ": give " +
          (input.is_sequence ? "the shape of an element" : "its shape") + ", as in --shape " + input.name +
-         "=1x3x224x224, or the input itself with --input");
+         "=1x3x224x224" + named + ", or the input itself with --input");
   return shape;
 }
 
@@ -278,9 +300,8 @@ std::vector<Argument> ReadInputs(const Function& function, const std::vector<std
 std::vector<Argument> MakeInputs(const Function& function, const std::vector<std::string>& inputs,
                                  const std::vector<std::string>& flags, std::optional<int64_t> open_size) {
   std::vector<std::optional<Argument>> given = ReadGiven(function, inputs);
-  Shapes shapes = ReadShapes(function, flags);
+  auto [shapes, symbols] = ReadShapes(function, flags);
   // Sizes that a given input or shape settles for the others.
-  Symbols symbols;
   for (size_t i = 0; i < given.size(); ++i) {
     const Value& input = function.inputs[i];
     if (input.is_sequence || input.is_optional) continue;

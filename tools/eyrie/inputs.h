@@ -25,8 +25,9 @@ inline constexpr const char* kInputHelp =
 // One argument for each input of the function, in order. Fails with a list of those that are missing.
 std::vector<Argument> ReadInputs(const Function& function, const std::vector<std::string>& inputs);
 // As ReadInputs, but makes up those that are not given: floats from a normal distribution with a fixed seed, empty
-// strings, sequences of one element, all else zero. `shapes` holds NAME=1x3x224 for inputs with open dimensions; for a
-// sequence it is the shape of the element. Without one, dimensions that no given input settles are `open_size`.
+// strings, sequences of one element, all else zero. `shapes` holds NAME=1x3x224 for inputs with open dimensions (for a
+// sequence it is the shape of the element), and NAME=8 for dimensions that have a name. Dimensions that nothing settles
+// are `open_size`.
 std::vector<Argument> MakeInputs(const Function& function, const std::vector<std::string>& inputs,
                                  const std::vector<std::string>& shapes, std::optional<int64_t> open_size = {});
 

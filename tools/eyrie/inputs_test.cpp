@@ -93,6 +93,20 @@ TEST(Inputs, WhatBenchMakesUp) {
   ASSERT_EQ(arguments[0].tensors().size(), 1u);
   EXPECT_EQ(arguments[0].tensors()[0].shape, (std::vector<int64_t>{4, 2}));
   EXPECT_EQ(At(arguments[1].tensors()[0], 2), "\"\"");
+  Value rows = {"a", EYRIE_F32, {{-1, "n"}, {3, nullptr}}, false, false};
+  Value columns = {"b", EYRIE_F32, {{-1, "m"}, {-1, "n"}}, false, false};
+  arguments = MakeInputs(Make({rows, columns}), {}, {"n=5", "m=0"});
+  EXPECT_EQ(arguments[0].tensors()[0].shape, (std::vector<int64_t>{5, 3}));
+  EXPECT_EQ(arguments[1].tensors()[0].shape, (std::vector<int64_t>{0, 5}));
+  auto error = [&](const std::vector<std::string>& shapes) {
+    return ErrorOf([&] { MakeInputs(Make({rows, columns}), {}, shapes); });
+  };
+  EXPECT_EQ(error({"n=2x3"}), "--shape n=2x3: '2x3' is not a size");
+  EXPECT_EQ(error({"n=-1"}), "--shape n=-1: '-1' is not a size");
+  EXPECT_EQ(error({"k=1"}), "--shape: there is no 'k'; there is 'a' nx3xf32, 'b' mxnxf32");
+  EXPECT_EQ(error({"n=5"}),
+            "input 'b' is mxnxf32: give its shape, as in --shape b=1x3x224x224, --shape m=8, or the input itself with "
+            "--input");
   Value known = {"s", EYRIE_F32, {{2, nullptr}}, true, false};
   EXPECT_EQ(MakeInputs(Make({known}), {}, {})[0].ToRuntime().dims[0], 1);
 }
