@@ -31,17 +31,14 @@ Source sourceOf(linalg::GenericOp op, OpOperand *operand) {
   auto transpose = operand->get().getDefiningOp<linalg::TransposeOp>();
   if (!transpose || isConstantExpression(transpose.getInput()) || getElementTypeOrSelf(operand->get()).isInteger(8))
     return {operand->get(), map};
-  SmallVector<AffineExpr> results(map.getNumResults());
-  for (auto [to, from] : llvm::enumerate(transpose.getPermutation()))
-    results[from] = map.getResult(to);
-  return {transpose.getInput(), AffineMap::get(map.getNumDims(), 0, results, op.getContext())};
+  return {transpose.getInput(), throughTranspose(transpose, map)};
 }
 
 /// Are neighbours along a loop of the result, `size` iterations, neighbours in an operand that is not constant? Those
 /// of a window are, too, if they fill a vector in good part and the window is small: its vectors are not aligned, which
 /// costs less where several outputs are made of the same.
 bool isAlongOperand(linalg::GenericOp op, AffineExpr loop, int64_t size, int64_t steps) {
-  constexpr int64_t enough = 8, mostInWindow = 16, mostInSharedWindow = 80;
+  constexpr int64_t enough = 8, mostSteps = 16, mostStepsOfSeveralOutputs = 80;
   SmallVector<unsigned> parallel;
   op.getParallelDims(parallel);
   return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
@@ -56,9 +53,10 @@ bool isAlongOperand(linalg::GenericOp op, AffineExpr loop, int64_t size, int64_t
     auto window = dyn_cast<AffineBinaryOpExpr>(read.back());
     if (!window || window.getKind() != AffineExprKind::Add || window.getLHS() != loop)
       return false;
-    bool isShared = llvm::any_of(
+    bool hasSeveralOutputs = llvm::any_of(
         parallel, [&](unsigned dim) { return op.getStaticLoopRanges()[dim] != 1 && !map.isFunctionOfDim(dim); });
-    return steps <= (isShared ? mostInSharedWindow : mostInWindow) && (ShapedType::isDynamic(size) || size >= enough);
+    return steps <= (hasSeveralOutputs ? mostStepsOfSeveralOutputs : mostSteps) &&
+           (ShapedType::isDynamic(size) || size >= enough);
   });
 }
 
@@ -78,6 +76,7 @@ bool canWrite(linalg::GenericOp op, ArrayRef<int64_t> permutation) {
   AffineMap written = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
   int64_t size = cast<RankedTensorType>(op.getResultTypes()[0]).getDimSize(permutation.back());
   return steps <= mostSteps && op.getNumDpsInputs() == 2 && written.isProjectedPermutation() &&
+         written.getNumResults() == op.getNumParallelLoops() &&
          isAlongOperand(op, written.getResult(permutation.back()), size, steps);
 }
 

@@ -466,10 +466,7 @@ struct FormDispatchesPass : PassWrapper<FormDispatchesPass, OperationPass<Module
       }
       if (auto transpose = dyn_cast<linalg::TransposeOp>(op)) {
         unsigned rank = transpose.getPermutation().size();
-        SmallVector<AffineExpr> in(rank);
-        for (auto [to, from] : llvm::enumerate(transpose.getPermutation()))
-          in[from] = b.getAffineDimExpr(to);
-        AffineMap reading = AffineMap::get(rank, 0, in, b.getContext());
+        AffineMap reading = throughTranspose(transpose, b.getMultiDimIdentityMap(rank));
         op->replaceAllUsesWith(
             ValueRange(copyInto(b, op->getLoc(), transpose.getInput(), transpose.getInit(), reading)));
         op->erase();

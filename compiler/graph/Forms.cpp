@@ -19,6 +19,13 @@ std::array<linalg::GenericOp, 3> eyrie::graph::getWinogradParts(Operation *last)
           products.getInputs()[1].getDefiningOp<linalg::GenericOp>()};
 }
 
+AffineMap eyrie::graph::throughTranspose(linalg::TransposeOp transpose, AffineMap map) {
+  SmallVector<AffineExpr> results(map.getNumResults());
+  for (auto [to, from] : llvm::enumerate(transpose.getPermutation()))
+    results[from] = map.getResult(to);
+  return AffineMap::get(map.getNumDims(), map.getNumSymbols(), results, map.getContext());
+}
+
 AffineMap eyrie::graph::withoutUnitLoops(linalg::GenericOp op, AffineMap map) {
   SmallVector<AffineExpr> loops;
   for (auto [number, size] : llvm::enumerate(op.getStaticLoopRanges()))

@@ -29,6 +29,9 @@ bool isRowReduction(mlir::Operation *op);
 /// Does `consumer` read the operand element by element, dimensions of size one aside that it has more?
 bool readsAlike(mlir::linalg::GenericOp consumer, mlir::OpOperand &use);
 
+/// How the source of a transpose is read where its result is read through `map`.
+mlir::AffineMap throughTranspose(mlir::linalg::TransposeOp transpose, mlir::AffineMap map);
+
 /// A map of the operation's loops with those of one iteration left out.
 mlir::AffineMap withoutUnitLoops(mlir::linalg::GenericOp op, mlir::AffineMap map);
 

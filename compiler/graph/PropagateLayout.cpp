@@ -8,6 +8,7 @@
 // permutation, so a model whose convolutions were imported channels-last between two transposes runs channels-last
 // from its first convolution to its last. Transposes only ever move down, so the rewriting ends.
 #include "compiler/graph/Constants.h"
+#include "compiler/graph/Forms.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
 #include "mlir/Analysis/SliceAnalysis.h"
@@ -85,7 +86,7 @@ struct SimplifyTranspose : OpRewritePattern<linalg::TransposeOp> {
 
 /// Products of bytes read several steps of their reduction at once, which must lie side by side: to transpose bytes
 /// costs less than to read them one by one. Channels must be neighbours where vectors run along them: in convolutions
-/// of each channel by itself, and by Winograd's method.
+/// of each channel by itself, and by Winograd's method. (AbsorbTransposes.cpp takes back what then has no use.)
 bool mustLieAsRead(linalg::GenericOp op, OpOperand *operand, linalg::TransposeOp source) {
   if (op.getNumReductionLoops() == 0 || op.getNumDpsInputs() < 2)
     return false;
@@ -125,8 +126,7 @@ struct FoldIntoOperand : OpRewritePattern<linalg::GenericOp> {
       if (!source || mustLieAsRead(op, operand, source))
         continue;
       AffineMap &map = maps[operand->getOperandNumber()];
-      map = AffineMap::get(map.getNumDims(), 0,
-                           permuted<AffineExpr>(map.getResults(), inverse(source.getPermutation())), op.getContext());
+      map = throughTranspose(source, map);
       folded.push_back({operand, source.getInput()});
     }
     if (folded.empty())

@@ -1,9 +1,9 @@
 // The numbers of Winograd's F(4x4, 3x3) (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015) for
-// the points 0, +-kNear, +-kFar and infinity: G evaluates a filter there, A interpolates, and the rows of B are the
-// products of the other points' linear factors. With points whose product is near one no power of them is large or
-// small: errors are a quarter of those with the usual 1 and 2 (after Barabasz and others, Error Analysis and Improving
-// the Accuracy of Winograd Convolution for Deep Neural Networks, 2020). B and G have no rounded number; A has the
-// inverses.
+// the points 0, +-kNear, +-kFar and infinity: G and A hold their powers, and the rows of B are the products of the
+// other points' linear factors. With points whose product is near one no power of them is large or small: errors are a
+// quarter of those with the usual 1 and 2 (after Barabasz and others, Error Analysis and Improving the Accuracy of
+// Winograd Convolution for Deep Neural Networks, 2020). B and G have no rounded number; A is divided by the points'
+// distances.
 #pragma once
 
 namespace eyrie::graph::winograd {

@@ -90,7 +90,8 @@ _random = np.random.default_rng(zlib.crc32(b"eyrie"))
 
 
 def seed(name):
-    """From here on random tensors are those of `name` (of a test, so that it has the same numbers alone and among others)."""
+    """From here on random tensors are those of `name`: of a test, so that what it draws is the same alone and among others.
+    (What modules draw when they are imported depends on which are.)"""
     global _random
     _random = np.random.default_rng(zlib.crc32(name.encode()))
 

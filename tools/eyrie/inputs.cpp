@@ -213,9 +213,11 @@ Shapes ReadShapes(const Function& function, const std::vector<std::string>& flag
   for (const std::string& text : flags) {
     std::string rest;
     if (size_t end = text.rfind('='); end != std::string::npos && IsSymbol(function, text.substr(0, end))) {
-      rest = text.substr(end + 1);
-      if (!ReadDim(rest, &shapes.symbols[text.substr(0, end)]))
-        FailUsage("--shape " + text + ": '" + rest + "' is not a size");
+      int64_t size = 0;
+      if (!ReadDim(text.substr(end + 1), &size))
+        FailUsage("--shape " + text + ": '" + text.substr(end + 1) + "' is not a size");
+      if (!shapes.symbols.emplace(text.substr(0, end), size).second)
+        FailUsage("--shape " + text + ": the size of '" + text.substr(0, end) + "' is given twice");
       continue;
     }
     Part part = SplitName(function.inputs, text, &rest, "--shape");
@@ -226,13 +228,16 @@ Shapes ReadShapes(const Function& function, const std::vector<std::string>& flag
       shape.push_back(0);
       if (!ReadDim(dim, &shape.back())) FailUsage("--shape " + text + ": '" + dim + "' is not a dimension");
     }
+    if (shapes.of[part.value])
+      FailUsage("--shape " + text + ": the shape of '" + function.inputs[part.value].name + "' is given twice");
     shapes.of[part.value] = shape;
   }
   return shapes;
 }
 
 // The static shape, with the symbols that are settled and `open_size` for what is open.
-std::vector<int64_t> ShapeFor(const Value& input, const Symbols& symbols, std::optional<int64_t> open_size) {
+std::vector<int64_t> ShapeFor(const Function& function, const Value& input, const Symbols& symbols,
+                              std::optional<int64_t> open_size) {
   std::vector<int64_t> shape;
   std::string named;
   bool known = !input.any_rank;
@@ -246,7 +251,8 @@ std::vector<int64_t> ShapeFor(const Value& input, const Symbols& symbols, std::o
     }
     known = known && size;
     if (known) shape.push_back(*size);
-    if (!size && dim.symbol != nullptr && named.empty()) named = std::string(", --shape ") + dim.symbol + "=8";
+    if (!size && dim.symbol != nullptr && named.empty() && IsSymbol(function, dim.symbol))
+      named = std::string(", --shape ") + dim.symbol + "=8";
   }
   if (!known)
     Fail("input '" + input.name + "' is " + (input.is_sequence ? "a " : "") + TypeText(input) + ": give " +
@@ -307,8 +313,13 @@ std::vector<Argument> MakeInputs(const Function& function, const std::vector<std
     if (input.is_sequence || input.is_optional) continue;
     const std::vector<int64_t>* shape = given[i] ? &given[i]->tensors()[0].shape : shapes[i] ? &*shapes[i] : nullptr;
     if (shape == nullptr || shape->size() != input.dims.size()) continue;
-    for (size_t d = 0; d < input.dims.size(); ++d)
-      if (input.dims[d].size < 0 && input.dims[d].symbol != nullptr) symbols.emplace(input.dims[d].symbol, (*shape)[d]);
+    for (size_t d = 0; d < input.dims.size(); ++d) {
+      if (input.dims[d].size >= 0 || input.dims[d].symbol == nullptr) continue;
+      int64_t size = (*shape)[d], before = symbols.emplace(input.dims[d].symbol, size).first->second;
+      if (size != before)
+        Fail("input '" + input.name + "': its dimension '" + input.dims[d].symbol + "' is " + std::to_string(size) +
+             ", but " + std::to_string(before) + " elsewhere");
+    }
   }
   Normal normal;
   std::vector<Argument> arguments;
@@ -322,7 +333,7 @@ std::vector<Argument> MakeInputs(const Function& function, const std::vector<std
       arguments.emplace_back();
       continue;
     }
-    std::vector<int64_t> shape = shapes[i] ? *shapes[i] : ShapeFor(input, symbols, open_size);
+    std::vector<int64_t> shape = shapes[i] ? *shapes[i] : ShapeFor(function, input, symbols, open_size);
     Tensor shape_only{input.type, shape, {}, {}};
     CheckFits(shape_only, input.is_sequence ? ElementOf(input, 0) : input, "--shape");
     Tensor made = MakeRandom(input.type, shape, &normal);

@@ -103,6 +103,12 @@ TEST(Inputs, WhatBenchMakesUp) {
   };
   EXPECT_EQ(error({"n=2x3"}), "--shape n=2x3: '2x3' is not a size");
   EXPECT_EQ(error({"n=-1"}), "--shape n=-1: '-1' is not a size");
+  EXPECT_EQ(error({"n=5", "n=6"}), "--shape n=6: the size of 'n' is given twice");
+  EXPECT_EQ(error({"a=5x3", "a=6x3"}), "--shape a=6x3: the shape of 'a' is given twice");
+  EXPECT_EQ(error({"a=5x3", "n=6"}), "input 'a': its dimension 'n' is 5, but 6 elsewhere");
+  Value alike = {"n", EYRIE_F32, {{-1, "n"}}, false, false};
+  EXPECT_EQ(ErrorOf([&] { MakeInputs(Make({alike}), {}, {}); }),
+            "input 'n' is nxf32: give its shape, as in --shape n=1x3x224x224, or the input itself with --input");
   EXPECT_EQ(error({"k=1"}), "--shape: there is no 'k'; there is 'a' nx3xf32, 'b' mxnxf32");
   EXPECT_EQ(error({"n=5"}),
             "input 'b' is mxnxf32: give its shape, as in --shape b=1x3x224x224, --shape m=8, or the input itself with "

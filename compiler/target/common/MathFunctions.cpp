@@ -28,7 +28,8 @@ static std::optional<Expr> tryScale(Expr x, Expr n) {
   int64_t width = type && type.getRank() == 1 ? type.getNumElements() * x.bits() : 0;
   if (!x.ctx().scale || (width != 128 && width != 256 && width != 512))
     return std::nullopt;
-  auto &[b, loc, fma, scale] = x.ctx();
+  OpBuilder &b = x.ctx().b;
+  Location loc = x.ctx().loc;
   auto constant = [&](unsigned bits, int64_t value) -> Value {
     return arith::ConstantOp::create(b, loc, b.getIntegerAttr(b.getIntegerType(bits), value));
   };
