@@ -38,7 +38,7 @@ Source sourceOf(linalg::GenericOp op, OpOperand *operand) {
 /// of a window are, too, if they fill a vector in good part and the window is small: its vectors are not aligned, which
 /// costs less where several outputs are made of the same.
 bool isAlongOperand(linalg::GenericOp op, AffineExpr loop, int64_t size, int64_t steps) {
-  constexpr int64_t enough = 8, mostSteps = 16, mostStepsOfSeveralOutputs = 80;
+  constexpr int64_t enough = 8, mostInWindow = 16, mostInSharedWindow = 80;
   SmallVector<unsigned> parallel;
   op.getParallelDims(parallel);
   return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
@@ -53,11 +53,14 @@ bool isAlongOperand(linalg::GenericOp op, AffineExpr loop, int64_t size, int64_t
     auto window = dyn_cast<AffineBinaryOpExpr>(read.back());
     if (!window || window.getKind() != AffineExprKind::Add || window.getLHS() != loop)
       return false;
-    bool hasSeveralOutputs = llvm::any_of(
+    bool isShared = llvm::any_of(
         parallel, [&](unsigned dim) { return op.getStaticLoopRanges()[dim] != 1 && !map.isFunctionOfDim(dim); });
-    return steps <= (hasSeveralOutputs ? mostStepsOfSeveralOutputs : mostSteps) &&
-           (ShapedType::isDynamic(size) || size >= enough);
+    return steps <= (isShared ? mostInSharedWindow : mostInWindow) && (ShapedType::isDynamic(size) || size >= enough);
   });
+}
+
+bool keepsLast(ArrayRef<int64_t> permutation) {
+  return permutation.back() == static_cast<int64_t>(permutation.size()) - 1;
 }
 
 /// Can the operation, a contraction that is used once, write its result in this order?
@@ -65,7 +68,7 @@ bool canWrite(linalg::GenericOp op, ArrayRef<int64_t> permutation) {
   if (!op || op->getNumResults() != 1 || op.getNumReductionLoops() == 0 || !op->getResult(0).hasOneUse() ||
       permutation.empty() || !op.getDpsInits()[0].getDefiningOp<linalg::FillOp>())
     return false;
-  if (permutation.back() == static_cast<int64_t>(permutation.size()) - 1)
+  if (keepsLast(permutation))
     return true;
   // The kernel reads such an operand as it comes, not in panels: with many steps that costs more than the transpose.
   constexpr int64_t mostSteps = 128;
@@ -162,8 +165,7 @@ struct AbsorbTranspose : OpRewritePattern<linalg::TransposeOp> {
     Value empty = tensor::EmptyOp::create(rewriter, op.getLoc(), sizes, getElementTypeOrSelf(op.getInput().getType()));
     Value init = linalg::FillOp::create(rewriter, fill.getLoc(), fill.getInputs()[0], empty)->getResult(0);
     SmallVector<Value> inputs(producer.getInputs());
-    bool movesLast = permutation.back() != static_cast<int64_t>(permutation.size()) - 1;
-    if (movesLast)
+    if (!keepsLast(permutation))
       for (OpOperand *operand : producer.getDpsInputOperands()) {
         Source source = sourceOf(producer, operand);
         inputs[operand->getOperandNumber()] = source.value;
@@ -172,7 +174,7 @@ struct AbsorbTranspose : OpRewritePattern<linalg::TransposeOp> {
     auto moved = linalg::GenericOp::create(rewriter, producer.getLoc(), init.getType(), inputs, init, maps,
                                            producer.getIteratorTypesArray());
     rewriter.inlineRegionBefore(producer.getRegion(), moved.getRegion(), moved.getRegion().begin());
-    if (movesLast)
+    if (!keepsLast(permutation))
       moved = *linalg::interchangeGenericOp(rewriter, moved, inOrderOfResult(moved));
     rewriter.replaceOp(op, moved.getResults());
     rewriter.eraseOp(producer);

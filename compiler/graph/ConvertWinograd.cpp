@@ -18,12 +18,11 @@
 
 using namespace mlir;
 using namespace eyrie::graph;
+using namespace eyrie::graph::winograd;
 
 namespace {
 constexpr int64_t kTile = 4, kPoints = 6;
 
-namespace numbers {
-using namespace winograd;
 // clang-format off
 constexpr double kInput[] = {kProduct2, 0, -kSum2, 0, 1, 0,
                              0, -kNear * kFar2, -kFar2, kNear, 1, 0,
@@ -43,7 +42,6 @@ constexpr double kOutput[] = {kAtZero, kAtNear, kAtNear, kAtFar, kAtFar, 0,
                               0, kAtNear * kNear2, kAtNear * kNear2, kAtFar * kFar2, kAtFar * kFar2, 0,
                               0, kAtNear * kNear3, -kAtNear * kNear3, kAtFar * kFar3, -kAtFar * kFar3, 1};
 // clang-format on
-} // namespace numbers
 
 /// What a 3 x 3 convolution of stride 1 reads and in which order: (n, y, x, o | ky, kx, c).
 struct Convolution {
@@ -205,7 +203,7 @@ void convert(linalg::GenericOp op, const Convolution &conv) {
   for (unsigned i = 0; i < 8; ++i)
     d.push_back(b.getAffineDimExpr(i));
   // (i, j, c, o | ky, kx)
-  Value matrix = builder.matrix(numbers::kFilter, kPoints, element);
+  Value matrix = builder.matrix(kFilter, kPoints, element);
   SmallVector<AffineExpr> taps(4);
   for (auto [position, index] : llvm::zip_equal(conv.filter, ArrayRef<AffineExpr>{d[4], d[5], d[2], d[3]}))
     taps[position] = index;
@@ -217,7 +215,7 @@ void convert(linalg::GenericOp op, const Convolution &conv) {
                                          2);
   filter->setAttr(kInKernel, b.getUnitAttr());
   // (i, j, n, ty, tx, c | a, b)
-  matrix = builder.matrix(numbers::kInput, kPoints, element);
+  matrix = builder.matrix(kInput, kPoints, element);
   Value tiles = builder
                     .sum({matrix, matrix, input}, builder.zeros(sizesWith(sizes[conv.c]), element),
                          {builder.map(8, {d[0], d[6]}), builder.map(8, {d[1], d[7]}),
@@ -234,7 +232,7 @@ void convert(linalg::GenericOp op, const Convolution &conv) {
                1)
           ->getResult(0);
   // (n, y, x, o | i, j)
-  matrix = builder.matrix(numbers::kOutput, kTile, element);
+  matrix = builder.matrix(kOutput, kTile, element);
   linalg::GenericOp result =
       builder.sum({matrix, matrix, products}, init,
                   {builder.map(6, {d[1] % kTile, d[4]}), builder.map(6, {d[2] % kTile, d[5]}),

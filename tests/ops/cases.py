@@ -86,14 +86,14 @@ class Family:
         self.add(op, *inputs, name=name or f"{count:02}", dynamic=True, **options)
 
 
-_random = np.random.default_rng(zlib.crc32(b"eyrie"))
-
-
 def seed(name):
     """From here on random tensors are those of `name`: of a test, so that what it draws is the same alone and among others.
     (What modules draw when they are imported depends on which are.)"""
     global _random
     _random = np.random.default_rng(zlib.crc32(name.encode()))
+
+
+seed("eyrie")
 
 
 def f32(*shape, low=None, high=None):
