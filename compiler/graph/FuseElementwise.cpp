@@ -5,7 +5,14 @@
 // most two cheap operations, and at most one input as large as the result. A narrower copy of a result that has other
 // uses, made by operations on the element alone, becomes a second result of the operation.
 //
-// Invariant left: between two elementwise operations there is no single-use edge.
+// Where the results of two contractions meet, one of them computes the meeting in its dispatch and the other is read
+// from memory. If the latter's result is narrowed on the way (to the bytes of a quantised model), it is narrowed in its
+// own dispatch, so that the narrow form crosses memory:
+//
+//   %a = contraction : i32     %q = requantise %a : u8 ─┐
+//   %b = contraction : i32                              └─► %y = requantise (dequantise %q) + %b
+//
+// Invariant left: between two elementwise operations there is no single-use edge, except such a narrow one.
 #include "compiler/graph/Forms.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
@@ -47,6 +54,44 @@ bool isWorthRecomputing(linalg::GenericOp producer) {
   return operations <= 2 && largeInputs <= 1;
 }
 
+unsigned widthOf(Value tensor) { return getElementTypeOrSelf(tensor).getIntOrFloatBitWidth(); }
+
+/// The last contraction in the block whose result comes to `value` through elementwise operations, each used once.
+linalg::GenericOp contractionBehind(Value value) {
+  auto op = value.getDefiningOp<linalg::GenericOp>();
+  if (!op || !op->hasOneUse())
+    return {};
+  if (rereadsInputs(op))
+    return op;
+  linalg::GenericOp last;
+  if (eyrie::graph::isElementwise(op))
+    for (Value input : op.getInputs())
+      if (linalg::GenericOp found = contractionBehind(input))
+        if (found->getBlock() == op->getBlock() && (!last || last->isBeforeInBlock(found)))
+          last = found;
+  return last;
+}
+
+/// Is `producer` the narrow form of a contraction's result that another, later contraction's dispatch will read?
+bool isNarrowBorder(linalg::GenericOp producer, linalg::GenericOp consumer) {
+  Value narrow = producer->getResult(0);
+  if (producer->getNumResults() != 1 || !eyrie::graph::isElementwise(producer))
+    return false;
+  linalg::GenericOp contraction = contractionBehind(narrow);
+  if (!contraction || widthOf(narrow) >= widthOf(contraction->getResult(0)))
+    return false;
+  Value reached = narrow;
+  while (consumer && eyrie::graph::isElementwise(consumer)) {
+    for (Value input : consumer.getInputs())
+      if (linalg::GenericOp other = input == reached ? nullptr : contractionBehind(input))
+        if (other->getBlock() == contraction->getBlock() && contraction->isBeforeInBlock(other))
+          return true;
+    reached = consumer->getResult(0);
+    consumer = reached.hasOneUse() ? dyn_cast<linalg::GenericOp>(*reached.user_begin()) : nullptr;
+  }
+  return false;
+}
+
 bool shouldFuse(OpOperand *use) {
   auto producer = use->get().getDefiningOp<linalg::GenericOp>();
   auto consumer = dyn_cast<linalg::GenericOp>(use->getOwner());
@@ -59,7 +104,7 @@ bool shouldFuse(OpOperand *use) {
   auto users = producer->getUsers();
   bool oneUser = llvm::all_of(users, [&](Operation *user) { return user == consumer.getOperation(); });
   if (oneUser)
-    return true;
+    return !isNarrowBorder(producer, consumer);
   return isWorthRecomputing(producer) && llvm::range_size(users) <= 4 && llvm::all_of(users, [](Operation *user) {
            auto generic = dyn_cast<linalg::GenericOp>(user);
            return generic && !rereadsInputs(generic);

@@ -66,10 +66,36 @@ def test_scales_at_the_limits(tmp_path, scale):
     np.testing.assert_array_equal(got, quantized(x, np.float32(scale), 3, np.uint8))
 
 
-def test_zero_has_no_sign(tmp_path):
-    """-0.1 is quantised to 0, whose reciprocal is positive."""
-    nodes = [node("QuantizeLinear", ["x", "s", "z"], ["q"]), node("DequantizeLinear", ["q", "s", "z"], ["d"]), node("Reciprocal", ["d"], ["y"])]
-    model = model_of(nodes, [("x", FLOAT, [20])], [("y", FLOAT, [20])], [("s", np.float32(1)), ("z", np.int8(0))])
+@pytest.mark.parametrize("last", [["Reciprocal", "d"], ["Div", "one", "d"], ["Neg", "d"], ["Mul", "d", "one"]])
+def test_zero_has_no_sign(tmp_path, last):
+    """-0.1 is quantised to 0, which is positive, and so is its reciprocal."""
+    nodes = [node("QuantizeLinear", ["x", "s", "z"], ["q"]), node("DequantizeLinear", ["q", "s", "z"], ["d"]), node(last[0], last[1:], ["y"])]
+    model = model_of(nodes, [("x", FLOAT, [20])], [("y", FLOAT, [20])],
+                     [("s", np.float32(1)), ("z", np.int8(0)), ("one", np.float32(1))])
     onnx.save(model, tmp_path / "m.onnx")
     compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr")
-    assert (run_module(tmp_path / "m.eyr", {"x": np.full(20, -0.1, np.float32)}, tmp_path)["y"] == np.inf).all()
+    y = run_module(tmp_path / "m.eyr", {"x": np.full(20, -0.1, np.float32)}, tmp_path)["y"]
+    assert (np.signbit(y) == (last[0] == "Neg")).all(), y
+    assert (np.abs(y) == (np.inf if last[0] in ("Reciprocal", "Div") else 0)).all(), y
+
+
+@pytest.mark.parametrize("cpu", ["native", "x86-64"])
+@pytest.mark.parametrize("zero", [0, 100])
+def test_steps_that_meet(tmp_path, zero, cpu):
+    """Two tensors of steps are added and quantised: the sign of a zero step on the way is nobody's."""
+    random = np.random.default_rng(zero)
+    scales = [np.float32(0.05), np.float32(0.031), np.float32(0.07)]
+    nodes = [node("QuantizeLinear", ["a", "s0", "z"], ["qa"]), node("DequantizeLinear", ["qa", "s0", "z"], ["da"]),
+             node("QuantizeLinear", ["b", "s1", "z"], ["qb"]), node("DequantizeLinear", ["qb", "s1", "z"], ["db"]),
+             node("Add", ["da", "db"], ["sum"]), node("Relu", ["sum"], ["relu"]), node("QuantizeLinear", ["relu", "s2", "z"], ["y"])]
+    model = model_of(nodes, [("a", FLOAT, ["n"]), ("b", FLOAT, ["n"])], [("y", TensorProto.UINT8, ["n"])],
+                     [(f"s{i}", scale) for i, scale in enumerate(scales)] + [("z", np.uint8(zero))])
+    onnx.save(model, tmp_path / "m.onnx")
+    compile_model(tmp_path / "m.onnx", tmp_path / "m.eyr", "--cpu", cpu)
+    a, b = (random.standard_normal(4001).astype(np.float32) * 3 for _ in range(2))
+    a[:100], b[:50] = -0.01, -0.01
+    steps = [(quantized(x, s, zero, np.uint8).astype(np.int32) - zero).astype(np.float64) * s for x, s in ((a, scales[0]), (b, scales[1]))]
+    got = run_module(tmp_path / "m.eyr", {"a": a, "b": b}, tmp_path)["y"]
+    expected = np.maximum(steps[0] + steps[1], 0) / scales[2]
+    near = np.abs(expected % 1 - 0.5) < 1e-4  # a half is decided by the last place of the sum
+    np.testing.assert_array_equal(got[~near], quantized(expected[~near], np.float32(1), zero, np.uint8))

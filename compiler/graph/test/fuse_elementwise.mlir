@@ -94,3 +94,63 @@ func.func @looks_at_a_later_tensor(%x: tensor<8xf32>, %d: tensor<8xf32>) -> (ten
   } -> tensor<8xf32>
   return %index, %y : tensor<8xi64>, tensor<8xf32>
 }
+
+// -----
+
+// Of two contractions whose results meet, the first is narrowed where it is computed: bytes cross memory. The meeting
+// is left to the second, narrowed or not.
+// CHECK-LABEL: func.func @meeting_of_contractions
+// CHECK: %[[FIRST:.*]] = linalg.generic {{.*}}"reduction"
+// CHECK: %[[NARROW:.*]] = linalg.generic {{.*}} ins(%[[FIRST]] : tensor<8x8xi32>) outs({{.*}} : tensor<8x8xi8>)
+// CHECK: %[[SECOND:.*]] = linalg.generic {{.*}}"reduction"
+// CHECK: linalg.generic {{.*}} ins({{.*}} : tensor<8x8xi{{8|32}}>, tensor<8x8xi{{8|32}}>) outs({{.*}} : tensor<8x8xi8>)
+// CHECK-NOT: linalg.generic
+#rows = affine_map<(m, n, k) -> (m, k)>
+#columns = affine_map<(m, n, k) -> (k, n)>
+#sums = affine_map<(m, n, k) -> (m, n)>
+#id = affine_map<(m, n) -> (m, n)>
+func.func @meeting_of_contractions(%a: tensor<8x4xi32>, %b: tensor<4x8xi32>, %c: tensor<4x8xi32>) -> tensor<8x8xi8> {
+  %zero = arith.constant 0 : i32
+  %e = tensor.empty() : tensor<8x8xi32>
+  %e8 = tensor.empty() : tensor<8x8xi8>
+  %init = linalg.fill ins(%zero : i32) outs(%e : tensor<8x8xi32>) -> tensor<8x8xi32>
+  %first = linalg.generic {indexing_maps = [#rows, #columns, #sums], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : tensor<8x4xi32>, tensor<4x8xi32>) outs(%init : tensor<8x8xi32>) {
+  ^bb0(%x: i32, %y: i32, %o: i32):
+    %p = arith.muli %x, %y : i32
+    %s = arith.addi %o, %p : i32
+    linalg.yield %s : i32
+  } -> tensor<8x8xi32>
+  %q = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%first : tensor<8x8xi32>) outs(%e8 : tensor<8x8xi8>) {
+  ^bb0(%x: i32, %o: i8):
+    %t = arith.trunci %x : i32 to i8
+    linalg.yield %t : i8
+  } -> tensor<8x8xi8>
+  %d = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%q : tensor<8x8xi8>) outs(%e : tensor<8x8xi32>) {
+  ^bb0(%x: i8, %o: i32):
+    %t = arith.extui %x : i8 to i32
+    linalg.yield %t : i32
+  } -> tensor<8x8xi32>
+  %second = linalg.generic {indexing_maps = [#rows, #columns, #sums], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %c : tensor<8x4xi32>, tensor<4x8xi32>) outs(%init : tensor<8x8xi32>) {
+  ^bb0(%x: i32, %y: i32, %o: i32):
+    %p = arith.muli %x, %y : i32
+    %s = arith.addi %o, %p : i32
+    linalg.yield %s : i32
+  } -> tensor<8x8xi32>
+  %sum = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%d, %second : tensor<8x8xi32>, tensor<8x8xi32>) outs(%e : tensor<8x8xi32>) {
+  ^bb0(%x: i32, %y: i32, %o: i32):
+    %s = arith.addi %x, %y : i32
+    linalg.yield %s : i32
+  } -> tensor<8x8xi32>
+  %result = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%sum : tensor<8x8xi32>) outs(%e8 : tensor<8x8xi8>) {
+  ^bb0(%x: i32, %o: i8):
+    %t = arith.trunci %x : i32 to i8
+    linalg.yield %t : i8
+  } -> tensor<8x8xi8>
+  return %result : tensor<8x8xi8>
+}

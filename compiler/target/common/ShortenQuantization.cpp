@@ -4,7 +4,8 @@
 //   trunci(fptosi(roundeven(%c) + %zero))  ──►  trunci(lrint(%c) + %zero)
 //   sitofp(extui(trunci(fptosi(roundeven(%c) + %zero))) - %zero)  ──►  roundeven(%c) + 0.0
 //
-// where %c is clamped to what a byte holds. Scales and zero points are constants.
+// where %c is clamped to what a byte holds. Scales and zero points are constants. There is no integer -0: what gives
+// the same for -0 as for 0 takes roundeven(%c) itself.
 #include "compiler/target/common/KernelPasses.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -83,6 +84,25 @@ Value constantOf(OpBuilder &b, Location loc, Type type, double number) {
   return constantOf(b, loc, type, b.getFloatAttr(getElementTypeOrSelf(type), number));
 }
 
+/// Is all that is made of a float the same for -0 as for 0? Numbers that are scaled, added and clamped until they
+/// become integers are.
+bool ignoresSignOfZero(Value value, unsigned depth = 0) {
+  constexpr unsigned mostDepth = 16;
+  return depth < mostDepth && llvm::all_of(
+                                  value.getUses(),
+                                  [&](OpOperand &use) {
+                                    Operation *user = use.getOwner();
+                                    if (auto call = dyn_cast<LLVM::CallIntrinsicOp>(user))
+                                      return call.getIntrin() == "llvm.lrint";
+                                    if (isa<arith::DivFOp>(user) && use.getOperandNumber() == 1)
+                                      return false;
+                                    return isa<arith::CmpFOp, arith::FPToSIOp, arith::FPToUIOp>(user) ||
+                                           (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp, math::FmaOp,
+                                                math::RoundEvenOp, arith::SelectOp>(user) &&
+                                            ignoresSignOfZero(user->getResult(0), depth + 1));
+                                  });
+}
+
 /// Steps back to floats do not pass through the byte.
 void shortenRoundTrip(arith::SIToFPOp op) {
   Value steps = op.getIn();
@@ -105,9 +125,11 @@ void shortenRoundTrip(arith::SIToFPOp op) {
     return;
   OpBuilder b(op);
   Value rounded = math::RoundEvenOp::create(b, op.getLoc(), quantised->clamped);
-  // There is no integer -0.
-  Value none = constantOf(b, op.getLoc(), rounded.getType(), 0.0);
-  op.replaceAllUsesWith(arith::AddFOp::create(b, op.getLoc(), rounded, none).getResult());
+  if (!ignoresSignOfZero(op)) {
+    Value none = constantOf(b, op.getLoc(), rounded.getType(), 0.0);
+    rounded = arith::AddFOp::create(b, op.getLoc(), rounded, none);
+  }
+  op.replaceAllUsesWith(rounded);
 }
 
 /// One conversion rounds, and the zero point is added as an integer.
