@@ -575,9 +575,9 @@ private:
         break;
       const LoopGroup &group = plan.groups[level];
       Value size = product(group), begin = zero, end = size;
-      if (level < plan.shared.size())
-        std::tie(begin, end) = shareOf(size, level);
       bool isTiled = tiled && (level == *tiled || level + 1 == plan.groups.size());
+      if (level < plan.shared.size())
+        std::tie(begin, end) = shareOf(size, level, isTiled ? tileSize : 1);
       Value step = isTiled ? arith::ConstantIndexOp::create(entry, loc, tileSize).getResult() : one;
       auto loop = scf::ForOp::create(b, loc, begin, end, step);
       vars[group.front()] = loop.getInductionVar();
@@ -612,10 +612,15 @@ private:
     }
   }
 
-  /// The workgroup's part of `size` iterations: [id * chunk, (id + 1) * chunk), chunk = ceil(size / count).
-  std::pair<Value, Value> shareOf(Value size, unsigned dimension) {
+  /// The workgroup's part of `size` iterations: [id * chunk, (id + 1) * chunk), where chunk is ceil(size / count) or
+  /// the multiple of `unit` above it.
+  std::pair<Value, Value> shareOf(Value size, unsigned dimension, int64_t unit) {
     Value count = counts(dimension, 0);
     Value chunk = arith::CeilDivSIOp::create(entry, loc, size, count);
+    if (unit > 1) {
+      Value whole = arith::ConstantIndexOp::create(entry, loc, unit);
+      chunk = arith::MulIOp::create(entry, loc, arith::CeilDivSIOp::create(entry, loc, chunk, whole), whole);
+    }
     Value begin = arith::MulIOp::create(entry, loc, kernel.workgroupId(dimension), chunk);
     Value end = arith::AddIOp::create(entry, loc, begin, chunk);
     begin = arith::MinSIOp::create(entry, loc, begin, size);

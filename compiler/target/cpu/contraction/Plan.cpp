@@ -83,7 +83,7 @@ struct Planner {
   void chooseWidening();
   void chooseStreaming();
   int64_t tilesOfBlock(int64_t rows) const;
-  Expression *farOperand() const;
+  Expression *packedOperand(int64_t leastBytes) const;
 };
 
 std::optional<unsigned> Planner::unitStrideLoop() const {
@@ -363,8 +363,8 @@ void Planner::chooseBlock() {
   if (unsigned rows = plan.band.value_or(plan.row.value_or(~0u)); rows != ~0u) {
     int64_t tiles = llvm::divideCeil(std::max<int64_t>(likelySize(loop(rows), 1024), 1),
                                      plan.band ? plan.tileBands : plan.tileRows);
-    // Each block of rows reads all columns again.
-    const uint64_t enough = farOperand() ? 16 : 32;
+    // Each block of rows reads all columns again: where they do not stay in the cache, it should be large.
+    const uint64_t enough = packedOperand(machine.l2Bytes / 4) ? 16 : 32;
     while (plan.blockTiles > 1 && total * llvm::divideCeil(tiles, plan.blockTiles) < enough &&
            (plan.blockTiles - 1) * rowsPerTile * plan.panel() * depth >= 4 * minWorkgroupIterations)
       --plan.blockTiles;
@@ -408,8 +408,8 @@ void Planner::chooseStaging() {
   plan.stagedDepth = chunk;
 }
 
-/// A packed operand that does not stay in the cache until the next block of rows reads it again; null if none.
-Expression *Planner::farOperand() const {
+/// A packed operand of so many bytes or more; null if none.
+Expression *Planner::packedOperand(int64_t leastBytes) const {
   if (!plan.row || plan.transposed || !llvm::isPowerOf2_64(plan.panel()))
     return nullptr;
   int64_t elements = likelySize(loop(plan.column), 1024) * (contraction.dot ? contraction.dot->product.group() : 1);
@@ -417,7 +417,7 @@ Expression *Planner::farOperand() const {
     elements *= likelySize(loop(reduction), 1024);
   for (Expression *load : loads)
     if (load->function.tile == plan.panel() && llvm::is_contained(contraction.inputs, load) &&
-        elements * int64_t(llvm::divideCeil(bitsOf(elementTypeOf(load)), 8)) >= machine.l2Bytes / 4)
+        elements * int64_t(llvm::divideCeil(bitsOf(elementTypeOf(load)), 8)) >= leastBytes)
       return load;
   return nullptr;
 }
@@ -473,7 +473,8 @@ void Planner::chooseWidening() {
 
 /// Panels that several tiles of rows read one after the other.
 void Planner::chooseStreaming() {
-  Expression *far = farOperand();
+  // Between one call and the next, the operands of a whole model pass through the second-level cache.
+  Expression *far = packedOperand(machine.l1Ways * machine.l1WayBytes);
   if (!far || plan.usesTileUnit || !machine.prefetch || !machine.choices.prefetches)
     return;
   int64_t likelyRows = likelySize(loop(*plan.row), 1024), tiles = tilesOfBlock(likelyRows);

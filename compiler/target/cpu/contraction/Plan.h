@@ -48,7 +48,7 @@ struct Plan {
   /// Fewer rows than this have room in their set of the first-level cache.
   int64_t leastStagedRows = 0;
 
-  /// A packed operand that comes from beyond the second-level cache: while a tile reads its panel it prefetches its
+  /// A packed operand that comes from beyond the first-level cache: while a tile reads its panel it prefetches its
   /// part of the next one, so that this is near when the first tile of rows comes to it; null if none.
   Expression *streamed = nullptr;
   /// Fewer rows take the operand as fast as memory gives it: they prefetch of their own panel what they read next.
