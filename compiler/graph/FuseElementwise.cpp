@@ -1,9 +1,11 @@
 // Fuses elementwise operations into their consumers, so that a chain of them passes over memory once.
 //
-// A producer with one use always fuses, except into a contraction (which reads each element many times). A producer
-// with several uses is computed again in each of them only where that is cheap and reads no more than it saves: at
-// most two cheap operations, and at most one input as large as the result. A narrower copy of a result that has other
-// uses, made by operations on the element alone, becomes a second result of the operation.
+// A producer with one use fuses, except into what reads each element many times: a contraction, or an operation with
+// more outer loops (a row of numbers, made with some effort, that scales every row of a matrix). A producer with
+// several uses is computed again in each of them only where that is cheap and reads no more than it saves: at most two
+// cheap operations (four where the result is wider than what is read: bytes that become floats), and at most one input
+// as large as the result. A narrower copy of a result that has other uses, made by operations on the element alone,
+// becomes a second result of the operation.
 //
 // Where the results of two contractions meet, one of them computes the meeting in its dispatch and the other is read
 // from memory. If the latter's result is narrowed on the way (to the bytes of a quantised model), it is narrowed in its
@@ -38,23 +40,54 @@ bool isCheap(Operation &op) {
              arith::ExtFOp, arith::TruncFOp, arith::SIToFPOp, arith::ExtUIOp, arith::ExtSIOp, arith::TruncIOp>(op);
 }
 
-bool isWorthRecomputing(linalg::GenericOp producer) {
-  unsigned operations = 0, largeInputs = 0;
-  for (Operation &op : producer.getBlock()->without_terminator()) {
+unsigned widthOf(Value tensor) { return getElementTypeOrSelf(tensor).getIntOrFloatBitWidth(); }
+
+/// Operations of a body, constants aside; -1 if some are not cheap.
+int countCheap(linalg::GenericOp generic) {
+  int operations = 0;
+  for (Operation &op : generic.getBlock()->without_terminator()) {
     if (!isCheap(op))
-      return false;
+      return -1;
     operations += !isa<arith::ConstantOp>(op);
   }
+  return operations;
+}
+
+bool isWorthRecomputing(linalg::GenericOp producer) {
+  unsigned largeInputs = 0;
+  bool widens = true;
   for (OpOperand *input : producer.getDpsInputOperands()) {
-    largeInputs += producer.getMatchingIndexingMap(input).getNumResults() == producer.getNumLoops();
+    if (producer.getMatchingIndexingMap(input).getNumResults() == producer.getNumLoops()) {
+      ++largeInputs;
+      widens &= widthOf(input->get()) < widthOf(producer->getResult(0));
+    }
     auto contraction = input->get().getDefiningOp<linalg::GenericOp>();
     if (contraction && rereadsInputs(contraction) && contraction->hasOneUse() && readsAlike(producer, *input))
       return false; // what can follow a contraction in its dispatch costs nothing there
   }
-  return operations <= 2 && largeInputs <= 1;
+  int operations = countCheap(producer);
+  return operations >= 0 && operations <= (widens ? 4 : 2) && largeInputs <= 1;
 }
 
-unsigned widthOf(Value tensor) { return getElementTypeOrSelf(tensor).getIntOrFloatBitWidth(); }
+/// Would the numbers that `producer` makes with some effort be made again in many iterations of outer loops? (What
+/// varies with outer loops alone is computed in these.)
+bool isReadInOuterLoops(linalg::GenericOp producer, OpOperand *use) {
+  auto consumer = cast<linalg::GenericOp>(use->getOwner());
+  constexpr uint64_t fewIterations = 8, smallResult = 4096;
+  int operations = countCheap(producer);
+  AffineMap map = consumer.getMatchingIndexingMap(use);
+  if ((operations >= 0 && operations <= 2) || consumer.getNumLoops() < 2 ||
+      !map.isFunctionOfDim(consumer.getNumLoops() - 1))
+    return false;
+  uint64_t iterations = 1, all = 1;
+  for (auto [loop, size] : llvm::enumerate(consumer.getStaticLoopRanges())) {
+    uint64_t likely = ShapedType::isDynamic(size) ? smallResult : size;
+    all = llvm::SaturatingMultiply(all, likely);
+    if (!map.isFunctionOfDim(loop))
+      iterations = llvm::SaturatingMultiply(iterations, likely);
+  }
+  return iterations >= fewIterations && all >= smallResult;
+}
 
 /// The last contraction in the block whose result comes to `value` through elementwise operations, each used once.
 linalg::GenericOp contractionBehind(Value value) {
@@ -104,7 +137,7 @@ bool shouldFuse(OpOperand *use) {
   auto users = producer->getUsers();
   bool oneUser = llvm::all_of(users, [&](Operation *user) { return user == consumer.getOperation(); });
   if (oneUser)
-    return !isNarrowBorder(producer, consumer);
+    return !isNarrowBorder(producer, consumer) && !isReadInOuterLoops(producer, use);
   return isWorthRecomputing(producer) && llvm::range_size(users) <= 4 && llvm::all_of(users, [](Operation *user) {
            auto generic = dyn_cast<linalg::GenericOp>(user);
            return generic && !rereadsInputs(generic);

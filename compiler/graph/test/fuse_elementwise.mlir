@@ -154,3 +154,82 @@ func.func @meeting_of_contractions(%a: tensor<8x4xi32>, %b: tensor<4x8xi32>, %c:
   } -> tensor<8x8xi8>
   return %result : tensor<8x8xi8>
 }
+
+// -----
+
+// What takes effort is not made again for every row; what varies with the rows alone is made once in each anyway.
+// CHECK-LABEL: func.func @made_once
+// CHECK: %[[SCALES:.*]] = linalg.generic {{.*}} outs({{.*}} : tensor<64xf32>)
+// CHECK: math.exp
+// CHECK: linalg.generic {{.*}} ins(%arg2, %[[SCALES]], %arg1
+// CHECK: math.exp
+// CHECK-NOT: linalg.generic
+#n = affine_map<(n) -> (n)>
+#id = affine_map<(m, n) -> (m, n)>
+#row = affine_map<(m, n) -> (m)>
+#column = affine_map<(m, n) -> (n)>
+func.func @made_once(%a: tensor<64xf32>, %b: tensor<128xf32>, %x: tensor<128x64xf32>) -> tensor<128x64xf32> {
+  %e = tensor.empty() : tensor<64xf32>
+  %f = tensor.empty() : tensor<128xf32>
+  %g = tensor.empty() : tensor<128x64xf32>
+  %columns = linalg.generic {indexing_maps = [#n, #n], iterator_types = ["parallel"]}
+      ins(%a : tensor<64xf32>) outs(%e : tensor<64xf32>) {
+  ^bb0(%v: f32, %o: f32):
+    %r = math.exp %v : f32
+    linalg.yield %r : f32
+  } -> tensor<64xf32>
+  %rows = linalg.generic {indexing_maps = [#n, #n], iterator_types = ["parallel"]}
+      ins(%b : tensor<128xf32>) outs(%f : tensor<128xf32>) {
+  ^bb0(%v: f32, %o: f32):
+    %r = math.exp %v : f32
+    linalg.yield %r : f32
+  } -> tensor<128xf32>
+  %y = linalg.generic {indexing_maps = [#id, #column, #row, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %columns, %rows : tensor<128x64xf32>, tensor<64xf32>, tensor<128xf32>) outs(%g : tensor<128x64xf32>) {
+  ^bb0(%v: f32, %c: f32, %r: f32, %o: f32):
+    %p = arith.mulf %v, %c : f32
+    %q = arith.addf %p, %r : f32
+    linalg.yield %q : f32
+  } -> tensor<128x64xf32>
+  return %y : tensor<128x64xf32>
+}
+
+// -----
+
+// Bytes with two users become floats in each of them.
+// CHECK-LABEL: func.func @bytes_cross_memory
+// CHECK: linalg.generic {{.*}} ins(%arg0 : tensor<8x8xi8>)
+// CHECK: linalg.generic {{.*}} ins(%arg0 : tensor<8x8xi8>)
+// CHECK-NOT: linalg.generic
+#id = affine_map<(m, n) -> (m, n)>
+#first = affine_map<(m, n) -> (m)>
+func.func @bytes_cross_memory(%x: tensor<8x8xi8>) -> (tensor<8x8xf32>, tensor<8xf32>) {
+  %e = tensor.empty() : tensor<8x8xf32>
+  %s = tensor.empty() : tensor<8xf32>
+  %scale = arith.constant 0.5 : f32
+  %point = arith.constant 7 : i32
+  %zero = arith.constant 0.0 : f32
+  %init = linalg.fill ins(%zero : f32) outs(%s : tensor<8xf32>) -> tensor<8xf32>
+  %d = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<8x8xi8>) outs(%e : tensor<8x8xf32>) {
+  ^bb0(%v: i8, %o: f32):
+    %w = arith.extui %v : i8 to i32
+    %c = arith.subi %w, %point : i32
+    %f = arith.sitofp %c : i32 to f32
+    %m = arith.mulf %f, %scale : f32
+    linalg.yield %m : f32
+  } -> tensor<8x8xf32>
+  %exp = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%d : tensor<8x8xf32>) outs(%e : tensor<8x8xf32>) {
+  ^bb0(%v: f32, %o: f32):
+    %r = math.exp %v : f32
+    linalg.yield %r : f32
+  } -> tensor<8x8xf32>
+  %sum = linalg.generic {indexing_maps = [#id, #first], iterator_types = ["parallel", "reduction"]}
+      ins(%d : tensor<8x8xf32>) outs(%init : tensor<8xf32>) {
+  ^bb0(%v: f32, %o: f32):
+    %r = arith.addf %o, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<8xf32>
+  return %exp, %sum : tensor<8x8xf32>, tensor<8xf32>
+}
