@@ -303,6 +303,8 @@ std::unique_ptr<Pass> eyrie::target::createConvertKernelToLlvmPass(unsigned poin
 
 void eyrie::target::buildKernelToLlvmPipeline(OpPassManager &module, const ArithmeticModel &model,
                                               unsigned pointerBytes) {
+  if (model.tables != ByteTables::None)
+    module.addPass(createTabulateBytesPass(model.tables));
   if (model.shorten)
     module.addPass(createShortenQuantizationPass(model));
   module.addPass(createExpandMathPass(model));

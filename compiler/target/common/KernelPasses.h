@@ -10,6 +10,13 @@ namespace eyrie::target {
 /// Marks a function in the form of compiler/target/cpu/Kernel.h.
 inline constexpr llvm::StringLiteral kKernel = "eyrie.kernel";
 
+/// What takes bytes of registers at the indices that another register holds.
+enum class ByteTables {
+  None,
+  Vbmi, // vpermi2b: of 128 bytes
+  Neon, // tbl, tbx: of 64 bytes
+};
+
 /// What the code generator may assume of the processor's arithmetic.
 struct ArithmeticModel {
   bool fma = false;      // fused multiply-add is one instruction
@@ -19,6 +26,7 @@ struct ArithmeticModel {
   bool scale = false;    // vectors are multiplied by powers of two by AVX-512's instruction
   bool contract = false; // products and sums may be fused
   bool shorten = false;  // quantised values may be computed in another way that gives the same
+  ByteTables tables = ByteTables::None; // functions of one byte are read from tables
 };
 
 /// The dialects and interfaces that the shared passes need.
@@ -29,6 +37,9 @@ void registerKernelDialects(mlir::DialectRegistry &registry);
 /// An intermediate tensor of a size known only at run time is an error, unless `dynamicStack` puts it on the stack,
 /// however large.
 mlir::LogicalResult bufferizeKernel(mlir::ModuleOp module, mlir::func::FuncOp tensorFunc, bool dynamicStack = false);
+
+/// Costly functions of one byte, in vectors, become tables of their values.
+std::unique_ptr<mlir::Pass> createTabulateBytesPass(ByteTables tables);
 
 /// Quantisation of values that were just computed, and the way back, in fewer operations with the same results.
 std::unique_ptr<mlir::Pass> createShortenQuantizationPass(ArithmeticModel model);

@@ -72,6 +72,10 @@ public:
     arithmetic.maxNum = model.arch != "wasm32";
     arithmetic.scale = model.avx512;
     arithmetic.contract = arithmetic.shorten = true;
+    if (model.avx512 && model.avx512vbmi)
+      arithmetic.tables = ByteTables::Vbmi;
+    else if (model.arch == "aarch64")
+      arithmetic.tables = ByteTables::Neon;
     module.addPass(std::make_unique<LowerKernelPass>(model));
     buildKernelToLlvmPipeline(module, arithmetic, model.pointerBytes);
   }

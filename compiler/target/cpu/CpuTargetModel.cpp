@@ -126,6 +126,7 @@ CpuTargetModel eyrie::target::cpu::getCpuTargetModel(StringRef cpu, std::string 
   model.avx512bf16 = model.has("avx512bf16");
   model.avx512fp16 = model.has("avx512fp16");
   model.avxvnni = model.has("avxvnni");
+  model.avx512vbmi = model.has("avx512vbmi");
   if (model.arch == "x86_64")
     model.dot = (model.avx512 ? model.avx512vnni : model.avxvnni) ? DotUnit::Vnni : DotUnit::Pairs;
   else if (isWasm)

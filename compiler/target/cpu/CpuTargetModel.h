@@ -56,6 +56,7 @@ struct CpuTargetModel {
   bool fma = false; // fused multiply-add on float vectors; without it vector.fma must not be emitted
   bool round = false, f16Conversions = false; // floor, ceil, trunc, roundeven; f16 from and to f32
   bool avx2 = false, avx512 = false, avx512vnni = false, avx512bf16 = false, avx512fp16 = false, avxvnni = false;
+  bool avx512vbmi = false;
   bool amxInt8 = false, amxBf16 = false;
   DotUnit dot = DotUnit::None;     // of bytes
   DotUnit bf16Dot = DotUnit::None; // of bf16, where that takes more products a cycle than f32's multiply-adds

@@ -474,7 +474,7 @@ void Planner::chooseWidening() {
 /// Panels that several tiles of rows read one after the other.
 void Planner::chooseStreaming() {
   // Between one call and the next, the operands of a whole model pass through the second-level cache.
-  Expression *far = packedOperand(machine.l1Ways * machine.l1WayBytes);
+  Expression *far = packedOperand(machine.l1Bytes);
   if (!far || plan.usesTileUnit || !machine.prefetch || !machine.choices.prefetches)
     return;
   int64_t likelyRows = likelySize(loop(*plan.row), 1024), tiles = tilesOfBlock(likelyRows);

@@ -111,6 +111,22 @@ Case byteDepthwise(int64_t OH, int64_t OW, int64_t C, int64_t K, int64_t stride,
   return c;
 }
 
+/// The requantised case with a function of its bytes behind it, 96 / (1 + exp(0.033 x)), which is near half a step for
+/// none.
+Case withFunctionOfBytes(Case c) {
+  const std::string end = "    linalg.yield %6 : i8\n";
+  c.source.replace(c.source.find(end), end.size(),
+                   "    %step = arith.constant 0.033 : f32\n    %one = arith.constant 1.0 : f32\n"
+                   "    %most = arith.constant 96.0 : f32\n    %f0 = arith.extsi %6 : i8 to i32\n"
+                   "    %f1 = arith.sitofp %f0 : i32 to f32\n    %f2 = arith.mulf %f1, %step : f32\n"
+                   "    %f3 = math.exp %f2 : f32\n    %f4 = arith.addf %f3, %one : f32\n"
+                   "    %f5 = arith.divf %most, %f4 : f32\n    %f6 = math.roundeven %f5 : f32\n"
+                   "    %f7 = arith.fptosi %f6 : f32 to i32\n    %f8 = arith.trunci %f7 : i32 to i8\n"
+                   "    linalg.yield %f8 : i8\n");
+  c.name += " activated";
+  return c;
+}
+
 /// The case of signed bytes in bf16, and its sums in f32.
 Case inBf16(Case c) {
   const std::pair<const char *, const char *> words[] = {{"i8", "bf16"},    {"i32", "f32"},
@@ -159,6 +175,11 @@ std::vector<Case> eyrie::target::cpu::test::byteCases() {
       cases.push_back(byteConv(1, 6, 5, 16, 48, 1, 1, signs));
     }
     cases.push_back(byteDepthwise(7, 9, 37, 3, 1, signs));
+    cases.push_back(withFunctionOfBytes(byteDepthwise(7, 9, 37, 3, 1, signs)));
+    cases.push_back(withFunctionOfBytes(byteConv(2, 5, 9, 3, 20, 3, 2, signs)));
+    if (isUsual)
+      for (int64_t N : {64, 33, 17, 1})
+        cases.push_back(withFunctionOfBytes(byteMatmul(13, N, 30, signs, true, /*requantised=*/true)));
     for (int64_t largest : {64, 65})
       if (isUsual || largest == 64)
         cases.push_back(withLargestWeight(byteMatmul(13, 37, 31, signs), largest));
