@@ -108,7 +108,9 @@ linalg::GenericOp contractionBehind(Value value) {
 /// Is `producer` the narrow form of a contraction's result that another, later contraction's dispatch will read?
 bool isNarrowBorder(linalg::GenericOp producer, linalg::GenericOp consumer) {
   Value narrow = producer->getResult(0);
-  if (producer->getNumResults() != 1 || !eyrie::graph::isElementwise(producer))
+  auto isWider = [&](Value input) { return widthOf(input) > widthOf(narrow); };
+  if (producer->getNumResults() != 1 || !eyrie::graph::isElementwise(producer) ||
+      llvm::none_of(producer.getInputs(), isWider))
     return false;
   linalg::GenericOp contraction = contractionBehind(narrow);
   if (!contraction || widthOf(narrow) >= widthOf(contraction->getResult(0)))
