@@ -88,19 +88,19 @@ Value constantOf(OpBuilder &b, Location loc, Type type, double number) {
 /// become integers are.
 bool ignoresSignOfZero(Value value, unsigned depth = 0) {
   constexpr unsigned mostDepth = 16;
-  return depth < mostDepth && llvm::all_of(
-                                  value.getUses(),
-                                  [&](OpOperand &use) {
-                                    Operation *user = use.getOwner();
-                                    if (auto call = dyn_cast<LLVM::CallIntrinsicOp>(user))
-                                      return call.getIntrin() == "llvm.lrint";
-                                    if (isa<arith::DivFOp>(user) && use.getOperandNumber() == 1)
-                                      return false;
-                                    return isa<arith::CmpFOp, arith::FPToSIOp, arith::FPToUIOp>(user) ||
-                                           (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp, math::FmaOp,
-                                                math::RoundEvenOp, arith::SelectOp>(user) &&
-                                            ignoresSignOfZero(user->getResult(0), depth + 1));
-                                  });
+  auto ignores = [&](OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (auto call = dyn_cast<LLVM::CallIntrinsicOp>(user))
+      return call.getIntrin() == "llvm.lrint";
+    if (isa<arith::CmpFOp, arith::FPToSIOp, arith::FPToUIOp>(user))
+      return true;
+    bool isDivisor = isa<arith::DivFOp>(user) && use.getOperandNumber() == 1;
+    return !isDivisor &&
+           isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp, math::FmaOp, math::RoundEvenOp,
+               arith::SelectOp>(user) &&
+           ignoresSignOfZero(user->getResult(0), depth + 1);
+  };
+  return depth < mostDepth && llvm::all_of(value.getUses(), ignores);
 }
 
 /// Steps back to floats do not pass through the byte.

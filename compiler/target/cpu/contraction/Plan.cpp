@@ -473,8 +473,11 @@ void Planner::chooseWidening() {
 
 /// Panels that several tiles of rows read one after the other.
 void Planner::chooseStreaming() {
-  // Between one call and the next, the operands of a whole model pass through the second-level cache.
-  Expression *far = packedOperand(machine.l1Bytes);
+  if (!plan.row)
+    return;
+  // Between one call and the next, the operands of a whole model pass through the second-level cache. Where the number
+  // of rows is open, what prefetches needs registers that row tails lack: it pays for large operands alone.
+  Expression *far = packedOperand(size(*plan.row).isConstant() ? machine.l1Bytes : machine.l2Bytes / 4);
   if (!far || plan.usesTileUnit || !machine.prefetch || !machine.choices.prefetches)
     return;
   int64_t likelyRows = likelySize(loop(*plan.row), 1024), tiles = tilesOfBlock(likelyRows);
