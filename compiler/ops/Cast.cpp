@@ -346,10 +346,12 @@ static FailureOr<SmallVector<Tensor>> inBlocks(Builder &b, const Tensor &x, cons
 
 FailureOr<Tensor> dequantizeLinear(Builder &b, const Tensor &signedOrNot, const Tensor &scale, const Tensor *zeroPoint,
                                    int64_t axis, int64_t blockSize, Type resultType) {
+  if (failed(checkZeroPoint(b, signedOrNot, zeroPoint, "x")))
+    return failure();
   Tensor x = signedOrNot;
   Tensor raisedZero;
   auto raised = b.quantized.raised.find(x.value);
-  if (raised != b.quantized.raised.end() && (!zeroPoint || !zeroPoint->isUnsigned)) {
+  if (raised != b.quantized.raised.end()) {
     raisedZero = withOtherSign(b, zeroPoint ? *zeroPoint : b.splat({}, x.elementType, 0));
     x = raised->second;
     zeroPoint = &raisedZero;

@@ -109,7 +109,7 @@ static Bytes withSign(Builder &b, const Bytes &bytes, bool isUnsigned) {
   return {withOtherSign(b, bytes.x), zero};
 }
 
-static LogicalResult checkZeroPoint(Builder &b, const Tensor &x, const Tensor *zeroPoint, llvm::StringRef name) {
+LogicalResult checkZeroPoint(Builder &b, const Tensor &x, const Tensor *zeroPoint, llvm::StringRef name) {
   if (!zeroPoint || (zeroPoint->elementType == x.elementType && zeroPoint->isUnsigned == x.isUnsigned))
     return success();
   return b.error() << "the zero point of " << name << " must have the type of " << x.str() << ", found "

@@ -119,6 +119,9 @@ std::optional<FailureOr<Tensor>> convOfCodes(Builder &b, const Tensor &x, const 
 Tensor keepingCodes(Builder &b, const Tensor &x, const Tensor &moved, llvm::function_ref<Tensor(const Tensor &)> move);
 /// What x was dequantised from, if all of it has one positive scale and one zero point that are known.
 const QuantizedForms::Codes *uniformCodes(Builder &b, const Tensor &x);
+
+/// An error that calls x by `name` unless its zero point, if any, is of its type.
+llvm::LogicalResult checkZeroPoint(Builder &b, const Tensor &x, const Tensor *zeroPoint, llvm::StringRef name);
 /// Signed bytes as unsigned ones 128 larger, or the other way round.
 Tensor withOtherSign(Builder &b, const Tensor &bytes);
 /// Bytes that are made by scalarQuantize of the number of steps that `body` computes of the elements of `xs`. The zero

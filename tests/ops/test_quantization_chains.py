@@ -2,7 +2,7 @@
 import numpy as np
 import onnx
 import pytest
-from command import compile_model, run_module
+from command import compile_model, fail, run_module
 from graphs import FLOAT, node
 from onnx import TensorProto
 from small import model_of
@@ -99,3 +99,10 @@ def test_steps_that_meet(tmp_path, zero, cpu):
     expected = np.maximum(steps[0] + steps[1], 0) / scales[2]
     near = np.abs(expected % 1 - 0.5) < 1e-4  # a half is decided by the last place of the sum
     np.testing.assert_array_equal(got[~near], quantized(expected[~near], np.float32(1), zero, np.uint8))
+
+
+def test_a_zero_point_of_another_type_is_refused(tmp_path):
+    nodes = [node("QuantizeLinear", ["x", "s", "z"], ["q"]), node("DequantizeLinear", ["q", "s", "other"], ["y"])]
+    model = model_of(nodes, [("x", FLOAT, [4])], [("y", FLOAT, [4])], [("s", np.float32(1)), ("z", np.int8(3)), ("other", np.uint8(3))])
+    onnx.save(model, tmp_path / "m.onnx")
+    fail("compile", tmp_path / "m.onnx", "-o", tmp_path / "m.eyr", says="the zero point of x must have the type of i8[4], found u8[]")
