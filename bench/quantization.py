@@ -9,6 +9,7 @@ FORMS = {
 
 def quantized(name, form, folder):
     """The path of model `name` in a form."""
+    from calibration import Feeds
     from onnxruntime import quantization
     from onnxruntime.quantization import shape_inference
     prepared, path = folder / f"{name}.prepared.onnx", folder / f"{name}.{form}.onnx"
@@ -16,13 +17,7 @@ def quantized(name, form, folder):
     if form == "dynamic":
         quantization.quantize_dynamic(str(prepared), str(path), weight_type=quantization.QuantType.QInt8)
         return path
-
-    class Feeds(quantization.CalibrationDataReader):
-        left = list(inputs_of(name))
-
-        def get_next(self):
-            return self.left.pop() if self.left else None
-
-    quantization.quantize_static(str(prepared), str(path), Feeds(), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
-                                 activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8)
+    quantization.quantize_static(str(prepared), str(path), Feeds(inputs_of(name)), quant_format=quantization.QuantFormat.QDQ,
+                                 per_channel=True, activation_type=quantization.QuantType.QUInt8,
+                                 weight_type=quantization.QuantType.QInt8)
     return path

@@ -14,7 +14,8 @@
 //   %a = contraction : i32     %q = requantise %a : u8 ─┐
 //   %b = contraction : i32                              └─► %y = requantise (dequantise %q) + %b
 //
-// Invariant left: between two elementwise operations there is no single-use edge, except such a narrow one.
+// Invariant left: between two elementwise operations there is no single-use edge, except these: the narrow form of a
+// result, and what an operation reads again in outer loops.
 #include "compiler/graph/Forms.h"
 #include "compiler/graph/Graph.h"
 #include "compiler/graph/Passes.h"
@@ -42,12 +43,12 @@ bool isCheap(Operation &op) {
 
 unsigned widthOf(Value tensor) { return getElementTypeOrSelf(tensor).getIntOrFloatBitWidth(); }
 
-/// Operations of a body, constants aside; -1 if some are not cheap.
-int countCheap(linalg::GenericOp generic) {
-  int operations = 0;
+/// Operations of a body, constants aside; none if some are not cheap.
+std::optional<unsigned> countIfCheap(linalg::GenericOp generic) {
+  unsigned operations = 0;
   for (Operation &op : generic.getBlock()->without_terminator()) {
     if (!isCheap(op))
-      return -1;
+      return std::nullopt;
     operations += !isa<arith::ConstantOp>(op);
   }
   return operations;
@@ -65,8 +66,8 @@ bool isWorthRecomputing(linalg::GenericOp producer) {
     if (contraction && rereadsInputs(contraction) && contraction->hasOneUse() && readsAlike(producer, *input))
       return false; // what can follow a contraction in its dispatch costs nothing there
   }
-  int operations = countCheap(producer);
-  return operations >= 0 && operations <= (widens ? 4 : 2) && largeInputs <= 1;
+  std::optional<unsigned> operations = countIfCheap(producer);
+  return operations && *operations <= (widens ? 4 : 2) && largeInputs <= 1;
 }
 
 /// Would the numbers that `producer` makes with some effort be made again in many iterations of outer loops? (What
@@ -74,9 +75,9 @@ bool isWorthRecomputing(linalg::GenericOp producer) {
 bool isReadInOuterLoops(linalg::GenericOp producer, OpOperand *use) {
   auto consumer = cast<linalg::GenericOp>(use->getOwner());
   constexpr uint64_t fewIterations = 8, smallResult = 4096;
-  int operations = countCheap(producer);
+  std::optional<unsigned> operations = countIfCheap(producer);
   AffineMap map = consumer.getMatchingIndexingMap(use);
-  if ((operations >= 0 && operations <= 2) || consumer.getNumLoops() < 2 ||
+  if ((operations && *operations <= 2) || consumer.getNumLoops() < 2 ||
       !map.isFunctionOfDim(consumer.getNumLoops() - 1))
     return false;
   uint64_t iterations = 1, all = 1;
@@ -182,7 +183,7 @@ struct NarrowWhereComputed : OpRewritePattern<linalg::GenericOp> {
     Type narrow = getElementTypeOrSelf(copy.getResultTypes()[0]);
     if (!isPlain(producer) || producer.getNumDpsInits() != 1 || producer->hasOneUse() ||
         producer->getBlock() != copy->getBlock() || capturesValues(copy) ||
-        narrow.getIntOrFloatBitWidth() >= getElementTypeOrSelf(producer.getResultTypes()[0]).getIntOrFloatBitWidth())
+        narrow.getIntOrFloatBitWidth() >= widthOf(producer->getResult(0)))
       return failure();
 
     rewriter.setInsertionPoint(producer);

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from calibration import Feeds
 from command import compile_model, run_module
 from graphs import node
 from onnx import helper, numpy_helper
@@ -88,16 +89,10 @@ class RandomModel:
 
 
 def quantize(model, folder, feeds):
-    class Reader(quantization.CalibrationDataReader):
-        left = list(feeds)
-
-        def get_next(self):
-            return self.left.pop() if self.left else None
-
     model.save(folder / "model.onnx")
     logging.getLogger().setLevel(logging.ERROR)
     quantization.quantize_static(
-        str(folder / "model.onnx"), str(folder / "quantized.onnx"), Reader(), quant_format=quantization.QuantFormat.QDQ,
+        str(folder / "model.onnx"), str(folder / "quantized.onnx"), Feeds(feeds), quant_format=quantization.QuantFormat.QDQ,
         per_channel=model.draw.random() < 0.5, weight_type=quantization.QuantType.QInt8,
         activation_type=model.draw.choice([quantization.QuantType.QUInt8, quantization.QuantType.QInt8]))
     return folder / "quantized.onnx"

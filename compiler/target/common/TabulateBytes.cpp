@@ -25,8 +25,6 @@ bool isBytes(Value value) {
   return type && type.getRank() == 1 && !type.isScalable() && type.getElementType().isInteger(8);
 }
 
-bool isConstant(Value value) { return matchPattern(value, m_Constant()); }
-
 /// Arithmetic on each element of vectors.
 bool isArithmetic(Operation *op) {
   return op && isa_and_nonnull<arith::ArithDialect, math::MathDialect>(op->getDialect()) && op->getNumResults() == 1 &&
@@ -39,7 +37,7 @@ int64_t costOf(Operation *op) {
     return 1;
   if (isa<math::MathDialect>(op->getDialect()))
     return 12;
-  return isConstant(op->getResult(0)) ? 0 : 1;
+  return 1;
 }
 
 class Tabulation {
@@ -47,24 +45,26 @@ public:
   explicit Tabulation(ByteTables tables) : tables(tables) {}
 
   void run(Operation *root) {
-    SmallVector<Operation *> results;
-    root->walk([&](arith::TruncIOp op) {
-      if (isBytes(op.getResult()) && fits(op.getResult())) {
-        argumentOf[op.getResult()] = findArgument(op.getResult());
-        results.push_back(op);
-      }
+    SmallVector<Operation *> arithmetic;
+    root->walk([&](Operation *op) {
+      if (!isArithmetic(op))
+        return;
+      arithmetic.push_back(op);
+      if (isa<arith::TruncIOp>(op) && isBytes(op->getResult(0)) && fits(op->getResult(0)))
+        argumentOf[op->getResult(0)] = findArgument(op->getResult(0));
     });
-    for (Operation *op : llvm::reverse(results)) {
-      if (erased.contains(op))
-        continue;
+    // Users before what they use: what a table replaces is dead when its turn comes.
+    for (Operation *op : llvm::reverse(arithmetic)) {
       Value result = op->getResult(0), argument = argumentOf.lookup(result);
-      if (argument == result || result.use_empty() || costOfFunction(result, argument) <= mostArithmetic())
-        continue;
-      if (std::optional<Table> table = tabulate(result, argument)) {
+      std::optional<Table> table;
+      if (argument && !isOpTriviallyDead(op))
+        table = tabulate(result, argument);
+      if (table) {
         OpBuilder b(op);
         result.replaceAllUsesWith(lookUp(b, op->getLoc(), argument, *table));
-        eraseDead(op);
       }
+      if (isOpTriviallyDead(op))
+        op->erase();
     }
   }
 
@@ -80,51 +80,37 @@ private:
     return registerBytes() % elements == 0 && registerBytes() / elements <= 8;
   }
 
-  /// The operations behind `result` up to `argument` and to constants, in order. Fails if there is more behind it.
-  /// With no argument, the bytes that are found on the way are collected in `found` instead.
-  bool collect(Value result, Value argument, SetVector<Operation *> &operations, SetVector<Value> *found) const {
-    if (result == argument || isConstant(result))
+  /// The arithmetic behind `value` up to leaves and constants, in order. False if there is something else behind it.
+  static bool collect(Value value, llvm::function_ref<bool(Value)> isLeaf, SetVector<Operation *> &operations) {
+    if (isLeaf(value) || matchPattern(value, m_Constant()))
       return true;
-    Operation *op = result.getDefiningOp();
-    if (!isArithmetic(op)) {
-      if (!found || !isBytes(result))
-        return false;
-      found->insert(result);
-      return true;
-    }
+    Operation *op = value.getDefiningOp();
+    if (!isArithmetic(op))
+      return false;
     if (operations.contains(op))
       return true;
-    for (Value operand : op->getOperands()) {
-      auto known = found ? argumentOf.find(operand) : argumentOf.end();
-      if (known != argumentOf.end()) {
-        found->insert(known->second);
-        continue;
-      }
-      if (!collect(operand, argument, operations, found))
+    for (Value operand : op->getOperands())
+      if (!collect(operand, isLeaf, operations))
         return false;
-    }
     operations.insert(op);
     return true;
   }
 
-  /// The bytes of which `result` is a function; itself if it is no function of bytes alone, or of several.
+  /// The bytes of which `result` is a function; itself if it is one of several, or of something else.
   Value findArgument(Value result) const {
+    SetVector<Value> arguments;
     SetVector<Operation *> operations;
-    SetVector<Value> found;
-    if (!collect(result, Value(), operations, &found) || found.size() != 1 ||
-        found.front().getType() != result.getType())
-      return result;
-    return found.front();
-  }
-
-  int64_t costOfFunction(Value result, Value argument) const {
-    SetVector<Operation *> operations;
-    if (!collect(result, argument, operations, nullptr))
-      return 0;
-    int64_t cost = 0;
-    for (Operation *op : operations)
-      cost += costOf(op);
-    return cost;
+    auto isLeaf = [&](Value value) {
+      Value argument = argumentOf.lookup(value);
+      if (!argument && isBytes(value) && !isArithmetic(value.getDefiningOp()))
+        argument = value;
+      if (argument)
+        arguments.insert(argument);
+      return bool(argument);
+    };
+    bool isFunction =
+        collect(result, isLeaf, operations) && arguments.size() == 1 && arguments.front().getType() == result.getType();
+    return isFunction ? arguments.front() : result;
   }
 
   /// Floats are compared, which MLIR does not fold for vectors.
@@ -138,10 +124,16 @@ private:
     return DenseElementsAttr::get(cast<VectorType>(op.getType()), bits);
   }
 
-  /// What the operations give for all bytes; none if one of them cannot be folded.
+  /// What the operations between the two give for all bytes; none if they take no longer than a table, or if one of
+  /// them cannot be folded.
   std::optional<Table> tabulate(Value result, Value argument) const {
     SetVector<Operation *> operations;
-    if (!collect(result, argument, operations, nullptr))
+    int64_t cost = 0;
+    if (!collect(result, [&](Value value) { return value == argument; }, operations))
+      return std::nullopt;
+    for (Operation *op : operations)
+      cost += costOf(op);
+    if (cost <= mostArithmetic())
       return std::nullopt;
     auto type = cast<VectorType>(argument.getType());
     Table table;
@@ -240,23 +232,8 @@ private:
     return found;
   }
 
-  void eraseDead(Operation *op) {
-    if (!isOpTriviallyDead(op))
-      return;
-    SetVector<Operation *> producers;
-    for (Value operand : op->getOperands())
-      if (Operation *producer = operand.getDefiningOp())
-        producers.insert(producer);
-    erased.insert(op);
-    op->erase();
-    for (Operation *producer : producers)
-      if (!erased.contains(producer))
-        eraseDead(producer);
-  }
-
   ByteTables tables;
   DenseMap<Value, Value> argumentOf; // of vectors of bytes that arithmetic makes: what they are functions of
-  DenseSet<Operation *> erased;
 };
 
 struct TabulateBytesPass : PassWrapper<TabulateBytesPass, OperationPass<ModuleOp>> {

@@ -31,6 +31,7 @@ class QuantizedCase:
         return ["qdq", "qdq_channels", "qoperator", "dynamic_quantization"]
 
     def export(self, variant: str, path: Path):
+        from calibration import Feeds
         from onnxruntime import quantization
         from onnxruntime.quantization import shape_inference
         whole, prepared = path.with_name("float.onnx"), path.with_name("prepared.onnx")
@@ -40,15 +41,9 @@ class QuantizedCase:
             quantization.quantize_dynamic(str(prepared), str(path), weight_type=quantization.QuantType.QInt8)
             return Exported(exported.feeds, QUANTIZED_TOLERANCE, is_rounded=True)
 
-        class Feeds(quantization.CalibrationDataReader):
-            left = list(exported.feeds)
-
-            def get_next(self):
-                return self.left.pop() if self.left else None
-
         form = quantization.QuantFormat.QOperator if variant == "qoperator" else quantization.QuantFormat.QDQ
         activations = quantization.QuantType.QUInt8 if variant == "qoperator" else quantization.QuantType.QInt8
-        quantization.quantize_static(str(prepared), str(path), Feeds(), quant_format=form, activation_type=activations,
+        quantization.quantize_static(str(prepared), str(path), Feeds(exported.feeds), quant_format=form, activation_type=activations,
                                      weight_type=quantization.QuantType.QInt8, per_channel=variant == "qdq_channels")
         return Exported(exported.feeds, QUANTIZED_TOLERANCE, is_rounded=True)
 
